@@ -1,0 +1,1 @@
+//! Bytes to values of the configured paths.

@@ -1,0 +1,153 @@
+//! How everything stands at one moment: the immutable picture that metrics, API and page are drawn from.
+//!
+//! Series come from here and from nowhere else, so what is gone from the picture is gone from the next scrape.
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+
+use crate::alert::AlertState;
+use crate::model::{AlertSpec, EventTime, Kind, MonitorSpec, NotReady, Role, Severity, Statistic};
+use crate::reference::Reference;
+use crate::score::{Rates, Scores};
+use crate::stats::{FeatureCounts, Layout, Tallies};
+
+/// Everything, at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Goes up with every evaluation: scores, alerts and windows below changed.
+    pub generation: u64,
+    /// By configuration order.
+    pub monitors: Vec<MonitorState>,
+    /// By configuration order.
+    pub sources: Vec<SourceState>,
+}
+
+/// What a source delivered, from accepted commits.
+#[derive(Debug, Clone, Default)]
+pub struct SourceState {
+    /// Its name.
+    pub name: String,
+    /// Records decoded.
+    pub decoded: u64,
+    /// Records that could not be decoded, by reason; every reason is present.
+    pub decode_errors: Vec<(&'static str, u64)>,
+    /// Records without a payload.
+    pub tombstones: u64,
+    /// Commits accepted.
+    pub commits: u64,
+    /// Bytes of accepted commits, as held in memory.
+    pub commit_bytes: u64,
+    /// Commits rejected, by reason; every reason is present.
+    pub rejected: Vec<(&'static str, u64)>,
+}
+
+/// How one monitor stands.
+#[derive(Debug, Clone)]
+pub struct MonitorState {
+    /// What the user asked for.
+    pub spec: Arc<MonitorSpec>,
+    /// Events counted.
+    pub events: u64,
+    /// Events counted although late; a subset.
+    pub events_late: u64,
+    /// Events not counted, by reason; every reason is present.
+    pub dropped: Vec<(&'static str, u64)>,
+    /// `None` before the first event.
+    pub watermark: Option<EventTime>,
+    /// Arrival minus event time, milliseconds; negative = 0.
+    pub delay_ms: Arc<Histogram<u64>>,
+    /// Its references, in configuration order.
+    pub references: Vec<ReferenceState>,
+    /// Its features, in configuration order.
+    pub features: Vec<FeatureState>,
+    /// Its windows, in configuration order.
+    pub windows: Vec<WindowState>,
+    /// Evaluations made.
+    pub evaluations: u64,
+    /// Evaluations passed over because nothing was in their windows.
+    pub evaluations_skipped: u64,
+    /// Wall time of evaluations, microseconds.
+    pub evaluation_us: Arc<Histogram<u64>>,
+    /// Alert transitions: severity, to (`firing`, `resolved`), how often; all four are present.
+    pub transitions: Vec<(Severity, &'static str, u64)>,
+}
+
+/// A reference of a monitor.
+#[derive(Debug, Clone)]
+pub struct ReferenceState {
+    /// Its name in labels.
+    pub name: String,
+    /// `None` when it could not be loaded.
+    pub loaded: Option<Arc<Reference>>,
+    /// Why it is not loaded.
+    pub problem: Option<String>,
+}
+
+/// A feature's life-long counters.
+#[derive(Debug, Clone)]
+pub struct FeatureState {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its role.
+    pub role: Role,
+    /// `None` where no reference says how to count.
+    pub layout: Option<Arc<Layout>>,
+    /// Since the process began.
+    pub tallies: Tallies,
+    /// Values below the first and above the last edge.
+    pub out_of_range: (u64, u64),
+    /// Values of unseen categories.
+    pub unseen: u64,
+}
+
+/// A window's latest evaluation.
+#[derive(Debug, Clone)]
+pub struct WindowState {
+    /// Index into the spec's windows.
+    pub index: usize,
+    /// End of the latest evaluated window; `None` before the first.
+    pub end: Option<EventTime>,
+    /// Share of its (pane, shard) pairs that were counted, 0..=1.
+    pub coverage: f64,
+    /// One entry per feature, in the monitor's order.
+    pub features: Vec<FeatureScores>,
+}
+
+/// One feature in one window.
+#[derive(Debug, Clone)]
+pub struct FeatureScores {
+    /// What the window holds; `None` before the first evaluation.
+    pub counts: Option<Arc<FeatureCounts>>,
+    /// Rates of the window.
+    pub rates: Rates,
+    /// One entry per reference: the scores or why there are none.
+    pub scores: Vec<Result<Scores, NotReady>>,
+    /// One entry per reference: the lines in force.
+    pub alerts: Vec<Vec<AlertLine>>,
+}
+
+/// One alarm line on one score.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AlertLine {
+    /// What is judged.
+    pub statistic: Statistic,
+    /// How urgent.
+    pub severity: Severity,
+    /// The line, on the score's own scale.
+    pub threshold: f64,
+    /// The score it was compared with; `None` when not ready.
+    pub value: Option<f64>,
+    /// How it stands.
+    pub state: AlertState,
+}
+
+impl MonitorState {
+    /// The rule behind a line on a feature.
+    #[must_use]
+    pub fn rule(&self, feature: &str, statistic: Statistic) -> Option<&AlertSpec> {
+        self.spec.alert_for(feature, statistic)
+    }
+}

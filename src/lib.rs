@@ -1,0 +1,17 @@
+//! pegel: a gauge post in a stream of predictions.
+//!
+//! ```text
+//!  source --> decode --> observe --> pane log --> window --> score --> alert --> export
+//!  bytes      typed      counts in   the only     sum of     p vs q    state     /metrics,
+//!  + offset   values     a pane      state        panes                machine   API, web page
+//! ```
+
+pub mod alert;
+pub mod config;
+pub mod decode;
+pub mod engine;
+pub mod model;
+pub mod reference;
+pub mod score;
+pub mod source;
+pub mod stats;

@@ -1,0 +1,23 @@
+//! The words all stages share.
+//!
+//! Plain data without behaviour of its own: time, values as they come out of a record, the reasons why a score is absent, and what a user asks a
+//! monitor to do. A stage that needs one of these words takes it from here, so that no stage has to import another one for a name. This module
+//! imports nothing else of pegel.
+
+mod kafka;
+mod name;
+mod not_ready;
+mod record;
+mod spec;
+mod time;
+
+pub use kafka::{KafkaReport, Shard, TopicReport};
+pub use name::{Severity, Statistic};
+pub use not_ready::NotReady;
+pub use record::{DropReason, InvalidReason, MissingKind, Slot, TextRange};
+pub use spec::{
+    AlertSpec, BinsSpec, FeatureSpec, HdrBins, KafkaSpec, Kind, Lateness, Literal, MonitorSpec,
+    Pointer, ReferenceSpec, Role, Select, SourceSpec, StartAt, Thresholds, TimestampSpec,
+    WindowSpec,
+};
+pub use time::EventTime;

@@ -1,0 +1,122 @@
+//! The names of statistics and severities, as configuration, JSON, metrics and the web page spell them.
+
+use std::fmt;
+
+macro_rules! names {
+    ($(#[$doc:meta])* $type:ident { $($(#[$vdoc:meta])* $variant:ident = $name:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $type { $($(#[$vdoc])* $variant,)+ }
+
+        impl $type {
+            /// Every value, in the order in which tables and series list them.
+            pub const ALL: &'static [$type] = &[$($type::$variant,)+];
+
+            /// The name used in configuration, JSON and labels.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $($type::$variant => $name,)+ }
+            }
+
+            /// The value with this name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some($type::$variant),)+ _ => None }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+names! {
+    /// What may be scored and alerted on: the divergences and distances, then the three rates.
+    Statistic {
+        /// Jensen-Shannon divergence, bits, 0..=1.
+        Js = "js",
+        /// Square root of `Js`, 0..=1.
+        JsDistance = "js_distance",
+        /// KL(current || reference), bits, >= 0.
+        Kl = "kl",
+        /// KL(reference || current), bits, >= 0.
+        KlReverse = "kl_reverse",
+        /// Wasserstein-1 in the feature's own unit.
+        Wasserstein = "wasserstein",
+        /// Wasserstein-1 in standard deviations of the reference.
+        WassersteinNormalized = "wasserstein_normalized",
+        /// Population stability index, natural logarithm.
+        Psi = "psi",
+        /// Hellinger distance, 0..=1.
+        Hellinger = "hellinger",
+        /// Total variation distance, 0..=1.
+        TotalVariation = "total_variation",
+        /// Kolmogorov-Smirnov distance, 0..=1.
+        Ks = "ks",
+        /// Share of events without a value.
+        MissingRatio = "missing_ratio",
+        /// Share of values whose category the reference never saw.
+        UnseenRatio = "unseen_ratio",
+        /// Share of values in the two guard bins.
+        OutOfRangeRatio = "out_of_range_ratio",
+    }
+}
+
+names! {
+    /// How urgent an alert is.
+    Severity {
+        /// Worth a look in the morning.
+        Warning = "warning",
+        /// Worth being woken for.
+        Critical = "critical",
+    }
+}
+
+impl Statistic {
+    /// Whether the statistic is a rate, not a comparison of distributions.
+    #[must_use]
+    pub const fn is_rate(self) -> bool {
+        matches!(
+            self,
+            Statistic::MissingRatio | Statistic::UnseenRatio | Statistic::OutOfRangeRatio
+        )
+    }
+
+    /// Whether the statistic exists only for numbers (`true`), whatever the kind otherwise.
+    #[must_use]
+    pub const fn needs_numbers(self) -> bool {
+        matches!(
+            self,
+            Statistic::Wasserstein
+                | Statistic::WassersteinNormalized
+                | Statistic::Ks
+                | Statistic::OutOfRangeRatio
+        )
+    }
+
+    /// The largest value the statistic can take, where there is one.
+    #[must_use]
+    pub const fn upper_bound(self) -> Option<f64> {
+        match self {
+            Statistic::Kl
+            | Statistic::KlReverse
+            | Statistic::Wasserstein
+            | Statistic::WassersteinNormalized
+            | Statistic::Psi => None,
+            _ => Some(1.0),
+        }
+    }
+
+    /// What a number of this statistic is measured in, for people.
+    #[must_use]
+    pub const fn unit(self) -> &'static str {
+        match self {
+            Statistic::Js | Statistic::Kl | Statistic::KlReverse => "bit",
+            Statistic::WassersteinNormalized => "std",
+            _ => "",
+        }
+    }
+}

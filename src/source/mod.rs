@@ -1,0 +1,40 @@
+//! Where records come from.
+//!
+//! A source is polled by the thread that owns it and hands each record to a sink by reference: no channel, lock or copy per record.
+
+use std::time::Duration;
+
+use crate::model::Shard;
+
+/// A record as it arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct RawRecord<'a> {
+    /// The slot the sink was told of by `opened`.
+    pub shard: usize,
+    /// Position in its shard.
+    pub offset: i64,
+    /// The source's own time of the record, milliseconds since the epoch.
+    pub timestamp_ms: Option<i64>,
+    /// `None` = a tombstone.
+    pub payload: Option<&'a [u8]>,
+}
+
+/// What takes records and news of a source, in order.
+pub trait Sink {
+    /// A shard is read from offset `base` on; `from_start` when nothing was ever before it. `slot` is what records will carry: 0, 1, 2, ...
+    fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool);
+    /// One record.
+    fn record(&mut self, record: RawRecord<'_>);
+    /// Everything before `upto` was handed on; `caught_up` when it was the end of the shard at this moment.
+    fn position(&mut self, slot: usize, upto: i64, caught_up: bool);
+    /// A shard is no longer read.
+    fn closed(&mut self, slot: usize);
+}
+
+/// A stream of records.
+pub trait Source {
+    /// Waits at most `wait` for records and hands what there is to `sink`; returns `false` at the end of the input.
+    fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool;
+    /// Everything before `upto` of a shard is safe with the scorer: positions a restart may resume at.
+    fn accepted(&mut self, slot: usize, upto: i64);
+}

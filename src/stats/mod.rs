@@ -1,0 +1,21 @@
+//! Bins, cells and the distances between two sets of counts.
+//!
+//! Everything here is a pure function of integers and fixed edges: no clock, no configuration, no knowledge of windows or Kafka. Counts are
+//! integers until the moment a score is computed, so merging and subtracting are exact and a score does not depend on the order in which partitions
+//! were added.
+
+mod bins;
+mod cells;
+mod counts;
+mod divergence;
+mod layout;
+mod quantile;
+mod transport;
+
+pub use bins::{Bins, BinsError, Interval, histogram_edges};
+pub use cells::{CELLS, CellCounts, CellRun, CellScale, FULL_WIDTH, Place, ScaleBasis};
+pub use counts::{FeatureCounts, Tallies, share};
+pub use divergence::{Divergences, Open, divergences};
+pub use layout::{BinName, CategoricalLayout, Layout, NumericLayout};
+pub use quantile::{quantile_sorted, spread};
+pub use transport::{Transport, transport};
