@@ -11,6 +11,8 @@ pub mod config;
 pub mod decode;
 pub mod engine;
 pub mod model;
+pub mod observe;
+pub mod panes;
 pub mod reference;
 pub mod score;
 pub mod source;

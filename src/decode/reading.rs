@@ -15,6 +15,17 @@ pub enum Reading<T> {
     Invalid(InvalidReason),
 }
 
+impl<T> Reading<T> {
+    /// The same reading with its value turned into another.
+    pub fn map<U>(self, turn: impl FnOnce(T) -> U) -> Reading<U> {
+        match self {
+            Reading::Value(value) => Reading::Value(turn(value)),
+            Reading::Missing(kind) => Reading::Missing(kind),
+            Reading::Invalid(reason) => Reading::Invalid(reason),
+        }
+    }
+}
+
 const WRONG_KIND: InvalidReason = InvalidReason::WrongKind;
 
 /// A slot as a finite number.

@@ -1,0 +1,243 @@
+//! The observer: owns the frames of its shards and cuts them into commits.
+
+use std::sync::Arc;
+
+use super::plan::{ObservedFeature, ObservedMonitor};
+use super::shard::{ShardMonitor, ShardObserver};
+use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number, timestamp};
+use crate::model::{DropReason, EventTime, Kind, Shard};
+use crate::panes::{Commit, Frame};
+use crate::stats::Layout;
+
+/// More open panes of one shard and monitor than this ask for a commit: a backlog passes through many panes between two flushes.
+const MANY_PANES: usize = 8;
+
+/// Counts the records of one source, shard by shard.
+#[derive(Debug)]
+pub struct Observer {
+    monitors: Arc<[ObservedMonitor]>,
+    shards: Vec<Option<ShardObserver>>,
+    /// Empty frames to use again, by monitor.
+    spare: Vec<Vec<Frame>>,
+    category: String,
+    crossed_pane: bool,
+    wants_commit: bool,
+}
+
+impl Observer {
+    /// An observer for the monitors of one source.
+    #[must_use]
+    pub fn new(monitors: Vec<ObservedMonitor>) -> Self {
+        let spare = monitors.iter().map(|_| Vec::new()).collect();
+        Observer {
+            monitors: monitors.into(),
+            shards: Vec::new(),
+            spare,
+            category: String::new(),
+            crossed_pane: false,
+            wants_commit: false,
+        }
+    }
+
+    /// Begins to read a shard at offset `base`; `slot` names it from now on.
+    pub fn open(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
+        if self.shards.len() <= slot {
+            self.shards.resize_with(slot + 1, || None);
+        }
+        self.shards[slot] = Some(ShardObserver::new(
+            shard,
+            base,
+            from_start,
+            self.monitors.len(),
+        ));
+    }
+
+    /// Counts a record of which the decoder found `fields`.
+    ///
+    /// `source_time` is the time the source holds for the record, `now` the wall clock; both `None` where there is none, as in a file.
+    pub fn observe(
+        &mut self,
+        slot: usize,
+        fields: Fields<'_>,
+        source_time: Option<EventTime>,
+        now: Option<EventTime>,
+    ) {
+        let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        shard.count_decoded();
+        let parts = self
+            .monitors
+            .iter()
+            .zip(&mut shard.monitors)
+            .zip(&mut self.spare);
+        for ((plan, counts), spare) in parts {
+            match event_time(plan, fields, source_time, now, counts) {
+                Err(reason) => counts.drop_event(reason),
+                Ok(time) => {
+                    self.crossed_pane |= counts.count_time(time, now, plan);
+                    let frame = frame_at(time, plan, counts, spare);
+                    count_features(frame, plan, fields, &mut self.category);
+                    self.wants_commit |= counts.frames.len() > MANY_PANES;
+                }
+            }
+        }
+    }
+
+    /// Counts a record that could not be decoded.
+    pub fn reject(&mut self, slot: usize, error: DecodeError) {
+        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+            shard.count_error(error);
+        }
+    }
+
+    /// Counts a record without a payload.
+    pub fn tombstone(&mut self, slot: usize) {
+        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+            shard.count_tombstone();
+        }
+    }
+
+    /// Everything of a shard before `upto` has been handed over; `caught_up_at` when that was the shard's end at this moment.
+    pub fn position(&mut self, slot: usize, upto: i64, caught_up_at: Option<EventTime>) {
+        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+            shard.position(upto, caught_up_at);
+        }
+    }
+
+    /// Stops reading a shard; what it counted goes into one last commit.
+    pub fn close(&mut self, slot: usize, now: Option<EventTime>) -> Option<Commit> {
+        let mut shard = self.shards.get_mut(slot)?.take()?;
+        Some(shard.take(now, &mut self.spare))
+    }
+
+    /// Whether a shard's watermark has passed into another pane since this was last asked.
+    pub fn take_crossed_pane(&mut self) -> bool {
+        std::mem::take(&mut self.crossed_pane)
+    }
+
+    /// Whether so many panes are open that a commit should not wait for the next flush.
+    #[must_use]
+    pub fn wants_commit(&self) -> bool {
+        self.wants_commit
+    }
+
+    /// Everything counted since the last call, with the slot of its shard; a shard without news has an empty commit, which says it is alive.
+    pub fn commits(&mut self, now: Option<EventTime>) -> Vec<(usize, Commit)> {
+        self.wants_commit = false;
+        let open = self
+            .shards
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(slot, shard)| Some((slot, shard.as_mut()?)));
+        open.map(|(slot, shard)| (slot, shard.take(now, &mut self.spare)))
+            .collect()
+    }
+}
+
+/// The time of an event, or why it is none of the monitor's.
+fn event_time(
+    plan: &ObservedMonitor,
+    fields: Fields<'_>,
+    source_time: Option<EventTime>,
+    now: Option<EventTime>,
+    counts: &ShardMonitor,
+) -> Result<EventTime, DropReason> {
+    if let Some((slot, literals)) = &plan.select {
+        let found = fields.slots[*slot];
+        if !literals
+            .iter()
+            .any(|literal| matches(found, fields.scratch, literal))
+        {
+            return Err(DropReason::Filtered);
+        }
+    }
+    let own = plan
+        .timestamp
+        .and_then(|slot| timestamp(fields.slots[slot], fields.scratch));
+    let stand_in = source_time.filter(|time| plan.fallback && time.as_millis() > 0);
+    let time = own.or(stand_in).ok_or(DropReason::NoTimestamp)?;
+    if now.is_some_and(|now| time > now.plus(plan.max_future)) {
+        return Err(DropReason::Future);
+    }
+    if counts.is_too_late(time, plan) {
+        Err(DropReason::Late)
+    } else {
+        Ok(time)
+    }
+}
+
+/// The frame of the pane that contains `time`; the newest is tried first.
+fn frame_at<'a>(
+    time: EventTime,
+    plan: &ObservedMonitor,
+    counts: &'a mut ShardMonitor,
+    spare: &mut Vec<Frame>,
+) -> &'a mut Frame {
+    let start = time.align_down(plan.pane_width);
+    let found = counts
+        .frames
+        .iter()
+        .rposition(|frame| frame.start() == start);
+    let place = found.unwrap_or_else(|| {
+        let fresh = || {
+            Frame::new(
+                plan.features
+                    .iter()
+                    .map(|feature| feature.layout.as_deref()),
+            )
+        };
+        let mut frame = spare.pop().unwrap_or_else(fresh);
+        frame.begin(start);
+        counts.frames.push(frame);
+        counts.frames.len() - 1
+    });
+    &mut counts.frames[place]
+}
+
+fn count_features(
+    frame: &mut Frame,
+    plan: &ObservedMonitor,
+    fields: Fields<'_>,
+    buffer: &mut String,
+) {
+    frame.count_event();
+    for (index, feature) in plan.features.iter().enumerate() {
+        count_feature(frame, index, feature, fields, buffer);
+    }
+}
+
+#[inline]
+fn count_feature(
+    frame: &mut Frame,
+    index: usize,
+    feature: &ObservedFeature,
+    fields: Fields<'_>,
+    buffer: &mut String,
+) {
+    let slot = fields.slots[feature.slot];
+    let layout = feature.layout.as_deref();
+    let outcome = match feature.kind {
+        Kind::Numeric => number(slot, fields.scratch).map(|x| match layout {
+            Some(Layout::Numeric(layout)) => frame.record_number(index, layout, x),
+            _ => frame.record_value(index),
+        }),
+        Kind::Categorical => category(slot, fields.scratch, buffer)
+            .map(|name| record_category(frame, index, layout, name)),
+        Kind::Boolean => boolean(slot, fields.scratch).map(|value| {
+            record_category(frame, index, layout, if value { "true" } else { "false" })
+        }),
+    };
+    match outcome {
+        Reading::Value(()) => {}
+        Reading::Missing(kind) => frame.miss(index, kind),
+        Reading::Invalid(reason) => frame.reject(index, reason),
+    }
+}
+
+fn record_category(frame: &mut Frame, index: usize, layout: Option<&Layout>, name: &str) {
+    match layout {
+        Some(Layout::Categorical(layout)) => frame.record_bin(index, layout.index(name)),
+        _ => frame.record_value(index),
+    }
+}

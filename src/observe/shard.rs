@@ -1,0 +1,163 @@
+//! What an observer knows of one shard, and what it has counted of it since the last commit.
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+
+use super::ObservedMonitor;
+use crate::decode::DecodeError;
+use crate::model::{DropReason, EventTime, Shard};
+use crate::panes::{Commit, Frame, MonitorCommit, RecordCounts};
+
+/// A week: longer delays are counted as this long.
+const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
+
+/// One shard being read.
+#[derive(Debug)]
+pub(super) struct ShardObserver {
+    shard: Arc<Shard>,
+    from_start: bool,
+    base: i64,
+    upto: i64,
+    caught_up_at: Option<EventTime>,
+    records: RecordCounts,
+    pub(super) monitors: Vec<ShardMonitor>,
+}
+
+/// What one monitor has counted of one shard since the last commit.
+#[derive(Debug)]
+pub(super) struct ShardMonitor {
+    newest: Option<EventTime>,
+    counts: MonitorCommit,
+    delays: Histogram<u64>,
+    pub(super) frames: Vec<Frame>,
+}
+
+impl ShardObserver {
+    pub(super) fn new(shard: &Shard, base: i64, from_start: bool, monitors: usize) -> Self {
+        ShardObserver {
+            shard: Arc::new(shard.clone()),
+            from_start,
+            base,
+            upto: base,
+            caught_up_at: None,
+            records: RecordCounts::default(),
+            monitors: (0..monitors).map(ShardMonitor::new).collect(),
+        }
+    }
+
+    pub(super) fn position(&mut self, upto: i64, caught_up_at: Option<EventTime>) {
+        self.upto = self.upto.max(upto);
+        self.caught_up_at = caught_up_at.or(self.caught_up_at);
+    }
+
+    pub(super) fn count_decoded(&mut self) {
+        self.records.decoded += 1;
+    }
+
+    pub(super) fn count_tombstone(&mut self) {
+        self.records.tombstones += 1;
+    }
+
+    pub(super) fn count_error(&mut self, error: DecodeError) {
+        if let Some(place) = DecodeError::ALL.iter().position(|known| *known == error) {
+            self.records.errors[place] += 1;
+        }
+    }
+
+    /// Everything since the last commit; `spare` takes the emptied frames of each monitor.
+    pub(super) fn take(
+        &mut self,
+        written_at: Option<EventTime>,
+        spare: &mut [Vec<Frame>],
+    ) -> Commit {
+        let monitors = self
+            .monitors
+            .iter_mut()
+            .zip(spare)
+            .filter_map(|(monitor, spare)| monitor.take(spare));
+        let commit = Commit {
+            shard: Arc::clone(&self.shard),
+            base: self.base,
+            upto: self.upto,
+            written_at,
+            caught_up_at: self.caught_up_at,
+            from_start: self.from_start,
+            records: std::mem::take(&mut self.records),
+            monitors: monitors.collect(),
+        };
+        self.base = self.upto;
+        commit
+    }
+}
+
+impl ShardMonitor {
+    fn new(monitor: usize) -> Self {
+        let delays = Histogram::new_with_max(LONGEST_DELAY_MS, 2)
+            .expect("a week at two digits is a legal range");
+        let counts = MonitorCommit {
+            monitor,
+            ..MonitorCommit::default()
+        };
+        ShardMonitor {
+            newest: None,
+            counts,
+            delays,
+            frames: Vec::new(),
+        }
+    }
+
+    pub(super) fn drop_event(&mut self, reason: DropReason) {
+        self.counts.dropped[reason as usize] += 1;
+    }
+
+    /// Whether an event of this time is behind everything a window could still show.
+    pub(super) fn is_too_late(&self, time: EventTime, plan: &ObservedMonitor) -> bool {
+        let watermark = self
+            .newest
+            .map(|newest| newest.minus(plan.out_of_orderness));
+        watermark.is_some_and(|watermark| time < watermark.minus(plan.longest_window))
+    }
+
+    /// Counts an event's time; `true` when the watermark passed into another pane.
+    pub(super) fn count_time(
+        &mut self,
+        time: EventTime,
+        now: Option<EventTime>,
+        plan: &ObservedMonitor,
+    ) -> bool {
+        let before = self
+            .newest
+            .map(|newest| newest.minus(plan.out_of_orderness));
+        self.counts.events += 1;
+        self.counts.events_late += u64::from(before.is_some_and(|watermark| time < watermark));
+        self.counts.first_event_time = self.counts.first_event_time.or(Some(time));
+        self.counts.max_event_time = self.counts.max_event_time.max(Some(time));
+        if let Some(now) = now {
+            let delay_ms = u64::try_from(now.since(time).as_millis()).unwrap_or(u64::MAX);
+            self.delays.saturating_record(delay_ms);
+        }
+        self.newest = self.newest.max(Some(time));
+        let after = self
+            .newest
+            .map(|newest| newest.minus(plan.out_of_orderness));
+        before.map(|at| at.align_down(plan.pane_width))
+            != after.map(|at| at.align_down(plan.pane_width))
+    }
+
+    fn take(&mut self, spare: &mut Vec<Frame>) -> Option<MonitorCommit> {
+        let mut counts = std::mem::take(&mut self.counts);
+        self.counts.monitor = counts.monitor;
+        if counts.events == 0 && counts.dropped.iter().all(|dropped| *dropped == 0) {
+            return None;
+        }
+        let delays = self.delays.iter_recorded();
+        counts.delays_ms = delays
+            .map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))
+            .collect();
+        self.delays.reset();
+        counts.panes = self.frames.iter_mut().map(Frame::take).collect();
+        spare.append(&mut self.frames);
+        Some(counts)
+    }
+}

@@ -1,0 +1,128 @@
+//! What an observer hands to the log: everything it counted of one shard between two offsets.
+
+use std::sync::Arc;
+
+use crate::decode::DecodeError;
+use crate::model::{EventTime, Shard};
+use crate::stats::{CellRun, Tallies};
+
+/// The counts of one shard's records in `base..upto`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// Whose records.
+    pub shard: Arc<Shard>,
+    /// The previous commit's `upto`, never the first record's offset.
+    pub base: i64,
+    /// The reader's position after the last record; at least `base`.
+    pub upto: i64,
+    /// Wall time of writing; `None` where the input has no arrival times (a file).
+    pub written_at: Option<EventTime>,
+    /// The latest moment at which the shard had no further record.
+    pub caught_up_at: Option<EventTime>,
+    /// Whether the shard was read from its first record ever.
+    pub from_start: bool,
+    /// How its records fared.
+    pub records: RecordCounts,
+    /// One entry per monitor that saw a record.
+    pub monitors: Vec<MonitorCommit>,
+}
+
+/// How the records of a shard fared; `consumed = decoded + errors + tombstones`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordCounts {
+    /// Records that could be decoded.
+    pub decoded: u64,
+    /// Records that could not, in the order of [`DecodeError::ALL`].
+    pub errors: [u64; DecodeError::ALL.len()],
+    /// Records without a payload.
+    pub tombstones: u64,
+}
+
+impl RecordCounts {
+    /// All records.
+    #[must_use]
+    pub fn consumed(&self) -> u64 {
+        self.decoded + self.errors.iter().sum::<u64>() + self.tombstones
+    }
+
+    /// Adds another stretch.
+    pub fn merge(&mut self, other: &RecordCounts) {
+        self.decoded += other.decoded;
+        self.tombstones += other.tombstones;
+        self.errors
+            .iter_mut()
+            .zip(other.errors)
+            .for_each(|(sum, count)| *sum += count);
+    }
+}
+
+/// What one monitor made of the records; `decoded = events + dropped`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MonitorCommit {
+    /// Which monitor of the source's.
+    pub monitor: usize,
+    /// The newest event counted.
+    pub max_event_time: Option<EventTime>,
+    /// The first event counted, in order of arrival.
+    pub first_event_time: Option<EventTime>,
+    /// Events counted.
+    pub events: u64,
+    /// Events counted although behind the watermark; a subset.
+    pub events_late: u64,
+    /// Events not counted: filtered, no timestamp, future, late.
+    pub dropped: [u64; 4],
+    /// Arrival minus event time in milliseconds, and how often.
+    pub delays_ms: Vec<(u64, u64)>,
+    /// The counts, by pane.
+    pub panes: Vec<PaneDelta>,
+}
+
+/// What was counted in one pane.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaneDelta {
+    /// First instant of the pane.
+    pub start: EventTime,
+    /// Events of the monitor in this pane.
+    pub events: u64,
+    /// One entry per feature.
+    pub features: Vec<FeatureDelta>,
+}
+
+/// What was counted of one feature in one pane.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FeatureDelta {
+    /// Which feature of the monitor's.
+    pub feature: usize,
+    /// How its events fared.
+    pub tallies: Tallies,
+    /// Values per score bin from the first to the last touched bin.
+    pub bins: (u16, Vec<u32>),
+    /// Values per cell; empty for categories.
+    pub cells: CellRun,
+}
+
+impl Commit {
+    /// Bytes the commit holds in memory, about.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let features = |pane: &PaneDelta| {
+            pane.features
+                .iter()
+                .map(FeatureDelta::size_bytes)
+                .sum::<usize>()
+        };
+        let panes = self.monitors.iter().flat_map(|monitor| &monitor.panes);
+        size_of::<Self>()
+            + panes
+                .map(|pane| size_of::<PaneDelta>() + features(pane))
+                .sum::<usize>()
+    }
+}
+
+impl FeatureDelta {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.bins.1.len() * size_of::<u32>()
+            + self.cells.counts.len() * (size_of::<u32>() + size_of::<i64>())
+    }
+}

@@ -1,0 +1,14 @@
+//! The pane log: the only state.
+//!
+//! A pane is a slice of event time. Observers hand over *deltas* of panes in commits, one per shard; the fold accepts each offset of a shard exactly once and
+//! scorers add accepted deltas up. Counts add, so panes of different shards and commits merge by plain addition in any order.
+
+mod commit;
+mod fold;
+mod frame;
+mod sparse;
+
+pub use commit::{Commit, FeatureDelta, MonitorCommit, PaneDelta, RecordCounts};
+pub use fold::{Heads, Rejected};
+pub use frame::Frame;
+pub use sparse::SparseCounts;
