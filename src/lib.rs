@@ -17,3 +17,4 @@ pub mod reference;
 pub mod score;
 pub mod source;
 pub mod stats;
+pub mod window;

@@ -1,0 +1,80 @@
+//! The panes of one slide width, from the oldest that a window can still reach to the newest.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::EventTime;
+use crate::panes::{PaneDelta, SparseCounts};
+use crate::stats::FeatureCounts;
+
+/// Accepted counts by pane; panes without events take no room.
+#[derive(Debug, Clone)]
+pub struct Ring {
+    slide: Duration,
+    /// Panes that begin earlier have left.
+    floor: EventTime,
+    panes: BTreeMap<EventTime, Vec<SparseCounts>>,
+}
+
+impl Ring {
+    /// An empty ring of panes one `slide` wide.
+    #[must_use]
+    pub fn new(slide: Duration) -> Self {
+        Ring {
+            slide,
+            floor: EventTime::MIN,
+            panes: BTreeMap::new(),
+        }
+    }
+
+    /// Width of a pane.
+    #[must_use]
+    pub fn slide(&self) -> Duration {
+        self.slide
+    }
+
+    /// Adds a delta to the pane it lies in; `false` when that pane has left.
+    pub fn add(&mut self, delta: &PaneDelta) -> bool {
+        let start = delta.start.align_down(self.slide);
+        if start < self.floor {
+            return false;
+        }
+        let pane = self.panes.entry(start).or_default();
+        for feature in &delta.features {
+            if pane.len() <= feature.feature {
+                pane.resize(feature.feature + 1, SparseCounts::default());
+            }
+            pane[feature.feature].merge(feature);
+        }
+        true
+    }
+
+    /// Adds what the panes in `start..end` hold of a feature to `counts`.
+    pub fn sum(
+        &self,
+        start: EventTime,
+        end: EventTime,
+        feature: usize,
+        counts: &mut FeatureCounts,
+    ) {
+        for (_, pane) in self.panes.range(start..end) {
+            if let Some(sparse) = pane.get(feature) {
+                sparse.add_to(counts);
+            }
+        }
+    }
+
+    /// The first pane with events that begins at or after `start`.
+    #[must_use]
+    pub fn first_from(&self, start: EventTime) -> Option<EventTime> {
+        self.panes.range(start..).next().map(|(start, _)| *start)
+    }
+
+    /// Lets go of panes that begin before `floor`.
+    pub fn expire(&mut self, floor: EventTime) {
+        if floor > self.floor {
+            self.floor = floor;
+            self.panes = self.panes.split_off(&floor);
+        }
+    }
+}
