@@ -116,7 +116,6 @@ impl NodeVisitor<'_> {
     }
 
     /// A whole number that a double may not hold keeps its digits.
-
     fn put_integer<E>(self, value: i128) -> Result<(), E> {
         const EXACT: i128 = 1 << 53;
         let text = if value.abs() > EXACT {

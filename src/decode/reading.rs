@@ -134,7 +134,7 @@ pub fn matches(slot: Slot, scratch: &str, literal: &Literal) -> bool {
     }
 }
 
-/// Equal as numbers: zero has no sign here.
+/// Equal as numbers: zero has no sign here, and nothing equals NaN.
 fn equal(a: f64, b: f64) -> bool {
-    a <= b && a >= b
+    a.partial_cmp(&b).is_some_and(std::cmp::Ordering::is_eq)
 }

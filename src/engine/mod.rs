@@ -1,7 +1,16 @@
 //! The scorer: accepted commits in, evaluations out.
+//!
+//! One owner of all windows, driven by one thread: `apply` takes a commit, `advance` closes the windows whose time has come, `snapshot` is the picture of how
+//! everything stands. Time is an argument everywhere, so that a replayed file, a test and a live stream go through the same code.
 
+mod monitor;
+mod plan;
+mod scorer;
 mod snapshot;
+mod windows;
 
+pub use plan::{FeaturePlan, LoadedReference, MonitorPlan, Rule};
+pub use scorer::Engine;
 pub use snapshot::{
     AlertLine, FeatureScores, FeatureState, MonitorState, ReferenceState, Snapshot, SourceState,
     WindowState,

@@ -1,0 +1,216 @@
+//! A monitor made ready to run: what the user asked for, joined with the references that could be loaded.
+
+use std::sync::Arc;
+
+use super::ReferenceState;
+use crate::alert::Patience;
+use crate::model::{BinsSpec, FeatureSpec, Kind, MonitorSpec, Role, Severity, Statistic};
+use crate::reference::{FeatureReference, Reference};
+use crate::score::Scorer;
+use crate::stats::Layout;
+
+/// A reference as it was found: loaded, or why not.
+pub type LoadedReference = Result<Arc<Reference>, String>;
+
+/// A monitor ready to run.
+#[derive(Debug, Clone)]
+pub struct MonitorPlan {
+    /// What the user asked for.
+    pub spec: Arc<MonitorSpec>,
+    /// In configuration order.
+    pub references: Vec<ReferenceState>,
+    /// Listed features first, then the reference's own.
+    pub features: Vec<FeaturePlan>,
+    /// What is wrong but does not stop the rest.
+    pub problems: Vec<String>,
+}
+
+/// A feature ready to be counted and scored.
+#[derive(Debug, Clone)]
+pub struct FeaturePlan {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its role.
+    pub role: Role,
+    /// `None` where no reference says how to count.
+    pub layout: Option<Arc<Layout>>,
+    /// One per reference; `None` where there is nothing to compare with.
+    pub scorers: Vec<Option<Scorer>>,
+    /// The lines in force.
+    pub rules: Vec<Rule>,
+}
+
+/// One line on one statistic.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// What is judged.
+    pub statistic: Statistic,
+    /// How urgent.
+    pub severity: Severity,
+    /// The line, and how long it takes.
+    pub patience: Patience,
+}
+
+impl MonitorPlan {
+    /// Joins a monitor with its references, one per `spec.references`, in that order.
+    #[must_use]
+    pub fn new(spec: MonitorSpec, loaded: Vec<LoadedReference>) -> Self {
+        let references: Vec<ReferenceState> = spec
+            .references
+            .iter()
+            .zip(loaded)
+            .map(|(reference, loaded)| {
+                let problem = loaded.as_ref().err().cloned();
+                ReferenceState {
+                    name: reference.name.clone(),
+                    loaded: loaded.ok(),
+                    problem,
+                }
+            })
+            .collect();
+        let mut problems = Vec::new();
+        let names = feature_names(&spec, &references);
+        let features = names
+            .iter()
+            .filter_map(|name| plan_feature(name, &spec, &references, &mut problems))
+            .collect();
+        MonitorPlan {
+            spec: Arc::new(spec),
+            references,
+            features,
+            problems,
+        }
+    }
+
+    /// Name, kind and layout of the features, for the observer.
+    #[must_use]
+    pub fn observed(&self) -> Vec<(String, Kind, Option<Arc<Layout>>)> {
+        let observed =
+            |feature: &FeaturePlan| (feature.name.clone(), feature.kind, feature.layout.clone());
+        self.features.iter().map(observed).collect()
+    }
+}
+
+fn feature_names(spec: &MonitorSpec, references: &[ReferenceState]) -> Vec<String> {
+    let mut names: Vec<String> = spec
+        .features
+        .iter()
+        .map(|feature| feature.name.clone())
+        .collect();
+    let loaded = references
+        .iter()
+        .filter_map(|reference| reference.loaded.as_ref());
+    for reference in loaded.filter(|_| spec.features_from_reference) {
+        for feature in &reference.features {
+            if !names.contains(&feature.name) {
+                names.push(feature.name.clone());
+            }
+        }
+    }
+    names
+}
+
+fn plan_feature(
+    name: &str,
+    spec: &MonitorSpec,
+    references: &[ReferenceState],
+    problems: &mut Vec<String>,
+) -> Option<FeaturePlan> {
+    let listed = spec.features.iter().find(|feature| feature.name == name);
+    let found: Vec<Option<&FeatureReference>> = references
+        .iter()
+        .map(|reference| {
+            reference
+                .loaded
+                .as_ref()
+                .and_then(|loaded| loaded.feature(name))
+        })
+        .collect();
+    let first = found.iter().flatten().next().copied();
+    let Some(kind) = listed
+        .and_then(|feature| feature.kind)
+        .or(first.map(|reference| reference.kind))
+    else {
+        problems.push(format!(
+            "feature {name}: no kind is given and no reference says what it is"
+        ));
+        return None;
+    };
+    let layout = first
+        .filter(|reference| fits(reference, kind, listed, problems))
+        .map(|reference| Arc::clone(&reference.layout));
+    let scorer = |(index, reference): (usize, &Option<&FeatureReference>)| {
+        let reference = (*reference)?;
+        let layout = layout.as_ref()?;
+        if reference.layout != *layout {
+            let other = &references[index].name;
+            problems.push(format!(
+                "feature {name}: reference {other} has another layout; fit it again with --layout"
+            ));
+            return None;
+        }
+        Some(Scorer::new(Arc::new(reference.clone()), spec.pseudo_count))
+    };
+    Some(FeaturePlan {
+        name: name.to_owned(),
+        kind,
+        role: listed.map(|feature| feature.role).unwrap_or_default(),
+        scorers: found.iter().enumerate().map(scorer).collect(),
+        layout,
+        rules: rules(name, kind, spec),
+    })
+}
+
+/// Whether a reference was fitted for the feature as it is configured.
+fn fits(
+    reference: &FeatureReference,
+    kind: Kind,
+    listed: Option<&FeatureSpec>,
+    problems: &mut Vec<String>,
+) -> bool {
+    let name = &reference.name;
+    if reference.kind != kind {
+        let (is, was) = (kind.name(), reference.kind.name());
+        problems.push(format!("feature {name}: configured as {is}, but the reference was fitted as {was}; fit it again"));
+        return false;
+    }
+    let edges = listed.and_then(|feature| match &feature.bins {
+        Some(BinsSpec::Edges(edges)) => Some(edges),
+        _ => None,
+    });
+    let fitted = reference.layout.numeric().map(|layout| layout.bins.edges());
+    if let (Some(edges), Some(fitted)) = (edges, fitted)
+        && edges.as_slice() != fitted
+    {
+        problems.push(format!("feature {name}: the reference was fitted with other bin edges; fit it again with this configuration"));
+        return false;
+    }
+    true
+}
+
+fn rules(name: &str, kind: Kind, spec: &MonitorSpec) -> Vec<Rule> {
+    let statistics = Statistic::ALL
+        .iter()
+        .copied()
+        .filter(|statistic| kind.has(*statistic));
+    let lines = statistics.flat_map(|statistic| {
+        let alert = spec.alert_for(name, statistic);
+        Severity::ALL.iter().filter_map(move |severity| {
+            let alert = alert?;
+            let threshold = alert.thresholds.of(*severity)?;
+            let patience = Patience {
+                threshold,
+                for_evaluations: alert.for_evaluations,
+                keep_firing_for: alert.keep_firing_for,
+            };
+            Some(Rule {
+                statistic,
+                severity: *severity,
+                patience,
+            })
+        })
+    });
+    lines.collect()
+}
