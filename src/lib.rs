@@ -7,9 +7,12 @@
 //! ```
 
 pub mod alert;
+pub mod app;
+pub mod clock;
 pub mod config;
 pub mod decode;
 pub mod engine;
+pub mod ingest;
 pub mod model;
 pub mod observe;
 pub mod panes;

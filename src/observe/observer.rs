@@ -22,6 +22,7 @@ pub struct Observer {
     category: String,
     crossed_pane: bool,
     wants_commit: bool,
+    is_connected: bool,
 }
 
 impl Observer {
@@ -36,7 +37,13 @@ impl Observer {
             category: String::new(),
             crossed_pane: false,
             wants_commit: false,
+            is_connected: true,
         }
+    }
+
+    /// Whether the source would know of new records: only then does silence at a shard's end mean that there are none.
+    pub fn set_connected(&mut self, is_connected: bool) {
+        self.is_connected = is_connected;
     }
 
     /// Begins to read a shard at offset `base`; `slot` names it from now on.
@@ -108,7 +115,7 @@ impl Observer {
     /// Stops reading a shard; what it counted goes into one last commit.
     pub fn close(&mut self, slot: usize, now: Option<EventTime>) -> Option<Commit> {
         let mut shard = self.shards.get_mut(slot)?.take()?;
-        Some(shard.take(now, &mut self.spare))
+        Some(shard.take(now, self.is_connected, &mut self.spare))
     }
 
     /// Whether a shard's watermark has passed into another pane since this was last asked.
@@ -130,7 +137,7 @@ impl Observer {
             .iter_mut()
             .enumerate()
             .filter_map(|(slot, shard)| Some((slot, shard.as_mut()?)));
-        open.map(|(slot, shard)| (slot, shard.take(now, &mut self.spare)))
+        open.map(|(slot, shard)| (slot, shard.take(now, self.is_connected, &mut self.spare)))
             .collect()
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct ShardObserver {
     base: i64,
     upto: i64,
     caught_up_at: Option<EventTime>,
+    /// Whether the last thing heard was the shard's end.
+    is_at_end: bool,
     records: RecordCounts,
     pub(super) monitors: Vec<ShardMonitor>,
 }
@@ -41,6 +43,7 @@ impl ShardObserver {
             base,
             upto: base,
             caught_up_at: None,
+            is_at_end: false,
             records: RecordCounts::default(),
             monitors: (0..monitors).map(ShardMonitor::new).collect(),
         }
@@ -48,6 +51,7 @@ impl ShardObserver {
 
     pub(super) fn position(&mut self, upto: i64, caught_up_at: Option<EventTime>) {
         self.upto = self.upto.max(upto);
+        self.is_at_end = caught_up_at.is_some();
         self.caught_up_at = caught_up_at.or(self.caught_up_at);
     }
 
@@ -66,11 +70,17 @@ impl ShardObserver {
     }
 
     /// Everything since the last commit; `spare` takes the emptied frames of each monitor.
+    ///
+    /// A shard at its end stays caught up while the source is connected, although nothing more is heard of it.
     pub(super) fn take(
         &mut self,
         written_at: Option<EventTime>,
+        is_connected: bool,
         spare: &mut [Vec<Frame>],
     ) -> Commit {
+        if self.is_at_end && is_connected {
+            self.caught_up_at = self.caught_up_at.max(written_at);
+        }
         let monitors = self
             .monitors
             .iter_mut()

@@ -10,7 +10,7 @@ use crate::model::Shard;
 #[derive(Debug, Clone, Copy)]
 pub struct RawRecord<'a> {
     /// The slot the sink was told of by `opened`.
-    pub shard: usize,
+    pub slot: usize,
     /// Position in its shard.
     pub offset: i64,
     /// The source's own time of the record, milliseconds since the epoch.

@@ -1,0 +1,151 @@
+//! The left half of the path: what a source hands over is decoded, observed and cut into commits.
+//!
+//! Owned by the thread that polls the source. A record passes through by reference; nothing is locked, sent or allocated for it.
+
+use std::sync::Arc;
+
+use crate::decode::{DecodeError, Decoder, Fields};
+use crate::model::{EventTime, Shard};
+use crate::observe::{Observer, ObserverPlan};
+use crate::panes::Commit;
+use crate::source::{RawRecord, Sink};
+
+/// A commit, and the slot of the source's shard it is about.
+#[derive(Debug)]
+pub struct Flushed {
+    /// The slot, as the source numbers it.
+    pub slot: usize,
+    /// What was counted.
+    pub commit: Commit,
+}
+
+/// Decoder and observer of one source.
+#[derive(Debug)]
+pub struct Ingest {
+    decoder: Decoder,
+    observer: Observer,
+    now: Option<EventTime>,
+    flushed: Vec<Flushed>,
+    problem: Option<DecodeError>,
+}
+
+impl Ingest {
+    /// The left half for the monitors of one source; JSON records above `max_bytes` are rejected.
+    #[must_use]
+    pub fn new(plan: ObserverPlan, max_bytes: usize) -> Self {
+        Ingest {
+            decoder: Decoder::new(&plan.paths).with_max_bytes(max_bytes),
+            observer: Observer::new(plan.monitors),
+            now: None,
+            flushed: Vec::new(),
+            problem: None,
+        }
+    }
+
+    /// The wall clock for the records that follow; `is_connected` says whether the source would know of new ones.
+    pub fn begin_batch(&mut self, now: EventTime, is_connected: bool) {
+        self.now = Some(now);
+        self.observer.set_connected(is_connected);
+    }
+
+    /// The decoder, for inputs that are tables.
+    pub fn decoder(&mut self) -> &mut Decoder {
+        &mut self.decoder
+    }
+
+    /// Counts one row of a table whose columns were matched by [`Decoder::table`].
+    pub fn row(
+        &mut self,
+        slot: usize,
+        offset: i64,
+        columns: &crate::decode::Columns,
+        cells: &csv::StringRecord,
+    ) {
+        let fields: Fields<'_> = self.decoder.row(columns, cells);
+        self.observer.observe(slot, fields, None, self.now);
+        self.observer.position(slot, offset + 1, None);
+    }
+
+    /// Counts a record that the reader itself could not make sense of.
+    pub fn reject(&mut self, slot: usize, offset: i64, error: DecodeError) {
+        self.observer.reject(slot, error);
+        self.observer.position(slot, offset + 1, None);
+    }
+
+    /// Whether a shard's watermark has passed into another pane since this was last asked.
+    pub fn take_crossed_pane(&mut self) -> bool {
+        self.observer.take_crossed_pane()
+    }
+
+    /// A reason for which a record was rejected since this was last asked; one stands for all.
+    pub fn take_problem(&mut self) -> Option<DecodeError> {
+        self.problem.take()
+    }
+
+    /// Everything counted since the last call.
+    pub fn flush(&mut self) -> Vec<Flushed> {
+        self.cut();
+        std::mem::take(&mut self.flushed)
+    }
+
+    /// Commits cut early because a backlog passed through many panes.
+    pub fn take_early(&mut self) -> Vec<Flushed> {
+        std::mem::take(&mut self.flushed)
+    }
+
+    fn cut(&mut self) {
+        let commits = self.observer.commits(self.now);
+        self.flushed.extend(
+            commits
+                .into_iter()
+                .map(|(slot, commit)| Flushed { slot, commit }),
+        );
+    }
+}
+
+impl Sink for Ingest {
+    fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
+        self.observer.open(slot, shard, base, from_start);
+    }
+
+    fn record(&mut self, record: RawRecord<'_>) {
+        match record.payload {
+            None => self.observer.tombstone(record.slot),
+            Some(payload) => match self.decoder.json(payload) {
+                Ok(fields) => {
+                    let time = record.timestamp_ms.map(EventTime::from_millis);
+                    self.observer.observe(record.slot, fields, time, self.now);
+                }
+                Err(error) => {
+                    self.problem = Some(error);
+                    self.observer.reject(record.slot, error);
+                }
+            },
+        }
+        self.observer.position(record.slot, record.offset + 1, None);
+        if self.observer.wants_commit() {
+            self.cut();
+        }
+    }
+
+    fn position(&mut self, slot: usize, upto: i64, caught_up: bool) {
+        let caught_up_at = self.now.filter(|_| caught_up);
+        self.observer.position(slot, upto, caught_up_at);
+    }
+
+    fn closed(&mut self, slot: usize) {
+        let commit = self.observer.close(slot, self.now);
+        self.flushed
+            .extend(commit.map(|commit| Flushed { slot, commit }));
+    }
+}
+
+/// One ingester per source: the plan of everything its monitors look for.
+#[must_use]
+pub fn observer_plan(source: &str, plans: &[Arc<crate::engine::MonitorPlan>]) -> ObserverPlan {
+    let mut observer = ObserverPlan::default();
+    for plan in plans.iter().filter(|plan| plan.spec.source == source) {
+        observer.add(&plan.spec, &plan.observed());
+    }
+    observer
+}
