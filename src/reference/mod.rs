@@ -3,6 +3,12 @@
 //! A reference is fitted once, from data, and frozen: its layout decides in which bins and cells the stream is counted, its counts are what windows are
 //! compared with. It lives in one readable, versioned JSON file.
 
+mod artefact;
+mod fit;
+
+pub use artefact::{ArtefactError, VERSION};
+pub use fit::{Column, DEFAULT_BINS, DEFAULT_TOP, FitError, FitOptions, fit};
+
 use std::sync::Arc;
 
 use crate::model::{EventTime, Kind};
@@ -19,8 +25,23 @@ pub struct FeatureReference {
     pub layout: Arc<Layout>,
     /// How the reference's rows fared, and its counts per bin and per cell.
     pub counts: FeatureCounts,
-    /// Exact facts about the numbers; `None` for categories and when there was no value.
+    /// Exact facts about the numbers; `None` for categories.
     pub numbers: Option<NumberFacts>,
+    /// Counts per pair of cell and score bin, ascending; their margins are `counts`. Empty for categories.
+    pub atoms: Vec<Atom>,
+}
+
+/// The values of one cell that lie in one score bin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Atom {
+    /// In `0..CELLS`.
+    pub cell: usize,
+    /// In `0..layout.len()`.
+    pub bin: usize,
+    /// How many.
+    pub count: u64,
+    /// Sum of their places in the cell.
+    pub sum: i64,
 }
 
 /// Exact facts about a numeric reference, taken from its rows.
@@ -47,13 +68,25 @@ pub struct Reference {
     pub created: EventTime,
     /// Rows read.
     pub rows: u64,
-    /// Content hash, lower-case hexadecimal SHA-256.
+    /// Content hash, lower-case hexadecimal SHA-256 (of everything but the time of creation).
     pub hash: String,
     /// The features, in the order of the data.
     pub features: Vec<FeatureReference>,
 }
 
 impl Reference {
+    /// A reference of fitted features, created at a time.
+    #[must_use]
+    pub fn new(created: EventTime, rows: u64, features: Vec<FeatureReference>) -> Self {
+        let hash = artefact::content_hash(rows, &features);
+        Reference {
+            created,
+            rows,
+            hash,
+            features,
+        }
+    }
+
     /// The reference of a feature.
     #[must_use]
     pub fn feature(&self, name: &str) -> Option<&FeatureReference> {

@@ -2,6 +2,9 @@
 //!
 //! A source is polled by the thread that owns it and hands each record to a sink by reference: no channel, lock or copy per record.
 
+pub mod files;
+pub mod loans;
+
 use std::time::Duration;
 
 use crate::model::Shard;

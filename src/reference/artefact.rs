@@ -1,0 +1,552 @@
+//! The artefact: one readable, versioned JSON file per reference.
+//!
+//! Counts are stored as atoms, from which the counts per bin and per cell follow. A hash over the content is verified on loading, so that a damaged or edited
+//! file is refused and not compared with; a version this program does not know is refused too. Numbers survive the round trip to the last bit.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::fit::counts_of_atoms;
+use super::{Atom, FeatureReference, NumberFacts, Reference};
+use crate::model::{EventTime, Kind};
+use crate::stats::{
+    Bins, CELLS, CategoricalLayout, CellScale, FeatureCounts, Layout, NumericLayout, Tallies,
+};
+
+/// The version written, and the only one read.
+pub const VERSION: u32 = 1;
+
+/// Why a reference cannot be loaded or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtefactError {
+    /// The operating system says no.
+    #[error("{path}: {action}")]
+    Io {
+        /// Which file.
+        path: String,
+        /// What was tried.
+        action: &'static str,
+        /// What it says.
+        source: std::io::Error,
+    },
+    /// Not an artefact at all.
+    #[error("{path}: not a pegel reference (`pegel fit` makes one)")]
+    Format {
+        /// Which file.
+        path: String,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// Written by another version.
+    #[error(
+        "{path}: reference version {found} is not known, this program reads version {VERSION}; fit it again"
+    )]
+    Version {
+        /// Which file.
+        path: String,
+        /// The version it says.
+        found: u32,
+    },
+    /// The hash does not match.
+    #[error("{path}: the content does not match its hash: edited or damaged; fit it again")]
+    Hash {
+        /// Which file.
+        path: String,
+    },
+    /// Matches its hash but makes no sense.
+    #[error("{path}: feature {feature}: {what}")]
+    Content {
+        /// Which file.
+        path: String,
+        /// Which feature.
+        feature: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    pegel_reference: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    pegel_reference: u32,
+    created: String,
+    hash: String,
+    #[serde(flatten)]
+    content: Content,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    rows: u64,
+    features: Vec<Feature>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Feature {
+    name: String,
+    kind: String,
+    samples: u64,
+    missing: Missing,
+    invalid: Invalid,
+    missing_ratio: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    numbers: Option<Numbers>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    categories: Option<Categories>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Missing {
+    null: u64,
+    absent: u64,
+    nan: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Invalid {
+    wrong_kind: u64,
+    infinite: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Numbers {
+    mean: f64,
+    std: f64,
+    min: f64,
+    min_tied: bool,
+    max: f64,
+    max_tied: bool,
+    edges: Vec<Edge>,
+    cell_median: f64,
+    cell_scale: f64,
+    saturated: u64,
+    /// Cell, score bin, count, sum of places.
+    atoms: Vec<(u16, u16, u64, i64)>,
+}
+
+/// An edge; infinity has no JSON number.
+#[derive(Serialize, Deserialize, Clone, Copy)]
+#[serde(untagged)]
+enum Edge {
+    Finite(f64),
+    Infinite(Infinite),
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+enum Infinite {
+    #[serde(rename = "-inf")]
+    Below,
+    #[serde(rename = "inf")]
+    Above,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Categories {
+    /// Name and count of every category with a bin of its own.
+    bins: Vec<(String, u64)>,
+    /// Names that share the bin `other`.
+    other: Vec<String>,
+    other_count: u64,
+    /// Not zero only where another reference lent its layout.
+    unseen_count: u64,
+}
+
+impl Reference {
+    /// Loads and verifies an artefact.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no reference, is of an unknown version, or was edited.
+    pub fn load(path: &Path) -> Result<Self, ArtefactError> {
+        let shown = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|source| ArtefactError::Io {
+            path: shown.clone(),
+            action: "cannot be read",
+            source,
+        })?;
+        parse(&bytes, &shown)
+    }
+
+    /// Writes the artefact whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), ArtefactError> {
+        let error = |source| ArtefactError::Io {
+            path: path.display().to_string(),
+            action: "cannot be written",
+            source,
+        };
+        let directory = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(error)?;
+        let text =
+            serde_json::to_vec_pretty(&self.to_file()).map_err(|source| error(source.into()))?;
+        file.write_all(&compact_atoms(&text)).map_err(error)?;
+        make_readable(file.as_file()).map_err(error)?;
+        file.persist(path).map_err(|persist| error(persist.error))?;
+        Ok(())
+    }
+
+    fn to_file(&self) -> File {
+        File {
+            pegel_reference: VERSION,
+            created: self.created.to_string(),
+            hash: self.hash.clone(),
+            content: content(self.rows, &self.features),
+        }
+    }
+}
+
+/// A temporary file is private to its owner; a reference is for everybody the directory is for.
+#[cfg(unix)]
+fn make_readable(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Puts each list of numbers on one line: a list of atoms is read by eye as a table.
+fn compact_atoms(pretty: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(pretty);
+    let mut out = String::with_capacity(text.len());
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        out.push_str(line);
+        if line.trim_end() == line.trim_end_matches('[') || !line.trim_start().eq("[") {
+            out.push('\n');
+            continue;
+        }
+        for inner in lines.by_ref() {
+            out.push_str(inner.trim());
+            if inner.trim_start().starts_with(']') {
+                break;
+            }
+            if inner.ends_with(',') {
+                out.push(' ');
+            }
+        }
+        out.push('\n');
+    }
+    out.into_bytes()
+}
+
+fn parse(bytes: &[u8], path: &str) -> Result<Reference, ArtefactError> {
+    let format = |source| ArtefactError::Format {
+        path: path.to_owned(),
+        source,
+    };
+    let found = serde_json::from_slice::<VersionOnly>(bytes)
+        .map_err(format)?
+        .pegel_reference;
+    if found != VERSION {
+        return Err(ArtefactError::Version {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    let file: File = serde_json::from_slice(bytes).map_err(format)?;
+    if hash(&file.content) != file.hash {
+        return Err(ArtefactError::Hash {
+            path: path.to_owned(),
+        });
+    }
+    let created: jiff::Timestamp = file.created.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let features = file.content.features.into_iter().map(|feature| {
+        let name = feature.name.clone();
+        feature.load().map_err(|what| ArtefactError::Content {
+            path: path.to_owned(),
+            feature: name,
+            what,
+        })
+    });
+    Ok(Reference {
+        created: EventTime::from_millis(created.as_millisecond()),
+        rows: file.content.rows,
+        hash: file.hash,
+        features: features.collect::<Result<_, _>>()?,
+    })
+}
+
+/// The hash of what a reference says.
+pub(super) fn content_hash(rows: u64, features: &[FeatureReference]) -> String {
+    hash(&content(rows, features))
+}
+
+fn hash(content: &Content) -> String {
+    let bytes = serde_json::to_vec(content).expect("plain numbers and texts always serialise");
+    let digest = Sha256::digest(&bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn content(rows: u64, features: &[FeatureReference]) -> Content {
+    Content {
+        rows,
+        features: features.iter().map(Feature::of).collect(),
+    }
+}
+
+impl Feature {
+    fn of(feature: &FeatureReference) -> Self {
+        let tallies = &feature.counts.tallies;
+        let [null, absent, nan] = tallies.missing;
+        let [wrong_kind, infinite] = tallies.invalid;
+        Feature {
+            name: feature.name.clone(),
+            kind: feature.kind.name().to_owned(),
+            samples: tallies.values,
+            missing: Missing { null, absent, nan },
+            invalid: Invalid {
+                wrong_kind,
+                infinite,
+            },
+            missing_ratio: tallies.missing_ratio().unwrap_or(0.0),
+            numbers: Numbers::of(feature),
+            categories: Categories::of(feature),
+        }
+    }
+
+    fn load(self) -> Result<FeatureReference, &'static str> {
+        let kind = Kind::from_name(&self.kind).ok_or("unknown kind")?;
+        let tallies = Tallies {
+            values: self.samples,
+            missing: [self.missing.null, self.missing.absent, self.missing.nan],
+            invalid: [self.invalid.wrong_kind, self.invalid.infinite],
+            saturated: self.numbers.as_ref().map_or(0, |numbers| numbers.saturated),
+        };
+        match (self.numbers, self.categories) {
+            (Some(numbers), None) => numbers.load(self.name, tallies),
+            (None, Some(categories)) => Ok(categories.load(self.name, kind, tallies)),
+            _ => Err("needs either numbers or categories"),
+        }
+    }
+}
+
+impl Numbers {
+    fn of(feature: &FeatureReference) -> Option<Self> {
+        let (layout, facts) = (feature.layout.numeric()?, feature.numbers?);
+        let small = |index: usize| u16::try_from(index).unwrap_or(u16::MAX);
+        let atom = |atom: &Atom| (small(atom.cell), small(atom.bin), atom.count, atom.sum);
+        Some(Numbers {
+            mean: facts.mean,
+            std: facts.std,
+            min: facts.min,
+            min_tied: facts.min_tied,
+            max: facts.max,
+            max_tied: facts.max_tied,
+            edges: layout
+                .bins
+                .edges()
+                .iter()
+                .map(|edge| Edge::of(*edge))
+                .collect(),
+            cell_median: layout.cells.median(),
+            cell_scale: layout.cells.scale(),
+            saturated: feature.counts.tallies.saturated,
+            atoms: feature.atoms.iter().map(atom).collect(),
+        })
+    }
+
+    fn load(self, name: String, tallies: Tallies) -> Result<FeatureReference, &'static str> {
+        let edges = self.edges.iter().map(|edge| edge.value()).collect();
+        let bins = Bins::try_new(edges).map_err(|_| "edges that bound no bins")?;
+        let cells = CellScale::try_new(self.cell_median, self.cell_scale)
+            .ok_or("a cell scale that is no scale")?;
+        let layout = Layout::Numeric(NumericLayout { bins, cells });
+        let atoms: Vec<Atom> = self
+            .atoms
+            .iter()
+            .map(|&(cell, bin, count, sum)| Atom {
+                cell: cell.into(),
+                bin: bin.into(),
+                count,
+                sum,
+            })
+            .collect();
+        if atoms
+            .iter()
+            .any(|atom| atom.cell >= CELLS || atom.bin >= layout.len())
+        {
+            return Err("an atom outside the layout");
+        }
+        let counts = counts_of_atoms(&atoms, &layout, tallies);
+        if counts.tallies.values != tallies.values {
+            return Err("atoms that do not add up to the samples");
+        }
+        let Numbers {
+            mean,
+            std,
+            min,
+            max,
+            min_tied,
+            max_tied,
+            ..
+        } = self;
+        let numbers = Some(NumberFacts {
+            mean,
+            std,
+            min,
+            max,
+            min_tied,
+            max_tied,
+        });
+        Ok(FeatureReference {
+            name,
+            kind: Kind::Numeric,
+            layout: Arc::new(layout),
+            counts,
+            numbers,
+            atoms,
+        })
+    }
+}
+
+impl Edge {
+    fn of(value: f64) -> Self {
+        match value {
+            f64::INFINITY => Edge::Infinite(Infinite::Above),
+            f64::NEG_INFINITY => Edge::Infinite(Infinite::Below),
+            finite => Edge::Finite(finite),
+        }
+    }
+
+    fn value(self) -> f64 {
+        match self {
+            Edge::Finite(value) => value,
+            Edge::Infinite(Infinite::Above) => f64::INFINITY,
+            Edge::Infinite(Infinite::Below) => f64::NEG_INFINITY,
+        }
+    }
+}
+
+impl Categories {
+    fn of(feature: &FeatureReference) -> Option<Self> {
+        let Layout::Categorical(layout) = feature.layout.as_ref() else {
+            return None;
+        };
+        let count = |bin: usize| feature.counts.bins.get(bin).copied().unwrap_or(0);
+        let named = layout
+            .names()
+            .iter()
+            .enumerate()
+            .map(|(bin, name)| (name.clone(), count(bin)));
+        Some(Categories {
+            bins: named.collect(),
+            other: layout.others().to_vec(),
+            other_count: count(layout.other()),
+            unseen_count: count(layout.unseen()),
+        })
+    }
+
+    fn load(self, name: String, kind: Kind, tallies: Tallies) -> FeatureReference {
+        let (names, mut bins): (Vec<String>, Vec<u64>) = self.bins.into_iter().unzip();
+        bins.extend([self.other_count, self.unseen_count]);
+        let layout = Layout::Categorical(CategoricalLayout::new(names, self.other));
+        let counts = FeatureCounts {
+            tallies,
+            bins,
+            ..FeatureCounts::default()
+        };
+        FeatureReference {
+            name,
+            kind,
+            layout: Arc::new(layout),
+            counts,
+            numbers: None,
+            atoms: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::{Column, FitOptions, fit};
+
+    fn reference() -> Reference {
+        let numbers = (0..500)
+            .map(|i| (f64::from(i) * 0.37).sin() * 1e3 + 0.1)
+            .collect();
+        let column = Column {
+            numbers,
+            tallies: Tallies {
+                missing: [2, 1, 0],
+                ..Tallies::default()
+            },
+            ..Column::default()
+        };
+        let categories =
+            [("a\"b\n", 9), ("<i>", 7), ("rare", 1)].map(|(name, count)| (name.into(), count));
+        let words = Column {
+            categories: categories.into_iter().collect(),
+            ..Column::default()
+        };
+        let features = vec![
+            fit("x", Kind::Numeric, column, &FitOptions::default()).unwrap(),
+            fit("c", Kind::Categorical, words, &FitOptions::default()).unwrap(),
+        ];
+        Reference::new(EventTime::from_millis(1_793_491_200_000), 503, features)
+    }
+
+    fn saved() -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        reference().save(file.path()).unwrap();
+        std::fs::read_to_string(file.path()).unwrap()
+    }
+
+    #[test]
+    fn a_saved_reference_is_loaded_to_the_last_bit() {
+        assert_eq!(
+            parse(saved().as_bytes(), "ref.json").unwrap(),
+            reference(),
+            "round trip"
+        );
+    }
+
+    #[test]
+    fn an_edited_file_is_refused() {
+        let edited = saved().replacen("\"rows\": 503", "\"rows\": 504", 1);
+        let error = parse(edited.as_bytes(), "ref.json").unwrap_err();
+        assert!(error.to_string().contains("edited or damaged"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_version_is_refused() {
+        let newer = saved().replacen("\"pegel_reference\": 1", "\"pegel_reference\": 2", 1);
+        let error = parse(newer.as_bytes(), "ref.json").unwrap_err();
+        assert!(
+            error.to_string().contains("version 2 is not known"),
+            "{error}"
+        );
+        let error = parse(b"{\"a\":1}", "ref.json").unwrap_err();
+        assert!(
+            error.to_string().contains("not a pegel reference"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn margins_of_the_atoms_are_the_counts() {
+        let reference = reference();
+        let feature = &reference.features[0];
+        let in_bins: u64 = feature.counts.bins.iter().sum();
+        assert_eq!(
+            (in_bins, feature.counts.cells.total()),
+            (500, 500),
+            "margins"
+        );
+    }
+}

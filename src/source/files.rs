@@ -1,0 +1,302 @@
+//! Data files: CSV and NDJSON, plain or gzipped, row by row.
+//!
+//! A file is read more than once (first to see what it holds, then to count it), so standard input is spooled to a temporary file. Rows are handed to a
+//! closure by reference; a row that cannot be read is handed over as such and never ends the reading.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use tempfile::NamedTempFile;
+
+use crate::decode::DecodeError;
+
+/// Why a data file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system says no.
+    #[error("{path}: cannot be read")]
+    Io {
+        /// Which file.
+        path: String,
+        /// What it says.
+        source: io::Error,
+    },
+    /// The table has no usable header.
+    #[error("{path}: the first row is no header")]
+    Header {
+        /// Which file.
+        path: String,
+        /// What the reader says.
+        source: csv::Error,
+    },
+}
+
+/// One row.
+#[derive(Debug)]
+pub enum Row<'a> {
+    /// A line of NDJSON.
+    Json(&'a [u8]),
+    /// Cells of a table.
+    Cells(&'a csv::StringRecord),
+    /// A row that cannot be read.
+    Bad(DecodeError),
+}
+
+/// A readable data file.
+#[derive(Debug)]
+pub struct DataFile {
+    path: PathBuf,
+    name: String,
+    is_table: bool,
+    /// Removes the spooled copy of standard input.
+    _spool: Option<NamedTempFile>,
+}
+
+impl DataFile {
+    /// Opens a file, or standard input for `-`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn open(name: &str) -> Result<Self, FileError> {
+        let spool = if name == "-" {
+            Some(spool().map_err(|source| io_error(name, source))?)
+        } else {
+            None
+        };
+        let path = spool
+            .as_ref()
+            .map_or_else(|| PathBuf::from(name), |file| file.path().to_owned());
+        let is_table = is_table(name, &path).map_err(|source| io_error(name, source))?;
+        Ok(DataFile {
+            path,
+            name: name.to_owned(),
+            is_table,
+            _spool: spool,
+        })
+    }
+
+    /// The name it was opened by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Size on disk in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.path.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    /// The names of the columns; `None` for NDJSON.
+    ///
+    /// # Errors
+    /// The file cannot be read or has no header.
+    pub fn header(&self) -> Result<Option<Vec<String>>, FileError> {
+        if !self.is_table {
+            return Ok(None);
+        }
+        let mut ignored = |_| ();
+        let mut reader = table_reader(self.open_plain(&mut ignored)?);
+        let header = reader.headers().map_err(|source| FileError::Header {
+            path: self.name.clone(),
+            source,
+        })?;
+        Ok(Some(header.iter().map(str::to_owned).collect()))
+    }
+
+    /// Hands every row to `each` until it answers `false`; `read` is told the bytes read from disk so far.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn rows(
+        &self,
+        read: &mut dyn FnMut(u64),
+        each: &mut dyn FnMut(Row<'_>) -> bool,
+    ) -> Result<(), FileError> {
+        let input = self.open_plain(read)?;
+        let outcome = if self.is_table {
+            table_rows(input, each)
+        } else {
+            json_rows(input, each)
+        };
+        outcome.map_err(|source| io_error(&self.name, source))
+    }
+
+    fn open_plain<'a>(
+        &self,
+        read: &'a mut dyn FnMut(u64),
+    ) -> Result<Box<dyn BufRead + 'a>, FileError> {
+        let error = |source| io_error(&self.name, source);
+        let file = File::open(&self.path).map_err(error)?;
+        let counted = Counted {
+            file,
+            bytes: 0,
+            read,
+        };
+        let mut input = BufReader::with_capacity(1 << 16, counted);
+        let is_gzip = input.fill_buf().map_err(error)?.starts_with(&[0x1f, 0x8b]);
+        Ok(if is_gzip {
+            Box::new(BufReader::with_capacity(
+                1 << 16,
+                MultiGzDecoder::new(input),
+            ))
+        } else {
+            Box::new(input)
+        })
+    }
+}
+
+/// Tells how far a file has been read.
+struct Counted<'a> {
+    file: File,
+    bytes: u64,
+    read: &'a mut dyn FnMut(u64),
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.file.read(buffer)?;
+        self.bytes += bytes as u64;
+        (self.read)(self.bytes);
+        Ok(bytes)
+    }
+}
+
+fn io_error(path: &str, source: io::Error) -> FileError {
+    FileError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn spool() -> io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new()?;
+    io::copy(&mut io::stdin().lock(), &mut file)?;
+    Ok(file)
+}
+
+/// By the name's extension, else by the first byte: an object begins NDJSON.
+fn is_table(name: &str, path: &Path) -> io::Result<bool> {
+    let name = name.to_ascii_lowercase();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    match stem.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("csv") => Ok(true),
+        Some("ndjson" | "jsonl" | "json") => Ok(false),
+        _ => {
+            let mut start = Vec::new();
+            let mut file = BufReader::new(File::open(path)?);
+            if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+                MultiGzDecoder::new(file)
+                    .take(512)
+                    .read_to_end(&mut start)?;
+            } else {
+                file.take(512).read_to_end(&mut start)?;
+            }
+            Ok(!start.trim_ascii_start().starts_with(b"{"))
+        }
+    }
+}
+
+fn table_reader<'a>(input: Box<dyn BufRead + 'a>) -> csv::Reader<Box<dyn BufRead + 'a>> {
+    csv::ReaderBuilder::new().from_reader(input)
+}
+
+fn table_rows(
+    input: Box<dyn BufRead + '_>,
+    each: &mut dyn FnMut(Row<'_>) -> bool,
+) -> io::Result<()> {
+    let mut reader = table_reader(input);
+    let mut cells = csv::StringRecord::new();
+    loop {
+        let goes_on = match reader.read_record(&mut cells) {
+            Ok(false) => return Ok(()),
+            Ok(true) => each(Row::Cells(&cells)),
+            Err(error) => match error.into_kind() {
+                csv::ErrorKind::Io(error) => return Err(error),
+                csv::ErrorKind::Utf8 { .. } => each(Row::Bad(DecodeError::Utf8)),
+                _ => each(Row::Bad(DecodeError::RowLength)),
+            },
+        };
+        if !goes_on {
+            return Ok(());
+        }
+    }
+}
+
+fn json_rows(
+    mut input: Box<dyn BufRead + '_>,
+    each: &mut dyn FnMut(Row<'_>) -> bool,
+) -> io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        let row = line.trim_ascii();
+        if !row.is_empty() && !each(Row::Json(row)) {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write as _;
+
+    fn rows(suffix: &str, content: &[u8]) -> Vec<String> {
+        let mut file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
+        file.write_all(content).unwrap();
+        let mut found = Vec::new();
+        let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
+        let mut each = |row: Row<'_>| {
+            found.push(match row {
+                Row::Json(line) => String::from_utf8_lossy(line).into_owned(),
+                Row::Cells(cells) => cells.iter().collect::<Vec<_>>().join("|"),
+                Row::Bad(error) => error.reason().to_owned(),
+            });
+            true
+        };
+        data.rows(&mut |_| (), &mut each).unwrap();
+        found
+    }
+
+    #[test]
+    fn tables_and_lines_are_told_apart_by_name_or_by_sight() {
+        assert_eq!(rows(".csv", b"a,b\n1,2\n"), ["1|2"], "csv");
+        assert_eq!(
+            rows(".ndjson", b"{\"a\":1}\n\n {\"a\":2}"),
+            ["{\"a\":1}", "{\"a\":2}"],
+            "blank lines"
+        );
+        assert_eq!(rows(".data", b"a,b\n1,2\n"), ["1|2"], "table by sight");
+        assert_eq!(
+            rows(".data", b" {\"a\":1}\n"),
+            ["{\"a\":1}"],
+            "lines by sight"
+        );
+    }
+
+    #[test]
+    fn gzip_is_seen_whatever_the_name() {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(b"a\n1\n2\n").unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(rows(".csv.gz", &packed), ["1", "2"], "named");
+        assert_eq!(rows(".csv", &packed), ["1", "2"], "not named");
+    }
+
+    #[test]
+    fn a_bad_row_does_not_end_the_reading() {
+        assert_eq!(
+            rows(".csv", b"a,b\n1\n3,4\n\xff,1\n5,6\n"),
+            ["row_length", "3|4", "utf8", "5|6"],
+            "all seen"
+        );
+    }
+}
