@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{EventTime, Severity, Statistic};
 
 /// A JSON Pointer (RFC 6901), split at its slashes and unescaped; empty = the whole record.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pointer(Vec<String>);
 
 impl Pointer {
@@ -163,6 +163,21 @@ pub struct FeatureSpec {
     pub bins: Option<BinsSpec>,
     /// Categorical features only: keep the `top` most frequent categories.
     pub top: Option<usize>,
+}
+
+impl FeatureSpec {
+    /// A feature of this name and kind at its default place.
+    #[must_use]
+    pub fn new(name: &str, kind: Kind) -> Self {
+        FeatureSpec {
+            name: name.to_owned(),
+            path: None,
+            kind: Some(kind),
+            role: Role::Feature,
+            bins: None,
+            top: None,
+        }
+    }
 }
 
 /// A sliding window: the trailing `size` of event time, evaluated every `slide`.
@@ -342,6 +357,32 @@ pub struct MonitorSpec {
 }
 
 impl MonitorSpec {
+    /// A monitor of whatever the data holds, with defaults for everything: what commands use without a configuration.
+    #[must_use]
+    pub fn bare() -> Self {
+        MonitorSpec {
+            name: "data".to_owned(),
+            source: "data".to_owned(),
+            select: None,
+            timestamp: TimestampSpec::default(),
+            windows: Vec::new(),
+            references: Vec::new(),
+            root: Pointer::default(),
+            features: Vec::new(),
+            features_from_reference: false,
+            statistics: vec![Statistic::Js, Statistic::Wasserstein],
+            alerts: Vec::new(),
+            lateness: Lateness {
+                out_of_orderness: Duration::from_secs(30),
+                idle_after: Duration::from_secs(60),
+                max_future: Duration::from_secs(300),
+                stall_after: Duration::from_secs(300),
+            },
+            min_coverage: 0.9,
+            pseudo_count: 0.5,
+        }
+    }
+
     /// The lines in force for a feature and statistic: a rule that names the feature wins over one that does not.
     #[must_use]
     pub fn alert_for(&self, feature: &str, statistic: Statistic) -> Option<&AlertSpec> {

@@ -7,5 +7,5 @@ mod observer;
 mod plan;
 mod shard;
 
-pub use observer::Observer;
+pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};

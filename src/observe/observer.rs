@@ -84,7 +84,7 @@ impl Observer {
                 Ok(time) => {
                     self.crossed_pane |= counts.count_time(time, now, plan);
                     let frame = frame_at(time, plan, counts, spare);
-                    count_features(frame, plan, fields, &mut self.category);
+                    count_record(frame, plan, fields, &mut self.category);
                     self.wants_commit |= counts.frames.len() > MANY_PANES;
                 }
             }
@@ -142,6 +142,17 @@ impl Observer {
     }
 }
 
+/// Whether a record is one of the monitor's.
+#[must_use]
+pub fn is_selected(plan: &ObservedMonitor, fields: Fields<'_>) -> bool {
+    plan.select.as_ref().is_none_or(|(slot, literals)| {
+        let found = fields.slots[*slot];
+        literals
+            .iter()
+            .any(|literal| matches(found, fields.scratch, literal))
+    })
+}
+
 /// The time of an event, or why it is none of the monitor's.
 fn event_time(
     plan: &ObservedMonitor,
@@ -150,14 +161,8 @@ fn event_time(
     now: Option<EventTime>,
     counts: &ShardMonitor,
 ) -> Result<EventTime, DropReason> {
-    if let Some((slot, literals)) = &plan.select {
-        let found = fields.slots[*slot];
-        if !literals
-            .iter()
-            .any(|literal| matches(found, fields.scratch, literal))
-        {
-            return Err(DropReason::Filtered);
-        }
+    if !is_selected(plan, fields) {
+        return Err(DropReason::Filtered);
     }
     let own = plan
         .timestamp
@@ -202,7 +207,8 @@ fn frame_at<'a>(
     &mut counts.frames[place]
 }
 
-fn count_features(
+/// Counts what every feature of a monitor makes of a record; `buffer` is reused for the text of numbers.
+pub fn count_record(
     frame: &mut Frame,
     plan: &ObservedMonitor,
     fields: Fields<'_>,

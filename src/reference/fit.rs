@@ -238,17 +238,17 @@ fn fit_categories(
 
 /// The most frequent categories first, ties by name.
 fn categories(column: &Column, top: Option<usize>) -> CategoricalLayout {
-    let mut ranked: Vec<(&Box<str>, u64)> = column
+    let mut ranked: Vec<(&str, u64)> = column
         .categories
         .iter()
-        .map(|(name, count)| (name, *count))
+        .map(|(name, count)| (&**name, *count))
         .collect();
     ranked.sort_unstable_by_key(|(name, count)| (Reverse(*count), *name));
     let common = ranked.iter().filter(|(_, count)| *count >= RARE).count();
     let own = top
         .unwrap_or_else(|| common.min(DEFAULT_TOP))
         .min(ranked.len());
-    let names = |part: &[(&Box<str>, u64)]| part.iter().map(|(name, _)| name.to_string()).collect();
+    let names = |part: &[(&str, u64)]| part.iter().map(|(name, _)| (*name).to_owned()).collect();
     CategoricalLayout::new(names(&ranked[..own]), names(&ranked[own..]))
 }
 

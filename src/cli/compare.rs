@@ -1,0 +1,219 @@
+//! `pegel compare`: two data sets, every score, one verdict per feature.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::fit::{fit_file, monitor_of};
+use super::report::{FeatureReport, Verdict, by_urgency};
+use super::{Exit, UsageError, dataset, is_reference, table};
+use crate::engine::MonitorPlan;
+use crate::model::{AlertSpec, MonitorSpec, ReferenceSpec, Severity, Statistic, Thresholds};
+use crate::reference::Reference;
+use crate::score::Rates;
+use crate::source::files::DataFile;
+use crate::stats::FeatureCounts;
+
+/// Arguments of `pegel compare`.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// A data file (CSV or NDJSON, plain or gzipped) or a fitted reference
+    reference: String,
+    /// What to compare with it; `-` = standard input
+    current: String,
+    /// Take features, `select`, `min_samples` and alerts from this configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which monitor of the configuration
+    #[arg(long, requires = "config")]
+    monitor: Option<String>,
+    /// How to print the result
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// Exit with 3 when a feature drifted at least this much, else with 4 when one could not be judged
+    #[arg(long, value_enum)]
+    fail_on: Option<FailOn>,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+    Markdown,
+    Html,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Warning,
+    Critical,
+}
+
+/// Compares and prints.
+///
+/// # Errors
+/// A file cannot be read, the configuration is wrong, or the two sides cannot be compared.
+pub fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
+    if args.format == Format::Html {
+        bail!(UsageError(
+            "--format html is not supported yet; table, json and markdown are".to_owned()
+        ));
+    }
+    let mut spec = match &args.config {
+        Some(path) => monitor_of(path, args.monitor.as_deref())?,
+        None => MonitorSpec::bare(),
+    };
+    let reference = load_side(&args.reference, args.config.is_some().then_some(&spec))?;
+    prepare(&mut spec, args.config.is_none());
+    let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference))]);
+    if let Some(problem) = plan.problems.first() {
+        bail!(UsageError(problem.clone()));
+    }
+    let (rows, counts) = count_side(&args.current, &plan)?;
+    let mut reports: Vec<FeatureReport<'_>> = plan
+        .features
+        .iter()
+        .zip(&counts)
+        .map(|(feature, counts)| report(feature, counts, &plan))
+        .collect();
+    if args.format != Format::Json {
+        reports.sort_by(by_urgency);
+    }
+    print(args.format, &plan, rows, &reports);
+    Ok(exit(args.fail_on, &reports))
+}
+
+/// A fitted reference as it is; a data file fitted now.
+fn load_side(name: &str, spec: Option<&MonitorSpec>) -> anyhow::Result<Reference> {
+    if is_reference(name) {
+        return Ok(Reference::load(name.as_ref())?);
+    }
+    Ok(fit_file(&DataFile::open(name)?, spec, None)?.reference)
+}
+
+/// The counts of the current side, in the order of the plan's features.
+fn count_side(name: &str, plan: &MonitorPlan) -> anyhow::Result<(u64, Vec<FeatureCounts>)> {
+    if !is_reference(name) {
+        let (rows, counts) = dataset::count_file(&DataFile::open(name)?, plan)?;
+        if let Some(complaint) = rows.complaint() {
+            anstream::eprintln!("{complaint}");
+        }
+        return Ok((rows.rows, counts));
+    }
+    let current = Reference::load(name.as_ref())?;
+    let counts = plan.features.iter().map(|feature| {
+        let found = current.feature(&feature.name);
+        match (found, feature.layout.as_ref()) {
+            (None, _) | (_, None) => Ok(FeatureCounts::default()),
+            (Some(found), Some(layout)) if found.layout == *layout => Ok(found.counts.clone()),
+            (Some(found), Some(_)) => Err(UsageError(format!(
+                "feature {}: the two references have different layouts; fit one with --layout of the other",
+                found.name
+            ))),
+        }
+    });
+    Ok((current.rows, counts.collect::<Result<_, _>>()?))
+}
+
+/// Makes the monitor one window and one reference, with everybody's first thresholds when no configuration gave others.
+fn prepare(spec: &mut MonitorSpec, is_bare: bool) {
+    spec.references = vec![ReferenceSpec {
+        name: "training".to_owned(),
+        file: PathBuf::new(),
+    }];
+    spec.features_from_reference |= spec.features.is_empty();
+    if is_bare {
+        let line = |statistic, warning, critical| AlertSpec {
+            statistic,
+            thresholds: Thresholds {
+                warning: Some(warning),
+                critical: Some(critical),
+            },
+            for_evaluations: 1,
+            keep_firing_for: 0,
+            features: None,
+        };
+        spec.alerts = vec![
+            line(Statistic::Js, 0.05, 0.1),
+            line(Statistic::WassersteinNormalized, 0.1, 0.2),
+        ];
+    }
+}
+
+fn report<'a>(
+    feature: &'a crate::engine::FeaturePlan,
+    counts: &'a FeatureCounts,
+    plan: &MonitorPlan,
+) -> FeatureReport<'a> {
+    let min_samples = plan
+        .spec
+        .windows
+        .iter()
+        .map(|window| window.min_samples)
+        .min()
+        .unwrap_or(1);
+    let scores = match feature.scorers.first().and_then(Option::as_ref) {
+        Some(scorer) => scorer.evaluate(counts, min_samples),
+        None => Err(crate::model::NotReady::NoReference),
+    };
+    let rates = feature
+        .layout
+        .as_deref()
+        .map_or_else(Rates::default, |layout| Rates::of(counts, layout));
+    FeatureReport {
+        plan: feature,
+        reference: 0,
+        counts,
+        rates,
+        scores,
+    }
+}
+
+fn print(format: Format, plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) {
+    match format {
+        Format::Json => anstream::println!("{:#}", to_json(plan, rows, reports)),
+        Format::Markdown => {
+            anstream::println!("{}", table::compared(reports, table::Look::Markdown))
+        }
+        Format::Table | Format::Html => {
+            anstream::println!("{}", table::compared(reports, table::Look::Terminal));
+            anstream::println!("{}", table::summary(reports));
+        }
+    }
+}
+
+fn to_json(plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) -> Value {
+    let reference = plan
+        .references
+        .first()
+        .and_then(|reference| reference.loaded.as_ref());
+    let features: Vec<Value> = reports
+        .iter()
+        .map(|report| report.to_json("name", true).into())
+        .collect();
+    json!({
+        "reference": {"rows": reference.map_or(0, |loaded| loaded.rows), "hash": reference.map(|loaded| &loaded.hash)},
+        "current": {"rows": rows},
+        "features": features,
+    })
+}
+
+fn exit(fail_on: Option<FailOn>, reports: &[FeatureReport<'_>]) -> Exit {
+    let lowest = match fail_on {
+        None => return Exit::Ok,
+        Some(FailOn::Warning) => Severity::Warning,
+        Some(FailOn::Critical) => Severity::Critical,
+    };
+    let verdicts = || reports.iter().map(FeatureReport::verdict);
+    if verdicts().any(|verdict| matches!(verdict, Verdict::Drift(severity) if severity >= lowest)) {
+        Exit::Drift
+    } else if verdicts().any(|verdict| matches!(verdict, Verdict::NotReady(_))) {
+        Exit::NotReady
+    } else {
+        Exit::Ok
+    }
+}

@@ -1,0 +1,181 @@
+//! Data files as columns to fit, or as counts to compare.
+
+use rustc_hash::FxHashMap;
+
+use super::progress;
+use crate::decode::{Columns, DecodeError, Decoder, Fields, Reading, boolean, category, number};
+use crate::engine::MonitorPlan;
+use crate::model::Kind;
+use crate::observe::{ObservedMonitor, ObserverPlan, count_record, is_selected};
+use crate::panes::{Frame, SparseCounts};
+use crate::reference::Column;
+use crate::source::files::{DataFile, FileError, Row};
+use crate::stats::FeatureCounts;
+
+/// Rows of a file that were read, and those that could not be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// Rows that belong to the monitor.
+    pub rows: u64,
+    /// Rows that `select.where` passed over.
+    pub filtered: u64,
+    /// Unreadable rows by reason.
+    pub errors: FxHashMap<&'static str, u64>,
+}
+
+impl RowCounts {
+    /// What was passed over, for people; `None` when nothing was.
+    #[must_use]
+    pub fn complaint(&self) -> Option<String> {
+        let mut parts: Vec<String> = self
+            .errors
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        parts.sort();
+        (!parts.is_empty()).then(|| format!("rows that could not be read: {}", parts.join(", ")))
+    }
+}
+
+/// Decodes every readable row of a file and hands its fields to `each`, which says whether the row counts.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(
+    file: &DataFile,
+    decoder: &mut Decoder,
+    each: &mut dyn FnMut(Fields<'_>) -> bool,
+) -> Result<RowCounts, FileError> {
+    let columns = columns(file, decoder)?;
+    let bar = progress::over_file(file.name(), file.size_bytes());
+    let mut counts = RowCounts::default();
+    let mut on_row = |row: Row<'_>| {
+        match fields(row, decoder, columns.as_ref()) {
+            Ok(fields) if each(fields) => counts.rows += 1,
+            Ok(_) => counts.filtered += 1,
+            Err(error) => *counts.errors.entry(error.reason()).or_default() += 1,
+        }
+        true
+    };
+    file.rows(&mut |bytes| bar.set_position(bytes), &mut on_row)?;
+    bar.finish_and_clear();
+    Ok(counts)
+}
+
+/// The columns of a table that feed the decoder; `None` for NDJSON.
+///
+/// # Errors
+/// The file cannot be read or has no header.
+pub fn columns(file: &DataFile, decoder: &Decoder) -> Result<Option<Columns>, FileError> {
+    let header = file.header()?;
+    Ok(header.map(|header| decoder.table(&header.iter().map(String::as_str).collect::<Vec<_>>())))
+}
+
+/// The fields of a row.
+///
+/// # Errors
+/// The row is malformed.
+pub fn fields<'a>(
+    row: Row<'_>,
+    decoder: &'a mut Decoder,
+    columns: Option<&Columns>,
+) -> Result<Fields<'a>, DecodeError> {
+    match (row, columns) {
+        (Row::Json(line), _) => decoder.json(line),
+        (Row::Cells(cells), Some(columns)) => Ok(decoder.row(columns, cells)),
+        (Row::Cells(_), None) => Err(DecodeError::RowLength),
+        (Row::Bad(error), _) => Err(error),
+    }
+}
+
+/// The values of the monitor's features, one column each.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn gather(file: &DataFile, plan: &ObserverPlan) -> Result<(RowCounts, Vec<Column>), FileError> {
+    let mut decoder = Decoder::new(&plan.paths);
+    let Some(monitor) = plan.monitors.first() else {
+        return Ok((RowCounts::default(), Vec::new()));
+    };
+    let mut columns = vec![Column::default(); monitor.features.len()];
+    let mut buffer = String::new();
+    let counts = read(file, &mut decoder, &mut |fields| {
+        if !is_selected(monitor, fields) {
+            return false;
+        }
+        for (feature, column) in monitor.features.iter().zip(&mut columns) {
+            collect(feature.kind, fields, feature.slot, column, &mut buffer);
+        }
+        true
+    })?;
+    Ok((counts, columns))
+}
+
+fn collect(kind: Kind, fields: Fields<'_>, slot: usize, column: &mut Column, buffer: &mut String) {
+    let (slot, scratch) = (fields.slots[slot], fields.scratch);
+    let outcome = match kind {
+        Kind::Numeric => number(slot, scratch).map(|x| column.numbers.push(x)),
+        Kind::Categorical => category(slot, scratch, buffer).map(|name| count(column, name)),
+        Kind::Boolean => {
+            boolean(slot, scratch).map(|value| count(column, if value { "true" } else { "false" }))
+        }
+    };
+    match outcome {
+        Reading::Value(()) => {}
+        Reading::Missing(kind) => column.tallies.missing[kind as usize] += 1,
+        Reading::Invalid(reason) => column.tallies.invalid[reason as usize] += 1,
+    }
+}
+
+fn count(column: &mut Column, name: &str) {
+    match column.categories.get_mut(name) {
+        Some(count) => *count += 1,
+        None => {
+            column.categories.insert(name.into(), 1);
+        }
+    }
+}
+
+/// The counts of a whole file in the layouts of a plan.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn count_file(
+    file: &DataFile,
+    plan: &MonitorPlan,
+) -> Result<(RowCounts, Vec<FeatureCounts>), FileError> {
+    let mut observer = ObserverPlan::default();
+    observer.add(&plan.spec, &plan.observed());
+    let monitor: &ObservedMonitor = &observer.monitors[0];
+    let mut decoder = Decoder::new(&observer.paths);
+    let mut frame = Frame::new(
+        monitor
+            .features
+            .iter()
+            .map(|feature| feature.layout.as_deref()),
+    );
+    let mut buffer = String::new();
+    let counts = read(file, &mut decoder, &mut |fields| {
+        let is_ours = is_selected(monitor, fields);
+        if is_ours {
+            count_record(&mut frame, monitor, fields, &mut buffer);
+        }
+        is_ours
+    })?;
+    let pane = frame.take();
+    let totals = pane
+        .features
+        .iter()
+        .zip(&plan.features)
+        .map(|(delta, feature)| {
+            let mut total = feature
+                .layout
+                .as_deref()
+                .map_or_else(FeatureCounts::default, FeatureCounts::new);
+            let mut sparse = SparseCounts::default();
+            sparse.merge(delta);
+            sparse.add_to(&mut total);
+            total
+        });
+    Ok((counts, totals.collect()))
+}

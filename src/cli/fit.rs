@@ -1,0 +1,167 @@
+//! `pegel fit`: a reference from a data file.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+
+use super::dataset::{self, RowCounts};
+use super::infer::{Inferred, infer};
+use super::{Exit, UsageError, pick_monitor, table};
+use crate::clock;
+use crate::config;
+use crate::model::{FeatureSpec, Kind, MonitorSpec};
+use crate::observe::ObserverPlan;
+use crate::reference::{FitOptions, Reference, fit};
+use crate::source::files::DataFile;
+
+/// Arguments of `pegel fit`.
+#[derive(Debug, Args)]
+pub struct FitArgs {
+    /// CSV or NDJSON, plain or gzipped; `-` = standard input
+    input: String,
+    /// Where to write the reference
+    #[arg(short, long, value_name = "REF")]
+    output: PathBuf,
+    /// Take features, bins and `select` from this configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Which monitor of the configuration
+    #[arg(long, requires = "config")]
+    monitor: Option<String>,
+    /// Use the bins and cells of this reference, so that both can be compared
+    #[arg(long, value_name = "REF")]
+    layout: Option<PathBuf>,
+}
+
+/// Fits and saves a reference, and prints what is in it.
+///
+/// # Errors
+/// The data cannot be read, no feature can be fitted, or the reference cannot be written.
+pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
+    let spec = args
+        .config
+        .as_deref()
+        .map(|path| monitor_of(path, args.monitor.as_deref()))
+        .transpose()?;
+    let lender = args.layout.as_deref().map(Reference::load).transpose()?;
+    let file = DataFile::open(&args.input)?;
+    let fitted = fit_file(&file, spec.as_ref(), lender.as_ref())?;
+    fitted.reference.save(&args.output)?;
+    anstream::eprintln!("{}", table::fitted(&fitted.reference));
+    anstream::eprintln!(
+        "reference of {} rows written to {}",
+        fitted.reference.rows,
+        args.output.display()
+    );
+    Ok(Exit::Ok)
+}
+
+/// The monitor of a configuration file.
+///
+/// # Errors
+/// The configuration is wrong or has no such monitor.
+pub fn monitor_of(path: &Path, name: Option<&str>) -> anyhow::Result<MonitorSpec> {
+    pick_monitor(&config::load_file(path)?, name)
+}
+
+/// A fitted reference and how the rows fared.
+#[derive(Debug)]
+pub struct Fitted {
+    /// The reference.
+    pub reference: Reference,
+    /// The rows.
+    pub rows: RowCounts,
+}
+
+/// Fits what a monitor asks for, or what the columns look like.
+///
+/// # Errors
+/// The data cannot be read, or no feature can be fitted.
+pub fn fit_file(
+    file: &DataFile,
+    spec: Option<&MonitorSpec>,
+    lender: Option<&Reference>,
+) -> anyhow::Result<Fitted> {
+    let mut spec = spec.cloned().unwrap_or_else(MonitorSpec::bare);
+    if let Some(lender) = lender.filter(|_| spec.features.is_empty()) {
+        spec.features = lender
+            .features
+            .iter()
+            .map(|feature| FeatureSpec::new(&feature.name, feature.kind))
+            .collect();
+    }
+    complete(file, &mut spec)?;
+    let features: Vec<(String, Kind, _)> = spec
+        .features
+        .iter()
+        .filter_map(|feature| Some((feature.name.clone(), feature.kind?, None)))
+        .collect();
+    let mut plan = ObserverPlan::default();
+    plan.add(&spec, &features);
+    let (rows, columns) = dataset::gather(file, &plan)?;
+    if let Some(complaint) = rows.complaint() {
+        anstream::eprintln!("{complaint}");
+    }
+    let mut fitted = Vec::new();
+    for ((name, kind, _), column) in features.iter().zip(columns) {
+        let options = options(name, &spec, lender);
+        match fit(name, *kind, column, &options) {
+            Ok(feature) => fitted.push(feature),
+            Err(error) => anstream::eprintln!("{name}: left out, {error}"),
+        }
+    }
+    if fitted.is_empty() {
+        bail!("{}: no feature could be fitted", file.name());
+    }
+    Ok(Fitted {
+        reference: Reference::new(clock::now(), rows.rows, fitted),
+        rows,
+    })
+}
+
+/// Finds out the features and kinds that nobody has said.
+fn complete(file: &DataFile, spec: &mut MonitorSpec) -> anyhow::Result<()> {
+    let is_complete =
+        !spec.features.is_empty() && spec.features.iter().all(|feature| feature.kind.is_some());
+    if is_complete {
+        return Ok(());
+    }
+    let inferred =
+        infer(file).with_context(|| format!("{}: cannot be looked through", file.name()))?;
+    if spec.features.is_empty() {
+        anstream::eprintln!("{}", table::inferred(&inferred));
+        spec.features = inferred.iter().filter_map(Inferred::feature).collect();
+    }
+    for feature in spec
+        .features
+        .iter_mut()
+        .filter(|feature| feature.kind.is_none())
+    {
+        let path = feature
+            .path
+            .clone()
+            .unwrap_or_else(|| spec.root.child(&feature.name));
+        let is_same = |found: &&Inferred| found.path == path || found.name == feature.name;
+        feature.kind = inferred.iter().find(is_same).and_then(|found| found.kind);
+        if feature.kind.is_none() {
+            bail!(UsageError(format!(
+                "feature {}: say its kind, the data does not tell",
+                feature.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn options(name: &str, spec: &MonitorSpec, lender: Option<&Reference>) -> FitOptions {
+    let listed = spec.features.iter().find(|feature| feature.name == name);
+    FitOptions {
+        bins: listed.and_then(|feature| feature.bins.clone()),
+        top: listed.and_then(|feature| feature.top),
+        layout: lender
+            .and_then(|lender| lender.feature(name))
+            .map(|feature| Arc::clone(&feature.layout)),
+    }
+}

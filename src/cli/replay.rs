@@ -1,0 +1,292 @@
+//! `pegel replay`: a data file through the same engine in event time, every evaluation as a line of JSON.
+//!
+//! Commits are cut whenever a pane boundary is passed, and time comes from the data alone, so the same file gives the same lines on any machine. This is
+//! also how windows, watermarks and alerts are tested without a broker.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::report::FeatureReport;
+use super::{Exit, UsageError, dataset, progress};
+use crate::app;
+use crate::config;
+use crate::decode::DecodeError;
+use crate::engine::{Engine, MonitorPlan, MonitorState, WindowState};
+use crate::ingest::{Ingest, observer_plan};
+use crate::model::{MonitorSpec, ReferenceSpec, Shard};
+use crate::source::files::{DataFile, Row};
+use crate::source::{RawRecord, Sink as _};
+
+/// Arguments of `pegel replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The configuration whose monitors are replayed
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// CSV or NDJSON, plain or gzipped; `-` = standard input
+    #[arg(long, value_name = "DATA")]
+    input: String,
+    /// Compare with this reference instead of the configured ones
+    #[arg(long, value_name = "REF")]
+    reference: Option<PathBuf>,
+    /// Only this monitor
+    #[arg(long)]
+    monitor: Option<String>,
+    /// Where the lines go; `-` = standard output
+    #[arg(short, long, value_name = "SCORES", default_value = "-")]
+    output: String,
+    /// Put the score bins into every line
+    #[arg(long)]
+    bins: bool,
+}
+
+/// Replays and prints a summary on standard error.
+///
+/// # Errors
+/// The configuration is wrong, the data cannot be read, or no row has a usable time.
+pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
+    let monitors = monitors(args)?;
+    let plans: Vec<MonitorPlan> = monitors.into_iter().map(app::load_monitor).collect();
+    for (plan, problem) in plans
+        .iter()
+        .flat_map(|plan| plan.problems.iter().map(move |problem| (plan, problem)))
+    {
+        anstream::eprintln!("monitor {}: {problem}", plan.spec.name);
+    }
+    let output: Box<dyn Write> = match args.output.as_str() {
+        "-" => Box::new(io::stdout().lock()),
+        path => Box::new(File::create(path).with_context(|| format!("{path}: cannot be written"))?),
+    };
+    let mut lines = Lines {
+        output: BufWriter::new(output),
+        with_bins: args.bins,
+        error: None,
+    };
+    let file = DataFile::open(&args.input)?;
+    let states = replay(&file, plans, &mut |plan, window| lines.write(plan, window))?;
+    lines
+        .finish()
+        .with_context(|| format!("{}: cannot be written", args.output))?;
+    states
+        .iter()
+        .for_each(|state| anstream::eprintln!("{}", summary(state)));
+    if states.iter().all(|state| state.events == 0) {
+        bail!(
+            "{}: no row became an event, nothing was evaluated",
+            args.input
+        );
+    }
+    Ok(Exit::Ok)
+}
+
+fn monitors(args: &ReplayArgs) -> anyhow::Result<Vec<MonitorSpec>> {
+    let config = config::load_file(&args.config)?;
+    let is_wanted =
+        |spec: &MonitorSpec| args.monitor.as_ref().is_none_or(|name| *name == spec.name);
+    let mut monitors: Vec<MonitorSpec> = config.monitors.into_iter().filter(is_wanted).collect();
+    if monitors.is_empty() {
+        bail!(UsageError(format!(
+            "no monitor {:?} in the configuration",
+            args.monitor.as_deref().unwrap_or_default()
+        )));
+    }
+    if let Some(path) = &args.reference {
+        for monitor in &mut monitors {
+            let name = monitor
+                .references
+                .first()
+                .map_or_else(|| "training".to_owned(), |own| own.name.clone());
+            monitor.references = vec![ReferenceSpec {
+                name,
+                file: path.clone(),
+            }];
+        }
+    }
+    Ok(monitors)
+}
+
+/// Runs a file through an engine, once per source of the monitors, and calls `evaluated` after each evaluation. Returns how everything stands at the end.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn replay(
+    file: &DataFile,
+    plans: Vec<MonitorPlan>,
+    evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+) -> anyhow::Result<Vec<MonitorState>> {
+    let mut engine = Engine::new(plans);
+    let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
+        .map(|index| Arc::clone(engine.plan(index)))
+        .collect();
+    let mut sources: Vec<String> = plans.iter().map(|plan| plan.spec.source.clone()).collect();
+    sources.sort();
+    sources.dedup();
+    for source in sources {
+        let ingest = Ingest::new(observer_plan(&source, &plans), usize::MAX);
+        read_source(file, &source, ingest, &mut engine, evaluated)?;
+    }
+    engine.finish(evaluated);
+    Ok(engine.snapshot().monitors)
+}
+
+fn read_source(
+    file: &DataFile,
+    source: &str,
+    mut ingest: Ingest,
+    engine: &mut Engine,
+    evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+) -> anyhow::Result<()> {
+    let columns = dataset::columns(file, ingest.decoder())?;
+    let topic = file.name().to_owned();
+    let shard = Shard {
+        source: source.to_owned(),
+        cluster: String::new(),
+        topic,
+        partition: 0,
+        incarnation: 0,
+    };
+    ingest.opened(0, &shard, 0, false);
+    let bar = progress::over_file(file.name(), file.size_bytes());
+    let mut offset = 0;
+    file.rows(&mut |bytes| bar.set_position(bytes), &mut |row| {
+        match (row, &columns) {
+            (Row::Json(line), _) => ingest.record(RawRecord {
+                slot: 0,
+                offset,
+                timestamp_ms: None,
+                payload: Some(line),
+            }),
+            (Row::Cells(cells), Some(columns)) => ingest.row(0, offset, columns, cells),
+            (Row::Cells(_), None) => ingest.reject(0, offset, DecodeError::RowLength),
+            (Row::Bad(error), _) => ingest.reject(0, offset, error),
+        }
+        offset += 1;
+        if ingest.take_crossed_pane() {
+            hand_over(&mut ingest, engine, evaluated);
+        }
+        true
+    })?;
+    hand_over(&mut ingest, engine, evaluated);
+    bar.finish_and_clear();
+    Ok(())
+}
+
+fn hand_over(
+    ingest: &mut Ingest,
+    engine: &mut Engine,
+    evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+) {
+    for flushed in ingest.flush() {
+        let accepted = engine.apply(&flushed.commit);
+        debug_assert!(accepted.is_ok(), "one reader's commits tile: {accepted:?}");
+    }
+    for monitor in 0..engine.monitors() {
+        engine.advance(monitor, None, evaluated);
+    }
+}
+
+/// Writes evaluations; the first error stops the writing and is told at the end.
+struct Lines<W: Write> {
+    output: BufWriter<W>,
+    with_bins: bool,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Lines<W> {
+    fn write(&mut self, plan: &MonitorPlan, window: &WindowState) {
+        for line in lines(plan, window, self.with_bins) {
+            if self.error.is_none() {
+                self.error = writeln!(self.output, "{}", Value::Object(line)).err();
+            }
+        }
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => self.output.flush(),
+        }
+    }
+}
+
+/// One object per feature and reference of an evaluation.
+#[must_use]
+pub fn lines(plan: &MonitorPlan, window: &WindowState, with_bins: bool) -> Vec<Map<String, Value>> {
+    let Some(spec) = plan.spec.windows.get(window.index) else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for (feature, state) in plan.features.iter().zip(&window.features) {
+        let Some(counts) = state.counts.as_deref() else {
+            continue;
+        };
+        for (index, scores) in state.scores.iter().enumerate() {
+            let mut line = Map::new();
+            line.insert("monitor".to_owned(), json!(plan.spec.name));
+            line.insert("window".to_owned(), json!(spec.name));
+            line.insert(
+                "window_start".to_owned(),
+                json!(window.end.map(|end| end.minus(spec.size).to_string())),
+            );
+            line.insert(
+                "window_end".to_owned(),
+                json!(window.end.map(|end| end.to_string())),
+            );
+            line.insert("segment".to_owned(), json!(""));
+            line.insert("reference".to_owned(), json!(plan.references[index].name));
+            let report = FeatureReport {
+                plan: feature,
+                reference: index,
+                counts,
+                rates: state.rates,
+                scores: *scores,
+            };
+            line.extend(report.to_json("feature", with_bins));
+            let furthest = state.alerts[index]
+                .iter()
+                .max_by_key(|alert| alert.state.rank());
+            let alert = match (furthest, scores) {
+                (Some(alert), _) => alert.state.name(),
+                (None, Ok(_)) => "inactive",
+                (None, Err(_)) => "not_ready",
+            };
+            line.insert("alert".to_owned(), json!(alert));
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn summary(state: &MonitorState) -> String {
+    let dropped: Vec<String> = state
+        .dropped
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    let dropped = if dropped.is_empty() {
+        "none".to_owned()
+    } else {
+        dropped.join(", ")
+    };
+    let fired: u64 = state
+        .transitions
+        .iter()
+        .filter(|(_, to, _)| *to == "firing")
+        .map(|(_, _, count)| count)
+        .sum();
+    format!(
+        "monitor {}: {} events ({} late, dropped: {dropped}), {} evaluations ({} empty ones skipped), {fired} alerts fired",
+        state.spec.name,
+        state.events,
+        state.events_late,
+        state.evaluations,
+        state.evaluations_skipped
+    )
+}

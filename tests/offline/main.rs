@@ -1,0 +1,11 @@
+//! Everything that needs no network: the engine on synthetic events, files through the whole path, and the rules of the house.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod architecture;
+mod conservation;
+mod support;
+mod windows;

@@ -1,0 +1,98 @@
+//! Monitors, references and streams made in a few words.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pegel::engine::{MonitorPlan, MonitorState};
+use pegel::model::{EventTime, FeatureSpec, Kind, MonitorSpec, ReferenceSpec, WindowSpec};
+use pegel::reference::{Column, FitOptions, Reference, fit};
+use pegel::source::files::DataFile;
+use serde_json::{Map, Value};
+
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+/// A moment of 2026-11-01, UTC.
+pub(crate) fn at(hour: i64, minute: i64, second: i64) -> EventTime {
+    EventTime::from_millis(1_793_491_200_000 + ((hour * 60 + minute) * 60 + second) * 1000)
+}
+
+/// A monitor of `x` (numbers) and `c` (categories), windows of five minutes, no lateness.
+pub(crate) fn spec() -> MonitorSpec {
+    let mut spec = MonitorSpec::bare();
+    spec.features = vec![
+        FeatureSpec::new("x", Kind::Numeric),
+        FeatureSpec::new("c", Kind::Categorical),
+    ];
+    spec.timestamp.path = pegel::model::Pointer::parse("/ts");
+    spec.windows = vec![WindowSpec {
+        name: "5m".to_owned(),
+        size: MINUTE * 5,
+        slide: MINUTE,
+        min_samples: 1,
+    }];
+    spec.references = vec![ReferenceSpec {
+        name: "training".to_owned(),
+        file: "none".into(),
+    }];
+    spec.lateness.out_of_orderness = Duration::ZERO;
+    spec
+}
+
+/// 1,000 numbers 0..1000 and two categories.
+pub(crate) fn reference() -> Arc<Reference> {
+    let numbers = Column {
+        numbers: (0..1000).map(f64::from).collect(),
+        ..Column::default()
+    };
+    let categories = [("de", 600), ("fr", 400)].map(|(name, count)| (name.into(), count));
+    let words = Column {
+        categories: categories.into_iter().collect(),
+        ..Column::default()
+    };
+    let options = FitOptions::default();
+    let features = vec![
+        fit("x", Kind::Numeric, numbers, &options).unwrap(),
+        fit("c", Kind::Categorical, words, &options).unwrap(),
+    ];
+    Arc::new(Reference::new(at(0, 0, 0), 1000, features))
+}
+
+pub(crate) fn plan(spec: MonitorSpec) -> MonitorPlan {
+    let loaded = spec.references.iter().map(|_| Ok(reference())).collect();
+    MonitorPlan::new(spec, loaded)
+}
+
+/// One record.
+pub(crate) fn record(time: EventTime, x: &str, c: &str) -> String {
+    format!("{{\"ts\":{},\"x\":{x},\"c\":{c}}}\n", time.as_millis())
+}
+
+/// Every evaluation of NDJSON text, and how the monitors stand at the end.
+pub(crate) fn replay(
+    text: &str,
+    plans: Vec<MonitorPlan>,
+) -> (Vec<Map<String, Value>>, Vec<MonitorState>) {
+    let mut file = tempfile::Builder::new()
+        .suffix(".ndjson")
+        .tempfile()
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
+    let mut lines = Vec::new();
+    let states = pegel::cli::replay::replay(&data, plans, &mut |plan, window| {
+        lines.extend(pegel::cli::replay::lines(plan, window, false));
+    });
+    (lines, states.unwrap())
+}
+
+/// `window_end`, minutes of the day; the lines of one feature only.
+pub(crate) fn of_feature<'a>(
+    lines: &'a [Map<String, Value>],
+    feature: &str,
+) -> Vec<&'a Map<String, Value>> {
+    lines
+        .iter()
+        .filter(|line| line["feature"] == feature)
+        .collect()
+}
