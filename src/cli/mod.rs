@@ -15,8 +15,9 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::model::MonitorSpec;
+use crate::reference::ArtefactError;
 
 /// pegel watches streams of features and predictions on Kafka for drift and tells Prometheus.
 #[derive(Debug, Parser)]
@@ -53,7 +54,9 @@ impl Cli {
 /// The exit code of an error: usage and configuration are told apart from failures.
 #[must_use]
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    let is_usage = error.chain().any(|cause| cause.is::<UsageError>());
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<UsageError>() || cause.is::<ConfigError>() || cause.is::<ArtefactError>()
+    });
     if is_usage { Exit::Usage } else { Exit::Failure }
 }
 

@@ -1,9 +1,27 @@
 //! What the user typed, checked and turned into the parameters of the stages.
+//!
+//! A file (YAML, JSON or TOML), the environment and `--set` are layered, then read strictly: no value is coerced, and every mistake is told at once, with
+//! its place, its path and what would be accepted. What is known but not built is refused, not ignored.
 
-use std::path::PathBuf;
+mod defaults;
+mod feature;
+mod layers;
+mod monitor;
+mod node;
+mod print;
+mod problem;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::{MonitorSpec, SourceSpec};
+
+pub use defaults::{Default, defaults};
+pub use print::print;
+pub use problem::{Place, Problem, Problems};
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +32,7 @@ pub struct Config {
     pub state: State,
     /// Bounds.
     pub limits: Limits,
-    /// Streams, by name; at least one.
+    /// Streams, in the order of the file; at least one.
     pub sources: Vec<SourceSpec>,
     /// At least one.
     pub monitors: Vec<MonitorSpec>,
@@ -49,10 +67,83 @@ pub struct Limits {
     pub shutdown_grace: Duration,
 }
 
-/// Loads a configuration file.
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The operating system says no.
+    #[error("{path}: cannot be read")]
+    Io {
+        /// Which file.
+        path: String,
+        /// What it says.
+        source: std::io::Error,
+    },
+    /// Something in it is wrong.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+}
+
+/// What is laid over the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// Environment variables; those that begin with `PEGEL__` count.
+    pub environment: Vec<(String, String)>,
+    /// `option=value`, in the order given.
+    pub set: Vec<String>,
+}
+
+impl Overrides {
+    /// The process's environment and these settings.
+    #[must_use]
+    pub fn from_process(set: &[String]) -> Self {
+        let decoded = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Overrides {
+            environment: std::env::vars_os().filter_map(decoded).collect(),
+            set: set.to_vec(),
+        }
+    }
+}
+
+/// Loads a configuration file under the process's environment.
 ///
 /// # Errors
-/// The file cannot be read, or something in it is wrong.
-pub fn load_file(_path: &std::path::Path) -> anyhow::Result<Config> {
-    anyhow::bail!("no loader yet")
+/// The file cannot be read, or something is wrong: all of it is told.
+pub fn load_file(path: &Path) -> Result<Config, ConfigError> {
+    load(path, &Overrides::from_process(&[]))
+}
+
+/// Loads a configuration file under overrides.
+///
+/// # Errors
+/// The file cannot be read, or something is wrong: all of it is told.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io {
+        path: shown,
+        source,
+    })?;
+    Ok(parse(path, &text, overrides)?)
+}
+
+/// Reads a configuration from text; `path` says which format it has and where relative paths begin.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Config, Problems> {
+    let file = path.display().to_string();
+    let merged = layers::merge(path, text, &overrides.environment, &overrides.set);
+    let merged = merged.map_err(|problems| Problems {
+        file: file.clone(),
+        problems,
+    })?;
+    let problems = problem::Collector::default();
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let config = sections::read(&node::Item::root(&merged, &problems), directory);
+    let problems = problems.into_sorted();
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(Problems { file, problems }),
+    }
 }

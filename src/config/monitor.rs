@@ -1,0 +1,545 @@
+//! Monitors: what is watched, over which windows, against what, and when it is an alarm.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::node::{Item, Table};
+use super::problem::suggest;
+use super::{defaults, feature};
+use crate::model::{
+    AlertSpec, FeatureSpec, Lateness, MonitorSpec, Pointer, ReferenceSpec, Select, Severity,
+    Statistic, Thresholds, TimestampSpec, WindowSpec,
+};
+
+/// Reads the monitors; those with problems are left out.
+pub(super) fn read_all(
+    items: &[Item<'_>],
+    fallback: Option<&Item<'_>>,
+    sources: &[&str],
+    directory: &Path,
+) -> Vec<MonitorSpec> {
+    let mut monitors: Vec<MonitorSpec> = Vec::new();
+    for item in items {
+        let Some(table) = item.table() else {
+            continue;
+        };
+        let Some(monitor) = read(&table.or(fallback), sources, directory) else {
+            continue;
+        };
+        if monitors.iter().any(|other| other.name == monitor.name) {
+            item.complain(format!("a second monitor named {:?}", monitor.name));
+        }
+        monitors.push(monitor);
+    }
+    monitors
+}
+
+fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> Option<MonitorSpec> {
+    let name = table
+        .need("name", "what the monitor is called")
+        .and_then(|item| item.name());
+    let source = source(table, sources);
+    let windows = windows(table);
+    let references = references(table, directory);
+    let (features, features_from_reference) = features(table, &references);
+    let alerts = alerts(table, &features, &windows);
+    let spec = MonitorSpec {
+        name: name.unwrap_or_default(),
+        source: source.unwrap_or_default(),
+        select: table.get("select").and_then(|item| select(&item)),
+        timestamp: timestamp(table),
+        windows,
+        references,
+        root: table
+            .get("root")
+            .and_then(|item| pointer(&item))
+            .unwrap_or_default(),
+        features,
+        features_from_reference,
+        statistics: statistics(table),
+        alerts,
+        lateness: lateness(table),
+        min_coverage: table
+            .get("min_coverage")
+            .and_then(|item| item.ratio())
+            .unwrap_or(defaults::MIN_COVERAGE),
+        pseudo_count: pseudo_count(table),
+    };
+    table.reserve(&[
+        "rows",
+        "segment_by",
+        "weight",
+        "transform",
+        "match",
+        "missing",
+    ]);
+    finish(table);
+    Some(spec)
+}
+
+/// A borrowed table cannot be consumed by `finish`; reading it once more costs nothing.
+fn finish(table: &Table<'_>) {
+    if let Some(own) = table.item().table() {
+        for key in KEYS {
+            own.get(key);
+        }
+        own.finish();
+    }
+}
+
+/// Every option of a monitor.
+const KEYS: &[&str] = &[
+    "name",
+    "source",
+    "select",
+    "timestamp",
+    "windows",
+    "reference",
+    "references",
+    "root",
+    "features",
+    "features_from",
+    "statistics",
+    "alerts",
+    "lateness",
+    "min_coverage",
+    "pseudo_count",
+    "rows",
+    "segment_by",
+    "weight",
+    "transform",
+    "match",
+    "missing",
+];
+
+fn source(table: &Table<'_>, sources: &[&str]) -> Option<String> {
+    let item = table.need("source", "the name of one of the sources")?;
+    let name = item.text()?;
+    if !sources.contains(&name.as_str()) {
+        item.complain(format!("no source {name:?}, {}", suggest(&name, sources)));
+    }
+    Some(name)
+}
+
+/// A JSON pointer.
+pub(super) fn pointer(item: &Item<'_>) -> Option<Pointer> {
+    let text = item.text()?;
+    let pointer = Pointer::parse(&text);
+    if pointer.is_none() {
+        item.complain(format!("expected a JSON pointer that begins with a slash, as \"/features/amount\", found {text:?}"));
+    }
+    pointer
+}
+
+fn select(item: &Item<'_>) -> Option<Select> {
+    let table = item.table()?;
+    table.reserve(&["header", "key"]);
+    let inner = table
+        .need("where", "{path: ..., equals: ...}")
+        .and_then(|item| item.table());
+    table.finish();
+    let inner = inner?;
+    let path = inner
+        .need("path", "a JSON pointer")
+        .and_then(|item| pointer(&item));
+    let equals = inner
+        .need("equals", "a value or a list of values")
+        .and_then(|item| {
+            let items = if item.is_list() {
+                item.list()?
+            } else {
+                vec![item.clone()]
+            };
+            if items.is_empty() {
+                item.complain("at least one value is needed");
+            }
+            Some(items.iter().filter_map(Item::literal).collect())
+        });
+    inner.reserve(&["header", "key"]);
+    inner.finish();
+    Some(Select {
+        path: path?,
+        equals: equals?,
+    })
+}
+
+fn timestamp(table: &Table<'_>) -> TimestampSpec {
+    let mut spec = TimestampSpec {
+        path: None,
+        fallback_kafka: true,
+    };
+    let Some(table) = table.get_table("timestamp") else {
+        return spec;
+    };
+    spec.path = table.get("path").and_then(|item| pointer(&item));
+    if let Some(format) = table.get("format") {
+        format.choice(&[("rfc3339_or_epoch_ms", ())]);
+    }
+    if let Some(fallback) = table.get("fallback") {
+        spec.fallback_kafka = fallback
+            .choice(&[("kafka", true), ("none", false)])
+            .unwrap_or(true);
+    }
+    table.reserve(&["header"]);
+    table.finish();
+    spec
+}
+
+fn windows(table: &Table<'_>) -> Vec<WindowSpec> {
+    let Some(list) = table
+        .need("windows", "a list of at least one window")
+        .and_then(|item| Some((item.list()?, item)))
+    else {
+        return Vec::new();
+    };
+    let (items, list) = list;
+    if items.is_empty() {
+        list.complain("at least one window is needed");
+    }
+    let mut windows: Vec<WindowSpec> = Vec::new();
+    for item in &items {
+        let Some(window) = item.table().and_then(|table| window(&table)) else {
+            continue;
+        };
+        if windows.iter().any(|other| other.name == window.name) {
+            item.complain(format!("a second window named {:?}", window.name));
+        }
+        windows.push(window);
+    }
+    windows
+}
+
+fn window(table: &Table<'_>) -> Option<WindowSpec> {
+    let size_item = table.need("size", "a duration, as \"15m\"");
+    let size = size_item.as_ref().and_then(Item::duration);
+    let slide_item = table.get("slide");
+    let slide = slide_item
+        .as_ref()
+        .map_or_else(|| size.map(default_slide), Item::duration);
+    let name = table.get("name").map_or_else(
+        || size_item.as_ref().and_then(Item::text),
+        |item| item.name(),
+    );
+    let min_samples = table
+        .get("min_samples")
+        .and_then(|item| item.whole(1))
+        .unwrap_or(defaults::MIN_SAMPLES);
+    if let Some(own) = table.item().table() {
+        ["name", "size", "slide", "min_samples"]
+            .into_iter()
+            .for_each(|key| drop(own.get(key)));
+        own.finish();
+    }
+    let (size, slide) = (size?, slide?);
+    let written = size_item
+        .as_ref()
+        .map(|item| item.text().unwrap_or_default())
+        .unwrap_or_default();
+    if slide < Duration::from_secs(1) {
+        slide_item
+            .as_ref()
+            .or(size_item.as_ref())?
+            .complain("the slide must be at least 1s");
+    } else if size.as_millis() % slide.as_millis() != 0 || size < slide {
+        let slide = humantime::format_duration(slide);
+        size_item?.complain(format!(
+            "{written:?} is not a whole number of {slide} slides"
+        ));
+    }
+    Some(WindowSpec {
+        name: name?,
+        size,
+        slide,
+        min_samples,
+    })
+}
+
+/// A fifteenth of the window, in whole milliseconds and at least a second where that divides it.
+fn default_slide(size: Duration) -> Duration {
+    let slide = size / defaults::SLIDES_PER_WINDOW;
+    if slide * defaults::SLIDES_PER_WINDOW == size && slide.subsec_nanos() % 1_000_000 == 0 {
+        slide
+    } else {
+        size
+    }
+}
+
+fn references(table: &Table<'_>, directory: &Path) -> Vec<ReferenceSpec> {
+    let short = table.get("reference");
+    let long = table.get("references");
+    if let (Some(short), Some(_)) = (&short, &long) {
+        short.complain("give either \"reference\" or \"references\"");
+    }
+    let listed = long.and_then(|item| item.list()).unwrap_or_default();
+    let items: Vec<Item<'_>> = short.into_iter().chain(listed).collect();
+    let mut references: Vec<ReferenceSpec> = Vec::new();
+    for item in &items {
+        let Some(table) = item.table() else {
+            continue;
+        };
+        let name = table
+            .get("name")
+            .and_then(|item| item.name())
+            .unwrap_or_else(|| defaults::REFERENCE_NAME.to_owned());
+        let file = table
+            .need("file", "a reference made by `pegel fit`")
+            .and_then(|item| item.text());
+        table.reserve(&["previous", "trailing", "hour_of_week"]);
+        table.finish();
+        if references.iter().any(|other| other.name == name) {
+            item.complain(format!("a second reference named {name:?}"));
+        }
+        references.extend(file.map(|file| ReferenceSpec {
+            name,
+            file: directory.join(file),
+        }));
+    }
+    references
+}
+
+fn features(table: &Table<'_>, references: &[ReferenceSpec]) -> (Vec<FeatureSpec>, bool) {
+    let listed = table.get("features");
+    let from = table
+        .get("features_from")
+        .and_then(|item| item.choice(&[("reference", true)]));
+    let from_reference = from.unwrap_or(listed.is_none());
+    if from_reference && references.is_empty() {
+        table
+            .item()
+            .complain("neither \"features\" nor a reference to take them from");
+    }
+    let mut features: Vec<FeatureSpec> = Vec::new();
+    for item in listed.and_then(|item| item.list()).unwrap_or_default() {
+        let Some(feature) = feature::read(&item) else {
+            continue;
+        };
+        if features.iter().any(|other| other.name == feature.name) {
+            item.complain(format!("a second feature named {:?}", feature.name));
+        }
+        if feature.kind.is_none() && references.is_empty() {
+            item.complain("\"kind\" is missing, and there is no reference to take it from");
+        }
+        features.push(feature);
+    }
+    (features, from_reference)
+}
+
+fn statistics(table: &Table<'_>) -> Vec<Statistic> {
+    let Some(items) = table.get("statistics").and_then(|item| item.list()) else {
+        return vec![Statistic::Js, Statistic::Wasserstein];
+    };
+    let mut statistics: Vec<Statistic> = items
+        .iter()
+        .filter_map(|item| statistic(item, false))
+        .collect();
+    statistics.sort_unstable();
+    statistics.dedup();
+    statistics
+}
+
+fn statistic(item: &Item<'_>, with_rates: bool) -> Option<Statistic> {
+    let all = Statistic::ALL
+        .iter()
+        .filter(|statistic| with_rates || !statistic.is_rate());
+    let choices: Vec<(&str, Statistic)> = all
+        .map(|statistic| (statistic.name(), *statistic))
+        .collect();
+    item.choice(&choices)
+}
+
+fn pseudo_count(table: &Table<'_>) -> f64 {
+    let Some(item) = table.get("pseudo_count") else {
+        return defaults::PSEUDO_COUNT;
+    };
+    match item.number() {
+        Some(count) if count >= 0.0 && count.is_finite() => count,
+        Some(_) => {
+            item.complain("expected a number of at least 0");
+            defaults::PSEUDO_COUNT
+        }
+        None => defaults::PSEUDO_COUNT,
+    }
+}
+
+fn lateness(table: &Table<'_>) -> Lateness {
+    let table = table.get_table("lateness");
+    let read = |key, fallback| {
+        table
+            .as_ref()
+            .and_then(|table| table.get(key))
+            .and_then(|item| item.duration())
+            .unwrap_or(fallback)
+    };
+    let lateness = Lateness {
+        out_of_orderness: read("out_of_orderness", defaults::OUT_OF_ORDERNESS),
+        idle_after: read("idle_after", defaults::IDLE_AFTER),
+        max_future: read("max_future", defaults::MAX_FUTURE),
+        stall_after: read("stall_after", defaults::STALL_AFTER),
+    };
+    if let Some(table) = table {
+        table.finish();
+    }
+    lateness
+}
+
+fn alerts(table: &Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> Vec<AlertSpec> {
+    let mut alerts: Vec<AlertSpec> = Vec::new();
+    for item in table
+        .get("alerts")
+        .and_then(|item| item.list())
+        .unwrap_or_default()
+    {
+        let Some(alert) = item
+            .table()
+            .and_then(|table| alert(table, features, windows))
+        else {
+            continue;
+        };
+        let rivals = alerts
+            .iter()
+            .filter(|other| other.statistic == alert.statistic);
+        if rivals.into_iter().any(|other| overlap(other, &alert)) {
+            item.complain(format!(
+                "a second rule for {} on the same features",
+                alert.statistic
+            ));
+        }
+        alerts.push(alert);
+    }
+    alerts
+}
+
+/// Whether neither rule is more particular than the other on some feature.
+fn overlap(a: &AlertSpec, b: &AlertSpec) -> bool {
+    match (&a.features, &b.features) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.iter().any(|name| b.contains(name)),
+        _ => false,
+    }
+}
+
+fn alert(table: Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> Option<AlertSpec> {
+    let statistic = table
+        .need("statistic", "what is judged, as js")
+        .and_then(|item| statistic(&item, true));
+    let line = |key| table.get(key).and_then(|item| threshold(&item, statistic));
+    let thresholds = Thresholds {
+        warning: line("warning"),
+        critical: line("critical"),
+    };
+    for key in ["false_alarm_interval", "tolerance", "severity"] {
+        if let Some(item) = table.get(key) {
+            item.complain("not supported yet: give a fixed \"warning\" or \"critical\"");
+        }
+    }
+    if table.get("warning").or(table.get("critical")).is_none() {
+        table
+            .item()
+            .complain("give \"warning\", \"critical\" or both");
+    }
+    if let (Some(warning), Some(critical)) = (thresholds.warning, thresholds.critical)
+        && warning >= critical
+    {
+        table.item().complain(format!(
+            "\"warning\" ({warning}) must be below \"critical\" ({critical})"
+        ));
+    }
+    let evaluations = |key, least, fallback| {
+        table
+            .get(key)
+            .and_then(|item| evaluations(&item, least, windows))
+            .unwrap_or(fallback)
+    };
+    let (for_evaluations, keep_firing_for) = (
+        evaluations("for", 1, 1),
+        evaluations("keep_firing_for", 0, 0),
+    );
+    let names = table.get("features").and_then(|item| item.list());
+    let names = names.map(|items| {
+        items
+            .iter()
+            .filter_map(|item| alerted_feature(item, statistic, features))
+            .collect()
+    });
+    table.finish();
+    Some(AlertSpec {
+        statistic: statistic?,
+        thresholds,
+        for_evaluations,
+        keep_firing_for,
+        features: names,
+    })
+}
+
+fn threshold(item: &Item<'_>, statistic: Option<Statistic>) -> Option<f64> {
+    let value = item.number()?;
+    if !value.is_finite() || value < 0.0 {
+        item.complain(format!("expected a number of at least 0, found {value}"));
+        return None;
+    }
+    if let Some((statistic, bound)) =
+        statistic.and_then(|statistic| Some((statistic, statistic.upper_bound()?)))
+        && value > bound
+    {
+        let unit = if statistic == Statistic::Js {
+            " bit"
+        } else {
+            ""
+        };
+        item.complain(format!(
+            "{statistic} cannot exceed {bound}{unit}, found {value}"
+        ));
+    }
+    Some(value)
+}
+
+/// A number of evaluations; a duration is refused with its conversion.
+fn evaluations(item: &Item<'_>, least: u64, windows: &[WindowSpec]) -> Option<u32> {
+    let as_text = item.property().and_then(|text| {
+        humantime::parse_duration(&text)
+            .ok()
+            .map(|duration| (text, duration))
+    });
+    if let (Some((text, duration)), Some(window)) = (as_text, windows.first())
+        && !text.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        let count = duration
+            .as_millis()
+            .div_ceil(window.slide.as_millis().max(1));
+        let slide = humantime::format_duration(window.slide);
+        item.complain(format!(
+            "counts evaluations: {text} is {count} at a slide of {slide}"
+        ));
+        return None;
+    }
+    item.whole(least)
+        .map(|count| u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+fn alerted_feature(
+    item: &Item<'_>,
+    statistic: Option<Statistic>,
+    features: &[FeatureSpec],
+) -> Option<String> {
+    let name = item.name()?;
+    let found = features.iter().find(|feature| feature.name == name);
+    if found.is_none() && !features.is_empty() {
+        let names: Vec<&str> = features
+            .iter()
+            .map(|feature| feature.name.as_str())
+            .collect();
+        item.complain(format!("no feature {name:?}, {}", suggest(&name, &names)));
+    }
+    let kind = found.and_then(|feature| feature.kind);
+    if let (Some(kind), Some(statistic)) = (kind, statistic)
+        && !kind.has(statistic)
+    {
+        item.complain(format!(
+            "{statistic} does not exist for {} features",
+            kind.name()
+        ));
+    }
+    Some(name)
+}
+
+const _: () = assert!(Severity::ALL.len() == 2, "a rule has one line per severity");

@@ -1,0 +1,104 @@
+//! Everything that is wrong with a configuration, told at once.
+
+use std::cell::RefCell;
+use std::fmt;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// Line and column of the file, from 1.
+    File(u64, u64),
+    /// The environment or the command line, and what was said there.
+    Layer(String),
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// Which option, as `monitors[0].windows[0].size`.
+    pub path: String,
+    /// What is wrong and what would be accepted.
+    pub message: String,
+}
+
+/// All mistakes of one configuration; not empty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Problems {
+    /// The file, as it was named.
+    pub file: String,
+    /// By place.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.problems.len() == 1 {
+            "problem"
+        } else {
+            "problems"
+        };
+        write!(f, "{}: {} {noun}", self.file, self.problems.len())?;
+        for Problem {
+            place,
+            path,
+            message,
+        } in &self.problems
+        {
+            match place {
+                Place::File(line, column) => write!(f, "\n  {line}:{column} ")?,
+                Place::Layer(layer) => write!(f, "\n  {layer}: ")?,
+            }
+            match path.as_str() {
+                "" => write!(f, "{message}")?,
+                path => write!(f, "{path}: {message}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Collects problems while a configuration is read to its end.
+#[derive(Debug, Default)]
+pub(super) struct Collector {
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl Collector {
+    pub(super) fn add(&self, place: &Place, path: &str, message: impl Into<String>) {
+        let problem = Problem {
+            place: place.clone(),
+            path: path.to_owned(),
+            message: message.into(),
+        };
+        let mut problems = self.problems.borrow_mut();
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+
+    pub(super) fn into_sorted(self) -> Vec<Problem> {
+        let mut problems = self.problems.into_inner();
+        problems.sort();
+        problems
+    }
+}
+
+/// `found` is unknown: the nearest of `known`, or all of them.
+pub(super) fn suggest(found: &str, known: &[&str]) -> String {
+    let found = found.to_lowercase();
+    let distance = |name: &&&str| strsim::damerau_levenshtein(&found, name);
+    let is_near = |name: &&&str| distance(name) <= 1 + name.len() / 4;
+    let is_start = |name: &&&str| found.len() >= 3 && name.starts_with(&found);
+    let nearest = known
+        .iter()
+        .min_by_key(distance)
+        .filter(is_near)
+        .or_else(|| known.iter().find(is_start));
+    match nearest {
+        Some(name) => format!("did you mean {name:?}?"),
+        None if known.is_empty() => "nothing is accepted here".to_owned(),
+        None => format!("accepted: {}", known.join(", ")),
+    }
+}

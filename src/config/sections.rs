@@ -1,0 +1,260 @@
+//! The top level of a configuration: web, state, limits, sources.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::node::{Item, Table};
+use super::{Config, Limits, State, Web, defaults, monitor};
+use crate::model::{EventTime, KafkaSpec, SourceSpec, StartAt};
+
+/// librdkafka properties the daemon sets itself, and the option that stands for each.
+const OWNED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "use kafka.brokers"),
+    ("metadata.broker.list", "use kafka.brokers"),
+    ("group.id", "use kafka.group_id"),
+    (
+        "enable.auto.commit",
+        "offsets are committed when counts are safe",
+    ),
+    (
+        "enable.auto.offset.store",
+        "offsets are committed when counts are safe",
+    ),
+    ("auto.offset.reset", "use kafka.start"),
+    ("isolation.level", "aborted records are never read"),
+    (
+        "enable.partition.eof",
+        "ends of partitions are always watched",
+    ),
+];
+
+/// Reads the whole configuration; `None` only with a problem.
+pub(super) fn read(root: &Item<'_>, directory: &Path) -> Option<Config> {
+    let table = root.table()?;
+    if let Some(version) = table.need("version", "this is version 1, write `version: 1`")
+        && version.whole(1).is_some_and(|found| found != 1)
+    {
+        version.complain("this program reads version 1");
+    }
+    let web = web(table.get("web").and_then(|item| item.table()));
+    let state = state(table.get("state").and_then(|item| item.table()), directory);
+    let limits = limits(table.get("limits").and_then(|item| item.table()));
+    let sources = sources(&table);
+    let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    let defaults = table.get("defaults");
+    let items = table
+        .need("monitors", "a list of at least one monitor")
+        .and_then(|item| item.list());
+    let monitors = monitor::read_all(
+        &items.unwrap_or_default(),
+        defaults.as_ref(),
+        &names,
+        directory,
+    );
+    if items_are_empty(&table) {
+        table
+            .item()
+            .complain("\"monitors\" is empty: at least one is needed");
+    }
+    table.finish();
+    Some(Config {
+        web,
+        state,
+        limits,
+        sources,
+        monitors,
+    })
+}
+
+fn items_are_empty(table: &Table<'_>) -> bool {
+    table
+        .get("monitors")
+        .filter(Item::is_list)
+        .and_then(|item| item.list())
+        .is_some_and(|items| items.is_empty())
+}
+
+fn web(table: Option<Table<'_>>) -> Web {
+    let mut web = Web {
+        listen_address: defaults::LISTEN_ADDRESS.to_owned(),
+        enable_reload: false,
+    };
+    let Some(table) = table else {
+        return web;
+    };
+    if let Some(item) = table.get("listen_address")
+        && let Some(address) = item.text()
+    {
+        let port = address
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
+        match port {
+            Some((host, _)) if !host.is_empty() => web.listen_address = address,
+            _ => item.complain(format!(
+                "expected host:port, as \"{}\", found {address:?}",
+                defaults::LISTEN_ADDRESS
+            )),
+        }
+    }
+    web.enable_reload = table
+        .get("enable_reload")
+        .and_then(|item| item.boolean())
+        .unwrap_or(false);
+    table.reserve(&["tls", "auth"]);
+    table.finish();
+    web
+}
+
+fn state(table: Option<Table<'_>>, directory: &Path) -> State {
+    let mut state = State {
+        path: directory.join(defaults::STATE_PATH),
+        flush_interval: defaults::FLUSH_INTERVAL,
+    };
+    let Some(table) = table else {
+        return state;
+    };
+    if let Some(path) = table.get("path").and_then(|item| item.text()) {
+        state.path = directory.join(path);
+    }
+    if let Some(item) = table.get("flush_interval")
+        && let Some(interval) = item.duration()
+    {
+        let range = std::time::Duration::from_millis(100)..=std::time::Duration::from_secs(60);
+        if !range.contains(&interval) {
+            item.complain("expected between 100ms and 60s");
+        }
+        state.flush_interval = interval;
+    }
+    table.reserve(&["panes_topic"]);
+    table.finish();
+    state
+}
+
+fn limits(table: Option<Table<'_>>) -> Limits {
+    let mut limits = Limits {
+        max_series: defaults::MAX_SERIES,
+        max_message_bytes: defaults::MAX_MESSAGE_BYTES,
+        shutdown_grace: defaults::SHUTDOWN_GRACE,
+    };
+    let Some(table) = table else {
+        return limits;
+    };
+    if let Some(count) = table.get("max_series").and_then(|item| item.count(1)) {
+        limits.max_series = count;
+    }
+    if let Some(bytes) = table.get("max_message_bytes").and_then(|item| item.size()) {
+        limits.max_message_bytes = bytes;
+    }
+    if let Some(grace) = table.get("shutdown_grace").and_then(|item| item.duration()) {
+        limits.shutdown_grace = grace;
+    }
+    table.finish();
+    limits
+}
+
+fn sources(table: &Table<'_>) -> Vec<SourceSpec> {
+    let Some(item) = table.need("sources", "at least one source of records") else {
+        return Vec::new();
+    };
+    let Some(sources) = item.table() else {
+        return Vec::new();
+    };
+    let entries = sources.entries();
+    if entries.is_empty() {
+        item.complain("at least one source is needed");
+    }
+    entries
+        .iter()
+        .filter_map(|(name, item)| source(name, item))
+        .collect()
+}
+
+fn source(name: &str, item: &Item<'_>) -> Option<SourceSpec> {
+    let table = item.table()?;
+    let kafka = table
+        .need("kafka", "where the records are")
+        .and_then(|item| item.table())
+        .and_then(kafka);
+    if let Some(decode) = table.get("decode").and_then(|item| item.table()) {
+        if let Some(format) = decode.get("format") {
+            let later = ["avro", "protobuf", "kserve"];
+            match format.text().as_deref() {
+                Some(text) if later.contains(&text) => {
+                    format.complain("not supported yet: json is")
+                }
+                Some("json") | None => {}
+                Some(_) => format.complain("unknown value, accepted: json"),
+            }
+        }
+        decode.finish();
+    }
+    table.finish();
+    Some(SourceSpec {
+        name: name.to_owned(),
+        kafka: kafka?,
+    })
+}
+
+fn kafka(table: Table<'_>) -> Option<KafkaSpec> {
+    let brokers = texts(table.need("brokers", "a list of host:port"));
+    let topics = texts(table.need("topics", "a list of topic names"));
+    let group_id = table.get("group_id").and_then(|item| item.name());
+    let start = table.get("start").and_then(|item| start(&item));
+    let properties = table
+        .get("properties")
+        .and_then(|item| item.table())
+        .map(|table| properties(&table));
+    table.reserve(&["security"]);
+    table.finish();
+    Some(KafkaSpec {
+        brokers: brokers?,
+        topics: topics?,
+        group_id: group_id.unwrap_or_else(|| defaults::GROUP_ID.to_owned()),
+        start: start.unwrap_or(StartAt::Latest),
+        properties: properties.unwrap_or_default(),
+    })
+}
+
+fn texts(item: Option<Item<'_>>) -> Option<Vec<String>> {
+    let item = item?;
+    let items = item.list()?;
+    if items.is_empty() {
+        item.complain("at least one is needed");
+    }
+    let found: Vec<String> = items.iter().filter_map(Item::name).collect();
+    (found.len() == items.len()).then_some(found)
+}
+
+fn start(item: &Item<'_>) -> Option<StartAt> {
+    if !item.is_table() {
+        return item.choice(&[("latest", StartAt::Latest), ("earliest", StartAt::Earliest)]);
+    }
+    let table = item.table()?;
+    let time = table.need("timestamp", "a time as 2026-11-01T00:00:00Z")?;
+    let parsed = time.text()?.parse::<jiff::Timestamp>();
+    if parsed.is_err() {
+        time.complain("expected a time as 2026-11-01T00:00:00Z");
+    }
+    table.finish();
+    parsed
+        .ok()
+        .map(|time| StartAt::Timestamp(EventTime::from_millis(time.as_millisecond())))
+}
+
+fn properties(table: &Table<'_>) -> BTreeMap<String, String> {
+    let mut properties = BTreeMap::new();
+    for (name, item) in table.entries() {
+        let owned = OWNED
+            .iter()
+            .find(|(owned, _)| *owned == name)
+            .map(|(_, instead)| *instead);
+        let is_secret = ["security.", "ssl.", "sasl."]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        match owned.or(is_secret.then_some("kafka.security is not supported yet")) {
+            Some(instead) => item.complain(format!("belongs to the daemon: {instead}")),
+            None => drop(item.property().map(|value| properties.insert(name, value))),
+        }
+    }
+    properties
+}

@@ -1,0 +1,332 @@
+//! The loader from outside: what is accepted, and one case per class of mistake.
+
+use super::*;
+use crate::model::{BinsSpec, Kind, StartAt};
+
+const HEAD: &str = "version: 1\nsources: {s: {kafka: {brokers: [b:9092], topics: [t]}}}\n";
+const MONITOR: &str = "monitors:\n  - name: m\n    source: s\n    windows: [{size: 15m, slide: 1m}]\n    features: [{name: x, kind: numeric}, {name: c, kind: categorical}]\n";
+
+fn load_text(text: &str) -> Result<Config, Problems> {
+    parse(
+        Path::new("/etc/pegel/test.yaml"),
+        text,
+        &Overrides::default(),
+    )
+}
+
+fn good(extra: &str) -> Config {
+    load_text(&format!("{HEAD}{MONITOR}{extra}"))
+        .unwrap_or_else(|problems| panic!("{extra}: {problems}"))
+}
+
+/// Adds lines to a good configuration and expects exactly these problems, without their places.
+fn check(extra: &str, expected: &[&str]) {
+    let problems = load_text(&format!("{HEAD}{MONITOR}{extra}"))
+        .expect_err(extra)
+        .problems;
+    let found: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{}: {}", problem.path, problem.message))
+        .collect();
+    assert_eq!(found, expected, "{extra}");
+}
+
+#[test]
+fn defaults_fill_what_is_not_said() {
+    let config = good("");
+    let monitor = &config.monitors[0];
+    assert_eq!(config.web.listen_address, "127.0.0.1:10987", "address");
+    assert_eq!(
+        monitor.windows[0].name, "15m",
+        "a window is called by its size"
+    );
+    assert_eq!(
+        (monitor.windows[0].min_samples, monitor.min_coverage),
+        (500, 0.9),
+        "numbers"
+    );
+    assert_eq!(monitor.features[0].kind, Some(Kind::Numeric), "kind");
+    assert!(
+        monitor.timestamp.fallback_kafka && monitor.timestamp.path.is_none(),
+        "Kafka's time"
+    );
+    assert_eq!(config.sources[0].kafka.start, StartAt::Latest, "start");
+}
+
+#[test]
+fn every_kind_of_mistake_says_what_would_be_accepted() {
+    check(
+        "    slides: 3\n",
+        &[
+            "monitors[0].slides: unknown option, accepted: name, source, select, timestamp, windows, reference, references, root, features, features_from, statistics, alerts, lateness, min_coverage, pseudo_count, rows, segment_by, weight, transform, match, missing",
+        ],
+    );
+    check(
+        "    rout: /x\n",
+        &["monitors[0].rout: unknown option, did you mean \"root\"?"],
+    );
+    check(
+        "    min_coverage: 1.5\n",
+        &["monitors[0].min_coverage: expected a share between 0 and 1, found 1.5"],
+    );
+    check(
+        "    root: features\n",
+        &[
+            "monitors[0].root: expected a JSON pointer that begins with a slash, as \"/features/amount\", found \"features\"",
+        ],
+    );
+    check(
+        "    statistics: [js, wassertein]\n",
+        &["monitors[0].statistics[1]: unknown value \"wassertein\", did you mean \"wasserstein\"?"],
+    );
+    check(
+        "    lateness: {idle_after: 60}\n",
+        &[
+            "monitors[0].lateness.idle_after: expected a duration with its unit, as \"30s\" or \"15m\", found 60",
+        ],
+    );
+    check(
+        "    segment_by: country\n",
+        &["monitors[0].segment_by: not supported yet"],
+    );
+    check(
+        "    alerts: [{statistic: js, critical: 1.8}]\n",
+        &["monitors[0].alerts[0].critical: js cannot exceed 1 bit, found 1.8"],
+    );
+    check(
+        "    alerts: [{statistic: js, critical: 0.1, for: 3m}]\n",
+        &["monitors[0].alerts[0].for: counts evaluations: 3m is 3 at a slide of 1m"],
+    );
+    check(
+        "    alerts: [{statistic: js, critical: 0.1, for: 0}]\n",
+        &["monitors[0].alerts[0].for: expected a whole number of at least 1, found 0"],
+    );
+    check(
+        "    alerts: [{statistic: js}]\n",
+        &["monitors[0].alerts[0]: give \"warning\", \"critical\" or both"],
+    );
+    check(
+        "    alerts: [{statistic: js, warning: 0.2, critical: 0.1}]\n",
+        &["monitors[0].alerts[0]: \"warning\" (0.2) must be below \"critical\" (0.1)"],
+    );
+    check(
+        "    alerts: [{statistic: ks, critical: 0.1, features: [c]}]\n",
+        &["monitors[0].alerts[0].features[0]: ks does not exist for categorical features"],
+    );
+    check(
+        "    alerts: [{statistic: ks, critical: 0.1, features: [y]}]\n",
+        &["monitors[0].alerts[0].features[0]: no feature \"y\", did you mean \"x\"?"],
+    );
+    check(
+        "    alerts: [{statistic: js, critical: 0.1}, {statistic: js, critical: 0.2}]\n",
+        &["monitors[0].alerts[1]: a second rule for js on the same features"],
+    );
+    check(
+        "  - {name: m, source: q, windows: [{size: 1m}], features: [{name: x, kind: numeric}]}\n",
+        &[
+            "monitors[1]: a second monitor named \"m\"",
+            "monitors[1].source: no source \"q\", did you mean \"s\"?",
+        ],
+    );
+}
+
+#[test]
+fn nothing_is_coerced() {
+    check(
+        "    features_from: 1\n",
+        &["monitors[0].features_from: expected a text, found 1"],
+    );
+    for value in ["60.7", "true", "\"60\"", "-1", "1e2"] {
+        let text = format!("{HEAD}{MONITOR}")
+            .replace("slide: 1m", &format!("slide: 1m, min_samples: {value}"));
+        let problems = load_text(&text).expect_err(value).to_string();
+        assert!(
+            problems.contains("min_samples: expected a whole number of at least 1"),
+            "{value}: {problems}"
+        );
+    }
+}
+
+#[test]
+fn windows_and_bins_are_checked_as_a_whole() {
+    let swap = |from: &str, to: &str, expected: &str| {
+        let text = format!("{HEAD}{MONITOR}").replace(from, to);
+        let problems = load_text(&text).expect_err(to).to_string();
+        assert!(problems.contains(expected), "{to}: {problems}");
+    };
+    swap(
+        "size: 15m",
+        "size: 90s",
+        "monitors[0].windows[0].size: \"90s\" is not a whole number of 1m slides",
+    );
+    swap(
+        "kind: numeric",
+        "kind: numeric, bins: {edges: [0, 0.7, 0.5]}",
+        "monitors[0].features[0].bins.edges: not increasing at index 2 (0.5 after 0.7)",
+    );
+    swap(
+        "kind: numeric",
+        "kind: numeric, top: 3",
+        "monitors[0].features[0].top: only categorical features have \"top\"",
+    );
+    swap(
+        "kind: numeric",
+        "kind: numbric",
+        "monitors[0].features[0].kind: unknown value \"numbric\", did you mean \"numeric\"?",
+    );
+    swap(
+        "topics: [t]",
+        "topics: [t], properties: {group.id: x}",
+        "sources.s.kafka.properties.group.id: belongs to the daemon: use kafka.group_id",
+    );
+    swap(
+        "topics: [t]",
+        "topics: [t], security: {protocol: ssl}",
+        "sources.s.kafka.security: not supported yet",
+    );
+    swap(
+        "version: 1",
+        "version: 2",
+        "version: this program reads version 1",
+    );
+    swap(
+        "name: x",
+        "name: \"<x>\"",
+        "expected a name of 1 to 200 characters",
+    );
+}
+
+#[test]
+fn all_problems_come_at_once_with_their_places() {
+    let text = "version: 1\nweb: {listen: here}\nsources: {s: {kafka: {brokers: [b:1], topics: []}}}\nmonitors:\n  - name: m\n    source: s\n    windows: [{size: 90s, slide: 60s}]\n    features:\n      - {name: x, kind: numeric, bins: {edges: [0, 1, 1]}}\n";
+    let problems = load_text(text).expect_err("four mistakes").to_string();
+    let expected = "/etc/pegel/test.yaml: 4 problems
+  2:15 web.listen: unknown option, did you mean \"listen_address\"?
+  3:47 sources.s.kafka.topics: at least one is needed
+  7:22 monitors[0].windows[0].size: \"90s\" is not a whole number of 1m slides
+  9:48 monitors[0].features[0].bins.edges: not increasing at index 2 (1 after 1)";
+    assert_eq!(problems, expected, "rendered");
+}
+
+#[test]
+fn broken_syntax_says_where() {
+    let problems = load_text("version: 1\nweb: {listen_address: [\n").expect_err("cut off");
+    assert!(
+        problems
+            .to_string()
+            .starts_with("/etc/pegel/test.yaml: 1 problem\n  "),
+        "{problems}"
+    );
+    let toml = parse(
+        Path::new("x.toml"),
+        "version = 1\nweb = {\n",
+        &Overrides::default(),
+    )
+    .expect_err("cut off");
+    assert!(
+        matches!(toml.problems[0].place, Place::File(2.., _)),
+        "{toml}"
+    );
+}
+
+#[test]
+fn later_layers_win_and_keep_the_case_of_names() {
+    let text = format!("{HEAD}{MONITOR}").replace("name: x", "name: UserAge");
+    let environment = [
+        ("PEGEL__WEB__LISTEN_ADDRESS", "0.0.0.0:1"),
+        ("PEGEL__MONITORS__0__MIN_COVERAGE", "0.5"),
+        ("PEGELX", "ignored"),
+    ];
+    let environment = environment
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    let set = vec![
+        "web.listen_address=0.0.0.0:2".to_owned(),
+        "monitors[0].windows[0].min_samples=7".to_owned(),
+    ];
+    let config = parse(Path::new("x.yaml"), &text, &Overrides { environment, set }).unwrap();
+    assert_eq!(
+        config.web.listen_address, "0.0.0.0:2",
+        "--set wins over the environment"
+    );
+    assert_eq!(
+        (
+            config.monitors[0].min_coverage,
+            config.monitors[0].windows[0].min_samples
+        ),
+        (0.5, 7),
+        "into lists"
+    );
+    assert_eq!(config.monitors[0].features[0].name, "UserAge", "case");
+    let wrong = Overrides {
+        set: vec!["limits.max_series=many".to_owned()],
+        ..Overrides::default()
+    };
+    let problems = parse(Path::new("x.yaml"), &text, &wrong)
+        .expect_err("not a number")
+        .to_string();
+    assert!(
+        problems.contains("--set limits.max_series: limits.max_series: expected a whole number"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn defaults_reach_every_monitor_key_by_key() {
+    let text = format!(
+        "{HEAD}defaults: {{lateness: {{idle_after: 2m, max_future: 1h}}, statistics: [psi]}}\n{MONITOR}    lateness: {{idle_after: 3m}}\n"
+    );
+    let lateness = load_text(&text).unwrap().monitors[0].lateness;
+    assert_eq!(
+        (lateness.idle_after.as_secs(), lateness.max_future.as_secs()),
+        (180, 3600),
+        "merged"
+    );
+}
+
+#[test]
+fn the_formats_say_the_same() {
+    let json = r#"{"version":1,"sources":{"s":{"kafka":{"brokers":["b:9092"],"topics":["t"]}}},"monitors":[{"name":"m","source":"s","windows":[{"size":"15m","slide":"1m"}],"features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}]}]}"#;
+    let toml = "version = 1\n[sources.s.kafka]\nbrokers = ['b:9092']\ntopics = ['t']\n[[monitors]]\nname = 'm'\nsource = 's'\nwindows = [{size = '15m', slide = '1m'}]\nfeatures = [{name = 'x', kind = 'numeric'}, {name = 'c', kind = 'categorical'}]\n";
+    let read = |name: &str, text: &str| {
+        parse(
+            &Path::new("/etc/pegel").join(name),
+            text,
+            &Overrides::default(),
+        )
+        .unwrap()
+    };
+    assert_eq!(read("a.json", json), good(""), "json");
+    assert_eq!(read("a.toml", toml), good(""), "toml");
+}
+
+#[test]
+fn edges_may_be_infinite() {
+    for edges in ["[-.inf, 0, .inf]", "[\"-inf\", 0, \"inf\"]"] {
+        let text = format!("{HEAD}{MONITOR}").replace(
+            "kind: numeric",
+            &format!("kind: numeric, bins: {{edges: {edges}}}"),
+        );
+        let expected = BinsSpec::Edges(vec![f64::NEG_INFINITY, 0.0, f64::INFINITY]);
+        assert_eq!(
+            load_text(&text).unwrap().monitors[0].features[0].bins,
+            Some(expected),
+            "{edges}"
+        );
+    }
+}
+
+#[test]
+fn what_is_printed_reads_back_the_same() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    for name in ["pegel.yaml", "minimal.yaml"] {
+        let config =
+            load(&root.join(name), &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
+        let again = parse(&root.join(name), &print(&config), &Overrides::default());
+        assert_eq!(
+            again.unwrap_or_else(|problems| panic!("{problems}\n{}", print(&config))),
+            config,
+            "{name}"
+        );
+    }
+}
