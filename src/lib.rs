@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod decode;
 pub mod engine;
+pub mod export;
 pub mod ingest;
 pub mod model;
 pub mod observe;

@@ -257,7 +257,8 @@ fn window(table: &Table<'_>) -> Option<WindowSpec> {
 /// A fifteenth of the window, in whole milliseconds and at least a second where that divides it.
 fn default_slide(size: Duration) -> Duration {
     let slide = size / defaults::SLIDES_PER_WINDOW;
-    if slide * defaults::SLIDES_PER_WINDOW == size && slide.subsec_nanos() % 1_000_000 == 0 {
+    if slide * defaults::SLIDES_PER_WINDOW == size && slide.subsec_nanos().is_multiple_of(1_000_000)
+    {
         slide
     } else {
         size

@@ -179,7 +179,7 @@ impl<'a> Item<'a> {
             return self.expected(what);
         };
         match humantime::parse_duration(text) {
-            Ok(duration) if duration.subsec_nanos() % 1_000_000 == 0 => Some(duration),
+            Ok(duration) if duration.subsec_nanos().is_multiple_of(1_000_000) => Some(duration),
             _ => self.expected(what),
         }
     }

@@ -1,0 +1,220 @@
+//! The drift block: what changes with an evaluation, and only then.
+
+use super::catalog as m;
+use super::families::Families;
+use crate::alert::AlertState;
+use crate::engine::{
+    AlertLine, FeatureScores, FeatureState, MonitorPlan, MonitorState, Snapshot, WindowState,
+};
+use crate::model::{MonitorSpec, Statistic};
+
+/// The drift block of a snapshot.
+pub(super) fn block(snapshot: &Snapshot) -> Families {
+    let mut families = Families::default();
+    for monitor in &snapshot.monitors {
+        for window in &monitor.windows {
+            add_window(&mut families, monitor, window);
+        }
+        add_references(&mut families, monitor);
+    }
+    families
+}
+
+fn add_window(families: &mut Families, monitor: &MonitorState, window: &WindowState) {
+    let Some(spec) = monitor.spec.windows.get(window.index) else {
+        return;
+    };
+    let labels = [monitor.spec.name.as_str(), spec.name.as_str()];
+    families.count(m::WINDOW_MIN_SAMPLES, &labels, spec.min_samples);
+    if let Some(end) = window.end {
+        families.add(m::WINDOW_COVERAGE_RATIO, &labels, window.coverage);
+        families.add(m::WINDOW_END, &labels, end.as_secs_f64());
+    }
+    for (feature, scores) in monitor.features.iter().zip(&window.features) {
+        add_feature(families, monitor, &spec.name, feature, scores);
+    }
+}
+
+fn add_feature(
+    families: &mut Families,
+    monitor: &MonitorState,
+    window: &str,
+    feature: &FeatureState,
+    state: &FeatureScores,
+) {
+    let labels = [monitor.spec.name.as_str(), &feature.name, "", window];
+    if let Some(counts) = &state.counts {
+        families.count(m::WINDOW_SAMPLES, &labels, counts.tallies.values);
+    }
+    if let Some(missing) = state.rates.missing {
+        families.add(m::WINDOW_MISSING_RATIO, &labels, missing);
+    }
+    for (index, reference) in monitor.references.iter().enumerate() {
+        let [monitor_name, feature_name, segment, window] = labels;
+        let labels = [monitor_name, feature_name, segment, window, &reference.name];
+        add_scores(families, &labels, state, index);
+        add_statistics(families, &monitor.spec, &labels, state, index);
+    }
+}
+
+/// What there is one of per reference.
+fn add_scores(families: &mut Families, labels: &[&str; 5], state: &FeatureScores, index: usize) {
+    let Some(scores) = state.scores.get(index) else {
+        return;
+    };
+    families.count(m::SCORE_READY, labels, u64::from(scores.is_ok()));
+    match scores {
+        Err(reason) => {
+            let [monitor, feature, segment, window, reference] = *labels;
+            families.add(
+                m::SCORE_NOT_READY,
+                &[
+                    monitor,
+                    feature,
+                    segment,
+                    window,
+                    reference,
+                    reason.reason(),
+                ],
+                1.0,
+            );
+        }
+        Ok(scores) => {
+            let d = &scores.divergences;
+            families.add(m::SUPPORT_OVERLAP, labels, d.support_overlap);
+            families.add(m::WINDOW_ENTROPY_BITS, labels, d.entropy);
+            families.add(m::WINDOW_CROSS_ENTROPY_BITS, labels, d.cross_entropy);
+            if let Some(distances) = &scores.distances {
+                families.add(m::WASSERSTEIN_DISTANCE, labels, distances.wasserstein);
+            }
+        }
+    }
+}
+
+/// Scores and lines per statistic: those asked for, and those a rule judges.
+fn add_statistics(
+    families: &mut Families,
+    spec: &MonitorSpec,
+    labels: &[&str; 5],
+    state: &FeatureScores,
+    index: usize,
+) {
+    let [monitor, feature, segment, window, reference] = *labels;
+    let lines = state
+        .alerts
+        .get(index)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for statistic in Statistic::ALL {
+        let labels = [
+            monitor,
+            feature,
+            segment,
+            window,
+            reference,
+            statistic.name(),
+        ];
+        let own = || lines.iter().filter(|line| line.statistic == *statistic);
+        if let Some(value) = value(spec, state, index, *statistic, own().next()) {
+            families.add(m::DRIFT_SCORE, &labels, value);
+        }
+        for line in own() {
+            let [monitor, feature, segment, window, reference, statistic] = labels;
+            let labels = [
+                monitor,
+                feature,
+                segment,
+                window,
+                reference,
+                statistic,
+                line.severity.name(),
+            ];
+            families.add(m::DRIFT_THRESHOLD, &labels, line.threshold);
+            if !matches!(line.state, AlertState::NotReady(_)) {
+                families.count(
+                    m::ALERT_ACTIVE,
+                    &labels,
+                    u64::from(line.state == AlertState::Firing),
+                );
+            }
+        }
+    }
+}
+
+/// A score's value, if it is asked for and ready; what a rule judges is exported as it was judged.
+fn value(
+    spec: &MonitorSpec,
+    state: &FeatureScores,
+    index: usize,
+    statistic: Statistic,
+    line: Option<&AlertLine>,
+) -> Option<f64> {
+    match line {
+        Some(line) => line.value,
+        None if spec.statistics.contains(&statistic) => {
+            state.scores.get(index)?.ok()?.get(statistic)
+        }
+        None => None,
+    }
+}
+
+fn add_references(families: &mut Families, monitor: &MonitorState) {
+    for reference in &monitor.references {
+        let labels = [monitor.spec.name.as_str(), &reference.name];
+        families.count(
+            m::REFERENCE_LOADED,
+            &labels,
+            u64::from(reference.loaded.is_some()),
+        );
+        let Some(loaded) = &reference.loaded else {
+            continue;
+        };
+        families.add(
+            m::REFERENCE_INFO,
+            &[labels[0], labels[1], &loaded.hash],
+            1.0,
+        );
+        families.add(m::REFERENCE_CREATED, &labels, loaded.created.as_secs_f64());
+        for feature in monitor
+            .features
+            .iter()
+            .filter_map(|feature| loaded.feature(&feature.name))
+        {
+            let labels = [labels[0], labels[1], &feature.name];
+            families.count(m::REFERENCE_SAMPLES, &labels, feature.counts.tallies.values);
+            if let Some(missing) = feature.counts.tallies.missing_ratio() {
+                families.add(m::REFERENCE_MISSING_RATIO, &labels, missing);
+            }
+        }
+    }
+}
+
+/// The most series a monitor can produce, its counters included.
+#[must_use]
+pub fn estimate_series(plan: &MonitorPlan) -> usize {
+    const PER_MONITOR: usize = 70;
+    const PER_FEATURE: usize = 12;
+    let (windows, references) = (plan.spec.windows.len(), plan.references.len());
+    let per_window: usize = plan
+        .features
+        .iter()
+        .map(|feature| {
+            let asked = plan
+                .spec
+                .statistics
+                .iter()
+                .filter(|statistic| feature.kind.has(**statistic));
+            let mut statistics: Vec<Statistic> = asked
+                .copied()
+                .chain(feature.rules.iter().map(|rule| rule.statistic))
+                .collect();
+            statistics.sort_unstable();
+            statistics.dedup();
+            2 + references * (6 + statistics.len() + 2 * feature.rules.len())
+        })
+        .sum();
+    PER_MONITOR
+        + PER_FEATURE * plan.features.len()
+        + windows * (per_window + 3)
+        + references * (3 + 2 * plan.features.len())
+}

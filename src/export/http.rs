@@ -1,0 +1,94 @@
+//! HTTP: a page, metrics, health, and JSON; nothing that changes anything.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::net::TcpListener;
+
+use super::{Exporter, api, page};
+
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Only what the page needs: its own inline style, and nothing from anywhere else.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Serves until `shutdown` completes, then lets requests finish.
+///
+/// # Errors
+/// The listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    exporter: Arc<Exporter>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    axum::serve(listener, router(exporter))
+        .with_graceful_shutdown(shutdown)
+        .await
+}
+
+fn router(exporter: Arc<Exporter>) -> Router {
+    Router::new()
+        .route("/", get(landing))
+        .route("/metrics", get(metrics))
+        .route("/-/healthy", get(|| async { "pegel is healthy\n" }))
+        .route("/-/ready", get(ready))
+        .route("/api/v1/monitors", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::monitors(&exporter)) }))
+        .route("/api/v1/alerts", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::alerts(&exporter)) }))
+        .route("/api/v1/sources", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::sources(&exporter)) }))
+        .route("/api/v1/status", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::status(&exporter)) }))
+        .layer(map_response(harden))
+        .with_state(exporter)
+}
+
+async fn harden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
+    let accepted = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok());
+    let as_gzip = accepted.is_some_and(|accepted| {
+        accepted
+            .split(',')
+            .any(|one| one.trim().split(';').next() == Some("gzip"))
+    });
+    let body = exporter.scrape(as_gzip);
+    let mut response = ([(header::CONTENT_TYPE, TEXT_FORMAT)], body).into_response();
+    if as_gzip {
+        response
+            .headers_mut()
+            .insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+async fn ready(State(exporter): State<Arc<Exporter>>) -> (StatusCode, String) {
+    let reasons = exporter.unready();
+    if reasons.is_empty() {
+        return (StatusCode::OK, "pegel is ready\n".to_owned());
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+}
+
+async fn landing(State(exporter): State<Arc<Exporter>>) -> Response {
+    match page::render(&exporter) {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
