@@ -7,6 +7,7 @@
 //! ```
 
 pub mod alert;
+pub mod clock;
 pub mod config;
 pub mod decode;
 pub mod engine;
