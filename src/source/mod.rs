@@ -2,12 +2,17 @@
 //!
 //! A source is polled by the thread that owns it and hands each record to a sink by reference: no channel, lock or copy per record.
 
+mod embedded;
 pub mod files;
+mod kafka;
 pub mod loans;
 
 use std::time::Duration;
 
 use crate::model::Shard;
+
+pub use embedded::{BrokerError, EmbeddedBroker};
+pub use kafka::{KafkaSource, SourceError, Timing};
 
 /// A record as it arrived.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +33,8 @@ pub trait Sink {
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool);
     /// One record.
     fn record(&mut self, record: RawRecord<'_>);
-    /// Everything before `upto` was handed on; `caught_up` when it was the end of the shard at this moment.
+    /// Everything before `upto` was handed on; `caught_up` when it was the end of the shard at this moment. `upto` may lie beyond the last record + 1
+    /// (control records, aborted transactions, compaction, what retention took). A silent shard says so again every few seconds, as long as it can know.
     fn position(&mut self, slot: usize, upto: i64, caught_up: bool);
     /// A shard is no longer read.
     fn closed(&mut self, slot: usize);

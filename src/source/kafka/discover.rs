@@ -1,0 +1,372 @@
+//! Which partitions there are, and where each is begun.
+//!
+//! Requests here block the reading thread, so each may take only a short time, and after a failure the next round waits. A broker that is merely slow
+//! gets more time with each attempt: a limit that is always too short would never be answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tracing::{debug, info, warn};
+
+use super::health::Concern;
+use super::start::{Begin, Bounds, begin, resume};
+use super::{KafkaSource, Timing};
+use crate::clock;
+use crate::model::{Shard, StartAt};
+use crate::source::Sink;
+
+/// A partition by name.
+type Key = (String, i32);
+
+/// When to ask next, and how long to wait for the answer.
+#[derive(Debug)]
+pub(super) struct Rhythm {
+    timing: Timing,
+    due: Instant,
+    pause: Duration,
+    patience: Duration,
+}
+
+impl Rhythm {
+    pub(super) fn new(timing: Timing, now: Instant) -> Self {
+        Rhythm {
+            timing,
+            due: now,
+            pause: timing.retry,
+            patience: timing.request,
+        }
+    }
+
+    /// The connection was lost: ask soon, not at the next refresh.
+    pub(super) fn retry_soon(&mut self, now: Instant) {
+        self.due = self.due.min(now + self.pause);
+    }
+
+    /// Something waits for an answer.
+    pub(super) fn look_now(&mut self) {
+        self.due = self.due.min(clock::monotonic());
+    }
+
+    fn succeeded(&mut self, now: Instant, all_done: bool) {
+        self.pause = self.timing.retry;
+        self.patience = self.timing.request;
+        let pause = if all_done {
+            self.timing.refresh
+        } else {
+            self.pause
+        };
+        self.due = now + pause;
+    }
+
+    fn failed(&mut self, now: Instant, was_silence: bool, is_up: bool) {
+        self.due = now + self.pause;
+        self.pause = (self.pause * 2).min(self.timing.refresh);
+        if was_silence && is_up {
+            self.patience = (self.patience * 2).min(self.timing.request * 8);
+        }
+    }
+}
+
+/// A request that failed, and what it was about.
+struct Trouble {
+    concern: Concern,
+    error: KafkaError,
+}
+
+impl Trouble {
+    fn with(concern: Concern) -> impl FnOnce(KafkaError) -> Trouble {
+        move |error| Trouble { concern, error }
+    }
+}
+
+impl KafkaSource {
+    /// Asks for new partitions when it is time, and begins those there are.
+    pub(super) fn look_around(&mut self, now: Instant, wait: Duration, sink: &mut dyn Sink) {
+        if now < self.rhythm.due {
+            return;
+        }
+        if !self.health.is_up() {
+            // Nothing is connected: most likely there is nothing to wait for.
+            self.rhythm.patience = self.timing.request.min(wait.max(Duration::from_millis(50)));
+        }
+        let outcome = self.survey(sink);
+        let now = clock::monotonic();
+        match outcome {
+            Ok(all_done) => self.rhythm.succeeded(now, all_done),
+            Err(Trouble { concern, error }) => {
+                debug!(source = self.name, %error, "request failed");
+                let was_silence = self.health.request_failed(concern, &error);
+                self.rhythm.failed(now, was_silence, self.health.is_up());
+            }
+        }
+    }
+
+    /// `false` when something is left to do soon.
+    fn survey(&mut self, sink: &mut dyn Sink) -> Result<bool, Trouble> {
+        let new = self.new_partitions()?;
+        if self.cluster.is_none() {
+            let client = self.link.consumer().client();
+            self.cluster = client.fetch_cluster_id(self.rhythm.patience);
+        }
+        let all_opened = new.is_empty() || self.open(&new, sink)?;
+        let all_restarted = self.stranded.is_empty() || self.restart_stranded(sink)?;
+        Ok(all_opened && all_restarted)
+    }
+
+    fn new_partitions(&mut self) -> Result<Vec<Key>, Trouble> {
+        let mut new = Vec::new();
+        for topic in self.spec.topics.clone() {
+            let concern = Concern::Topic(topic.clone());
+            let metadata = self
+                .link
+                .consumer()
+                .fetch_metadata(Some(&topic), self.rhythm.patience)
+                .map_err(Trouble::with(concern.clone()))?;
+            self.health.answered();
+            let Some(found) = metadata.topics().first() else {
+                continue;
+            };
+            let mut problem = None;
+            if let Some(error) = found.error() {
+                let code = RDKafkaErrorCode::from(error);
+                self.health.count(code as i32);
+                problem = Some(self.health.describe(&concern, code));
+                if code == RDKafkaErrorCode::UnknownTopicOrPartition {
+                    self.awaited.insert(topic.clone());
+                }
+            }
+            for partition in found.partitions() {
+                if partition.leader() < 0 {
+                    let id = partition.id();
+                    problem = Some(format!("partition {id} of topic {topic} has no leader"));
+                } else if self.table.slot(&topic, partition.id()).is_none() {
+                    new.push((topic.clone(), partition.id()));
+                }
+            }
+            self.health.set(concern, problem);
+        }
+        Ok(new)
+    }
+
+    /// Begins partitions; `false` when some are not ready yet.
+    fn open(&mut self, new: &[Key], sink: &mut dyn Sink) -> Result<bool, Trouble> {
+        let committed = self.committed(new)?;
+        let bounds = self.bounds(new)?;
+        let chosen = self.chosen(new, &committed)?;
+        let mut begun = 0;
+        for key in new {
+            let Some(bounds) = bounds.get(key) else {
+                continue;
+            };
+            let position = committed.get(key).copied();
+            let start = match position {
+                Some(position) => resume(position, *bounds),
+                None => begin(chosen.get(key).copied().unwrap_or(bounds.high), *bounds),
+            };
+            self.begin(key, start, position, sink)?;
+            begun += 1;
+        }
+        if begun > 0 {
+            info!(source = self.name, partitions = begun, "reading partitions");
+        }
+        Ok(begun == new.len())
+    }
+
+    fn begin(
+        &mut self,
+        key: &Key,
+        start: Begin,
+        committed: Option<i64>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Trouble> {
+        self.warn_of(key, start, committed);
+        self.assign(key, start.base)?;
+        let (topic, partition) = key.clone();
+        let concern = Concern::Partition(topic.clone(), partition);
+        self.health.set(concern, None);
+        let shard = Shard {
+            source: self.name.clone(),
+            cluster: self.cluster.clone().unwrap_or_default(),
+            topic,
+            partition,
+            incarnation: u32::from(start.reborn),
+        };
+        let slot = self.table.enter(shard, start.base, committed, sink);
+        self.table.count_lost(slot, start.lost);
+        Ok(())
+    }
+
+    fn warn_of(&self, (topic, partition): &Key, start: Begin, position: Option<i64>) {
+        let (source, base) = (&*self.name, start.base);
+        if start.lost > 0 {
+            let lost = start.lost;
+            warn!(
+                source,
+                topic, partition, lost, base, "retention took offsets before they were read"
+            );
+        }
+        if start.reborn {
+            warn!(
+                source,
+                topic,
+                partition,
+                position,
+                base,
+                "topic was created anew: the position lies beyond its end"
+            );
+        }
+    }
+
+    /// Begins again what librdkafka gave up; `false` when some are not ready yet.
+    fn restart_stranded(&mut self, sink: &mut dyn Sink) -> Result<bool, Trouble> {
+        let keys: Vec<(usize, Key)> = self
+            .stranded
+            .iter()
+            .map(|slot| (*slot, &self.table.get(*slot).shard))
+            .map(|(slot, shard)| (slot, (shard.topic.clone(), shard.partition)))
+            .collect();
+        let names: Vec<Key> = keys.iter().map(|(_, key)| key.clone()).collect();
+        let bounds = self.bounds(&names)?;
+        for (slot, key) in keys {
+            if let Some(bounds) = bounds.get(&key) {
+                self.restart(slot, &key, *bounds, sink)?;
+                self.stranded.remove(&slot);
+            }
+        }
+        Ok(self.stranded.is_empty())
+    }
+
+    fn restart(
+        &mut self,
+        slot: usize,
+        key: &Key,
+        bounds: Bounds,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Trouble> {
+        let part = self.table.get(slot);
+        let (position, mut shard) = (part.next, part.shard.clone());
+        let start = resume(position, bounds);
+        self.warn_of(key, start, Some(position));
+        self.assign(key, start.base)?;
+        if start.reborn {
+            self.table.close(slot, sink);
+            shard.incarnation += 1;
+            self.table.enter(shard, start.base, None, sink);
+        } else {
+            self.table.count_lost(slot, start.lost);
+            self.table.restart(slot, start.base, sink);
+        }
+        Ok(())
+    }
+
+    /// Reads a partition from `base` on. The order matters, see `queue`.
+    fn assign(&self, (topic, partition): &Key, base: i64) -> Result<(), Trouble> {
+        let mut list = TopicPartitionList::new();
+        self.link.forward(topic, *partition);
+        list.add_partition_offset(topic, *partition, Offset::Offset(base))
+            .and_then(|()| self.link.consumer().incremental_assign(&list))
+            .map_err(Trouble::with(Concern::Partition(topic.clone(), *partition)))
+    }
+
+    /// Stops reading a partition that will be begun again: seeking after a failure is refused (librdkafka #2961).
+    pub(super) fn withdraw(&self, slot: usize) {
+        let shard = &self.table.get(slot).shard;
+        let list = list_of(&[(shard.topic.clone(), shard.partition)]);
+        if let Err(error) = self.link.consumer().incremental_unassign(&list) {
+            debug!(source = self.name, %error, "partition was not assigned");
+        }
+    }
+
+    /// The positions the group holds.
+    fn committed(&mut self, keys: &[Key]) -> Result<BTreeMap<Key, i64>, Trouble> {
+        let answer = self
+            .link
+            .consumer()
+            .committed_offsets(list_of(keys), self.rhythm.patience)
+            .map_err(Trouble::with(Concern::Group))?;
+        let offsets = offsets_of(&answer).map_err(Trouble::with(Concern::Group))?;
+        self.health.set(Concern::Group, None);
+        Ok(offsets)
+    }
+
+    /// What the partitions hold; one whose leader does not answer is left out.
+    fn bounds(&self, keys: &[Key]) -> Result<BTreeMap<Key, Bounds>, Trouble> {
+        let low = self.listed(keys, Offset::Beginning)?;
+        let high = self.listed(keys, Offset::End)?;
+        let both = |(key, low): (Key, i64)| {
+            let high = *high.get(&key)?;
+            Some((key, Bounds { low, high }))
+        };
+        Ok(low.into_iter().filter_map(both).collect())
+    }
+
+    /// Kafka's ListOffsets for many partitions at once; its special times for the two ends are librdkafka's logical offsets.
+    fn listed(&self, keys: &[Key], at: Offset) -> Result<BTreeMap<Key, i64>, Trouble> {
+        let concern = || Concern::Topic(keys[0].0.clone());
+        let mut list = list_of(keys);
+        let answer = list
+            .set_all_offsets(at)
+            .and_then(|()| {
+                let consumer = self.link.consumer();
+                consumer.offsets_for_times(list, self.rhythm.patience)
+            })
+            .map_err(Trouble::with(concern()))?;
+        let answered = answer.elements().into_iter().filter_map(|element| {
+            let key = (element.topic().to_owned(), element.partition());
+            match (element.error(), element.offset()) {
+                (Ok(()), Offset::Offset(offset)) => Some((key, offset)),
+                _ => None,
+            }
+        });
+        Ok(answered.collect())
+    }
+
+    /// Where partitions without a position begin; one that is missing here begins at its end.
+    ///
+    /// A topic or partition that came after us begins at its oldest record: `latest` means "from when I was first started on", and nothing in it is older.
+    fn chosen(
+        &self,
+        new: &[Key],
+        committed: &BTreeMap<Key, i64>,
+    ) -> Result<BTreeMap<Key, i64>, Trouble> {
+        let known: BTreeSet<&str> = committed.keys().map(|(topic, _)| &**topic).collect();
+        let is_late = |topic: &str| {
+            known.contains(topic) || self.table.knows(topic) || self.awaited.contains(topic)
+        };
+        let earliest = self.spec.start == StartAt::Earliest;
+        let (oldest, first): (Vec<Key>, Vec<Key>) = new
+            .iter()
+            .filter(|key| !committed.contains_key(key))
+            .cloned()
+            .partition(|(topic, _)| earliest || is_late(topic));
+        let mut chosen: BTreeMap<Key, i64> = oldest.into_iter().map(|key| (key, 0)).collect();
+        if let StartAt::Timestamp(at) = self.spec.start
+            && !first.is_empty()
+        {
+            chosen.extend(self.listed(&first, Offset::Offset(at.as_millis().max(0)))?);
+        }
+        Ok(chosen)
+    }
+}
+
+fn list_of(keys: &[Key]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(keys.len());
+    for (topic, partition) in keys {
+        list.add_partition(topic, *partition);
+    }
+    list
+}
+
+fn offsets_of(list: &TopicPartitionList) -> KafkaResult<BTreeMap<Key, i64>> {
+    let mut offsets = BTreeMap::new();
+    for element in list.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            offsets.insert((element.topic().to_owned(), element.partition()), offset);
+        }
+    }
+    Ok(offsets)
+}

@@ -1,0 +1,298 @@
+//! Records from Kafka.
+//!
+//! One consumer per ingest thread, owned and polled by that thread alone. It assigns all partitions of its topics itself and asks for new ones every few
+//! seconds; there is no group membership, because a second member would take half the stream away from the windows. The group only keeps positions,
+//! which are committed once the scorer has them, never because they were read.
+//!
+//! Two streams meet here: records come from one data queue (`queue`), everything else as notes from callbacks (`context`). The thread serves the notes
+//! first and then drains the data, so no decision ever races a record.
+//!
+//! A broker that is down, a topic that does not exist and a missing authorization are states, not errors: they are told (`health`), retried with a
+//! back-off, and end by themselves.
+
+mod commit;
+mod context;
+mod discover;
+mod health;
+mod queue;
+mod settings;
+mod start;
+mod table;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use self::commit::Commits;
+use self::context::{Context, Event};
+use self::discover::Rhythm;
+use self::health::{Concern, Health};
+use self::queue::Link;
+use self::table::{End, Failure, Table};
+use super::{Sink, Source};
+use crate::clock;
+use crate::model::{KafkaReport, KafkaSpec, Shard, SourceSpec};
+
+pub use self::settings::{SourceError, Timing};
+
+/// The longest wait on the data queue: callbacks are served this often.
+const LONGEST_DRAIN: Duration = Duration::from_millis(200);
+/// Notes served in one go, so that a flood of them cannot keep records waiting.
+const MOST_CALLBACKS: u64 = 256;
+/// A broker that sent nothing for longer than this may be gone: fetches are answered at least every half second.
+const FRESH_MICROS: i64 = 5_000_000;
+
+/// A Kafka source; see the module.
+pub struct KafkaSource {
+    name: String,
+    spec: KafkaSpec,
+    timing: Timing,
+    link: Link,
+    table: Table,
+    health: Health,
+    /// Partitions that must be begun anew, because librdkafka gave them up.
+    stranded: BTreeSet<usize>,
+    /// Topics that did not exist when they were first looked for: all they hold is newer than we are.
+    awaited: BTreeSet<String>,
+    cluster: Option<String>,
+    rhythm: Rhythm,
+    commits: Commits,
+    report: Arc<ArcSwap<KafkaReport>>,
+    publish_at: Instant,
+}
+
+impl KafkaSource {
+    /// Makes the client; nothing is asked of a broker yet.
+    pub fn try_new(
+        spec: &SourceSpec,
+        report: Arc<ArcSwap<KafkaReport>>,
+    ) -> Result<Self, SourceError> {
+        Self::with_timing(spec, report, Timing::default())
+    }
+
+    /// The same, with another rhythm.
+    pub fn with_timing(
+        spec: &SourceSpec,
+        report: Arc<ArcSwap<KafkaReport>>,
+        timing: Timing,
+    ) -> Result<Self, SourceError> {
+        let config = settings::client_config(&spec.kafka, &timing);
+        let context = Context::new(&spec.name);
+        let consumer = BaseConsumer::from_config_and_context(&config, context)?;
+        let now = clock::monotonic();
+        Ok(KafkaSource {
+            name: spec.name.clone(),
+            spec: spec.kafka.clone(),
+            timing,
+            link: Link::new(consumer).ok_or(SourceError::Queue)?,
+            table: Table::default(),
+            health: Health::new(&spec.name, &spec.kafka.brokers),
+            stranded: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            cluster: None,
+            rhythm: Rhythm::new(timing, now),
+            commits: Commits::new(now + timing.commit),
+            report,
+            publish_at: now,
+        })
+    }
+
+    /// Commits what was accepted and leaves; dropping the source does the same.
+    pub fn close(self) {}
+
+    /// Serves the callbacks that are due.
+    fn serve_callbacks(&mut self, sink: &mut dyn Sink) {
+        for event in self.callbacks() {
+            match event {
+                Event::Error { code, reason } => {
+                    if self.health.client_error(code, &reason) {
+                        self.rhythm.retry_soon(clock::monotonic());
+                    }
+                }
+                Event::Statistics(statistics) => self.learn(&statistics, sink),
+                Event::Committed(result) => self.commit_answered(result),
+            }
+        }
+    }
+
+    /// A poll serves one callback; it is repeated until one finds none.
+    fn callbacks(&mut self) -> Vec<Event> {
+        let consumer = self.link.consumer();
+        for _ in 0..MOST_CALLBACKS {
+            let before = consumer.context().calls();
+            if let Some(Ok(stray)) = consumer.poll(Duration::ZERO) {
+                // Cannot happen while every partition is forwarded; if it does, the partition is read again from where it was.
+                use rdkafka::message::Message;
+                let slot = self.table.slot(stray.topic(), stray.partition());
+                self.stranded.extend(slot);
+            }
+            if consumer.context().calls() == before {
+                break;
+            }
+        }
+        consumer.context().take()
+    }
+
+    fn learn(&mut self, statistics: &Statistics, sink: &mut dyn Sink) {
+        let is_up = |state: &str| state == "UP";
+        if statistics
+            .brokers
+            .values()
+            .any(|broker| is_up(&broker.state))
+        {
+            self.health.answered();
+        } else {
+            self.health.disconnected();
+        }
+        let fresh: BTreeSet<i32> = statistics
+            .brokers
+            .values()
+            .filter(|broker| is_up(&broker.state) && broker.rxidle < FRESH_MICROS)
+            .map(|broker| broker.nodeid)
+            .collect();
+        let end_of = |shard: &Shard| {
+            let topic = statistics.topics.get(&shard.topic)?;
+            let partition = topic.partitions.get(&shard.partition)?;
+            // The last stable offset is where read_committed ends; it is unknown until the first fetch.
+            let offset = Some(partition.ls_offset).filter(|offset| *offset >= 0);
+            let offset = offset.or(Some(partition.hi_offset).filter(|offset| *offset >= 0))?;
+            let is_fresh = fresh.contains(&partition.broker);
+            Some(End { offset, is_fresh })
+        };
+        self.table.learn_ends(end_of, sink);
+    }
+
+    /// Hands on what is there, or waits for it.
+    fn read(&mut self, wait: Duration, sink: &mut dyn Sink) {
+        for (topic, partition) in self.table.unheard() {
+            self.link.forward(topic, partition);
+        }
+        let mut intake = self.table.intake(sink);
+        self.link.drain(wait, &mut intake);
+        let (failures, recovered) = (intake.failures, intake.recovered);
+        if intake.arrivals > 0 {
+            self.health.answered();
+        }
+        for slot in recovered {
+            self.health.set(self.concern(slot), None);
+        }
+        for failure in failures {
+            self.partition_failed(&failure);
+        }
+        self.tell_positions(sink);
+    }
+
+    fn tell_positions(&mut self, sink: &mut dyn Sink) {
+        let touched = self.table.take_touched();
+        if touched.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::with_capacity(touched.len());
+        for slot in &touched {
+            let shard = &self.table.get(*slot).shard;
+            list.add_partition(&shard.topic, shard.partition);
+        }
+        self.link.positions(&mut list);
+        for (slot, element) in touched.into_iter().zip(list.elements()) {
+            match element.offset() {
+                Offset::Offset(position) => self.table.advance(slot, position, sink),
+                _ => self.table.advance(slot, 0, sink),
+            }
+        }
+    }
+
+    fn partition_failed(&mut self, failure: &Failure) {
+        self.health.count(failure.code);
+        let concern = self.concern(failure.slot);
+        let (source, text) = (&*self.name, &*failure.text);
+        let Shard {
+            topic, partition, ..
+        } = &self.table.get(failure.slot).shard;
+        if needs_restart(failure.code) {
+            tracing::warn!(source, topic, partition, text, "position is out of range");
+            self.stranded.insert(failure.slot);
+            self.withdraw(failure.slot);
+            self.rhythm.look_now();
+            return;
+        }
+        tracing::debug!(source, topic, partition, text, "partition failed");
+        let problem = format!("partition {partition} of topic {topic}: {text}");
+        self.health.set(concern, Some(problem));
+        self.table.set_failing(failure.slot);
+    }
+
+    fn concern(&self, slot: usize) -> Concern {
+        let shard = &self.table.get(slot).shard;
+        Concern::Partition(shard.topic.clone(), shard.partition)
+    }
+
+    fn publish(&mut self, now: Instant) {
+        if now < self.publish_at {
+            return;
+        }
+        self.publish_at = now + self.timing.publish;
+        self.health.tell();
+        self.report.store(Arc::new(KafkaReport {
+            up: self.health.is_up(),
+            problem: self.health.problem(),
+            topics: self.table.report(self.spec.topics.iter()),
+            rebalances: [
+                ("assigned", self.table.assigned),
+                ("revoked", self.table.revoked),
+            ]
+            .into(),
+            errors: self.health.errors().clone(),
+        }));
+    }
+}
+
+/// Whether librdkafka stops reading a partition after this failure.
+fn needs_restart(code: i32) -> bool {
+    [
+        RDKafkaErrorCode::AutoOffsetReset,
+        RDKafkaErrorCode::OffsetOutOfRange,
+        RDKafkaErrorCode::LogTruncation,
+    ]
+    .into_iter()
+    .any(|known| known as i32 == code)
+}
+
+impl Source for KafkaSource {
+    fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool {
+        let begun = clock::monotonic();
+        self.serve_callbacks(sink);
+        self.look_around(begun, wait, sink);
+        self.commit_if_due(begun);
+        self.publish(begun);
+        let left = wait.saturating_sub(clock::monotonic().duration_since(begun));
+        self.read(left.min(LONGEST_DRAIN), sink);
+        true
+    }
+
+    fn accepted(&mut self, slot: usize, upto: i64) {
+        self.table.accept(slot, upto);
+    }
+}
+
+impl Drop for KafkaSource {
+    fn drop(&mut self) {
+        self.last_commit();
+    }
+}
+
+impl std::fmt::Debug for KafkaSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaSource")
+            .field("name", &self.name)
+            .field("topics", &self.spec.topics)
+            .field("health", &self.health)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,282 @@
+//! The words broker tests are written in: a reader that collects, and producers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use pegel::model::{KafkaReport, KafkaSpec, Shard, SourceSpec, StartAt};
+use pegel::source::{KafkaSource, RawRecord, Sink, Source, Timing};
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
+
+/// A faster rhythm than the daemon's.
+pub(crate) const FAST: Timing = Timing {
+    refresh: Duration::from_millis(200),
+    retry: Duration::from_millis(100),
+    request: Duration::from_millis(500),
+    commit: Duration::from_millis(200),
+    publish: Duration::from_millis(50),
+    statistics: Duration::from_millis(200),
+    close: Duration::from_secs(5),
+};
+
+/// A name no other test of this run, or of an earlier one, uses.
+pub(crate) fn unique(word: &str) -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let millis = since_epoch.unwrap().as_millis();
+    format!("{word}-{}-{millis}-{number}", std::process::id())
+}
+
+pub(crate) fn spec(bootstrap: &str, topics: &[&str], start: StartAt) -> SourceSpec {
+    SourceSpec {
+        name: "fraud".to_owned(),
+        kafka: KafkaSpec {
+            brokers: bootstrap.split(',').map(str::to_owned).collect(),
+            topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            group_id: unique("group"),
+            start,
+            properties: BTreeMap::new(),
+        },
+    }
+}
+
+/// A record as the sink saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Got {
+    pub(crate) slot: usize,
+    pub(crate) offset: i64,
+    pub(crate) timestamp_ms: Option<i64>,
+    pub(crate) payload: Option<Vec<u8>>,
+}
+
+/// What was told of a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) shard: Shard,
+    pub(crate) base: i64,
+    pub(crate) from_start: bool,
+    pub(crate) upto: i64,
+    pub(crate) caught_up: bool,
+    pub(crate) times_caught_up: usize,
+    pub(crate) closed: bool,
+}
+
+/// A sink that keeps everything and checks the order of what it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    pub(crate) records: Vec<Got>,
+    pub(crate) slots: Vec<Told>,
+}
+
+impl Sink for Collected {
+    fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
+        assert_eq!(slot, self.slots.len(), "slots are numbered in order");
+        self.slots.push(Told {
+            shard: shard.clone(),
+            base,
+            from_start,
+            upto: base,
+            caught_up: false,
+            times_caught_up: 0,
+            closed: false,
+        });
+    }
+
+    fn record(&mut self, record: RawRecord<'_>) {
+        let told = &mut self.slots[record.shard];
+        assert!(!told.closed, "a record of a closed slot: {record:?}");
+        assert!(
+            record.offset >= told.upto,
+            "a record below the position: {record:?}"
+        );
+        told.upto = record.offset + 1;
+        told.caught_up = false;
+        self.records.push(Got {
+            slot: record.shard,
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            payload: record.payload.map(<[u8]>::to_vec),
+        });
+    }
+
+    fn position(&mut self, slot: usize, upto: i64, caught_up: bool) {
+        let told = &mut self.slots[slot];
+        assert!(
+            upto >= told.upto,
+            "slot {slot} went back from {} to {upto}",
+            told.upto
+        );
+        told.upto = upto;
+        told.caught_up = caught_up;
+        told.times_caught_up += usize::from(caught_up);
+    }
+
+    fn closed(&mut self, slot: usize) {
+        self.slots[slot].closed = true;
+    }
+}
+
+/// A source, its sink and its report.
+pub(crate) struct Reader {
+    pub(crate) source: KafkaSource,
+    pub(crate) sink: Collected,
+    report: Arc<ArcSwap<KafkaReport>>,
+}
+
+impl Reader {
+    pub(crate) fn new(spec: &SourceSpec) -> Self {
+        let report = Arc::new(ArcSwap::from_pointee(KafkaReport::default()));
+        let source = KafkaSource::with_timing(spec, Arc::clone(&report), FAST)
+            .unwrap_or_else(|error| panic!("no source: {error}"));
+        Reader {
+            source,
+            sink: Collected::default(),
+            report,
+        }
+    }
+
+    pub(crate) fn report(&self) -> Arc<KafkaReport> {
+        self.report.load_full()
+    }
+
+    pub(crate) fn poll(&mut self) {
+        let more = self.source.poll(Duration::from_millis(50), &mut self.sink);
+        assert!(more, "a Kafka source has no end");
+    }
+
+    /// Polls until `reached`, or fails with what there is instead.
+    pub(crate) fn until(&mut self, what: &str, reached: impl Fn(&Reader) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !reached(self) {
+            assert!(
+                Instant::now() < deadline,
+                "not reached: {what}; {} records, slots {:#?}, report {:#?}",
+                self.sink.records.len(),
+                self.sink.slots,
+                self.report(),
+            );
+            self.poll();
+        }
+    }
+
+    pub(crate) fn until_caught_up(&mut self, partitions: usize) {
+        self.until("the end of all partitions", |reader| {
+            let open = reader.sink.slots.iter().filter(|told| !told.closed);
+            open.clone().count() == partitions && open.clone().all(|told| told.caught_up)
+        });
+    }
+
+    pub(crate) fn until_records(&mut self, count: usize) {
+        self.until(&format!("{count} records"), |reader| {
+            reader.sink.records.len() >= count
+        });
+    }
+
+    /// Accepts all that was handed on, as a scorer does.
+    pub(crate) fn accept_all(&mut self) {
+        for (slot, told) in self.sink.slots.iter().enumerate() {
+            self.source.accepted(slot, told.upto);
+        }
+    }
+
+    pub(crate) fn slot_of(&self, topic: &str, partition: i32) -> &Told {
+        self.sink
+            .slots
+            .iter()
+            .rfind(|told| told.shard.topic == topic && told.shard.partition == partition)
+            .unwrap_or_else(|| panic!("{topic} {partition} was never opened"))
+    }
+
+    /// Payloads as text, sorted.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let mut texts: Vec<String> = self
+            .sink
+            .records
+            .iter()
+            .filter_map(|got| got.payload.as_ref())
+            .map(|payload| String::from_utf8_lossy(payload).into_owned())
+            .collect();
+        texts.sort();
+        texts
+    }
+
+    pub(crate) fn assert_each_offset_once(&self) {
+        let mut seen = BTreeSet::new();
+        for got in &self.sink.records {
+            let shard = &self.sink.slots[got.slot].shard;
+            assert!(
+                seen.insert((shard, got.offset)),
+                "{} of {shard:?} came twice",
+                got.offset
+            );
+        }
+    }
+}
+
+/// Texts `0..count`, as produced by [`produce`], sorted as [`Reader::texts`] sorts.
+pub(crate) fn numbered(word: &str, count: usize) -> Vec<String> {
+    let mut texts: Vec<String> = (0..count).map(|index| format!("{word} {index}")).collect();
+    texts.sort();
+    texts
+}
+
+pub(crate) fn producer(bootstrap: &str, properties: &[(&str, &str)]) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    for (property, value) in properties {
+        config.set(*property, *value);
+    }
+    config.create().unwrap()
+}
+
+/// Sends `count` records `word 0`, `word 1`, ... to the partitions in turn, and waits until the broker has them.
+pub(crate) fn produce(bootstrap: &str, topic: &str, partitions: i32, word: &str, count: usize) {
+    let producer = producer(bootstrap, &[]);
+    send(&producer, topic, partitions, word, count);
+}
+
+pub(crate) fn send(
+    producer: &BaseProducer,
+    topic: &str,
+    partitions: i32,
+    word: &str,
+    count: usize,
+) {
+    for (index, partition) in (0..count).zip((0..partitions).cycle()) {
+        let text = format!("{word} {index}");
+        send_one(producer, topic, partition, Some(&text), None);
+    }
+    producer.flush(DEADLINE).unwrap();
+}
+
+pub(crate) fn send_one(
+    producer: &BaseProducer,
+    topic: &str,
+    partition: i32,
+    text: Option<&str>,
+    timestamp: Option<i64>,
+) {
+    let mut record = BaseRecord::<str, str>::to(topic)
+        .partition(partition)
+        .key("k");
+    record.payload = text;
+    record.timestamp = timestamp;
+    let mut rest = Some(record);
+    while let Some(record) = rest.take() {
+        if let Err((error, record)) = producer.send(record) {
+            let is_full =
+                error == KafkaError::MessageProduction(rdkafka::error::RDKafkaErrorCode::QueueFull);
+            assert!(is_full, "cannot send: {error}");
+            producer.poll(Duration::from_millis(10));
+            rest = Some(record);
+        }
+    }
+    producer.poll(Duration::ZERO);
+}
