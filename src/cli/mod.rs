@@ -1,13 +1,16 @@
 //! One file per command, and what they share.
 
+pub mod check;
 pub mod compare;
 pub mod dataset;
+pub mod demo;
 pub mod fit;
 pub mod infer;
 pub mod progress;
 
 pub mod replay;
 pub mod report;
+pub mod run;
 pub mod table;
 
 use std::path::Path;
@@ -29,6 +32,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch Kafka topics and serve metrics, API and page
+    Run(run::RunArgs),
+    /// Watch a made-up service that breaks and recovers, with nothing to install
+    Demo(demo::DemoArgs),
+    /// Check a configuration, print it, try a message on it
+    Check(check::CheckArgs),
     /// Build a reference from a data file
     Fit(fit::FitArgs),
     /// Compare two data sets, or a data set with a reference
@@ -44,6 +53,9 @@ impl Cli {
     /// Whatever the command could not do; [`exit_of`] says which exit code that is.
     pub fn run(self) -> anyhow::Result<Exit> {
         match self.command {
+            Command::Run(args) => run::run(&args),
+            Command::Demo(args) => demo::run(&args),
+            Command::Check(args) => check::run(&args),
             Command::Fit(args) => fit::run(&args),
             Command::Compare(args) => compare::run(&args),
             Command::Replay(args) => replay::run(&args),

@@ -6,6 +6,7 @@ mod embedded;
 pub mod files;
 mod kafka;
 pub mod loans;
+mod producer;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::model::Shard;
 
 pub use embedded::{BrokerError, EmbeddedBroker};
 pub use kafka::{KafkaSource, SourceError, Timing};
+pub use producer::TopicProducer;
 
 /// A record as it arrived.
 #[derive(Debug, Clone, Copy)]

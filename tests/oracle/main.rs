@@ -1,0 +1,16 @@
+//! Scores against numbers made by others: scipy on published data, closed forms, and exact distances by sorting.
+//!
+//! The data sets lie outside of the repository (`PEGEL_SHARED`, else `../shared`). Where they are absent their tests say so and pass, unless
+//! `PEGEL_TEST_REQUIRE=1` asks for them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking and find their data through the environment"
+)]
+
+mod accuracy;
+mod analytic;
+mod data;
+mod datasets;
