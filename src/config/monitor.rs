@@ -42,7 +42,11 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> Option<Monitor
     let windows = windows(table);
     let references = references(table, directory);
     let (features, features_from_reference) = features(table, &references);
-    let known = if features_from_reference { &[][..] } else { &features[..] };
+    let known = if features_from_reference {
+        &[][..]
+    } else {
+        &features[..]
+    };
     let alerts = alerts(table, known, &windows);
     let spec = MonitorSpec {
         name: name.unwrap_or_default(),

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pegel::model::{BinsSpec, FeatureSpec, Kind, Role, Slot, TextRange};
-use pegel::reference::{FeatureReference, Sample, count, fit_feature};
-use pegel::stats::FeatureCounts;
+use pegel::decode::{Reading, category, number};
+use pegel::model::{BinsSpec, Kind, Slot, TextRange};
+use pegel::reference::{Column, FeatureReference, FitOptions, fit};
+use pegel::stats::{FeatureCounts, Layout};
 
 /// The folder of a data set; `None` when it is absent and that is allowed.
 pub(crate) fn folder(name: &str) -> Option<PathBuf> {
@@ -23,34 +24,49 @@ pub(crate) fn folder(name: &str) -> Option<PathBuf> {
     None
 }
 
-pub(crate) fn spec(bins: Option<BinsSpec>) -> FeatureSpec {
-    FeatureSpec {
-        name: "x".to_owned(),
-        path: None,
-        kind: None,
-        role: Role::Feature,
-        bins,
-        top: None,
-    }
-}
-
 /// A cell of a table as decoding hands it on.
-pub(crate) fn cell(text: &str) -> Slot {
+fn cell(text: &str) -> Slot {
     match u32::try_from(text.len()).unwrap() {
         0 => Slot::Null,
         end => Slot::Cell(TextRange { start: 0, end }),
     }
 }
 
-pub(crate) fn sample<'a>(kind: Kind, cells: impl IntoIterator<Item = &'a str>) -> Sample {
-    let mut sample = Sample::new(kind);
+/// The usable values of some cells.
+pub(crate) fn sample<'a>(kind: Kind, cells: impl IntoIterator<Item = &'a str>) -> Column {
+    let mut column = Column::default();
     let mut buffer = String::new();
     for text in cells {
-        sample.observe(cell(text), text, &mut buffer);
+        if kind == Kind::Numeric {
+            if let Reading::Value(x) = number(cell(text), text) {
+                column.numbers.push(x);
+            }
+        } else if let Reading::Value(name) = category(cell(text), text, &mut buffer) {
+            *column.categories.entry(name.into()).or_default() += 1;
+        }
     }
-    sample
+    column
 }
 
+/// A numeric reference.
+pub(crate) fn fit_numbers(bins: Option<BinsSpec>, column: Column) -> Arc<FeatureReference> {
+    let options = FitOptions {
+        bins,
+        ..FitOptions::default()
+    };
+    Arc::new(fit("x", Kind::Numeric, column, &options).unwrap())
+}
+
+/// A categorical reference in a given layout.
+pub(crate) fn fit_categories(layout: Layout, column: Column) -> Arc<FeatureReference> {
+    let options = FitOptions {
+        layout: Some(Arc::new(layout)),
+        ..FitOptions::default()
+    };
+    Arc::new(fit("x", Kind::Categorical, column, &options).unwrap())
+}
+
+/// The counts of some cells in a reference's layout.
 pub(crate) fn window<'a>(
     reference: &FeatureReference,
     cells: impl IntoIterator<Item = &'a str>,
@@ -58,39 +74,38 @@ pub(crate) fn window<'a>(
     let mut counts = FeatureCounts::new(&reference.layout);
     let mut buffer = String::new();
     for text in cells {
-        let FeatureReference { kind, layout, .. } = reference;
-        count(&mut counts, *kind, layout, cell(text), text, &mut buffer);
+        match &*reference.layout {
+            Layout::Numeric(layout) => {
+                if let Reading::Value(x) = number(cell(text), text) {
+                    counts.record_number(layout, x);
+                }
+            }
+            Layout::Categorical(layout) => {
+                if let Reading::Value(name) = category(cell(text), text, &mut buffer) {
+                    counts.record_category(layout, name);
+                }
+            }
+        }
     }
     counts
 }
 
-fn number(x: f64) -> Slot {
-    Slot::Number(x, TextRange { start: 0, end: 0 })
-}
-
+/// A numeric reference of values.
 pub(crate) fn numeric_reference(bins: Option<BinsSpec>, values: &[f64]) -> Arc<FeatureReference> {
-    let mut sample = Sample::new(Kind::Numeric);
-    let mut buffer = String::new();
-    for x in values {
-        sample.observe(number(*x), "", &mut buffer);
-    }
-    Arc::new(fit_feature(&spec(bins), sample).unwrap())
+    fit_numbers(
+        bins,
+        Column {
+            numbers: values.to_vec(),
+            ..Column::default()
+        },
+    )
 }
 
+/// The counts of values in a reference's layout.
 pub(crate) fn numeric_window(reference: &FeatureReference, values: &[f64]) -> FeatureCounts {
     let mut counts = FeatureCounts::new(&reference.layout);
-    let mut buffer = String::new();
-    for x in values {
-        let layout = &reference.layout;
-        count(
-            &mut counts,
-            Kind::Numeric,
-            layout,
-            number(*x),
-            "",
-            &mut buffer,
-        );
-    }
+    let layout = reference.layout.numeric().unwrap();
+    values.iter().for_each(|x| counts.record_number(layout, *x));
     counts
 }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 use pegel::model::Kind;
-use pegel::reference::{FeatureReference, fit_feature, fit_like};
+use pegel::reference::FeatureReference;
 use pegel::score::{Scorer, Scores};
 use pegel::stats::{CategoricalLayout, FeatureCounts, Layout};
 use serde_json::Value;
 
-use crate::data::{folder, open_edges, sample, spec, window};
+use crate::data::{fit_categories, fit_numbers, folder, open_edges, sample, window};
 
 /// A table by column.
 struct Table(HashMap<String, Vec<String>>);
@@ -145,16 +145,15 @@ impl Oracle {
     ) {
         let reference = slice(column, &config["reference"]).to_vec();
         for (scheme, inner) in about["inner_edges"].as_object().unwrap() {
-            let given = spec(Some(open_edges(&numbers(inner))));
             let values = sample(Kind::Numeric, reference.iter().copied());
-            let fitted = Arc::new(fit_feature(&given, values).unwrap());
+            let fitted = fit_numbers(Some(open_edges(&numbers(inner))), values);
             let counts: Vec<u64> =
                 serde_json::from_value(about["ref_counts"][scheme].clone()).unwrap();
             assert_eq!(fitted.counts.bins, counts, "{} {scheme}", config["name"]);
             self.check_windows(config, &fitted, column, lines, scheme);
         }
         let values = sample(Kind::Numeric, reference.iter().copied());
-        let fitted = Arc::new(fit_feature(&spec(None), values).unwrap());
+        let fitted = fit_numbers(None, values);
         let std = about["ref_std"].as_f64().unwrap();
         let found = fitted.numbers.unwrap();
         assert!(
@@ -179,14 +178,15 @@ impl Oracle {
         for (at, rows) in config["windows"].as_array().unwrap().iter().enumerate() {
             let both = reference.iter().chain(slice(column, rows));
             let names: BTreeSet<&str> = both.copied().filter(|name| !name.is_empty()).collect();
-            let values = || sample(Kind::Categorical, reference.iter().copied());
-            let mut like = fit_feature(&spec(None), values()).unwrap();
             let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-            like.layout = Arc::new(Layout::Categorical(CategoricalLayout::new(
-                names.clone(),
-                Vec::new(),
-            )));
-            let fitted = Arc::new(fit_like(&like, values()).unwrap());
+            // A code that a table spells 5411.0 is the category 5411.
+            let canonical = names
+                .iter()
+                .map(|name| name.trim_end_matches(".0").to_owned());
+            let layout = CategoricalLayout::new(canonical.collect(), Vec::new());
+            let layout = Layout::Categorical(layout);
+            let values = sample(Kind::Categorical, reference.iter().copied());
+            let fitted = fit_categories(layout, values);
             for (name, count) in names.iter().zip(&fitted.counts.bins) {
                 let expected = about["ref_counts"][name].as_u64().unwrap_or(0);
                 assert_eq!(*count, expected, "{} {name}", config["name"]);
