@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use clap::Args;
 use owo_colors::OwoColorize as _;
 use rustc_hash::FxHashMap;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use super::run::{LogFormat, runtime, start_logging};
@@ -114,11 +115,12 @@ async fn watch(
     began: Instant,
 ) -> anyhow::Result<Exit> {
     let mut ticks = tokio::time::interval(Duration::from_millis(100));
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
-            _ = &mut interrupted => return Ok(Exit::Ok),
+            _ = terminate.recv() => return Ok(Exit::Ok),
+            _ = interrupt.recv() => return Ok(Exit::Ok),
             _ = ticks.tick() => story.tell(&daemon.exporter().snapshot()),
         }
         if daemon.is_broken() {

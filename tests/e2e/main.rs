@@ -1,0 +1,115 @@
+//! The alert path for real: a running daemon, Debian's Prometheus scraping it, the shipped rules, and what its API then says.
+//!
+//! Needs `prometheus` and `promtool` on the path. Where they are absent the tests say so and pass, unless `PEGEL_TEST_REQUIRE=1`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, wait for processes and look at the environment"
+)]
+
+mod processes;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use processes::{Demo, Prometheus, eventually, have_prometheus, promtool};
+use serde_json::Value;
+
+fn deploy(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy/prometheus")
+        .join(file)
+}
+
+#[test]
+fn the_shipped_rules_pass_promtool() {
+    if !have_prometheus() {
+        return;
+    }
+    promtool(
+        &[
+            "check",
+            "rules",
+            deploy("pegel.rules.yml").to_str().unwrap(),
+        ],
+        "",
+    );
+    promtool(
+        &[
+            "check",
+            "config",
+            deploy("prometheus.yml").to_str().unwrap(),
+        ],
+        "",
+    );
+    promtool(
+        &["test", "rules", deploy("rules_test.yml").to_str().unwrap()],
+        "",
+    );
+}
+
+#[test]
+fn scores_thresholds_and_a_firing_alert_are_read_back_from_prometheus() {
+    if !have_prometheus() {
+        return;
+    }
+    let demo = Demo::start(&["--speed", "10"]);
+    promtool(&["check", "metrics"], &demo.get("/metrics"));
+    let prometheus = Prometheus::start(demo.address(), &deploy("pegel.rules.yml"));
+    let minute = Duration::from_secs(60);
+    let score = eventually("a score in Prometheus", minute, || {
+        prometheus.value(r#"pegel_drift_score{feature="amount",statistic="js"}"#)
+    });
+    assert!((0.0..=1.0).contains(&score), "js {score}");
+    let line = prometheus
+        .value(r#"pegel_drift_threshold{feature="amount",statistic="js",severity="critical"}"#);
+    assert_eq!(line, Some(0.1), "the critical line");
+    let firing = eventually("a firing alert in Prometheus", minute, || {
+        let alerts = prometheus.get("/api/v1/alerts");
+        let alerts = alerts["data"]["alerts"].as_array()?.clone();
+        alerts.into_iter().find(|alert| {
+            alert["state"] == "firing"
+                && alert["labels"]["alertname"] == "PegelDriftCritical"
+                && alert["labels"]["feature"] == "amount"
+        })
+    });
+    assert!(
+        firing["annotations"]["summary"]
+            .as_str()
+            .unwrap()
+            .contains("amount"),
+        "{firing}"
+    );
+    let join = "count(pegel_drift_score / on(job,instance,monitor,feature,segment,window,reference,statistic) group_right() pegel_drift_threshold)";
+    let joined = prometheus.value(join);
+    assert!(
+        joined.is_some_and(|count| count > 5.0),
+        "the documented join works: {joined:?}"
+    );
+    let up = prometheus.value("up{job=\"pegel\"}");
+    assert_eq!(up, Some(1.0), "no scrape failed to parse");
+}
+
+#[test]
+fn the_page_and_the_api_say_the_same() {
+    let demo = Demo::start(&["--speed", "30"]);
+    let firing = eventually("a firing alert in the API", Duration::from_secs(60), || {
+        let alerts: Value = serde_json::from_str(&demo.get("/api/v1/alerts")).ok()?;
+        alerts["alerts"]
+            .as_array()?
+            .iter()
+            .find(|alert| alert["state"] == "firing" && alert["feature"] == "amount")
+            .cloned()
+    });
+    assert_eq!(firing["monitor"], "loans", "{firing}");
+    let page = demo.get("/");
+    assert!(
+        page.contains("firing") && page.contains("amount"),
+        "the page names it"
+    );
+    assert_eq!(demo.get("/-/healthy"), "pegel is healthy\n", "healthy");
+    assert_eq!(demo.get("/-/ready"), "pegel is ready\n", "ready");
+    let status = demo.stop();
+    assert!(status.success(), "SIGTERM ends it cleanly: {status}");
+}

@@ -1,0 +1,199 @@
+//! Processes under test: started on free ports, waited for, and always ended.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Asks until there is an answer.
+pub(crate) fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {within:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Whether the real thing can be tested here; required in CI.
+pub(crate) fn have_prometheus() -> bool {
+    let found = ["prometheus", "promtool"]
+        .iter()
+        .all(|name| Command::new(name).arg("--version").output().is_ok());
+    let required = std::env::var("PEGEL_TEST_REQUIRE").is_ok_and(|value| value == "1");
+    assert!(
+        found || !required,
+        "prometheus and promtool are required and absent"
+    );
+    if !found {
+        println!("skipped: prometheus and promtool are absent");
+    }
+    found
+}
+
+/// Runs promtool and expects it to be content.
+pub(crate) fn promtool(arguments: &[&str], input: &str) {
+    let mut child = Command::new("promtool")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "promtool {arguments:?}: {said}");
+}
+
+fn get(url: &str) -> Option<String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(5)))
+        .build()
+        .into();
+    agent.get(url).call().ok()?.body_mut().read_to_string().ok()
+}
+
+/// A running `pegel demo`.
+pub(crate) struct Demo {
+    child: Child,
+    address: String,
+}
+
+impl Demo {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_pegel"))
+            .args(["demo", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert!(
+                output.read_line(&mut line).unwrap() > 0,
+                "the demo ended before it said where it is"
+            );
+            if let Some(rest) = line.trim().strip_prefix("page") {
+                break rest
+                    .trim()
+                    .trim_start_matches("http://")
+                    .trim_end_matches('/')
+                    .to_owned();
+            }
+        };
+        // The story is read to its end, so that the demo never waits for a reader.
+        std::thread::spawn(move || drop(output.read_to_string(&mut String::new())));
+        Demo { child, address }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        eventually(path, Duration::from_secs(20), || {
+            get(&format!("http://{}{path}", self.address))
+        })
+    }
+
+    /// Ends it as an operator would.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success(),
+            "kill"
+        );
+        eventually("the end of the demo", Duration::from_secs(20), || {
+            self.child.try_wait().unwrap()
+        })
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A running Prometheus that scrapes one target every second.
+pub(crate) struct Prometheus {
+    child: Child,
+    address: SocketAddr,
+    _directory: tempfile::TempDir,
+}
+
+impl Prometheus {
+    pub(crate) fn start(target: &str, rules: &Path) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{rules:?}]\nscrape_configs:\n  - job_name: pegel\n    static_configs: [{{targets: [{target:?}]}}]\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let child = Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                directory.path().join("data").display()
+            ))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let prometheus = Prometheus {
+            child,
+            address,
+            _directory: directory,
+        };
+        eventually("Prometheus", Duration::from_secs(30), || {
+            get(&format!("http://{address}/-/ready"))
+        });
+        prometheus
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let text = get(&format!("http://{}{path}", self.address)).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// The first value of an instant query.
+    pub(crate) fn value(&self, query: &str) -> Option<f64> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = self.get(&format!("/api/v1/query?query={encoded}"));
+        answer["data"]["result"][0]["value"][1]
+            .as_str()?
+            .parse()
+            .ok()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
