@@ -133,7 +133,7 @@ impl KafkaSource {
             if let Some(error) = found.error() {
                 let code = RDKafkaErrorCode::from(error);
                 self.health.count(code as i32);
-                problem = Some(self.health.describe(&concern, code));
+                problem = Some(concern.describe(code as i32));
                 if code == RDKafkaErrorCode::UnknownTopicOrPartition {
                     self.awaited.insert(topic.clone());
                 }

@@ -18,6 +18,35 @@ pub(super) enum Concern {
     Commit,
 }
 
+impl Concern {
+    /// The words for an error code of `rd_kafka_resp_err_t` that concerns this.
+    pub(super) fn describe(&self, code: i32) -> String {
+        use RDKafkaErrorCode as Code;
+        let is = |known: Code| known as i32 == code;
+        let words = words(code);
+        match self {
+            Concern::Topic(topic) if is(Code::UnknownTopicOrPartition) => {
+                format!("topic {topic} does not exist yet")
+            }
+            Concern::Topic(topic) if is(Code::TopicAuthorizationFailed) => {
+                format!("not authorized to read the topic {topic}")
+            }
+            Concern::Topic(topic) if is(Code::InvalidTopic) => {
+                format!("{topic} is not a legal topic name")
+            }
+            Concern::Topic(topic) => format!("topic {topic}: {words}"),
+            Concern::Group | Concern::Commit if is(Code::GroupAuthorizationFailed) => {
+                "not authorized to use the consumer group".to_owned()
+            }
+            Concern::Group => format!("the group's offsets cannot be read: {words}"),
+            Concern::Commit => format!("offsets cannot be committed: {words}"),
+            Concern::Partition(topic, partition) => {
+                format!("partition {partition} of topic {topic}: {words}")
+            }
+        }
+    }
+}
+
 /// The state of the connection.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -89,7 +118,8 @@ impl Health {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         self.count(code as i32);
         if !is_silence(code) {
-            self.set(concern.clone(), Some(self.describe(&concern, code)));
+            let problem = concern.describe(code as i32);
+            self.set(concern, Some(problem));
             return false;
         }
         self.unanswered += 1;
@@ -108,38 +138,6 @@ impl Health {
             }
             None => {
                 self.concerns.remove(&concern);
-            }
-        }
-    }
-
-    /// The words for an error code that concerns something.
-    pub(super) fn describe(&self, concern: &Concern, code: RDKafkaErrorCode) -> String {
-        use RDKafkaErrorCode as Code;
-        match (concern, code) {
-            (Concern::Topic(topic), Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
-                format!("topic {topic} does not exist yet")
-            }
-            (Concern::Topic(topic), Code::TopicAuthorizationFailed) => {
-                format!("not authorized to read the topic {topic}")
-            }
-            (Concern::Topic(topic), Code::InvalidTopic) => {
-                format!("{topic} is not a legal topic name")
-            }
-            (Concern::Topic(topic), code) => format!("topic {topic}: {}", words(code as i32)),
-            (Concern::Group | Concern::Commit, Code::GroupAuthorizationFailed) => {
-                "not authorized to use the consumer group".to_owned()
-            }
-            (Concern::Group, code) => {
-                format!("the group's offsets cannot be read: {}", words(code as i32))
-            }
-            (Concern::Commit, code) => {
-                format!("offsets cannot be committed: {}", words(code as i32))
-            }
-            (Concern::Partition(topic, partition), code) => {
-                format!(
-                    "partition {partition} of topic {topic}: {}",
-                    words(code as i32)
-                )
             }
         }
     }
@@ -268,7 +266,7 @@ mod tests {
         health.answered();
         for topic in ["b", "a"] {
             let concern = Concern::Topic(topic.to_owned());
-            let problem = health.describe(&concern, RDKafkaErrorCode::UnknownTopicOrPartition);
+            let problem = concern.describe(3);
             health.set(concern, Some(problem));
         }
         let expected = "topic a does not exist yet (and 1 more)";

@@ -91,7 +91,7 @@ impl KafkaSource {
             name: spec.name.clone(),
             spec: spec.kafka.clone(),
             timing,
-            link: Link::new(consumer).ok_or(SourceError::Queue)?,
+            link: Link::new(consumer, timing.close).ok_or(SourceError::Queue)?,
             table: Table::default(),
             health: Health::new(&spec.name, &spec.kafka.brokers),
             stranded: BTreeSet::new(),
@@ -117,7 +117,6 @@ impl KafkaSource {
                     }
                 }
                 Event::Statistics(statistics) => self.learn(&statistics, sink),
-                Event::Committed(result) => self.commit_answered(result),
             }
         }
     }
