@@ -52,7 +52,10 @@ impl Concern {
 pub(super) struct Health {
     source: String,
     brokers: String,
+    /// Requests are answered, or records come.
     up: bool,
+    /// There is a connection, whether or not anything is answered on it.
+    connected: bool,
     /// Requests in a row that nobody answered.
     unanswered: u32,
     /// Why there is no connection, as far as librdkafka said.
@@ -69,6 +72,7 @@ impl Health {
             source: source.to_owned(),
             brokers: brokers.join(","),
             up: false,
+            connected: false,
             unanswered: 0,
             reason: None,
             concerns: BTreeMap::new(),
@@ -79,6 +83,10 @@ impl Health {
 
     pub(super) fn is_up(&self) -> bool {
         self.up
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected
     }
 
     pub(super) fn errors(&self) -> &BTreeMap<String, u64> {
@@ -92,13 +100,21 @@ impl Health {
     /// A broker answered, or sent something.
     pub(super) fn answered(&mut self) {
         self.up = true;
+        self.connected = true;
         self.unanswered = 0;
         self.reason = None;
+    }
+
+    /// There is a connection; `true` when there was none before. A broker that holds connections and answers nothing is not up.
+    pub(super) fn connected(&mut self) -> bool {
+        self.reason = None;
+        !std::mem::replace(&mut self.connected, true)
     }
 
     /// No connection is left.
     pub(super) fn disconnected(&mut self) {
         self.up = false;
+        self.connected = false;
         self.unanswered = self.unanswered.max(1);
     }
 
