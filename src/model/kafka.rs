@@ -11,7 +11,7 @@ pub struct KafkaReport {
     pub problem: Option<String>,
     /// Per topic.
     pub topics: BTreeMap<String, TopicReport>,
-    /// Rebalances by kind (`assigned`, `revoked`).
+    /// Rebalances by kind (`assigned`, `revoked`), also those that a source decides itself: partitions found, topics made anew.
     pub rebalances: BTreeMap<&'static str, u64>,
     /// Errors by librdkafka's code, lower case.
     pub errors: BTreeMap<String, u64>,

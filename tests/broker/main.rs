@@ -11,4 +11,5 @@
 
 mod mock;
 mod real;
+mod retention;
 mod vocabulary;

@@ -1,1 +1,327 @@
+//! On Apache Kafka: what the mock cluster does not do (transactions, times, retention, added partitions, restarts).
+//!
+//! `PEGEL_TEST_KAFKA=host:port` names a broker (`kafka.sh start DIR` runs one); without it these tests say that they are skipped, or fail when
+//! `PEGEL_TEST_REQUIRE=1`.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use pegel::model::{EventTime, StartAt};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::Producer;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::vocabulary::{
+    DEADLINE, Reader, numbered, produce, producer, send, send_one, spec, unique,
+};
+
+/// A broker and its administration.
+struct Kafka {
+    bootstrap: String,
+    admin: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
+}
+
+fn kafka() -> Option<Kafka> {
+    match std::env::var("PEGEL_TEST_KAFKA") {
+        Ok(bootstrap) => Some(Kafka::at(bootstrap)),
+        Err(_) => {
+            let required = std::env::var("PEGEL_TEST_REQUIRE").is_ok_and(|value| value == "1");
+            assert!(
+                !required,
+                "PEGEL_TEST_REQUIRE=1 but PEGEL_TEST_KAFKA is not set"
+            );
+            println!("skipped: PEGEL_TEST_KAFKA is not set");
+            None
+        }
+    }
+}
+
+impl Kafka {
+    fn at(bootstrap: String) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &bootstrap);
+        Kafka {
+            bootstrap,
+            admin: config.create().unwrap(),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap(),
+        }
+    }
+
+    fn options() -> AdminOptions {
+        AdminOptions::new().operation_timeout(Some(DEADLINE))
+    }
+
+    fn topic(&self, partitions: i32) -> String {
+        let name = unique("topic");
+        self.create(&name, partitions);
+        name
+    }
+
+    fn create(&self, name: &str, partitions: i32) {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let created = self.admin.create_topics([&topic], &Self::options());
+        self.runtime.block_on(created).unwrap()[0].as_ref().unwrap();
+    }
+
+    fn delete(&self, name: &str) {
+        let names = [name];
+        let options = Self::options();
+        let deleted = self.admin.delete_topics(&names, &options);
+        self.runtime.block_on(deleted).unwrap()[0].as_ref().unwrap();
+    }
+
+    fn grow(&self, name: &str, partitions: usize) {
+        let wanted = NewPartitions::new(name, partitions);
+        let grown = self.admin.create_partitions([&wanted], &Self::options());
+        self.runtime.block_on(grown).unwrap()[0].as_ref().unwrap();
+    }
+
+    fn delete_before(&self, name: &str, partition: i32, offset: i64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(name, partition, Offset::Offset(offset))
+            .unwrap();
+        let options = Self::options();
+        let deleted = self.admin.delete_records(&list, &options);
+        self.runtime.block_on(deleted).unwrap();
+    }
+}
+
+#[test]
+fn two_topics_in_every_codec_are_read_once() {
+    let Some(kafka) = kafka() else { return };
+    let topics = [kafka.topic(3), kafka.topic(2)];
+    let mut expected = Vec::new();
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let producer = producer(&kafka.bootstrap, &[("compression.type", codec)]);
+        send(&producer, &topics[0], 3, codec, 300);
+        expected.extend(numbered(codec, 300));
+    }
+    produce(&kafka.bootstrap, &topics[1], 2, "other", 100);
+    expected.extend(numbered("other", 100));
+    expected.sort();
+    let spec = spec(
+        &kafka.bootstrap,
+        &[&topics[0], &topics[1]],
+        StartAt::Earliest,
+    );
+    let mut reader = Reader::new(&spec);
+    reader.until_caught_up(5);
+    assert_eq!(reader.texts(), expected, "what was read");
+    reader.assert_each_offset_once();
+}
+
+#[test]
+fn each_start_policy_begins_where_it_says() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    let producer = producer(&kafka.bootstrap, &[]);
+    for (offset, time) in (0..10).map(|offset| (offset, 1_700_000_000_000 + offset * 1000)) {
+        send_one(&producer, &topic, 0, Some(&offset.to_string()), Some(time));
+    }
+    producer.flush(DEADLINE).unwrap();
+    let check = |start: StartAt, base: i64| {
+        let mut reader = Reader::new(&spec(&kafka.bootstrap, &[&topic], start));
+        reader.until_caught_up(1);
+        let told = reader.slot_of(&topic, 0);
+        assert_eq!((told.base, told.upto), (base, 10), "from {start:?}");
+    };
+    check(StartAt::Earliest, 0);
+    check(StartAt::Latest, 10);
+    check(
+        StartAt::Timestamp(EventTime::from_millis(1_700_000_003_500)),
+        4,
+    );
+    check(
+        StartAt::Timestamp(EventTime::from_millis(1_800_000_000_000)),
+        10,
+    );
+}
+
+#[test]
+fn partitions_added_while_running_are_read_from_their_start() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    produce(&kafka.bootstrap, &topic, 1, "old", 5);
+    let mut reader = Reader::new(&spec(&kafka.bootstrap, &[&topic], StartAt::Latest));
+    reader.until_caught_up(1);
+    kafka.grow(&topic, 3);
+    produce(&kafka.bootstrap, &topic, 3, "new", 30);
+    reader.until_caught_up(3);
+    reader.until_records(30);
+    assert_eq!(reader.texts(), numbered("new", 30), "what was read");
+    assert!(reader.slot_of(&topic, 2).from_start, "from its start");
+}
+
+#[test]
+fn aborted_records_are_invisible_and_the_position_passes_them() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    let producer = producer(&kafka.bootstrap, &[("transactional.id", &unique("tx"))]);
+    producer.init_transactions(DEADLINE).unwrap();
+    for word in ["kept", "aborted", "also", "last"] {
+        producer.begin_transaction().unwrap();
+        send(&producer, &topic, 1, word, 10);
+        if word == "kept" || word == "also" {
+            producer.commit_transaction(DEADLINE).unwrap();
+        } else {
+            producer.abort_transaction(DEADLINE).unwrap();
+        }
+    }
+    let spec = spec(&kafka.bootstrap, &[&topic], StartAt::Earliest);
+    let mut reader = Reader::new(&spec);
+    reader.until_caught_up(1);
+    let mut expected = numbered("kept", 10);
+    expected.extend(numbered("also", 10));
+    expected.sort();
+    assert_eq!(reader.texts(), expected, "what was read");
+    // 40 records and a control record for each transaction.
+    assert_eq!(reader.slot_of(&topic, 0).upto, 44, "the position");
+    reader.accept_all();
+    drop(reader);
+    kafka.delete_before(&topic, 0, 44);
+    let mut second = Reader::new(&spec);
+    second.until_caught_up(1);
+    second.until("the report", |reader| !reader.report().topics.is_empty());
+    assert_eq!(second.slot_of(&topic, 0).base, 44, "resumed behind all");
+    assert_eq!(
+        second.report().topics[&topic].offsets_lost,
+        0,
+        "nothing was lost"
+    );
+}
+
+#[test]
+fn tombstones_come_without_payload() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    let producer = producer(&kafka.bootstrap, &[]);
+    for text in [Some("a"), None] {
+        send_one(&producer, &topic, 0, text, None);
+    }
+    producer.flush(DEADLINE).unwrap();
+    let mut reader = Reader::new(&spec(&kafka.bootstrap, &[&topic], StartAt::Earliest));
+    reader.until_caught_up(1);
+    let payloads: Vec<_> = reader
+        .sink
+        .records
+        .iter()
+        .map(|got| got.payload.as_deref())
+        .collect();
+    assert_eq!(payloads, [Some(&b"a"[..]), None], "payloads in order");
+}
+
+#[test]
+fn retention_that_overtakes_the_committed_position_is_counted() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    produce(&kafka.bootstrap, &topic, 1, "r", 100);
+    let spec = spec(&kafka.bootstrap, &[&topic], StartAt::Earliest);
+    let mut first = Reader::new(&spec);
+    first.until_caught_up(1);
+    pegel::source::Source::accepted(&mut first.source, 0, 20);
+    drop(first);
+    kafka.delete_before(&topic, 0, 70);
+    let mut second = Reader::new(&spec);
+    second.until_caught_up(1);
+    assert_eq!(second.slot_of(&topic, 0).base, 70, "where it went on");
+    assert_eq!(second.sink.records.len(), 30, "what was left");
+    second.until("the loss in the report", |reader| {
+        reader.report().topics[&topic].offsets_lost == 50
+    });
+}
+
+#[test]
+fn a_topic_deleted_and_created_again_is_a_new_shard() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    produce(&kafka.bootstrap, &topic, 1, "old", 50);
+    let mut reader = Reader::new(&spec(&kafka.bootstrap, &[&topic], StartAt::Earliest));
+    reader.until_caught_up(1);
+    kafka.delete(&topic);
+    reader.until("the problem", |reader| reader.report().problem.is_some());
+    kafka.create(&topic, 1);
+    produce(&kafka.bootstrap, &topic, 1, "new", 5);
+    reader.until_records(55);
+    let told = reader.slot_of(&topic, 0);
+    assert_eq!(
+        (told.shard.incarnation, told.base),
+        (1, 0),
+        "its second life"
+    );
+    assert!(reader.sink.slots[0].closed, "its first life is over");
+}
+
+/// A broker of its own, which the test may kill.
+struct Node(PathBuf);
+
+impl Node {
+    fn run(&self, what: &str) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broker/kafka.sh");
+        let status = Command::new(script)
+            .arg(what)
+            .arg(&self.0)
+            .status()
+            .unwrap();
+        assert!(status.success(), "kafka.sh {what}: {status}");
+        let address = std::fs::read_to_string(self.0.join("address")).unwrap();
+        address.trim().to_owned()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.run("kill");
+    }
+}
+
+#[test]
+fn a_broker_killed_under_load_costs_and_repeats_nothing() {
+    if kafka().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node(dir.path().to_owned());
+    let kafka = Kafka::at(node.run("start"));
+    let topic = kafka.topic(4);
+    let properties = [
+        ("enable.idempotence", "true"),
+        ("message.timeout.ms", "120000"),
+    ];
+    let producer = producer(&kafka.bootstrap, &properties);
+    let mut reader = Reader::new(&spec(&kafka.bootstrap, &[&topic], StartAt::Earliest));
+    let sending = std::thread::spawn({
+        let topic = topic.clone();
+        move || {
+            for index in 0..20_000 {
+                send_one(
+                    &producer,
+                    &topic,
+                    index % 4,
+                    Some(&format!("r {index}")),
+                    None,
+                );
+                if index % 20 == 0 {
+                    producer.poll(Duration::from_millis(5));
+                }
+            }
+            producer.flush(Duration::from_secs(100)).unwrap();
+        }
+    });
+    reader.until_records(2000);
+    node.run("kill");
+    reader.until("the outage", |reader| !reader.report().up);
+    node.run("start");
+    while !sending.is_finished() {
+        reader.poll();
+    }
+    sending.join().unwrap();
+    reader.until_records(20_000);
+    assert_eq!(reader.texts(), numbered("r", 20_000), "every record");
+    reader.assert_each_offset_once();
+}

@@ -1,13 +1,9 @@
 //! Positions in the consumer group: where a restart resumes, and what lag tools read.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-
-use super::context::Event;
+use super::KafkaSource;
 use super::health::Concern;
-use super::{Context, KafkaSource};
 use crate::clock;
 
 /// The commit that is under way, and when the next one is due. There is never more than one: answers carry no number.
@@ -28,6 +24,7 @@ impl Commits {
 
 impl KafkaSource {
     pub(super) fn commit_if_due(&mut self, now: Instant) {
+        self.hear_answer(Duration::ZERO);
         if now >= self.commits.due {
             self.commits.due = now + self.timing.commit;
             self.commit();
@@ -39,57 +36,46 @@ impl KafkaSource {
         if self.commits.in_flight || !self.health.is_up() {
             return;
         }
-        let sent = self.table.uncommitted().and_then(|list| {
-            if list.count() == 0 {
-                return Ok(false);
+        match self.table.uncommitted() {
+            Ok(list) if list.count() > 0 => {
+                self.link.commit(&list);
+                self.commits.in_flight = true;
             }
-            let consumer = self.link.consumer();
-            consumer.commit(&list, CommitMode::Async).map(|()| true)
-        });
-        match sent {
-            Ok(sent) => self.commits.in_flight = sent,
-            Err(error) => self.commit_failed(&error),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(source = self.name, %error, "no list of offsets"),
         }
     }
 
-    pub(super) fn commit_answered(&mut self, result: KafkaResult<()>) {
+    fn hear_answer(&mut self, wait: Duration) {
+        if !self.commits.in_flight {
+            return;
+        }
+        let Some(code) = self.link.answer(wait) else {
+            return;
+        };
         self.commits.in_flight = false;
-        match result {
-            Ok(()) => {
-                self.table.committed(true);
-                self.health.set(Concern::Commit, None);
-            }
-            Err(error) => self.commit_failed(&error),
+        self.table.committed(code == 0);
+        let mut problem = None;
+        if code != 0 {
+            self.health.count(code);
+            problem = Some(Concern::Commit.describe(code));
         }
+        self.health.set(Concern::Commit, problem);
     }
 
-    fn commit_failed(&mut self, error: &KafkaError) {
-        self.table.committed(false);
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-        self.health.count(code as i32);
-        let problem = self.health.describe(&Concern::Commit, code);
-        self.health.set(Concern::Commit, Some(problem));
-    }
-
-    /// Commits what is left and waits for the answer, for a while.
+    /// Commits what is left and waits for the answer, for a while; not when there is nobody to answer.
     pub(super) fn last_commit(&mut self) {
+        if !self.health.is_up() {
+            return;
+        }
         let deadline = clock::monotonic() + self.timing.close;
-        self.await_commit(deadline);
+        self.await_answer(deadline);
         self.commit();
-        self.await_commit(deadline);
+        self.await_answer(deadline);
     }
 
-    fn await_commit(&mut self, deadline: Instant) {
-        while self.commits.in_flight && clock::monotonic() < deadline {
-            let consumer = self.link.consumer();
-            // What is fetched still goes to the data queue, which nobody reads any more.
-            drop(consumer.poll(std::time::Duration::from_millis(10)));
-            let events = Context::take(consumer.context());
-            for event in events {
-                if let Event::Committed(result) = event {
-                    self.commit_answered(result);
-                }
-            }
-        }
+    fn await_answer(&mut self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(clock::monotonic());
+        self.hear_answer(left);
     }
 }

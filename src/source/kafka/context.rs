@@ -1,4 +1,4 @@
-//! What librdkafka tells us outside the stream of records: errors, statistics, finished commits and log lines.
+//! What librdkafka tells us outside the stream of records: errors, statistics and log lines.
 //!
 //! librdkafka runs these callbacks inside the poll of the thread that owns the source. They only leave a note, which that thread picks up right after
 //! the poll: no decision is taken inside a callback. librdkafka can log the same line every 0.3 s for ever (a wrong password does), so of each kind the
@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
-use rdkafka::topic_partition_list::TopicPartitionList;
 use tracing::{debug, error, info, warn};
 
 use crate::clock;
@@ -30,8 +29,6 @@ pub(super) enum Event {
     },
     /// The periodic statistics.
     Statistics(Box<Statistics>),
-    /// A commit was answered.
-    Committed(Result<(), KafkaError>),
 }
 
 /// The callbacks of one consumer.
@@ -139,11 +136,7 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {
-    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        self.note(Event::Committed(result));
-    }
-}
+impl ConsumerContext for Context {}
 
 #[cfg(test)]
 mod tests {

@@ -3,23 +3,20 @@
 //! Requests here block the reading thread, so each may take only a short time, and after a failure the next round waits. A broker that is merely slow
 //! gets more time with each attempt: a limit that is always too short would never be answered.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tracing::{debug, info, warn};
 
 use super::health::Concern;
+use super::offsets::{Key, Trouble, list_of};
 use super::start::{Begin, Bounds, begin, resume};
 use super::{KafkaSource, Timing};
 use crate::clock;
-use crate::model::{Shard, StartAt};
+use crate::model::Shard;
 use crate::source::Sink;
-
-/// A partition by name.
-type Key = (String, i32);
 
 /// When to ask next, and how long to wait for the answer.
 #[derive(Debug)]
@@ -36,7 +33,7 @@ impl Rhythm {
             timing,
             due: now,
             pause: timing.retry,
-            patience: timing.request,
+            patience: Duration::ZERO,
         }
     }
 
@@ -50,6 +47,10 @@ impl Rhythm {
         self.due = self.due.min(clock::monotonic());
     }
 
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
+    }
+
     fn succeeded(&mut self, now: Instant, all_done: bool) {
         self.pause = self.timing.retry;
         self.patience = self.timing.request;
@@ -61,24 +62,14 @@ impl Rhythm {
         self.due = now + pause;
     }
 
-    fn failed(&mut self, now: Instant, was_silence: bool, is_up: bool) {
+    fn failed(&mut self, now: Instant, was_silence: bool, is_connected: bool) {
         self.due = now + self.pause;
         self.pause = (self.pause * 2).min(self.timing.refresh);
-        if was_silence && is_up {
-            self.patience = (self.patience * 2).min(self.timing.request * 8);
-        }
-    }
-}
-
-/// A request that failed, and what it was about.
-struct Trouble {
-    concern: Concern,
-    error: KafkaError,
-}
-
-impl Trouble {
-    fn with(concern: Concern) -> impl FnOnce(KafkaError) -> Trouble {
-        move |error| Trouble { concern, error }
+        self.patience = if was_silence && is_connected {
+            (self.patience * 2).min(self.timing.request * 8)
+        } else {
+            Duration::ZERO
+        };
     }
 }
 
@@ -88,10 +79,13 @@ impl KafkaSource {
         if now < self.rhythm.due {
             return;
         }
-        if !self.health.is_up() {
-            // Nothing is connected: most likely there is nothing to wait for.
-            self.rhythm.patience = self.timing.request.min(wait.max(Duration::from_millis(50)));
-        }
+        let least = if self.health.is_connected() {
+            self.timing.request
+        } else {
+            // Most likely there is nothing to wait for.
+            self.timing.request.min(wait.max(Duration::from_millis(50)))
+        };
+        self.rhythm.patience = self.rhythm.patience.max(least);
         let outcome = self.survey(sink);
         let now = clock::monotonic();
         match outcome {
@@ -99,7 +93,8 @@ impl KafkaSource {
             Err(Trouble { concern, error }) => {
                 debug!(source = self.name, %error, "request failed");
                 let was_silence = self.health.request_failed(concern, &error);
-                self.rhythm.failed(now, was_silence, self.health.is_up());
+                let is_connected = self.health.is_connected();
+                self.rhythm.failed(now, was_silence, is_connected);
             }
         }
     }
@@ -133,7 +128,7 @@ impl KafkaSource {
             if let Some(error) = found.error() {
                 let code = RDKafkaErrorCode::from(error);
                 self.health.count(code as i32);
-                problem = Some(self.health.describe(&concern, code));
+                problem = Some(concern.describe(code as i32));
                 if code == RDKafkaErrorCode::UnknownTopicOrPartition {
                     self.awaited.insert(topic.clone());
                 }
@@ -170,6 +165,7 @@ impl KafkaSource {
             begun += 1;
         }
         if begun > 0 {
+            self.table.assigned += 1;
             info!(source = self.name, partitions = begun, "reading partitions");
         }
         Ok(begun == new.len())
@@ -253,6 +249,8 @@ impl KafkaSource {
         self.assign(key, start.base)?;
         if start.reborn {
             self.table.close(slot, sink);
+            self.table.revoked += 1;
+            self.table.assigned += 1;
             shard.incarnation += 1;
             self.table.enter(shard, start.base, None, sink);
         } else {
@@ -279,94 +277,4 @@ impl KafkaSource {
             debug!(source = self.name, %error, "partition was not assigned");
         }
     }
-
-    /// The positions the group holds.
-    fn committed(&mut self, keys: &[Key]) -> Result<BTreeMap<Key, i64>, Trouble> {
-        let answer = self
-            .link
-            .consumer()
-            .committed_offsets(list_of(keys), self.rhythm.patience)
-            .map_err(Trouble::with(Concern::Group))?;
-        let offsets = offsets_of(&answer).map_err(Trouble::with(Concern::Group))?;
-        self.health.set(Concern::Group, None);
-        Ok(offsets)
-    }
-
-    /// What the partitions hold; one whose leader does not answer is left out.
-    fn bounds(&self, keys: &[Key]) -> Result<BTreeMap<Key, Bounds>, Trouble> {
-        let low = self.listed(keys, Offset::Beginning)?;
-        let high = self.listed(keys, Offset::End)?;
-        let both = |(key, low): (Key, i64)| {
-            let high = *high.get(&key)?;
-            Some((key, Bounds { low, high }))
-        };
-        Ok(low.into_iter().filter_map(both).collect())
-    }
-
-    /// Kafka's ListOffsets for many partitions at once; its special times for the two ends are librdkafka's logical offsets.
-    fn listed(&self, keys: &[Key], at: Offset) -> Result<BTreeMap<Key, i64>, Trouble> {
-        let concern = || Concern::Topic(keys[0].0.clone());
-        let mut list = list_of(keys);
-        let answer = list
-            .set_all_offsets(at)
-            .and_then(|()| {
-                let consumer = self.link.consumer();
-                consumer.offsets_for_times(list, self.rhythm.patience)
-            })
-            .map_err(Trouble::with(concern()))?;
-        let answered = answer.elements().into_iter().filter_map(|element| {
-            let key = (element.topic().to_owned(), element.partition());
-            match (element.error(), element.offset()) {
-                (Ok(()), Offset::Offset(offset)) => Some((key, offset)),
-                _ => None,
-            }
-        });
-        Ok(answered.collect())
-    }
-
-    /// Where partitions without a position begin; one that is missing here begins at its end.
-    ///
-    /// A topic or partition that came after us begins at its oldest record: `latest` means "from when I was first started on", and nothing in it is older.
-    fn chosen(
-        &self,
-        new: &[Key],
-        committed: &BTreeMap<Key, i64>,
-    ) -> Result<BTreeMap<Key, i64>, Trouble> {
-        let known: BTreeSet<&str> = committed.keys().map(|(topic, _)| &**topic).collect();
-        let is_late = |topic: &str| {
-            known.contains(topic) || self.table.knows(topic) || self.awaited.contains(topic)
-        };
-        let earliest = self.spec.start == StartAt::Earliest;
-        let (oldest, first): (Vec<Key>, Vec<Key>) = new
-            .iter()
-            .filter(|key| !committed.contains_key(key))
-            .cloned()
-            .partition(|(topic, _)| earliest || is_late(topic));
-        let mut chosen: BTreeMap<Key, i64> = oldest.into_iter().map(|key| (key, 0)).collect();
-        if let StartAt::Timestamp(at) = self.spec.start
-            && !first.is_empty()
-        {
-            chosen.extend(self.listed(&first, Offset::Offset(at.as_millis().max(0)))?);
-        }
-        Ok(chosen)
-    }
-}
-
-fn list_of(keys: &[Key]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(keys.len());
-    for (topic, partition) in keys {
-        list.add_partition(topic, *partition);
-    }
-    list
-}
-
-fn offsets_of(list: &TopicPartitionList) -> KafkaResult<BTreeMap<Key, i64>> {
-    let mut offsets = BTreeMap::new();
-    for element in list.elements() {
-        element.error()?;
-        if let Offset::Offset(offset) = element.offset() {
-            offsets.insert((element.topic().to_owned(), element.partition()), offset);
-        }
-    }
-    Ok(offsets)
 }

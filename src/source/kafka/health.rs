@@ -18,12 +18,44 @@ pub(super) enum Concern {
     Commit,
 }
 
+impl Concern {
+    /// The words for an error code of `rd_kafka_resp_err_t` that concerns this.
+    pub(super) fn describe(&self, code: i32) -> String {
+        use RDKafkaErrorCode as Code;
+        let is = |known: Code| known as i32 == code;
+        let words = words(code);
+        match self {
+            Concern::Topic(topic) if is(Code::UnknownTopicOrPartition) => {
+                format!("topic {topic} does not exist yet")
+            }
+            Concern::Topic(topic) if is(Code::TopicAuthorizationFailed) => {
+                format!("not authorized to read the topic {topic}")
+            }
+            Concern::Topic(topic) if is(Code::InvalidTopic) => {
+                format!("{topic} is not a legal topic name")
+            }
+            Concern::Topic(topic) => format!("topic {topic}: {words}"),
+            Concern::Group | Concern::Commit if is(Code::GroupAuthorizationFailed) => {
+                "not authorized to use the consumer group".to_owned()
+            }
+            Concern::Group => format!("the group's offsets cannot be read: {words}"),
+            Concern::Commit => format!("offsets cannot be committed: {words}"),
+            Concern::Partition(topic, partition) => {
+                format!("partition {partition} of topic {topic}: {words}")
+            }
+        }
+    }
+}
+
 /// The state of the connection.
 #[derive(Debug)]
 pub(super) struct Health {
     source: String,
     brokers: String,
+    /// Requests are answered, or records come.
     up: bool,
+    /// There is a connection, whether or not anything is answered on it.
+    connected: bool,
     /// Requests in a row that nobody answered.
     unanswered: u32,
     /// Why there is no connection, as far as librdkafka said.
@@ -40,6 +72,7 @@ impl Health {
             source: source.to_owned(),
             brokers: brokers.join(","),
             up: false,
+            connected: false,
             unanswered: 0,
             reason: None,
             concerns: BTreeMap::new(),
@@ -50,6 +83,10 @@ impl Health {
 
     pub(super) fn is_up(&self) -> bool {
         self.up
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected
     }
 
     pub(super) fn errors(&self) -> &BTreeMap<String, u64> {
@@ -63,13 +100,21 @@ impl Health {
     /// A broker answered, or sent something.
     pub(super) fn answered(&mut self) {
         self.up = true;
+        self.connected = true;
         self.unanswered = 0;
         self.reason = None;
+    }
+
+    /// There is a connection; `true` when there was none before. A broker that holds connections and answers nothing is not up.
+    pub(super) fn connected(&mut self) -> bool {
+        self.reason = None;
+        !std::mem::replace(&mut self.connected, true)
     }
 
     /// No connection is left.
     pub(super) fn disconnected(&mut self) {
         self.up = false;
+        self.connected = false;
         self.unanswered = self.unanswered.max(1);
     }
 
@@ -89,7 +134,8 @@ impl Health {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         self.count(code as i32);
         if !is_silence(code) {
-            self.set(concern.clone(), Some(self.describe(&concern, code)));
+            let problem = concern.describe(code as i32);
+            self.set(concern, Some(problem));
             return false;
         }
         self.unanswered += 1;
@@ -108,38 +154,6 @@ impl Health {
             }
             None => {
                 self.concerns.remove(&concern);
-            }
-        }
-    }
-
-    /// The words for an error code that concerns something.
-    pub(super) fn describe(&self, concern: &Concern, code: RDKafkaErrorCode) -> String {
-        use RDKafkaErrorCode as Code;
-        match (concern, code) {
-            (Concern::Topic(topic), Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
-                format!("topic {topic} does not exist yet")
-            }
-            (Concern::Topic(topic), Code::TopicAuthorizationFailed) => {
-                format!("not authorized to read the topic {topic}")
-            }
-            (Concern::Topic(topic), Code::InvalidTopic) => {
-                format!("{topic} is not a legal topic name")
-            }
-            (Concern::Topic(topic), code) => format!("topic {topic}: {}", words(code as i32)),
-            (Concern::Group | Concern::Commit, Code::GroupAuthorizationFailed) => {
-                "not authorized to use the consumer group".to_owned()
-            }
-            (Concern::Group, code) => {
-                format!("the group's offsets cannot be read: {}", words(code as i32))
-            }
-            (Concern::Commit, code) => {
-                format!("offsets cannot be committed: {}", words(code as i32))
-            }
-            (Concern::Partition(topic, partition), code) => {
-                format!(
-                    "partition {partition} of topic {topic}: {}",
-                    words(code as i32)
-                )
             }
         }
     }
@@ -268,7 +282,7 @@ mod tests {
         health.answered();
         for topic in ["b", "a"] {
             let concern = Concern::Topic(topic.to_owned());
-            let problem = health.describe(&concern, RDKafkaErrorCode::UnknownTopicOrPartition);
+            let problem = concern.describe(3);
             health.set(concern, Some(problem));
         }
         let expected = "topic a does not exist yet (and 1 more)";

@@ -14,6 +14,7 @@ mod commit;
 mod context;
 mod discover;
 mod health;
+mod offsets;
 mod queue;
 mod settings;
 mod start;
@@ -27,6 +28,7 @@ use arc_swap::ArcSwap;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::message::Message;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -91,7 +93,7 @@ impl KafkaSource {
             name: spec.name.clone(),
             spec: spec.kafka.clone(),
             timing,
-            link: Link::new(consumer).ok_or(SourceError::Queue)?,
+            link: Link::new(consumer, timing.close).ok_or(SourceError::Queue)?,
             table: Table::default(),
             health: Health::new(&spec.name, &spec.kafka.brokers),
             stranded: BTreeSet::new(),
@@ -117,7 +119,6 @@ impl KafkaSource {
                     }
                 }
                 Event::Statistics(statistics) => self.learn(&statistics, sink),
-                Event::Committed(result) => self.commit_answered(result),
             }
         }
     }
@@ -127,11 +128,12 @@ impl KafkaSource {
         let consumer = self.link.consumer();
         for _ in 0..MOST_CALLBACKS {
             let before = consumer.context().calls();
-            if let Some(Ok(stray)) = consumer.poll(Duration::ZERO) {
+            if let Some(Ok(stray)) = consumer.poll(Duration::ZERO)
+                && let Some(slot) = self.table.slot(stray.topic(), stray.partition())
+            {
                 // Cannot happen while every partition is forwarded; if it does, the partition is read again from where it was.
-                use rdkafka::message::Message;
-                let slot = self.table.slot(stray.topic(), stray.partition());
-                self.stranded.extend(slot);
+                self.withdraw(slot);
+                self.stranded.insert(slot);
             }
             if consumer.context().calls() == before {
                 break;
@@ -142,18 +144,13 @@ impl KafkaSource {
 
     fn learn(&mut self, statistics: &Statistics, sink: &mut dyn Sink) {
         let is_up = |state: &str| state == "UP";
-        if statistics
-            .brokers
-            .values()
-            .any(|broker| is_up(&broker.state))
-        {
-            self.health.answered();
-        } else {
+        let brokers = || statistics.brokers.values();
+        if !brokers().any(|broker| is_up(&broker.state)) {
             self.health.disconnected();
+        } else if self.health.connected() {
+            self.rhythm.look_now();
         }
-        let fresh: BTreeSet<i32> = statistics
-            .brokers
-            .values()
+        let fresh: BTreeSet<i32> = brokers()
             .filter(|broker| is_up(&broker.state) && broker.rxidle < FRESH_MICROS)
             .map(|broker| broker.nodeid)
             .collect();

@@ -9,7 +9,10 @@
 //!   therefore repeated until the partition is heard of; it moves over what piled up meanwhile.
 //! - `rd_kafka_consume_batch_queue` would be as fast, but it counts an end-of-partition event as a record when it moves the position, which is then one
 //!   too high and loses a record at the next start.
-//! - Our queue must be destroyed before the client, or the client's destructor waits for it forever. `Link` owns both, in that order.
+//! - Our queue must be destroyed before the client, or the client's destructor waits for it forever. `Ends` owns both, in that order.
+//! - An asynchronous `rd_kafka_commit` is never answered when events are used; `rd_kafka_commit_queue` answers on a queue of its own.
+//! - Closing a client whose broker is gone while a request is under way can take for ever (measured: more than five minutes). It is done on a thread of
+//!   its own, and waited for only so long.
 
 #![expect(
     unsafe_code,
@@ -18,6 +21,7 @@
 
 use std::any::Any;
 use std::ffi::{CStr, CString, c_void};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -50,37 +54,74 @@ pub(super) trait Receiver {
     fn take(&mut self, slot: usize, arrival: Arrival<'_>);
 }
 
-/// A consumer and the queue its partitions are forwarded to.
+/// A consumer and the queues beside it.
 pub(super) struct Link {
+    ends: ManuallyDrop<Ends>,
+    /// How long dropping may wait for the client to close.
+    patience: Duration,
+}
+
+struct Ends {
     // Dropped in this order.
-    queue: DataQueue,
+    records: Queue,
+    answers: Queue,
     consumer: BaseConsumer<Context>,
 }
 
-struct DataQueue(NonNull<rd::rd_kafka_queue_t>);
+struct Queue(NonNull<rd::rd_kafka_queue_t>);
 
-// SAFETY: librdkafka's queues may be used from any thread; ours has one owner that moves with the link.
-unsafe impl Send for DataQueue {}
+// SAFETY: librdkafka's queues may be used from any thread; ours have one owner that moves with the link.
+unsafe impl Send for Queue {}
 
-impl Drop for DataQueue {
+impl Queue {
+    fn new(consumer: &BaseConsumer<Context>) -> Option<Self> {
+        // SAFETY: the client pointer is valid while the consumer lives.
+        let queue = unsafe { rd::rd_kafka_queue_new(consumer.client().native_ptr()) };
+        NonNull::new(queue).map(Queue)
+    }
+}
+
+impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from rd_kafka_queue_new, is destroyed only here, and the client still lives (field order of `Link`).
+        // SAFETY: the pointer came from rd_kafka_queue_new, is destroyed only here, and the client still lives (field order of `Ends`).
         unsafe { rd::rd_kafka_queue_destroy(self.0.as_ptr()) }
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        // SAFETY: taken once; nothing uses `ends` after the drop.
+        let ends = unsafe { ManuallyDrop::take(&mut self.ends) };
+        let (done, closed) = std::sync::mpsc::channel::<()>();
+        let close = move || {
+            drop(ends);
+            drop(done);
+        };
+        // Without a thread there is nobody to close the client; leaving it to the process's end loses nothing that was committed.
+        if std::thread::Builder::new()
+            .name("kafka-close".to_owned())
+            .spawn(close)
+            .is_ok()
+        {
+            closed.recv_timeout(self.patience).ok();
+        }
+    }
+}
+
 impl Link {
-    /// Puts a data queue beside the consumer; `None` when librdkafka cannot make one.
-    pub(super) fn new(consumer: BaseConsumer<Context>) -> Option<Self> {
-        // SAFETY: the client pointer is valid while the consumer lives.
-        let queue = unsafe { rd::rd_kafka_queue_new(consumer.client().native_ptr()) };
-        let queue = DataQueue(NonNull::new(queue)?);
-        Some(Link { queue, consumer })
+    /// Puts the queues beside the consumer; `None` when librdkafka cannot make one.
+    pub(super) fn new(consumer: BaseConsumer<Context>, patience: Duration) -> Option<Self> {
+        let ends = ManuallyDrop::new(Ends {
+            records: Queue::new(&consumer)?,
+            answers: Queue::new(&consumer)?,
+            consumer,
+        });
+        Some(Link { ends, patience })
     }
 
     /// The consumer, for everything that has a safe call.
     pub(super) fn consumer(&self) -> &BaseConsumer<Context> {
-        &self.consumer
+        &self.ends.consumer
     }
 
     /// Sends the partition's records to the data queue; harmless when repeated.
@@ -88,12 +129,12 @@ impl Link {
         let Ok(topic) = CString::new(topic) else {
             return;
         };
-        let client = self.consumer.client().native_ptr();
+        let client = self.ends.consumer.client().native_ptr();
         // SAFETY: client, topic and both queues are valid for the calls; the partition queue is a counted handle that is given back at once.
         unsafe {
             let own = rd::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
             if !own.is_null() {
-                rd::rd_kafka_queue_forward(own, self.queue.0.as_ptr());
+                rd::rd_kafka_queue_forward(own, self.ends.records.0.as_ptr());
                 rd::rd_kafka_queue_destroy(own);
             }
         }
@@ -110,7 +151,7 @@ impl Link {
         // SAFETY: the queue is valid; librdkafka calls `hand_on` on this thread, only during this call, with the pointer to `drain`, which outlives it.
         unsafe {
             rd::rd_kafka_consume_callback_queue(
-                self.queue.0.as_ptr(),
+                self.ends.records.0.as_ptr(),
                 millis,
                 Some(hand_on),
                 (&raw mut drain).cast(),
@@ -121,11 +162,43 @@ impl Link {
         }
     }
 
+    /// Commits without waiting; `answer` tells how it ended.
+    pub(super) fn commit(&self, offsets: &TopicPartitionList) {
+        let client = self.ends.consumer.client().native_ptr();
+        // SAFETY: client, list and queue are valid for the call, which copies the list. Without a callback, the answer is an event on the queue; what the
+        // call itself returns only repeats that the group exists.
+        unsafe {
+            rd::rd_kafka_commit_queue(
+                client,
+                offsets.ptr(),
+                self.ends.answers.0.as_ptr(),
+                None,
+                std::ptr::null_mut(),
+            );
+        }
+    }
+
+    /// The answer to a commit, as a code of `rd_kafka_resp_err_t`, when there is one within `wait`.
+    pub(super) fn answer(&self, wait: Duration) -> Option<i32> {
+        let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the queue is valid; an event that is not null is ours until it is destroyed, which is after its last use.
+        unsafe {
+            let event = rd::rd_kafka_queue_poll(self.ends.answers.0.as_ptr(), millis);
+            if event.is_null() {
+                return None;
+            }
+            let code = rd::rd_kafka_event_error(event) as i32;
+            rd::rd_kafka_event_destroy(event);
+            Some(code)
+        }
+    }
+
     /// Fills in the offset each partition will hand on next: past control records, which `last record + 1` is not; `Offset::Invalid` before the first.
     pub(super) fn positions(&self, partitions: &mut TopicPartitionList) {
         // SAFETY: client and list are valid for the call, which only writes offsets and errors into the list.
-        let code =
-            unsafe { rd::rd_kafka_position(self.consumer.client().native_ptr(), partitions.ptr()) };
+        let code = unsafe {
+            rd::rd_kafka_position(self.ends.consumer.client().native_ptr(), partitions.ptr())
+        };
         if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             // Every offset of a list can be set to this one.
             partitions.set_all_offsets(Offset::Invalid).ok();

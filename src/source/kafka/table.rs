@@ -59,7 +59,7 @@ pub(super) struct Table {
     parts: Vec<Part>,
     open: BTreeMap<String, BTreeMap<i32, usize>>,
     touched: Vec<usize>,
-    /// Partitions begun and ended.
+    /// How often partitions were begun and ended; several at once count once.
     pub(super) assigned: u64,
     pub(super) revoked: u64,
 }
@@ -109,7 +109,6 @@ impl Table {
             tombstones: 0,
             offsets_lost: 0,
         });
-        self.assigned += 1;
         slot
     }
 
@@ -120,7 +119,6 @@ impl Table {
         if let Some(partitions) = self.open.get_mut(&part.shard.topic) {
             partitions.remove(&part.shard.partition);
         }
-        self.revoked += 1;
         sink.closed(slot);
     }
 

@@ -1,0 +1,120 @@
+//! Questions to brokers about offsets, each for many partitions at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::KafkaSource;
+use super::health::Concern;
+use super::start::Bounds;
+use crate::model::StartAt;
+
+/// A partition by name.
+pub(super) type Key = (String, i32);
+
+/// A request that failed, and what it was about.
+pub(super) struct Trouble {
+    pub(super) concern: Concern,
+    pub(super) error: KafkaError,
+}
+
+impl Trouble {
+    pub(super) fn with(concern: Concern) -> impl FnOnce(KafkaError) -> Trouble {
+        move |error| Trouble { concern, error }
+    }
+}
+
+impl KafkaSource {
+    /// The positions the group holds.
+    pub(super) fn committed(&mut self, keys: &[Key]) -> Result<BTreeMap<Key, i64>, Trouble> {
+        let answer = self
+            .link
+            .consumer()
+            .committed_offsets(list_of(keys), self.rhythm.patience())
+            .map_err(Trouble::with(Concern::Group))?;
+        let offsets = offsets_of(&answer).map_err(Trouble::with(Concern::Group))?;
+        self.health.set(Concern::Group, None);
+        Ok(offsets)
+    }
+
+    /// What the partitions hold; one whose leader does not answer is left out.
+    pub(super) fn bounds(&self, keys: &[Key]) -> Result<BTreeMap<Key, Bounds>, Trouble> {
+        let low = self.listed(keys, Offset::Beginning)?;
+        let high = self.listed(keys, Offset::End)?;
+        let both = |(key, low): (Key, i64)| {
+            let high = *high.get(&key)?;
+            Some((key, Bounds { low, high }))
+        };
+        Ok(low.into_iter().filter_map(both).collect())
+    }
+
+    /// Kafka's ListOffsets for many partitions at once; its special times for the two ends are librdkafka's logical offsets.
+    fn listed(&self, keys: &[Key], at: Offset) -> Result<BTreeMap<Key, i64>, Trouble> {
+        let concern = || Concern::Topic(keys[0].0.clone());
+        let mut list = list_of(keys);
+        let answer = list
+            .set_all_offsets(at)
+            .and_then(|()| {
+                let consumer = self.link.consumer();
+                consumer.offsets_for_times(list, self.rhythm.patience())
+            })
+            .map_err(Trouble::with(concern()))?;
+        let answered = answer.elements().into_iter().filter_map(|element| {
+            let key = (element.topic().to_owned(), element.partition());
+            match (element.error(), element.offset()) {
+                (Ok(()), Offset::Offset(offset)) => Some((key, offset)),
+                _ => None,
+            }
+        });
+        Ok(answered.collect())
+    }
+
+    /// Where partitions without a position begin; one that is missing here begins at its end.
+    ///
+    /// A topic or partition that came after us begins at its oldest record: `latest` means "from when I was first started on", and nothing in it is older.
+    pub(super) fn chosen(
+        &self,
+        new: &[Key],
+        committed: &BTreeMap<Key, i64>,
+    ) -> Result<BTreeMap<Key, i64>, Trouble> {
+        let known: BTreeSet<&str> = committed.keys().map(|(topic, _)| &**topic).collect();
+        let is_late = |topic: &str| {
+            known.contains(topic) || self.table.knows(topic) || self.awaited.contains(topic)
+        };
+        let earliest = self.spec.start == StartAt::Earliest;
+        let (oldest, first): (Vec<Key>, Vec<Key>) = new
+            .iter()
+            .filter(|key| !committed.contains_key(key))
+            .cloned()
+            .partition(|(topic, _)| earliest || is_late(topic));
+        let mut chosen: BTreeMap<Key, i64> = oldest.into_iter().map(|key| (key, 0)).collect();
+        if let StartAt::Timestamp(at) = self.spec.start
+            && !first.is_empty()
+        {
+            chosen.extend(self.listed(&first, Offset::Offset(at.as_millis().max(0)))?);
+        }
+        Ok(chosen)
+    }
+}
+
+/// A list of partitions without offsets.
+pub(super) fn list_of(keys: &[Key]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(keys.len());
+    for (topic, partition) in keys {
+        list.add_partition(topic, *partition);
+    }
+    list
+}
+
+fn offsets_of(list: &TopicPartitionList) -> KafkaResult<BTreeMap<Key, i64>> {
+    let mut offsets = BTreeMap::new();
+    for element in list.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            offsets.insert((element.topic().to_owned(), element.partition()), offset);
+        }
+    }
+    Ok(offsets)
+}
