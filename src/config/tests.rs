@@ -54,7 +54,7 @@ fn defaults_fill_what_is_not_said() {
 }
 
 #[test]
-fn every_kind_of_mistake_says_what_would_be_accepted() {
+fn mistakes_in_options_say_what_would_be_accepted() {
     check(
         "    slides: 3\n",
         &[
@@ -89,6 +89,10 @@ fn every_kind_of_mistake_says_what_would_be_accepted() {
         "    segment_by: country\n",
         &["monitors[0].segment_by: not supported yet"],
     );
+}
+
+#[test]
+fn mistakes_in_alerts_say_what_would_be_accepted() {
     check(
         "    alerts: [{statistic: js, critical: 1.8}]\n",
         &["monitors[0].alerts[0].critical: js cannot exceed 1 bit, found 1.8"],

@@ -388,7 +388,8 @@ mod tests {
             let bins = bins(&edges);
             let last = edges.len() - 1;
             for x in xs.into_iter().chain(edges.iter().copied()) {
-                let closed = x == edges[last] && edges[last - 1].next_up() != edges[last];
+                let is_last = x.total_cmp(&edges[last]).is_eq();
+                let closed = is_last && edges[last - 1].next_up() < edges[last];
                 let expected = edges.iter().filter(|edge| **edge <= x).count() - usize::from(closed);
                 prop_assert_eq!(bins.index(x), expected, "x = {}", x);
             }

@@ -90,7 +90,7 @@ impl Sink for Collected {
     }
 
     fn record(&mut self, record: RawRecord<'_>) {
-        let told = &mut self.slots[record.shard];
+        let told = &mut self.slots[record.slot];
         assert!(!told.closed, "a record of a closed slot: {record:?}");
         assert!(
             record.offset >= told.upto,
@@ -99,7 +99,7 @@ impl Sink for Collected {
         told.upto = record.offset + 1;
         told.caught_up = false;
         self.records.push(Got {
-            slot: record.shard,
+            slot: record.slot,
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
             payload: record.payload.map(<[u8]>::to_vec),

@@ -61,8 +61,8 @@ proptest! {
         let plans: Vec<_> = (0..2).map(|index| engine.plan(index).clone()).collect();
         let mut ingest = Ingest::new(observer_plan("data", &plans), 1 << 20);
         ingest.begin_batch(at(12, 30, 0), true);
-        for slot in 0..3 {
-            ingest.opened(slot, &shard(slot as i32), 0, true);
+        for (slot, partition) in (0..3).enumerate() {
+            ingest.opened(slot, &shard(partition), 0, true);
         }
         let mut offsets = [0; 3];
         for (index, (kind, minute, slot)) in kinds.iter().enumerate() {
