@@ -7,5 +7,6 @@
 
 mod architecture;
 mod conservation;
+mod documents;
 mod support;
 mod windows;

@@ -1,0 +1,235 @@
+//! What is written down is what is: the README's tables, the rules, the golden scrape, the examples.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use pegel::engine::Snapshot;
+use pegel::export::{CATALOG, Exporter, Type, markdown};
+use pegel::model::{AlertSpec, Statistic, Thresholds};
+
+use crate::support::{at, plan, record, replay, spec};
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root(path)).unwrap()
+}
+
+fn defaults_table() -> String {
+    let row = |default: &pegel::config::Default| {
+        format!("| `{}` | `{}` |\n", default.option, default.value)
+    };
+    "| option | default |\n|---|---|\n".to_owned()
+        + &pegel::config::defaults()
+            .iter()
+            .map(row)
+            .collect::<String>()
+}
+
+/// The part of the README between two comments.
+fn section(readme: &str, name: &str) -> String {
+    let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    readme
+        .split_once(&open)
+        .unwrap()
+        .1
+        .split_once(&close)
+        .unwrap()
+        .0
+        .to_owned()
+}
+
+#[test]
+fn the_tables_of_the_readme_are_those_of_the_code() {
+    let readme = read("README.md");
+    assert_eq!(
+        section(&readme, "metrics"),
+        markdown(),
+        "metrics; `cargo test -- --ignored write` renews them"
+    );
+    assert_eq!(section(&readme, "defaults"), defaults_table(), "defaults");
+}
+
+#[test]
+#[ignore = "renews the README's tables and the golden scrape; look at the difference"]
+fn write_the_documents() {
+    let mut readme = read("README.md");
+    for (name, table) in [("metrics", markdown()), ("defaults", defaults_table())] {
+        let old = section(&readme, name);
+        let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+        readme = readme.replace(
+            &format!("{open}{old}{close}"),
+            &format!("{open}{table}{close}"),
+        );
+    }
+    std::fs::write(root("README.md"), readme).unwrap();
+    std::fs::write(root("tests/fixtures/scrape.txt"), golden()).unwrap();
+}
+
+#[test]
+fn the_short_configuration_of_the_readme_is_the_one_shipped() {
+    assert!(
+        read("README.md").contains(&read("config/minimal.yaml")),
+        "README.md and config/minimal.yaml"
+    );
+}
+
+#[test]
+fn rules_use_names_of_the_catalogue_only() {
+    for file in [
+        "deploy/prometheus/pegel.rules.yml",
+        "deploy/prometheus/rules_test.yml",
+    ] {
+        for word in read(file)
+            .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .filter(|word| word.starts_with("pegel_"))
+        {
+            assert!(
+                CATALOG.iter().any(|metric| metric.name == word),
+                "{file}: {word} is not exported"
+            );
+        }
+    }
+}
+
+/// An exporter that has published how a small, odd stream stands at its end.
+fn exporter() -> Exporter {
+    let mut spec = spec();
+    spec.name = "a \"quoted\\name\"".to_owned();
+    spec.alerts = vec![AlertSpec {
+        statistic: Statistic::Js,
+        thresholds: Thresholds {
+            warning: Some(0.01),
+            critical: Some(0.9),
+        },
+        for_evaluations: 1,
+        keep_firing_for: 0,
+        features: None,
+    }];
+    let mut text = String::new();
+    for i in 0..600 {
+        let x = if i % 50 == 0 {
+            "null".to_owned()
+        } else {
+            (i * 2).to_string()
+        };
+        text += &record(
+            at(12, 0, i),
+            &x,
+            if i % 3 == 0 { "\"xx\"" } else { "\"de\"" },
+        );
+    }
+    let (_, monitors) = replay(&text, vec![plan(spec)]);
+    let exporter = Exporter::new(["data"].into_iter(), 20_000);
+    exporter.publish(Snapshot {
+        generation: 1,
+        monitors,
+        sources: Vec::new(),
+    });
+    exporter
+}
+
+fn golden() -> String {
+    let text = String::from_utf8(exporter().scrape(false)).unwrap();
+    let is_own = |line: &&str| !line.contains("process_") && !line.starts_with("pegel_build_info");
+    text.lines()
+        .filter(is_own)
+        .map(|line| line.to_owned() + "\n")
+        .collect()
+}
+
+#[test]
+fn the_golden_scrape_pins_names_help_and_values() {
+    assert_eq!(
+        golden(),
+        read("tests/fixtures/scrape.txt"),
+        "`cargo test -- --ignored write` renews it"
+    );
+}
+
+#[test]
+fn every_series_is_in_the_catalogue_with_its_labels() {
+    let text = golden();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let is_own = |metric: &&pegel::export::Metric| match metric.kind {
+            Type::Histogram => name
+                .strip_prefix(metric.name)
+                .is_some_and(|rest| ["_bucket", "_sum", "_count"].contains(&rest)),
+            _ => metric.name == name,
+        };
+        assert!(CATALOG.iter().any(|metric| is_own(&metric)), "{name}");
+        assert!(!line.contains("NaN"), "{line}");
+    }
+    assert!(
+        text.contains(r#"monitor="a \"quoted\\name\"""#),
+        "labels are escaped"
+    );
+}
+
+#[test]
+fn gzip_members_in_a_row_are_the_text() {
+    use std::io::Read as _;
+    let exporter = exporter();
+    let mut unpacked = String::new();
+    let packed = exporter.scrape(true);
+    flate2::read::MultiGzDecoder::new(&packed[..])
+        .read_to_string(&mut unpacked)
+        .unwrap();
+    let names = |text: &str| {
+        text.lines()
+            .filter(|line| !line.starts_with("process_"))
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(
+        names(&unpacked),
+        names(&String::from_utf8(exporter.scrape(false)).unwrap()),
+        "same lines"
+    );
+}
+
+#[test]
+fn what_has_vanished_is_gone_from_the_next_scrape() {
+    let exporter = exporter();
+    exporter.publish(Snapshot {
+        generation: 2,
+        monitors: Vec::new(),
+        sources: Vec::new(),
+    });
+    let text = String::from_utf8(exporter.scrape(false)).unwrap();
+    assert!(
+        !text.contains("pegel_drift_score") && !text.contains("pegel_feature_values_total"),
+        "no stale series"
+    );
+}
+
+#[test]
+fn a_score_that_is_not_ready_has_no_series() {
+    let mut spec = spec();
+    spec.windows[0].min_samples = 10_000;
+    let (_, monitors) = replay(
+        &(0..600)
+            .map(|i| record(at(12, 0, i), "1", "\"de\""))
+            .collect::<String>(),
+        vec![plan(spec)],
+    );
+    let exporter = Exporter::new(["data"].into_iter(), 1);
+    exporter.publish(Snapshot {
+        generation: 1,
+        monitors,
+        sources: Vec::new(),
+    });
+    let text = String::from_utf8(exporter.scrape(false)).unwrap();
+    assert!(!text.contains("pegel_drift_score{"), "no score");
+    assert!(
+        text.contains("reason=\"too_few_samples\"} 1"),
+        "but a reason"
+    );
+    assert!(
+        text.contains("reference=\"training\"} 0"),
+        "and score_ready 0"
+    );
+}
