@@ -58,7 +58,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let series: usize = plans.iter().map(estimate_series).sum();
     let features: usize = plans.iter().map(|plan| plan.features.len()).sum();
     anstream::eprintln!(
-        "{}: {} monitors, {features} features, at most {series} series (limit {})",
+        "{}: monitors: {}, features: {features}, series at most {series} (limit {})",
         args.config.display(),
         plans.len(),
         config.limits.max_series

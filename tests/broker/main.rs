@@ -9,6 +9,7 @@
     reason = "tests read the clock and the environment, and fail by panicking"
 )]
 
+mod daemon;
 mod mock;
 mod real;
 mod retention;

@@ -1,0 +1,144 @@
+//! The daemon as a process on a broker: what it counts, and what a restart does.
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pegel::source::{EmbeddedBroker, TopicProducer};
+
+const TOPIC: &str = "daemon";
+
+/// A running `pegel run`.
+struct Daemon {
+    child: Child,
+    address: String,
+}
+
+impl Daemon {
+    fn start(brokers: &str, directory: &std::path::Path) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .to_string();
+        let config = directory.join("pegel.yaml");
+        let text = format!(
+            "version: 1
+web: {{listen_address: {address:?}}}
+state: {{flush_interval: 100ms}}
+sources:
+  s: {{kafka: {{brokers: [{brokers:?}], topics: [{TOPIC}], start: earliest}}}}
+monitors:
+  - name: m
+    source: s
+    timestamp: {{path: /ts}}
+    windows: [{{size: 1m, slide: 1s, min_samples: 1}}]
+    reference: {{file: reference.json}}
+    lateness: {{out_of_orderness: 0s, idle_after: 1s}}
+"
+        );
+        std::fs::write(config.as_path(), text).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_pegel"))
+            .arg("run")
+            .arg("-c")
+            .arg(config)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Daemon { child, address }
+    }
+
+    fn scrape(&self) -> String {
+        let url = format!("http://{}/metrics", self.address);
+        let answer = ureq::get(&url).call();
+        answer
+            .ok()
+            .and_then(|mut answer| answer.body_mut().read_to_string().ok())
+            .unwrap_or_default()
+    }
+
+    /// The value of a series, once it is `expected`.
+    fn expect(&self, series: &str, expected: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let scrape = self.scrape();
+            let line = scrape
+                .lines()
+                .find(|line| line.starts_with(series))
+                .unwrap_or_default();
+            if line.rsplit(' ').next() == Some(expected) {
+                return scrape;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{series} is not {expected}: {line:?}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success(),
+            "kill"
+        );
+        assert!(self.child.wait().unwrap().success(), "a clean end");
+    }
+}
+
+fn produce(producer: &TopicProducer, from: u64, to: u64) {
+    let now = pegel::clock::now().as_millis();
+    for i in from..to {
+        let record = format!("{{\"ts\":{now},\"x\":{},\"c\":\"de\"}}", i % 100);
+        producer.send(&i.to_string(), &record, now).unwrap();
+    }
+    producer.flush(Duration::from_secs(10)).unwrap();
+}
+
+fn fit_reference(directory: &std::path::Path) {
+    let mut data = std::fs::File::create(directory.join("data.csv")).unwrap();
+    writeln!(data, "x,c").unwrap();
+    (0..1000).for_each(|i| {
+        writeln!(data, "{},{}", i % 100, if i % 2 == 0 { "de" } else { "fr" }).unwrap()
+    });
+    let fit = Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args(["fit", "data.csv", "-o", "reference.json"])
+        .current_dir(directory)
+        .stderr(Stdio::null())
+        .status();
+    assert!(fit.unwrap().success(), "fit");
+}
+
+#[test]
+fn a_restart_goes_on_at_the_committed_offsets_with_empty_windows() {
+    let directory = tempfile::tempdir().unwrap();
+    fit_reference(directory.path());
+    let broker = EmbeddedBroker::start(TOPIC, 3).unwrap();
+    let brokers = broker.bootstrap_servers();
+    let producer = TopicProducer::try_new(&brokers, TOPIC).unwrap();
+    produce(&producer, 0, 2000);
+    let daemon = Daemon::start(&brokers, directory.path());
+    daemon.expect("pegel_events_total{monitor=\"m\"}", "2000");
+    let scrape = daemon.expect("pegel_score_ready{monitor=\"m\",feature=\"x\"", "1");
+    assert!(
+        scrape.contains("pegel_drift_score{monitor=\"m\",feature=\"c\""),
+        "read from the start: ready at once"
+    );
+    daemon.stop();
+    produce(&producer, 2000, 2500);
+    let daemon = Daemon::start(&brokers, directory.path());
+    let series = "pegel_score_not_ready{monitor=\"m\",feature=\"x\",segment=\"\",window=\"1m\",reference=\"training\",reason=\"warming\"}";
+    let scrape = daemon.expect(series, "1");
+    assert!(
+        !scrape.contains("pegel_drift_score{"),
+        "no score while warming"
+    );
+    daemon.expect("pegel_events_total{monitor=\"m\"}", "500");
+    daemon.stop();
+}
