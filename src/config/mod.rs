@@ -3,6 +3,7 @@
 //! A file (YAML, JSON or TOML), the environment and `--set` are layered, then read strictly: no value is coerced, and every mistake is told at once, with
 //! its place, its path and what would be accepted. What is known but not built is refused, not ignored.
 
+mod alert;
 mod defaults;
 mod feature;
 mod layers;

@@ -4,6 +4,7 @@
 //! compared with. It lives in one readable, versioned JSON file.
 
 mod artefact;
+mod document;
 mod fit;
 
 pub use artefact::{ArtefactError, VERSION};
