@@ -7,8 +7,6 @@ use std::time::{Duration, Instant};
 
 use pegel::source::{EmbeddedBroker, TopicProducer};
 
-const TOPIC: &str = "daemon";
-
 /// A running `pegel run`.
 struct Daemon {
     child: Child,
@@ -16,7 +14,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(brokers: &str, directory: &std::path::Path) -> Self {
+    fn start(brokers: &str, topic: &str, directory: &std::path::Path) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -28,7 +26,7 @@ impl Daemon {
 web: {{listen_address: {address:?}}}
 state: {{flush_interval: 100ms}}
 sources:
-  s: {{kafka: {{brokers: [{brokers:?}], topics: [{TOPIC}], start: earliest}}}}
+  s: {{kafka: {{brokers: [{brokers:?}], topics: [{topic:?}], group_id: {topic:?}, start: earliest}}}}
 monitors:
   - name: m
     source: s
@@ -117,13 +115,23 @@ fn fit_reference(directory: &std::path::Path) {
 
 #[test]
 fn a_restart_goes_on_at_the_committed_offsets_with_empty_windows() {
+    let broker = EmbeddedBroker::start("daemon", 3).unwrap();
+    restart(&broker.bootstrap_servers(), "daemon");
+}
+
+#[test]
+fn a_restart_on_apache_kafka_does_the_same() {
+    if let Some(kafka) = crate::real::kafka() {
+        restart(&kafka.bootstrap, &kafka.topic(3));
+    }
+}
+
+fn restart(brokers: &str, topic: &str) {
     let directory = tempfile::tempdir().unwrap();
     fit_reference(directory.path());
-    let broker = EmbeddedBroker::start(TOPIC, 3).unwrap();
-    let brokers = broker.bootstrap_servers();
-    let producer = TopicProducer::try_new(&brokers, TOPIC).unwrap();
+    let producer = TopicProducer::try_new(brokers, topic).unwrap();
     produce(&producer, 0, 2000);
-    let daemon = Daemon::start(&brokers, directory.path());
+    let daemon = Daemon::start(brokers, topic, directory.path());
     daemon.expect("pegel_events_total{monitor=\"m\"}", "2000");
     let scrape = daemon.expect("pegel_score_ready{monitor=\"m\",feature=\"x\"", "1");
     assert!(
@@ -132,7 +140,7 @@ fn a_restart_goes_on_at_the_committed_offsets_with_empty_windows() {
     );
     daemon.stop();
     produce(&producer, 2000, 2500);
-    let daemon = Daemon::start(&brokers, directory.path());
+    let daemon = Daemon::start(brokers, topic, directory.path());
     let series = "pegel_score_not_ready{monitor=\"m\",feature=\"x\",segment=\"\",window=\"1m\",reference=\"training\",reason=\"warming\"}";
     let scrape = daemon.expect(series, "1");
     assert!(

@@ -19,13 +19,13 @@ use crate::vocabulary::{
 };
 
 /// A broker and its administration.
-struct Kafka {
-    bootstrap: String,
+pub(crate) struct Kafka {
+    pub(crate) bootstrap: String,
     admin: AdminClient<DefaultClientContext>,
     runtime: tokio::runtime::Runtime,
 }
 
-fn kafka() -> Option<Kafka> {
+pub(crate) fn kafka() -> Option<Kafka> {
     match std::env::var("PEGEL_TEST_KAFKA") {
         Ok(bootstrap) => Some(Kafka::at(bootstrap)),
         Err(_) => {
@@ -57,7 +57,7 @@ impl Kafka {
         AdminOptions::new().operation_timeout(Some(DEADLINE))
     }
 
-    fn topic(&self, partitions: i32) -> String {
+    pub(crate) fn topic(&self, partitions: i32) -> String {
         let name = unique("topic");
         self.create(&name, partitions);
         name

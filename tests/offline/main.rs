@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod commands;
 mod conservation;
 mod documents;
 mod support;

@@ -1,0 +1,231 @@
+//! The commands as a user types them: what they print, and how they end.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn pegel(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).into_owned()
+}
+
+/// `id, x, word, flag, sometimes`; x moved by `shift`.
+fn table(rows: u32, shift: f64) -> String {
+    let mut table = "id,x,word,flag,sometimes\n".to_owned();
+    for i in 0..rows {
+        let x = f64::from((i * 7919) % 1000) / 10.0 + shift;
+        let word = ["red", "green", "blue"][i as usize % 3];
+        let sometimes = if i % 4 == 0 {
+            String::new()
+        } else {
+            (i % 500).to_string()
+        };
+        writeln!(table, "n{i},{x},{word},{},{sometimes}", i % 2 == 0).unwrap();
+    }
+    table
+}
+
+fn directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let write =
+        |name: &str, content: String| std::fs::write(directory.path().join(name), content).unwrap();
+    write("reference.csv", table(4000, 0.0));
+    write("same.csv", table(2000, 0.0));
+    write("moved.csv", table(2000, 80.0));
+    let fitted = pegel(
+        directory.path(),
+        &["fit", "reference.csv", "-o", "ref.json"],
+    );
+    assert!(fitted.status.success(), "{}", text(&fitted.stderr));
+    assert!(
+        text(&fitted.stderr).contains("an identifier"),
+        "what was left out is said"
+    );
+    directory
+}
+
+fn exit(directory: &Path, arguments: &[&str]) -> i32 {
+    pegel(directory, arguments).status.code().unwrap()
+}
+
+#[test]
+fn exit_codes_tell_drift_from_doubt_and_mistakes() {
+    let directory = directory();
+    let check = |arguments: &[&str], code: i32| {
+        assert_eq!(exit(directory.path(), arguments), code, "{arguments:?}")
+    };
+    check(
+        &["compare", "ref.json", "same.csv", "--fail-on", "warning"],
+        0,
+    );
+    check(&["compare", "ref.json", "moved.csv"], 0);
+    check(
+        &["compare", "ref.json", "moved.csv", "--fail-on", "critical"],
+        3,
+    );
+    check(&["compare", "ref.json", "missing.csv"], 1);
+    check(&["compare", "ref.json", "same.csv", "--format", "html"], 2);
+    check(&["compare", "ref.json"], 2);
+    check(&["check", "-c", "missing.yaml"], 2);
+    let only_x = table(2000, 0.0)
+        .lines()
+        .map(|row| row.split(',').nth(1).unwrap().to_owned() + "\n")
+        .collect::<String>();
+    std::fs::write(directory.path().join("other.csv"), only_x).unwrap();
+    check(
+        &["compare", "ref.json", "other.csv", "--fail-on", "warning"],
+        4,
+    );
+    let other = pegel(directory.path(), &["fit", "moved.csv", "-o", "other.json"]);
+    assert!(other.status.success(), "fit");
+    check(&["compare", "ref.json", "other.json"], 2);
+    let lent = pegel(
+        directory.path(),
+        &[
+            "fit",
+            "moved.csv",
+            "-o",
+            "lent.json",
+            "--layout",
+            "ref.json",
+        ],
+    );
+    assert!(lent.status.success(), "{}", text(&lent.stderr));
+    check(
+        &["compare", "ref.json", "lent.json", "--fail-on", "critical"],
+        3,
+    );
+}
+
+/// The keys of one feature, in order.
+const KEYS: [&str; 14] = [
+    "name",
+    "kind",
+    "verdict",
+    "reason",
+    "reference_samples",
+    "samples",
+    "missing_ratio",
+    "invalid",
+    "out_of_range_ratio",
+    "unseen_ratio",
+    "bins",
+    "scores",
+    "support_overlap",
+    "calibration",
+];
+
+#[test]
+fn json_has_the_shape_of_the_contract() {
+    let directory = directory();
+    let output = pegel(
+        directory.path(),
+        &["compare", "ref.json", "moved.csv", "--format", "json"],
+    );
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&found["reference"]["rows"], &found["current"]["rows"]),
+        (&4000.into(), &2000.into()),
+        "rows"
+    );
+    let features = found["features"].as_array().unwrap();
+    let names: Vec<&str> = features
+        .iter()
+        .map(|feature| feature["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        ["x", "word", "flag", "sometimes"],
+        "in the order of the data"
+    );
+    for feature in features {
+        let keys: Vec<&str> = feature
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(keys, KEYS, "keys of {}", feature["name"]);
+        let counted: u64 = feature["bins"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|bin| bin["current"].as_u64().unwrap())
+            .sum();
+        assert_eq!(counted, feature["samples"].as_u64().unwrap(), "bins add up");
+    }
+    let x = &features[0];
+    assert_eq!(
+        (
+            x["verdict"].as_str(),
+            x["scores"].as_object().unwrap().len()
+        ),
+        (Some("critical"), 12),
+        "twelve statistics"
+    );
+    let shift = x["scores"]["wasserstein"].as_f64().unwrap();
+    assert!(
+        (shift - 80.0).abs() < 0.1,
+        "the distance of a shift is the shift: {shift}"
+    );
+    assert_eq!(
+        features[1]["scores"].as_object().unwrap().len(),
+        9,
+        "nine for categories"
+    );
+}
+
+#[test]
+fn tables_name_the_drifted_feature_first() {
+    let directory = directory();
+    let output = pegel(directory.path(), &["compare", "ref.json", "moved.csv"]);
+    let table = text(&output.stdout);
+    let first = table.lines().nth(3).unwrap();
+    assert!(
+        first.contains("x") && first.contains("critical") && first.contains("median"),
+        "{table}"
+    );
+    assert!(table.contains("features drifted (critical: x"), "{table}");
+    assert!(
+        !table.contains('\u{1b}'),
+        "no colour where there is no terminal"
+    );
+}
+
+#[test]
+fn standard_input_is_read_twice() {
+    use std::io::Write as _;
+    let directory = directory();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args(["fit", "-", "-o", "piped.json"])
+        .current_dir(directory.path())
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(table(4000, 0.0).as_bytes())
+        .unwrap();
+    assert!(child.wait().unwrap().success(), "fit from a pipe");
+    let hash = |name: &str| {
+        let text = std::fs::read_to_string(directory.path().join(name)).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["hash"].clone()
+    };
+    assert_eq!(
+        hash("piped.json"),
+        hash("ref.json"),
+        "the same data is the same reference"
+    );
+}
