@@ -8,6 +8,7 @@
 //! where the value lies.
 
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 
 /// Why a list of edges is no set of bins.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -107,10 +108,9 @@ impl Bins {
         let mut half = self.breaks.len().div_ceil(2);
         let mut below = 0;
         while half > 0 {
-            // `below + half - 1` is always inside the padded table.
-            if self.breaks[below + half - 1] <= x {
-                below += half;
-            }
+            // Always inside the padded table. A branch here would be guessed wrong half of the time.
+            let is_above = self.breaks[below + half - 1] <= x;
+            below = select_unpredictable(is_above, below + half, below);
             half /= 2;
         }
         below

@@ -9,6 +9,8 @@
 //!
 //! Values beyond 2^24 scales go to the outermost cell at its outer edge and are counted as saturated: distances are then lower bounds and say so.
 
+use std::hint::select_unpredictable;
+
 use super::quantile_sorted;
 
 /// Cells on both sides of the anchor.
@@ -115,11 +117,7 @@ impl CellScale {
         } else {
             inside.cast_signed()
         };
-        let cell = if z < 0.0 {
-            SIDE - 1 - step
-        } else {
-            SIDE + step
-        };
+        let cell = select_unpredictable(z < 0.0, SIDE - 1 - step, SIDE + step);
         Place {
             cell,
             outward,
