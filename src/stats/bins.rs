@@ -54,7 +54,7 @@ pub struct Interval {
 pub struct Bins {
     /// Strictly increasing; the outer ones may be infinite.
     edges: Vec<f64>,
-    /// The finite places where one bin ends and the next begins, padded with infinity to a power of two minus one.
+    /// The finite places where one bin ends and the next begins, padded with infinity to a power of two, at least one place of it.
     breaks: Vec<f64>,
     /// Number of bins, guards included.
     len: usize,
@@ -83,7 +83,7 @@ impl Bins {
             *closed = last.next_up();
         }
         let len = breaks.len() + 1;
-        let padded = (breaks.len() + 1).next_power_of_two() - 1;
+        let padded = (breaks.len() + 1).next_power_of_two();
         breaks.resize(padded, f64::INFINITY);
         Ok(Bins { edges, breaks, len })
     }
@@ -105,15 +105,11 @@ impl Bins {
     #[must_use]
     #[inline]
     pub fn index(&self, x: f64) -> usize {
-        let mut half = self.breaks.len().div_ceil(2);
-        let mut below = 0;
-        while half > 0 {
-            // Always inside the padded table. A branch here would be guessed wrong half of the time.
-            let is_above = self.breaks[below + half - 1] <= x;
-            below = select_unpredictable(is_above, below + half, below);
-            half /= 2;
+        // The usual number of bins has a search of known length, which needs no checks inside.
+        match <&[f64; 32]>::try_from(self.breaks.as_slice()) {
+            Ok(breaks) => search(breaks, x),
+            Err(_) => search(&self.breaks, x),
         }
-        below
     }
 
     /// Whether there is a guard bin for values below the first edge.
@@ -165,6 +161,23 @@ impl Bins {
     pub fn boundaries(&self) -> usize {
         self.len - 1
     }
+}
+
+/// How many of `breaks` (ascending, a power of two long, the last infinite) are at or below a finite `x`.
+///
+/// A branch would be guessed wrong half of the time, so each step selects.
+#[inline(always)]
+fn search<B: AsRef<[f64]> + ?Sized>(breaks: &B, x: f64) -> usize {
+    let breaks = breaks.as_ref();
+    let mask = breaks.len() - 1;
+    let mut half = breaks.len() / 2;
+    let mut below = 0;
+    while half > 0 {
+        let is_above = breaks[(below + half - 1) & mask] <= x;
+        below = select_unpredictable(is_above, below + half, below);
+        half /= 2;
+    }
+    below
 }
 
 fn check(edges: &[f64]) -> Result<(), BinsError> {
