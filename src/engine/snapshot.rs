@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use crate::alert::AlertState;
-use crate::model::{AlertSpec, EventTime, Kind, MonitorSpec, NotReady, Role, Severity, Statistic};
+use crate::model::{EventTime, Kind, MonitorSpec, NotReady, Role, Severity, Statistic};
 use crate::reference::Reference;
 use crate::score::{Rates, Scores};
 use crate::stats::{FeatureCounts, Layout, Tallies};
@@ -142,12 +142,4 @@ pub struct AlertLine {
     pub value: Option<f64>,
     /// How it stands.
     pub state: AlertState,
-}
-
-impl MonitorState {
-    /// The rule behind a line on a feature.
-    #[must_use]
-    pub fn rule(&self, feature: &str, statistic: Statistic) -> Option<&AlertSpec> {
-        self.spec.alert_for(feature, statistic)
-    }
 }
