@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::decode::{DecodeError, Decoder, Fields};
 use crate::model::{EventTime, Shard};
 use crate::observe::{Observer, ObserverPlan};
-use crate::panes::Commit;
+use crate::panes::log::{Board, Known};
+use crate::panes::{Commit, Heads};
 use crate::source::{RawRecord, Sink};
 
 /// A commit, and the slot of the source's shard it is about.
@@ -25,6 +26,8 @@ pub struct Ingest {
     decoder: Decoder,
     observer: Observer,
     now: Option<EventTime>,
+    /// What earlier owners of a shard counted.
+    board: Arc<Board>,
     flushed: Vec<Flushed>,
     problem: Option<DecodeError>,
 }
@@ -37,6 +40,7 @@ impl Ingest {
             decoder: Decoder::new(&plan.paths).with_max_bytes(max_bytes),
             observer: Observer::new(plan.monitors),
             now: None,
+            board: Arc::new(Board::settled(&Heads::default())),
             flushed: Vec::new(),
             problem: None,
         }
@@ -46,6 +50,19 @@ impl Ingest {
     pub fn begin_batch(&mut self, now: EventTime, is_connected: bool) {
         self.now = Some(now);
         self.observer.set_connected(is_connected);
+    }
+
+    /// Where to look up what earlier owners of a shard counted.
+    #[must_use]
+    pub fn with_board(mut self, board: Arc<Board>) -> Self {
+        self.board = board;
+        self
+    }
+
+    /// Drops what was counted of a shard and not accepted; nothing more is committed of it.
+    pub fn forget(&mut self, slot: usize) {
+        self.observer.forget(slot);
+        self.flushed.retain(|flushed| flushed.slot != slot);
     }
 
     /// The decoder, for inputs that are tables.
@@ -105,7 +122,13 @@ impl Ingest {
 
 impl Sink for Ingest {
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
-        self.observer.open(slot, shard, base, from_start);
+        let head = match self.board.ask(shard) {
+            Known::Head(latest, head) if latest == *shard => Some(head),
+            _ => None,
+        };
+        self.board.forget(shard);
+        self.observer
+            .open(slot, shard, base, from_start, head.as_ref());
     }
 
     fn record(&mut self, record: RawRecord<'_>) {
@@ -131,6 +154,12 @@ impl Sink for Ingest {
     fn position(&mut self, slot: usize, upto: i64, caught_up: bool) {
         let caught_up_at = self.now.filter(|_| caught_up);
         self.observer.position(slot, upto, caught_up_at);
+    }
+
+    fn lost(&mut self, slot: usize, offsets: u64) {
+        // The loss stands at the beginning of a commit: what was read before it is none of the hole.
+        self.cut();
+        self.observer.lose(slot, offsets);
     }
 
     fn closed(&mut self, slot: usize) {

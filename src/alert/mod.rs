@@ -7,7 +7,7 @@
 use crate::model::NotReady;
 
 /// How an alert stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum AlertState {
     /// Below the line.
     Inactive,
@@ -75,7 +75,7 @@ pub struct Patience {
 }
 
 /// The memory of one alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Alert {
     /// Consecutive evaluations above the line.
     above: u32,

@@ -5,18 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use crossbeam_channel::bounded;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::{Ingester, Pipeline, load_monitor};
-use crate::config::Config;
+use super::ingesting::Ingester;
+use super::pipeline::Pipeline;
+use super::scoring::{Scoring, Standing};
+use super::{ingesting, load_monitor, local};
+use crate::config::{Config, State};
 use crate::engine::{Engine, MonitorPlan};
 use crate::export::{Exporter, estimate_series, serve};
 use crate::ingest::{Ingest, observer_plan};
-use crate::model::SourceSpec;
-use crate::source::{KafkaSource, Source};
+use crate::model::{Shard, SourceSpec};
+use crate::panes::log::{Board, Known};
+use crate::source::{KafkaSource, Left, Source};
+
+/// Commits on their way; more make the ingest threads wait.
+const COMMITS_IN_FLIGHT: usize = 256;
 
 /// A started daemon.
 #[derive(Debug)]
@@ -52,15 +60,14 @@ impl Daemon {
         let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
             .map(|index| Arc::clone(engine.plan(index)))
             .collect();
-        let max_bytes = config.limits.max_message_bytes;
-        let ingesters = config
-            .sources
-            .into_iter()
-            .map(|spec| ingester(spec, &plans, max_bytes, &exporter))
-            .collect();
-        let publisher = Arc::clone(&exporter);
-        let publish = Box::new(move |snapshot| publisher.publish(snapshot));
-        let pipeline = Pipeline::start(engine, ingesters, config.state.flush_interval, publish)?;
+        let pipeline = on_one_machine(
+            engine,
+            &plans,
+            config.sources,
+            &config.state,
+            &exporter,
+            config.limits.max_message_bytes,
+        )?;
         let (stop_http, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
         let http = tokio::spawn(serve(listener, Arc::clone(&exporter), shutdown));
@@ -116,25 +123,83 @@ impl Daemon {
     }
 }
 
+/// Ingest threads and the scorer's thread, with the log in files or in memory between them.
+fn on_one_machine(
+    mut engine: Engine,
+    plans: &[Arc<MonitorPlan>],
+    sources: Vec<SourceSpec>,
+    state: &State,
+    exporter: &Arc<Exporter>,
+    max_bytes: usize,
+) -> anyhow::Result<Pipeline> {
+    let mut standing = Standing::default();
+    let mut log = None;
+    if let Some(path) = &state.path {
+        let (opened, took) = local::recover(path, &mut engine)?;
+        (log, standing.recovery) = (Some(opened), Some(took));
+    }
+    let board = local::board(&engine);
+    let publisher = Arc::clone(exporter);
+    let publish = Box::new(move |snapshot| publisher.publish(snapshot));
+    let mut pipeline = Pipeline::default();
+    let (commits, waiting) = bounded(COMMITS_IN_FLIGHT);
+    for spec in sources {
+        let ingester = ingester(spec, plans, max_bytes, exporter, &board);
+        let (name, commits) = (format!("ingest-{}", ingester.name), commits.clone());
+        let flush_interval = state.flush_interval;
+        let work = move |stop: &_| ingesting::run(ingester, flush_interval, stop, &commits);
+        pipeline.start(name, Box::new(work))?;
+    }
+    drop(commits);
+    let report = exporter.log();
+    let score = move |_: &_| {
+        local::run(
+            Scoring::new(engine, publish, report, standing),
+            log,
+            &waiting,
+        );
+    };
+    pipeline.start("scorer".to_owned(), Box::new(score))?;
+    Ok(pipeline)
+}
+
 /// One source's thread-to-be: the client is made on the thread that will own it.
 fn ingester(
     spec: SourceSpec,
     plans: &[Arc<MonitorPlan>],
     max_bytes: usize,
     exporter: &Exporter,
+    board: &Arc<Board>,
 ) -> Ingester {
     let ingest = Ingest::new(observer_plan(&spec.name, plans), max_bytes);
+    let ingest = ingest.with_board(Arc::clone(board));
     let report = exporter.kafka(&spec.name);
     let (brokers, topics) = (spec.kafka.brokers.join(","), spec.kafka.topics.join(","));
     info!(source = spec.name, brokers, topics, "reading");
     let (name, own) = (spec.name.clone(), Arc::clone(&report));
-    let source =
-        Box::new(move || Ok(Box::new(KafkaSource::try_new(&spec, own)?) as Box<dyn Source>));
+    let board = Arc::clone(board);
+    let source = Box::new(move || {
+        let source = KafkaSource::try_new(&spec, own)?;
+        let source = source.with_memory(Box::new(move |shard| left(&board, shard)));
+        Ok(Box::new(source) as Box<dyn Source>)
+    });
     Ingester {
         name,
         source,
         ingest,
         report,
+    }
+}
+
+/// How far a partition was counted, in the source's words.
+fn left(board: &Board, shard: &Shard) -> Left {
+    match board.ask(shard) {
+        Known::NotYet => Left::NotYet,
+        Known::Never => Left::Never,
+        Known::Head(latest, head) => Left::At {
+            incarnation: latest.incarnation,
+            upto: head.upto,
+        },
     }
 }
 

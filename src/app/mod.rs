@@ -1,9 +1,11 @@
 //! The composition root: threads, clocks, signals, and a shutdown that drains.
 
 mod daemon;
+mod ingesting;
+mod local;
 mod pipeline;
 mod references;
+mod scoring;
 
 pub use daemon::Daemon;
-pub use pipeline::{Ingester, Pipeline};
 pub use references::load_monitor;

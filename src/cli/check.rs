@@ -205,5 +205,7 @@ impl Sink for Opened {
 
     fn position(&mut self, _: usize, _: i64, _: bool) {}
 
+    fn lost(&mut self, _: usize, _: u64) {}
+
     fn closed(&mut self, _: usize) {}
 }

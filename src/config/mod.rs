@@ -51,8 +51,8 @@ pub struct Web {
 /// The pane log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
-    /// Where a log on disk would live.
-    pub path: PathBuf,
+    /// The directory of the log; `None` = kept in memory, as in the demo.
+    pub path: Option<PathBuf>,
     /// How often counts are handed on.
     pub flush_interval: Duration,
 }

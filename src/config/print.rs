@@ -22,7 +22,7 @@ pub fn print(config: &Config) -> String {
     let value = json!({
         "version": 1,
         "web": {"listen_address": config.web.listen_address, "enable_reload": config.web.enable_reload},
-        "state": {"path": absolute(&config.state.path), "flush_interval": duration(config.state.flush_interval)},
+        "state": {"path": config.state.path.as_deref().map(absolute), "flush_interval": duration(config.state.flush_interval)},
         "limits": {
             "max_series": config.limits.max_series,
             "max_message_bytes": format!("{}B", config.limits.max_message_bytes),

@@ -107,14 +107,14 @@ fn web(table: Option<Table<'_>>) -> Web {
 
 fn state(table: Option<Table<'_>>, directory: &Path) -> State {
     let mut state = State {
-        path: directory.join(defaults::STATE_PATH),
+        path: Some(directory.join(defaults::STATE_PATH)),
         flush_interval: defaults::FLUSH_INTERVAL,
     };
     let Some(table) = table else {
         return state;
     };
     if let Some(path) = table.get("path").and_then(|item| item.text()) {
-        state.path = directory.join(path);
+        state.path = Some(directory.join(path));
     }
     if let Some(item) = table.get("flush_interval")
         && let Some(interval) = item.duration()

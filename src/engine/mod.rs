@@ -4,12 +4,17 @@
 //! everything stands. Time is an argument everywhere, so that a replayed file, a test and a live stream go through the same code.
 
 mod monitor;
+mod places;
 mod plan;
+mod saved;
 mod scorer;
+mod shards;
 mod snapshot;
+mod totals;
 mod windows;
 
 pub use plan::{FeaturePlan, LoadedReference, MonitorPlan, Rule};
+pub use saved::SavedEngine;
 pub use scorer::Engine;
 pub use snapshot::{
     AlertLine, FeatureScores, FeatureState, MonitorState, ReferenceState, Snapshot, SourceState,

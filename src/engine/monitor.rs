@@ -1,44 +1,34 @@
 //! One monitor at run time: its rings, shards, windows and counters.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::windows::{Transitions, WindowEngine};
+use super::places::Places;
+use super::shards::Shards;
+use super::totals::{FeatureTotals, Totals};
+use super::windows::WindowEngine;
 use super::{FeatureState, MonitorPlan, MonitorState, WindowState};
 use crate::alert::Transition;
-use crate::model::{DropReason, EventTime, Severity, Shard};
+use crate::model::{DropReason, EventTime, Severity};
 use crate::panes::{Commit, MonitorCommit, PaneDelta};
-use crate::stats::{Layout, Tallies};
-use crate::window::{Progress, Ring, coverage, watermark};
-
-/// Life-long counters of one feature.
-#[derive(Debug, Clone, Default)]
-struct FeatureTotals {
-    tallies: Tallies,
-    out_of_range: (u64, u64),
-    unseen: u64,
-}
+use crate::window::{Coverage, Due, Ring};
 
 /// A monitor and everything it remembers.
 #[derive(Debug)]
 pub(super) struct MonitorEngine {
-    plan: Arc<MonitorPlan>,
-    rings: Vec<Ring>,
-    windows: Vec<WindowEngine>,
-    shards: BTreeMap<Shard, Progress>,
-    watermark: Option<EventTime>,
-    features: Vec<FeatureTotals>,
-    events: u64,
-    events_late: u64,
-    dropped: [u64; DropReason::ALL.len()],
-    delay_ms: Histogram<u64>,
+    pub(super) plan: Arc<MonitorPlan>,
+    /// By slide, ascending.
+    pub(super) rings: Vec<Ring>,
+    pub(super) windows: Vec<WindowEngine>,
+    pub(super) shards: Shards,
+    pub(super) watermark: Option<EventTime>,
+    pub(super) features: Vec<FeatureTotals>,
+    pub(super) totals: Totals,
+    pub(super) delay_ms: Histogram<u64>,
     evaluation_us: Histogram<u64>,
-    evaluations: u64,
-    skipped: u64,
-    transitions: Transitions,
+    /// Wall time at which this process began to watch.
     started_at: Option<EventTime>,
 }
 
@@ -65,17 +55,12 @@ impl MonitorEngine {
         MonitorEngine {
             windows: windows.collect(),
             rings: slides.iter().map(|slide| Ring::new(*slide)).collect(),
-            shards: BTreeMap::new(),
+            shards: Shards::new(plan.features.len()),
             watermark: None,
             features: vec![FeatureTotals::default(); plan.features.len()],
-            events: 0,
-            events_late: 0,
-            dropped: [0; DropReason::ALL.len()],
+            totals: Totals::default(),
             delay_ms: histogram(),
             evaluation_us: histogram(),
-            evaluations: 0,
-            skipped: 0,
-            transitions: Transitions::default(),
             started_at: None,
             plan,
         }
@@ -85,88 +70,72 @@ impl MonitorEngine {
         &self.plan
     }
 
-    /// Takes an accepted commit of a shard of the monitor's source; `counts` is the monitor's part in it.
-    pub(super) fn apply(&mut self, commit: &Commit, counts: Option<&MonitorCommit>) {
-        self.note_progress(commit, counts);
-        let Some(counts) = counts else {
+    /// Takes an accepted commit of a shard of the monitor's source; `places` is what its writer counts of this monitor.
+    pub(super) fn apply(&mut self, commit: &Commit, places: Option<&Places>) {
+        let counts = places.and_then(|places| part_of(commit, places));
+        let lateness = &self.plan.spec.lateness;
+        self.shards.note(commit, counts, places, lateness);
+        let (Some(counts), Some(places)) = (counts, places) else {
             return;
         };
-        self.events += counts.events;
-        self.events_late += counts.events_late;
-        self.dropped
-            .iter_mut()
-            .zip(counts.dropped)
-            .for_each(|(sum, count)| *sum += count);
+        self.totals.count(counts);
         for (delay_ms, times) in &counts.delays_ms {
             self.delay_ms.saturating_record_n(*delay_ms, *times);
         }
-        counts.panes.iter().for_each(|pane| self.add(pane));
+        counts.panes.iter().for_each(|pane| self.add(pane, places));
     }
 
-    fn note_progress(&mut self, commit: &Commit, counts: Option<&MonitorCommit>) {
-        let progress = self
-            .shards
-            .entry(commit.shard.as_ref().clone())
-            .or_insert_with(|| Progress {
-                last_event_at: commit.written_at,
-                covered_from: commit.from_start.then_some(EventTime::MIN),
-                ..Progress::default()
-            });
-        progress.heard_at = progress.heard_at.max(commit.written_at);
-        let counted = counts.filter(|counts| counts.events > 0);
-        if let Some(counted) = counted {
-            progress.newest = progress.newest.max(counted.max_event_time);
-            progress.last_event_at = commit.written_at;
-        }
-        let first = counted.and_then(|counts| counts.first_event_time);
-        progress.covered_from = progress.covered_from.or(first).or(commit.caught_up_at);
-        progress.caught_up_at = progress.caught_up_at.max(commit.caught_up_at);
-    }
-
-    fn add(&mut self, pane: &PaneDelta) {
+    fn add(&mut self, pane: &PaneDelta, places: &Places) {
         let mut is_kept = false;
         for ring in &mut self.rings {
-            is_kept |= ring.add(pane);
+            is_kept |= ring.add(pane, &places.features);
         }
         if !is_kept {
-            self.dropped[DropReason::Expired as usize] += pane.events;
+            self.totals.dropped[DropReason::Expired as usize] += pane.events;
         }
         for delta in &pane.features {
-            let layout = self.plan.features[delta.feature].layout.as_deref();
-            self.features[delta.feature].add(&delta.tallies, &delta.bins, layout);
+            if let Some(place) = places.features.get(delta.feature).copied().flatten() {
+                let layout = self.plan.features[place].layout.as_deref();
+                self.features[place].add(&delta.tallies, &delta.bins, layout);
+            }
         }
     }
 
     /// Closes every window whose time has come; calls `evaluated` after each. Returns how many evaluations were made.
+    ///
+    /// `log_time` is the time of the newest commit, by which shards nothing is heard of are given up; `now` is the wall clock, noted as the time of
+    /// evaluation. Neither exists for a file.
     pub(super) fn advance(
         &mut self,
+        log_time: Option<EventTime>,
         now: Option<EventTime>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) -> u64 {
         let lateness = &self.plan.spec.lateness;
-        let found = watermark(self.shards.values(), now, lateness);
+        let found = self.shards.watermark(log_time, lateness);
         self.watermark = self.watermark.max(found);
-        self.started_at = self.started_at.or(now);
+        let Some(watermark) = self.watermark else {
+            return 0;
+        };
         let mut made = 0;
-        if let Some(watermark) = self.watermark {
-            for index in 0..self.windows.len() {
-                made += self.close_until(index, watermark, now, evaluated);
-            }
+        for index in 0..self.windows.len() {
+            made += self.close_until(index, watermark, (log_time, now), evaluated);
+        }
+        self.totals.evaluations += made;
+        if made > 0 {
             self.expire();
         }
-        self.check_staleness(now, evaluated);
-        self.evaluations += made;
         made
     }
 
     /// The input has ended: closes every window up to the one that holds the newest event.
     pub(super) fn finish(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState)) {
-        let Some(newest) = self.shards.values().filter_map(|shard| shard.newest).max() else {
+        let Some(newest) = self.shards.newest() else {
             return;
         };
         for index in 0..self.windows.len() {
             let closing = self.windows[index].schedule.closing(newest);
-            self.evaluations += self.close_until(index, closing, None, evaluated);
+            self.totals.evaluations += self.close_until(index, closing, (None, None), evaluated);
         }
     }
 
@@ -174,28 +143,23 @@ impl MonitorEngine {
         &mut self,
         index: usize,
         watermark: EventTime,
-        now: Option<EventTime>,
+        (log_time, now): (Option<EventTime>, Option<EventTime>),
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) -> u64 {
-        let stall_after = self.plan.spec.lateness.stall_after;
-        let window = &mut self.windows[index];
-        let ring = &self.rings[window.ring];
         let mut made = 0;
-        while let Some(due) = window.schedule.next(watermark, ring) {
-            let covered = coverage(
-                self.shards.values(),
-                (due.start, due.end),
-                ring.slide(),
-                now,
-                stall_after,
-            );
-            window.evaluate(due, ring, covered, &self.plan, &mut self.transitions);
+        loop {
+            let window = &mut self.windows[index];
+            let ring = &self.rings[window.ring];
+            let Some(due) = window.schedule.next(watermark, ring) else {
+                return made;
+            };
+            let coverage = coverages(&self.shards, &self.plan, ring, due, log_time);
+            window.evaluate(due, ring, &coverage, &self.plan, &mut self.totals);
             window.evaluated_at = now;
-            self.skipped += due.skipped;
+            self.totals.skipped += due.skipped;
             made += 1;
             evaluated(&self.plan, &window.state);
         }
-        made
     }
 
     fn expire(&mut self) {
@@ -205,24 +169,27 @@ impl MonitorEngine {
                 ring.expire(floor);
             }
         }
+        if let Some(floor) = self.rings.iter().map(Ring::floor).min() {
+            self.shards.expire(floor);
+        }
     }
 
     /// A window without an evaluation for `max(3 slides, idle_after + slide)` of wall time is stale, and says so again once per slide.
-    fn check_staleness(
+    ///
+    /// The watch begins with the process: an earlier one's evaluation is not held against it.
+    pub(super) fn check_staleness(
         &mut self,
-        now: Option<EventTime>,
+        now: EventTime,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) {
-        let Some(now) = now else {
-            return;
-        };
+        let started_at = *self.started_at.get_or_insert(now);
         let idle_after = self.plan.spec.lateness.idle_after;
         for window in &mut self.windows {
             let slide = self.rings[window.ring].slide();
             let patience = (slide * 3).max(idle_after + slide);
-            let since = window.evaluated_at.or(self.started_at).unwrap_or(now);
+            let since = window.evaluated_at.max(Some(started_at)).unwrap_or(now);
             if now >= since.plus(patience) {
-                window.go_stale(&self.plan, &mut self.transitions);
+                window.go_stale(&self.plan, &mut self.totals);
                 window.evaluated_at = Some(now.minus(patience).plus(slide));
                 evaluated(&self.plan, &window.state);
             }
@@ -255,17 +222,17 @@ impl MonitorEngine {
                 (
                     *severity,
                     to.name(),
-                    self.transitions[*severity as usize][to as usize],
+                    self.totals.transitions[*severity as usize][to as usize],
                 )
             })
         });
         let dropped = DropReason::ALL
             .iter()
-            .map(|reason| (reason.name(), self.dropped[*reason as usize]));
+            .map(|reason| (reason.name(), self.totals.dropped[*reason as usize]));
         MonitorState {
             spec: Arc::clone(&self.plan.spec),
-            events: self.events,
-            events_late: self.events_late,
+            events: self.totals.events,
+            events_late: self.totals.events_late,
             dropped: dropped.collect(),
             watermark: self.watermark,
             delay_ms: Arc::new(self.delay_ms.clone()),
@@ -276,43 +243,39 @@ impl MonitorEngine {
                 .iter()
                 .map(|window| window.state.clone())
                 .collect(),
-            evaluations: self.evaluations,
-            evaluations_skipped: self.skipped,
+            evaluations: self.totals.evaluations,
+            evaluations_skipped: self.totals.skipped,
             evaluation_us: Arc::new(self.evaluation_us.clone()),
             transitions: transitions.collect(),
         }
     }
 }
 
-impl FeatureTotals {
-    fn add(
-        &mut self,
-        tallies: &Tallies,
-        (first, counts): &(u16, Vec<u32>),
-        layout: Option<&Layout>,
-    ) {
-        self.tallies.merge(tallies);
-        let at = |bin: usize| {
-            let place = bin.checked_sub(usize::from(*first));
-            place
-                .and_then(|place| counts.get(place))
-                .map_or(0, |count| u64::from(*count))
-        };
-        match layout {
-            Some(Layout::Numeric(numeric)) => {
-                self.out_of_range.0 += if numeric.bins.has_lower_guard() {
-                    at(0)
-                } else {
-                    0
-                };
-                self.out_of_range.1 += if numeric.bins.has_upper_guard() {
-                    at(numeric.bins.len() - 1)
-                } else {
-                    0
-                };
-            }
-            Some(Layout::Categorical(categories)) => self.unseen += at(categories.unseen()),
-            None => {}
-        }
+/// The monitor's part in a commit.
+fn part_of<'a>(commit: &'a Commit, places: &Places) -> Option<&'a MonitorCommit> {
+    let is_ours = |counts: &&MonitorCommit| counts.monitor == places.monitor;
+    commit.monitors.iter().find(is_ours)
+}
+
+/// What was counted of each feature in the window that is due; at least one entry.
+fn coverages(
+    shards: &Shards,
+    plan: &MonitorPlan,
+    ring: &Ring,
+    due: Due,
+    log_time: Option<EventTime>,
+) -> Vec<Coverage> {
+    let patience = (log_time, plan.spec.lateness.stall_after);
+    let window = (due.start, due.end);
+    let mut found: Vec<Coverage> = Vec::with_capacity(plan.features.len().max(1));
+    for feature in 0..plan.features.len().max(1) {
+        let before = feature
+            .checked_sub(1)
+            .filter(|one| shards.are_alike(*one, feature));
+        found.push(match before {
+            Some(one) => found[one],
+            None => shards.coverage(feature, window, ring.slide(), ring.floor(), patience),
+        });
     }
+    found
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::ReferenceState;
 use crate::alert::Patience;
-use crate::model::{BinsSpec, FeatureSpec, Kind, MonitorSpec, Role, Severity, Statistic};
+use crate::model::{
+    BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role, Severity, Statistic,
+};
+use crate::panes::identity;
 use crate::reference::{FeatureReference, Reference};
 use crate::score::Scorer;
 use crate::stats::Layout;
@@ -15,6 +18,8 @@ pub type LoadedReference = Result<Arc<Reference>, String>;
 /// A monitor ready to run.
 #[derive(Debug, Clone)]
 pub struct MonitorPlan {
+    /// What its events are filed under.
+    pub id: MonitorId,
     /// What the user asked for.
     pub spec: Arc<MonitorSpec>,
     /// In configuration order.
@@ -30,6 +35,8 @@ pub struct MonitorPlan {
 pub struct FeaturePlan {
     /// Its name.
     pub name: String,
+    /// What its counts are filed under.
+    pub id: LayoutId,
     /// Its kind.
     pub kind: Kind,
     /// Its role.
@@ -72,11 +79,13 @@ impl MonitorPlan {
             .collect();
         let mut problems = Vec::new();
         let names = feature_names(&spec, &references);
+        let id = identity::monitor(&spec);
         let features = names
             .iter()
-            .filter_map(|name| plan_feature(name, &spec, &references, &mut problems))
+            .filter_map(|name| plan_feature(name, id, &spec, &references, &mut problems))
             .collect();
         MonitorPlan {
+            id,
             spec: Arc::new(spec),
             references,
             features,
@@ -114,6 +123,7 @@ fn feature_names(spec: &MonitorSpec, references: &[ReferenceState]) -> Vec<Strin
 
 fn plan_feature(
     name: &str,
+    monitor: MonitorId,
     spec: &MonitorSpec,
     references: &[ReferenceState],
     problems: &mut Vec<String>,
@@ -155,6 +165,7 @@ fn plan_feature(
     };
     Some(FeaturePlan {
         name: name.to_owned(),
+        id: identity::layout(monitor, spec, name, kind, layout.as_deref()),
         kind,
         role: listed.map(|feature| feature.role).unwrap_or_default(),
         scorers: found.iter().enumerate().map(scorer).collect(),

@@ -5,34 +5,39 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::monitor::MonitorEngine;
+use super::places::Directory;
 use super::{MonitorPlan, Snapshot, SourceState, WindowState};
 use crate::decode::DecodeError;
 use crate::model::EventTime;
-use crate::panes::{Commit, Heads, RecordCounts, Rejected};
+use crate::panes::log::LogState;
+use crate::panes::{Claim, Commit, RecordCounts, Rejected};
 
 /// All windows of all monitors.
 #[derive(Debug)]
 pub struct Engine {
-    heads: Heads,
-    sources: BTreeMap<String, SourceTotals>,
+    pub(super) log: LogState,
+    /// When the newest commit was written.
+    pub(super) log_time: Option<EventTime>,
+    pub(super) sources: BTreeMap<String, SourceTotals>,
     /// In configuration order.
-    monitors: Vec<MonitorEngine>,
+    pub(super) monitors: Vec<MonitorEngine>,
     generation: u64,
 }
 
 /// What one source delivered, and which monitors read it.
 #[derive(Debug, Default)]
-struct SourceTotals {
-    /// In the order of the source's observer plan.
+pub(super) struct SourceTotals {
+    /// In configuration order.
     monitors: Vec<usize>,
-    records: RecordCounts,
-    commits: u64,
-    commit_bytes: u64,
-    rejected: [u64; Rejected::ALL.len()],
+    directory: Directory,
+    pub(super) records: RecordCounts,
+    pub(super) commits: u64,
+    pub(super) commit_bytes: u64,
+    pub(super) rejected: [u64; Rejected::ALL.len()],
 }
 
 impl Engine {
-    /// An engine for monitors in configuration order; those of one source are numbered in this order in its commits.
+    /// An engine for monitors in configuration order.
     #[must_use]
     pub fn new(plans: Vec<MonitorPlan>) -> Self {
         let mut sources: BTreeMap<String, SourceTotals> = BTreeMap::new();
@@ -48,7 +53,8 @@ impl Engine {
             .map(|plan| MonitorEngine::new(Arc::new(plan)))
             .collect();
         Engine {
-            heads: Heads::default(),
+            log: LogState::default(),
+            log_time: None,
             sources,
             monitors,
             generation: 0,
@@ -67,44 +73,100 @@ impl Engine {
         self.monitors[monitor].plan()
     }
 
-    /// Folds a commit.
+    /// The monitors that read a source.
+    #[must_use]
+    pub fn monitors_of(&self, source: &str) -> Vec<usize> {
+        let totals = self.sources.get(source);
+        totals.map_or_else(Vec::new, |totals| totals.monitors.clone())
+    }
+
+    /// What is known of the log.
+    #[must_use]
+    pub fn log(&self) -> &LogState {
+        &self.log
+    }
+
+    /// The same, to read on.
+    pub fn log_mut(&mut self) -> &mut LogState {
+        &mut self.log
+    }
+
+    /// Folds and counts a commit of a log in memory.
     ///
     /// # Errors
     /// The commit does not begin at its shard's head: it is counted as rejected and has no other effect.
     pub fn apply(&mut self, commit: &Commit) -> Result<(), Rejected> {
-        let source = self.sources.entry(commit.shard.source.clone()).or_default();
-        if let Err(rejected) = self.heads.accept(commit) {
-            source.rejected[rejected as usize] += 1;
-            return Err(rejected);
+        let next = self.log.next(0);
+        self.judge(0, next, &commit.claim())?;
+        self.count(0, commit, commit.size_bytes() as u64);
+        Ok(())
+    }
+
+    /// Judges the claim of the record at `position` of a partition of the log.
+    ///
+    /// # Errors
+    /// It is rejected and counted as such.
+    pub fn judge(&mut self, partition: u32, position: i64, claim: &Claim) -> Result<(), Rejected> {
+        let judged = self.log.fold(partition, position, claim);
+        if let Err(rejected) = judged {
+            self.reject(&claim.shard.source, rejected);
         }
+        judged
+    }
+
+    /// Counts a rejection that was decided before the fold.
+    pub fn reject(&mut self, source: &str, rejected: Rejected) {
+        if let Some(totals) = self.sources.get_mut(source) {
+            totals.rejected[rejected as usize] += 1;
+        }
+    }
+
+    /// Adds the counts of an accepted commit of `bytes` bytes to the windows.
+    pub fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
+        self.log.hash(partition, commit);
+        self.log_time = self.log_time.max(commit.written_at);
+        let Some(source) = self.sources.get_mut(&commit.shard.source) else {
+            return;
+        };
         source.records.merge(&commit.records);
         source.commits += 1;
-        source.commit_bytes += commit.size_bytes() as u64;
+        source.commit_bytes += bytes;
+        let plans = source.monitors.iter();
+        let plans = plans.map(|monitor| &**self.monitors[*monitor].plan());
+        let places = if commit.counted.monitors.is_empty() {
+            // A sign of life.
+            &[]
+        } else {
+            source.directory.of(&commit.counted, plans)
+        };
         for (place, monitor) in source.monitors.iter().enumerate() {
-            let counts = commit
-                .monitors
-                .iter()
-                .find(|counts| counts.monitor == place);
-            self.monitors[*monitor].apply(commit, counts);
+            let places = places.get(place).and_then(Option::as_ref);
+            self.monitors[*monitor].apply(commit, places);
         }
-        Ok(())
     }
 
     /// Closes the windows of one monitor whose time has come and calls `evaluated` after each; `now` is the wall clock, `None` where there is none.
     /// Returns how many evaluations were made.
+    ///
+    /// Called after every commit, the evaluations are a function of the log alone: a restart that reads it again makes the same ones.
     pub fn advance(
         &mut self,
         monitor: usize,
         now: Option<EventTime>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) -> u64 {
-        let mut changed = false;
-        let made = self.monitors[monitor].advance(now, &mut |plan, window| {
-            changed = true;
-            evaluated(plan, window);
-        });
-        self.generation += u64::from(changed);
+        let made = self.monitors[monitor].advance(self.log_time, now, evaluated);
+        self.generation += u64::from(made > 0);
         made
+    }
+
+    /// Says of windows that were not evaluated for a long time that they are stale.
+    pub fn check_staleness(&mut self, now: EventTime) {
+        let mut changed = false;
+        for monitor in &mut self.monitors {
+            monitor.check_staleness(now, &mut |_, _| changed = true);
+        }
+        self.generation += u64::from(changed);
     }
 
     /// The input has ended: closes all windows.

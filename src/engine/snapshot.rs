@@ -121,6 +121,8 @@ pub struct WindowState {
 pub struct FeatureScores {
     /// What the window holds; `None` before the first evaluation.
     pub counts: Option<Arc<FeatureCounts>>,
+    /// Why the window cannot be judged at all, whatever it holds.
+    pub incomplete: Option<NotReady>,
     /// Rates of the window.
     pub rates: Rates,
     /// One entry per reference: the scores or why there are none.

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use super::plan::{FeaturePlan, Rule};
+use super::totals::{Totals, Transitions};
 use super::{AlertLine, FeatureScores, MonitorPlan, WindowState};
 use crate::alert::{Alert, AlertState, Transition};
-use crate::model::{EventTime, NotReady, Severity, WindowSpec};
+use crate::model::{EventTime, NotReady, Severity, Statistic, WindowSpec};
 use crate::score::{Rates, Scores};
 use crate::stats::FeatureCounts;
 use crate::window::{Coverage, Due, Ring, Schedule};
-
-/// How often alerts changed, by severity, then firing and resolved.
-pub(super) type Transitions = [[u64; 2]; Severity::ALL.len()];
 
 /// A window and everything it remembers.
 #[derive(Debug)]
@@ -20,7 +18,7 @@ pub(super) struct WindowEngine {
     /// Which of the monitor's rings holds its panes.
     pub(super) ring: usize,
     /// By feature, reference and rule.
-    alerts: Vec<Vec<Vec<Alert>>>,
+    pub(super) alerts: Vec<Vec<Vec<Alert>>>,
     pub(super) state: WindowState,
     /// Wall time at which the latest evaluation was made, or the watch over it began.
     pub(super) evaluated_at: Option<EventTime>,
@@ -58,14 +56,16 @@ impl WindowEngine {
         &mut self,
         due: Due,
         ring: &Ring,
-        coverage: Coverage,
+        coverage: &[Coverage],
         plan: &MonitorPlan,
-        transitions: &mut Transitions,
+        totals: &mut Totals,
     ) {
-        let incomplete = incompleteness(coverage, plan.spec.min_coverage);
+        let transitions = &mut totals.transitions;
+        let ratios = coverage.iter().map(|coverage| coverage.ratio);
         self.state.end = Some(due.end);
-        self.state.coverage = coverage.ratio;
-        for (index, feature) in plan.features.iter().enumerate() {
+        self.state.coverage = ratios.fold(1.0, f64::min);
+        for ((index, feature), coverage) in plan.features.iter().enumerate().zip(coverage) {
+            let incomplete = incompleteness(*coverage, plan.spec.min_coverage);
             let mut counts = feature
                 .layout
                 .as_deref()
@@ -76,10 +76,11 @@ impl WindowEngine {
     }
 
     /// Says that no evaluation came for a long time.
-    pub(super) fn go_stale(&mut self, plan: &MonitorPlan, transitions: &mut Transitions) {
+    pub(super) fn go_stale(&mut self, plan: &MonitorPlan, totals: &mut Totals) {
         for (index, feature) in plan.features.iter().enumerate() {
             let state = &mut self.state.features[index];
             state.counts = None;
+            state.incomplete = Some(NotReady::Stale);
             state.rates = Rates::default();
             state.scores = feature
                 .scorers
@@ -92,7 +93,7 @@ impl WindowEngine {
                 None,
                 Some(NotReady::Stale),
                 plan,
-                transitions,
+                &mut totals.transitions,
             );
         }
     }
@@ -105,6 +106,27 @@ impl WindowEngine {
         incomplete: Option<NotReady>,
         plan: &MonitorPlan,
         transitions: &mut Transitions,
+    ) {
+        self.look(index, feature, counts, incomplete, plan);
+        let counts = self.state.features[index].counts.clone();
+        self.step_alerts(
+            index,
+            feature,
+            counts.as_deref(),
+            incomplete,
+            plan,
+            transitions,
+        );
+    }
+
+    /// Scores a feature's counts, without a step of its alerts.
+    pub(super) fn look(
+        &mut self,
+        index: usize,
+        feature: &FeaturePlan,
+        counts: FeatureCounts,
+        incomplete: Option<NotReady>,
+        plan: &MonitorPlan,
     ) {
         let min_samples = self.min_samples(plan);
         let scores = feature
@@ -125,9 +147,22 @@ impl WindowEngine {
             },
             |layout| Rates::of(&counts, layout),
         );
-        let counts = Arc::new(counts);
-        state.counts = Some(Arc::clone(&counts));
-        self.step_alerts(index, feature, Some(&counts), incomplete, plan, transitions);
+        state.counts = Some(Arc::new(counts));
+        state.incomplete = incomplete;
+    }
+
+    /// What a rule on this statistic judges now; `None` when there is nothing.
+    pub(super) fn value_of(
+        &self,
+        feature: usize,
+        reference: usize,
+        statistic: Option<Statistic>,
+        plan: &MonitorPlan,
+    ) -> Option<f64> {
+        let state = &self.state.features[feature];
+        let judged = (&state.rates, state.counts.as_deref(), state.incomplete);
+        let scores = state.scores[reference];
+        judged_value(statistic?, judged, scores, self.min_samples(plan)).ok()
     }
 
     fn min_samples(&self, plan: &MonitorPlan) -> u64 {
@@ -155,13 +190,8 @@ impl WindowEngine {
         } = &mut self.state.features[index];
         for (reference, machines) in self.alerts[index].iter_mut().enumerate() {
             let lines = feature.rules.iter().zip(machines).map(|(rule, alert)| {
-                let value = if rule.statistic.is_rate() {
-                    rate(rule, rates, counts, incomplete, min_samples)
-                } else {
-                    scores[reference].and_then(|scores: Scores| {
-                        scores.get(rule.statistic).ok_or(NotReady::Empty)
-                    })
-                };
+                let judged = (&*rates, counts, incomplete);
+                let value = judged_value(rule.statistic, judged, scores[reference], min_samples);
                 let (state, transition) = alert.step(value, &rule.patience);
                 count(transition, rule.severity, transitions);
                 line(rule, value.ok(), state)
@@ -171,9 +201,23 @@ impl WindowEngine {
     }
 }
 
+/// What a rule judges: a rate of the window, or a score against a reference.
+fn judged_value(
+    statistic: Statistic,
+    (rates, counts, incomplete): (&Rates, Option<&FeatureCounts>, Option<NotReady>),
+    scores: Result<Scores, NotReady>,
+    min_samples: u64,
+) -> Result<f64, NotReady> {
+    if statistic.is_rate() {
+        rate(statistic, rates, counts, incomplete, min_samples)
+    } else {
+        scores.and_then(|scores| scores.get(statistic).ok_or(NotReady::Empty))
+    }
+}
+
 /// A rate, if there is enough behind it: events for missing values, values for the others.
 fn rate(
-    rule: &Rule,
+    statistic: Statistic,
     rates: &Rates,
     counts: Option<&FeatureCounts>,
     incomplete: Option<NotReady>,
@@ -183,11 +227,11 @@ fn rate(
         return Err(reason);
     }
     let tallies = counts.map(|counts| counts.tallies).unwrap_or_default();
-    let have = match rule.statistic {
-        crate::model::Statistic::MissingRatio => tallies.events(),
+    let have = match statistic {
+        Statistic::MissingRatio => tallies.events(),
         _ => tallies.values,
     };
-    match rates.get(rule.statistic) {
+    match rates.get(statistic) {
         Some(_) if have < need => Err(NotReady::TooFewSamples { have, need }),
         Some(value) => Ok(value),
         None => Err(NotReady::Empty),
@@ -221,6 +265,7 @@ fn initial(feature: &FeaturePlan, plan: &MonitorPlan) -> FeatureScores {
     };
     FeatureScores {
         counts: None,
+        incomplete: Some(NotReady::Warming),
         rates: Rates::default(),
         scores: feature
             .scorers

@@ -56,6 +56,7 @@ const S_REASON: &[&str] = &[
 const WINDOW: &[&str] = &["monitor", "window"];
 const MONITOR: &[&str] = &["monitor"];
 const FEATURE: &[&str] = &["monitor", "feature"];
+const PARTITION: &[&str] = &["partition"];
 const TOPIC: &[&str] = &["source", "topic"];
 
 macro_rules! catalog {
@@ -103,8 +104,13 @@ catalog! {
     WATERMARK: Gauge "watermark_timestamp_seconds" &["source", "monitor"], "Event time up to which no earlier record is expected.";
     DECODE_ERRORS: Counter "decode_errors_total" &["source", "reason"], "Records that could not be decoded. reason = json, utf8, depth, too_large, duplicate_key, non_finite_literal, not_an_object.";
     PANE_LOG_COMMITS: Counter "pane_log_commits_total" &["source"], "Commits accepted.";
-    PANE_LOG_BYTES: Gauge "pane_log_bytes" &["source"], "Bytes of the commits accepted since the start, as they were held in memory.";
-    PANE_LOG_REJECTED: Counter "pane_log_rejected_total" &["source", "reason"], "Commits rejected. reason = overlap, gap, backwards.";
+    PANE_LOG_BYTES: Gauge "pane_log_bytes" &["source"], "Bytes of the commits accepted.";
+    PANE_LOG_REJECTED: Counter "pane_log_rejected_total" &["source", "reason"], "Commits rejected. reason = overlap, gap, backwards, no_head, wrong_partition, unreadable.";
+    PANE_LOG_POSITION: Gauge "pane_log_position" PARTITION, "The record of the pane log that is read next; a file is partition 0.";
+    PANE_LOG_LAG: Gauge "pane_log_lag_records" PARTITION, "Records of the pane log not read yet.";
+    PANE_LOG_HASH: Gauge "pane_log_state_hash" PARTITION, "Hash of all counts accepted before pane_log_state_hash_position: equal for two readers at the same position.";
+    PANE_LOG_HASHED_AT: Gauge "pane_log_state_hash_position" PARTITION, "The position of pane_log_state_hash, a multiple of 64.";
+    PANE_LOG_RECOVERY: Gauge "pane_log_recovery_seconds" &[], "How long it took to read the pane log at the start.";
     KAFKA_UP: Gauge "kafka_up" &["source"], "1 while a broker answers.";
     KAFKA_RECORDS: Counter "kafka_records_consumed_total" TOPIC, "Records read.";
     KAFKA_BYTES: Counter "kafka_bytes_consumed_total" TOPIC, "Bytes of payload read.";

@@ -13,7 +13,7 @@ use prometheus::process_collector::ProcessCollector;
 use super::families::Families;
 use super::{catalog as m, counts, drift, live, readiness};
 use crate::engine::Snapshot;
-use crate::model::KafkaReport;
+use crate::model::{KafkaReport, LogReport};
 
 /// Text and gzip of a block, and how many series it holds.
 #[derive(Debug, Default)]
@@ -47,6 +47,7 @@ struct Published {
 pub struct Exporter {
     published: ArcSwap<Published>,
     kafka: BTreeMap<String, Arc<ArcSwap<KafkaReport>>>,
+    log: Arc<ArcSwap<LogReport>>,
     process: ProcessCollector,
     max_series: usize,
     is_stopping: AtomicBool,
@@ -71,6 +72,7 @@ impl Exporter {
         Exporter {
             published: ArcSwap::from_pointee(Published::default()),
             kafka: sources.map(report).collect(),
+            log: Arc::default(),
             process: ProcessCollector::for_self(),
             max_series,
             is_stopping: AtomicBool::new(false),
@@ -81,6 +83,12 @@ impl Exporter {
     #[must_use]
     pub fn kafka(&self, source: &str) -> Arc<ArcSwap<KafkaReport>> {
         self.kafka.get(source).cloned().unwrap_or_default()
+    }
+
+    /// Where the reader of the pane log says how it stands.
+    #[must_use]
+    pub fn log(&self) -> Arc<ArcSwap<LogReport>> {
+        Arc::clone(&self.log)
     }
 
     /// Takes a new picture. The drift block is encoded only when an evaluation was made since the last one.
@@ -127,6 +135,7 @@ impl Exporter {
         readiness::reasons(
             &self.snapshot(),
             &self.reports(),
+            self.log.load().problem.as_deref(),
             self.is_stopping.load(Ordering::Relaxed),
         )
     }
@@ -150,6 +159,7 @@ impl Exporter {
         let reports = self.reports();
         let mut families =
             live::block(reports.iter().map(|(name, report)| (name.as_str(), report)));
+        live::add_log(&mut families, &self.log.load());
         families.add(m::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
         families.add(m::CONFIG_RELOAD, &[], 1.0);
         families.count(m::SERIES_LIMIT, &[], self.max_series as u64);

@@ -5,7 +5,7 @@ use prometheus::process_collector::ProcessCollector;
 
 use super::catalog as m;
 use super::families::{Families, encode};
-use crate::model::KafkaReport;
+use crate::model::{KafkaReport, LogReport};
 
 /// The state of every Kafka source, by name.
 pub(super) fn block<'a>(reports: impl Iterator<Item = (&'a str, &'a KafkaReport)>) -> Families {
@@ -36,6 +36,24 @@ fn add_source(families: &mut Families, source: &str, report: &KafkaReport) {
     }
     for (code, count) in &report.errors {
         families.count(m::KAFKA_ERRORS, &[source, code], *count);
+    }
+}
+
+/// How the pane log is read.
+pub(super) fn add_log(families: &mut Families, report: &LogReport) {
+    for (partition, read) in &report.partitions {
+        let labels = [partition.to_string()];
+        let labels = [labels[0].as_str()];
+        families.add(m::PANE_LOG_POSITION, &labels, read.next as f64);
+        if let Some(lag) = read.lag {
+            families.count(m::PANE_LOG_LAG, &labels, lag);
+        }
+        // A sample holds 53 bits exactly.
+        families.count(m::PANE_LOG_HASH, &labels, read.hash >> 12);
+        families.add(m::PANE_LOG_HASHED_AT, &labels, read.hashed_at as f64);
+    }
+    if let Some(seconds) = report.recovery_seconds {
+        families.add(m::PANE_LOG_RECOVERY, &[], seconds);
     }
 }
 

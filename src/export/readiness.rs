@@ -11,9 +11,10 @@ use crate::model::KafkaReport;
 pub(super) fn reasons(
     snapshot: &Snapshot,
     reports: &BTreeMap<String, KafkaReport>,
+    log: Option<&str>,
     is_stopping: bool,
 ) -> Vec<String> {
-    let mut reasons = Vec::new();
+    let mut reasons: Vec<String> = log.map(str::to_owned).into_iter().collect();
     if is_stopping {
         reasons.push("shutting down".to_owned());
     }
@@ -51,7 +52,7 @@ mod tests {
         let check = |report: KafkaReport, is_stopping, expected: &[&str]| {
             let reports = [("s".to_owned(), report)].into();
             assert_eq!(
-                reasons(&Snapshot::default(), &reports, is_stopping),
+                reasons(&Snapshot::default(), &reports, None, is_stopping),
                 expected,
                 "reasons"
             );

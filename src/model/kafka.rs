@@ -32,8 +32,34 @@ pub struct TopicReport {
     pub lags: BTreeMap<i32, Option<u64>>,
 }
 
+/// How a reader of the pane log stands at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LogReport {
+    /// Why what it shows is not yet what the log holds; `None` when it is.
+    pub problem: Option<String>,
+    /// How long it took to read what was there at the start, in seconds.
+    pub recovery_seconds: Option<f64>,
+    /// By partition of the log; a file is partition 0.
+    pub partitions: BTreeMap<u32, LogPartition>,
+}
+
+/// How one partition of the pane log was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogPartition {
+    /// The record to read next.
+    pub next: i64,
+    /// Records not read yet; `None` = not known.
+    pub lag: Option<u64>,
+    /// Hash of the counts accepted before the record `hashed_at`.
+    pub hash: u64,
+    /// A position that readers have in common.
+    pub hashed_at: i64,
+}
+
 /// One source's partition, and which life of it: a re-created topic is a new shard.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Shard {
     /// The source's name.
     pub source: String,

@@ -4,6 +4,7 @@
 //! monitor to do. A stage that needs one of these words takes it from here, so that no stage has to import another one for a name. This module
 //! imports nothing else of pegel.
 
+mod identity;
 mod kafka;
 mod name;
 mod not_ready;
@@ -11,7 +12,8 @@ mod record;
 mod spec;
 mod time;
 
-pub use kafka::{KafkaReport, Shard, TopicReport};
+pub use identity::{LayoutId, MonitorId, place_of};
+pub use kafka::{KafkaReport, LogPartition, LogReport, Shard, TopicReport};
 pub use name::{Severity, Statistic};
 pub use not_ready::NotReady;
 pub use record::{DropReason, InvalidReason, MissingKind, Slot, TextRange};

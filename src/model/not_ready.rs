@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// The reason a score is absent; each is a value of the label `reason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum NotReady {
     /// No reference is loaded for the feature.
     NoReference,

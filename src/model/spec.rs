@@ -383,6 +383,23 @@ impl MonitorSpec {
         }
     }
 
+    /// Where a record holds a feature.
+    #[must_use]
+    pub fn path_of(&self, feature: &str) -> Pointer {
+        let listed = self.features.iter().find(|listed| listed.name == feature);
+        listed
+            .and_then(|listed| listed.path.clone())
+            .unwrap_or_else(|| self.root.child(feature))
+    }
+
+    /// Width of the panes records are counted in: the greatest common divisor of the slides, so that every slide is a whole number of panes.
+    #[must_use]
+    pub fn pane_width(&self) -> Duration {
+        let slides = self.windows.iter().map(|window| window.slide.as_millis());
+        let gcd = slides.fold(0, greatest_common_divisor).max(1);
+        Duration::from_millis(u64::try_from(gcd).unwrap_or(u64::MAX))
+    }
+
     /// The lines in force for a feature and statistic: a rule that names the feature wins over one that does not.
     #[must_use]
     pub fn alert_for(&self, feature: &str, statistic: Statistic) -> Option<&AlertSpec> {
@@ -400,6 +417,14 @@ impl MonitorSpec {
         rules()
             .find(names)
             .or_else(|| rules().find(|alert| alert.features.is_none()))
+    }
+}
+
+fn greatest_common_divisor(a: u128, b: u128) -> u128 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
     }
 }
 

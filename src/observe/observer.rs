@@ -1,27 +1,38 @@
 //! The observer: owns the frames of its shards and cuts them into commits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::plan::{ObservedFeature, ObservedMonitor};
-use super::shard::{ShardMonitor, ShardObserver};
+use super::shard::{Rhythm, ShardMonitor, ShardObserver};
 use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number, timestamp};
 use crate::model::{DropReason, EventTime, Kind, Shard};
-use crate::panes::{Commit, Frame};
+use crate::panes::{Commit, Counted, CountedMonitor, Frame, Head};
 use crate::stats::Layout;
 
 /// More open panes of one shard and monitor than this ask for a commit: a backlog passes through many panes between two flushes.
 const MANY_PANES: usize = 8;
 
+/// A commit is closed when it would take about this many bytes in the log: a record of a Kafka topic is at most 1 MiB, if nobody raised it.
+const LARGE_COMMIT_BYTES: usize = 512 * 1024;
+/// Records between two looks at how large the next commit is.
+const RECORDS_PER_LOOK: u32 = 256;
+/// The longest silence of a shard in the log.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(30);
+
 /// Counts the records of one source, shard by shard.
 #[derive(Debug)]
 pub struct Observer {
     monitors: Arc<[ObservedMonitor]>,
+    counted: Arc<Counted>,
+    heartbeat: Duration,
     shards: Vec<Option<ShardObserver>>,
     /// Empty frames to use again, by monitor.
     spare: Vec<Vec<Frame>>,
     category: String,
     crossed_pane: bool,
     wants_commit: bool,
+    unlooked: u32,
     is_connected: bool,
 }
 
@@ -30,13 +41,17 @@ impl Observer {
     #[must_use]
     pub fn new(monitors: Vec<ObservedMonitor>) -> Self {
         let spare = monitors.iter().map(|_| Vec::new()).collect();
+        let heartbeats = monitors.iter().map(|monitor| monitor.idle_after / 2);
         Observer {
+            counted: Arc::new(counted(&monitors)),
+            heartbeat: heartbeats.fold(LONGEST_HEARTBEAT, Duration::min),
             monitors: monitors.into(),
             shards: Vec::new(),
             spare,
             category: String::new(),
             crossed_pane: false,
             wants_commit: false,
+            unlooked: 0,
             is_connected: true,
         }
     }
@@ -46,8 +61,15 @@ impl Observer {
         self.is_connected = is_connected;
     }
 
-    /// Begins to read a shard at offset `base`; `slot` names it from now on.
-    pub fn open(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
+    /// Begins to read a shard at offset `base`; `slot` names it from now on, `head` is what earlier owners counted.
+    pub fn open(
+        &mut self,
+        slot: usize,
+        shard: &Shard,
+        base: i64,
+        from_start: bool,
+        head: Option<&Head>,
+    ) {
         if self.shards.len() <= slot {
             self.shards.resize_with(slot + 1, || None);
         }
@@ -55,7 +77,8 @@ impl Observer {
             shard,
             base,
             from_start,
-            self.monitors.len(),
+            &self.counted,
+            head,
         ));
     }
 
@@ -73,6 +96,11 @@ impl Observer {
             return;
         };
         shard.count_decoded();
+        self.unlooked += 1;
+        if self.unlooked >= RECORDS_PER_LOOK {
+            self.unlooked = 0;
+            self.wants_commit |= shard.encoded_bytes() >= LARGE_COMMIT_BYTES;
+        }
         let parts = self
             .monitors
             .iter()
@@ -105,6 +133,13 @@ impl Observer {
         }
     }
 
+    /// Counts offsets that retention took before they were read.
+    pub fn lose(&mut self, slot: usize, offsets: u64) {
+        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+            shard.count_lost(offsets);
+        }
+    }
+
     /// Everything of a shard before `upto` has been handed over; `caught_up_at` when that was the shard's end at this moment.
     pub fn position(&mut self, slot: usize, upto: i64, caught_up_at: Option<EventTime>) {
         if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
@@ -114,8 +149,24 @@ impl Observer {
 
     /// Stops reading a shard; what it counted goes into one last commit.
     pub fn close(&mut self, slot: usize, now: Option<EventTime>) -> Option<Commit> {
+        let rhythm = self.rhythm(now);
         let mut shard = self.shards.get_mut(slot)?.take()?;
-        Some(shard.take(now, self.is_connected, &mut self.spare))
+        Some(shard.take(rhythm, &mut self.spare))
+    }
+
+    /// Stops reading a shard and drops what it counted since its last commit.
+    pub fn forget(&mut self, slot: usize) {
+        if let Some(shard) = self.shards.get_mut(slot) {
+            *shard = None;
+        }
+    }
+
+    fn rhythm(&self, now: Option<EventTime>) -> Rhythm {
+        Rhythm {
+            now,
+            is_connected: self.is_connected,
+            heartbeat: self.heartbeat,
+        }
     }
 
     /// Whether a shard's watermark has passed into another pane since this was last asked.
@@ -129,16 +180,29 @@ impl Observer {
         self.wants_commit
     }
 
-    /// Everything counted since the last call, with the slot of its shard; a shard without news has an empty commit, which says it is alive.
+    /// Everything counted since the last call, with the slot of its shard; a shard without news is heard of now and then, to say it is alive.
     pub fn commits(&mut self, now: Option<EventTime>) -> Vec<(usize, Commit)> {
         self.wants_commit = false;
+        let rhythm = self.rhythm(now);
         let open = self
             .shards
             .iter_mut()
             .enumerate()
             .filter_map(|(slot, shard)| Some((slot, shard.as_mut()?)));
-        open.map(|(slot, shard)| (slot, shard.take(now, self.is_connected, &mut self.spare)))
+        let due = open.filter(|(_, shard)| shard.is_due(rhythm));
+        due.map(|(slot, shard)| (slot, shard.take(rhythm, &mut self.spare)))
             .collect()
+    }
+}
+
+/// The names under which the counts of these monitors are filed.
+fn counted(monitors: &[ObservedMonitor]) -> Counted {
+    let of = |monitor: &ObservedMonitor| CountedMonitor {
+        id: monitor.id,
+        features: monitor.features.iter().map(|feature| feature.id).collect(),
+    };
+    Counted {
+        monitors: monitors.iter().map(of).collect(),
     }
 }
 

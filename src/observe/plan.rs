@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decode::Paths;
-use crate::model::{Kind, Literal, MonitorSpec};
+use crate::model::{Kind, LayoutId, Literal, MonitorId, MonitorSpec};
+use crate::panes::identity;
 use crate::stats::Layout;
 
 /// Everything the monitors of one source want from a record.
@@ -19,6 +20,8 @@ pub struct ObserverPlan {
 /// What one monitor wants from a record.
 #[derive(Debug, Clone)]
 pub struct ObservedMonitor {
+    /// What its events are filed under.
+    pub id: MonitorId,
     /// A slot and the literals of which one must stand there.
     pub select: Option<(usize, Vec<Literal>)>,
     /// The slot of the event time.
@@ -33,6 +36,8 @@ pub struct ObservedMonitor {
     pub longest_window: Duration,
     /// The watermark trails the newest event by this much.
     pub out_of_orderness: Duration,
+    /// A shard that was silent for this long is idle.
+    pub idle_after: Duration,
     /// A record further ahead of the clock than this is future.
     pub max_future: Duration,
 }
@@ -42,6 +47,8 @@ pub struct ObservedMonitor {
 pub struct ObservedFeature {
     /// Its slot.
     pub slot: usize,
+    /// What its counts are filed under.
+    pub id: LayoutId,
     /// Its kind.
     pub kind: Kind,
     /// `None` = tallies only, as long as no reference says how to count.
@@ -55,6 +62,7 @@ impl ObserverPlan {
         spec: &MonitorSpec,
         features: &[(String, Kind, Option<Arc<Layout>>)],
     ) -> usize {
+        let monitor = identity::monitor(spec);
         let paths = &mut self.paths;
         let select = spec
             .select
@@ -65,23 +73,19 @@ impl ObserverPlan {
             .path
             .as_ref()
             .map(|path| paths.add(path, None));
-        let features = features.iter().map(|(name, kind, layout)| {
-            let listed = spec.features.iter().find(|feature| feature.name == *name);
-            let path = listed
-                .and_then(|feature| feature.path.clone())
-                .unwrap_or_else(|| spec.root.child(name));
-            ObservedFeature {
-                slot: paths.add(&path, Some(name)),
-                kind: *kind,
-                layout: layout.clone(),
-            }
+        let features = features.iter().map(|(name, kind, layout)| ObservedFeature {
+            slot: paths.add(&spec.path_of(name), Some(name)),
+            id: identity::layout(monitor, spec, name, *kind, layout.as_deref()),
+            kind: *kind,
+            layout: layout.clone(),
         });
         self.monitors.push(ObservedMonitor {
+            id: monitor,
             select,
             timestamp,
             fallback: spec.timestamp.path.is_none() || spec.timestamp.fallback_kafka,
             features: features.collect(),
-            pane_width: pane_width(spec),
+            pane_width: spec.pane_width(),
             longest_window: spec
                 .windows
                 .iter()
@@ -89,23 +93,9 @@ impl ObserverPlan {
                 .max()
                 .unwrap_or_default(),
             out_of_orderness: spec.lateness.out_of_orderness,
+            idle_after: spec.lateness.idle_after,
             max_future: spec.lateness.max_future,
         });
         self.monitors.len() - 1
-    }
-}
-
-/// The greatest common divisor of the slides, so that every slide is a whole number of panes.
-fn pane_width(spec: &MonitorSpec) -> Duration {
-    let slides = spec.windows.iter().map(|window| window.slide.as_millis());
-    let gcd = slides.fold(0, greatest_common_divisor).max(1);
-    Duration::from_millis(u64::try_from(gcd).unwrap_or(u64::MAX))
-}
-
-fn greatest_common_divisor(a: u128, b: u128) -> u128 {
-    if b == 0 {
-        a
-    } else {
-        greatest_common_divisor(b, a % b)
     }
 }

@@ -1,13 +1,14 @@
 //! What an observer knows of one shard, and what it has counted of it since the last commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 use super::ObservedMonitor;
 use crate::decode::DecodeError;
 use crate::model::{DropReason, EventTime, Shard};
-use crate::panes::{Commit, Frame, MonitorCommit, RecordCounts};
+use crate::panes::{Commit, Counted, CountedMonitor, Frame, Head, MonitorCommit, RecordCounts};
 
 /// A week: longer delays are counted as this long.
 const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -16,14 +17,32 @@ const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
 #[derive(Debug)]
 pub(super) struct ShardObserver {
     shard: Arc<Shard>,
+    /// What its commits say they count.
+    counted: Arc<Counted>,
+    /// Whether nothing was ever before `opened_at`.
     from_start: bool,
+    opened_at: i64,
     base: i64,
     upto: i64,
+    offsets_lost: u64,
     caught_up_at: Option<EventTime>,
     /// Whether the last thing heard was the shard's end.
     is_at_end: bool,
     records: RecordCounts,
+    /// Whether a commit was taken, and its time.
+    last_commit: Option<Option<EventTime>>,
     pub(super) monitors: Vec<ShardMonitor>,
+}
+
+/// When a commit of a shard is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rhythm {
+    /// The wall clock; `None` where there is none.
+    pub(super) now: Option<EventTime>,
+    /// Whether the source would know of new records.
+    pub(super) is_connected: bool,
+    /// A shard without news says so this often.
+    pub(super) heartbeat: Duration,
 }
 
 /// What one monitor has counted of one shard since the last commit.
@@ -36,16 +55,31 @@ pub(super) struct ShardMonitor {
 }
 
 impl ShardObserver {
-    pub(super) fn new(shard: &Shard, base: i64, from_start: bool, monitors: usize) -> Self {
+    /// Begins at `base`; `head` is what earlier owners counted.
+    pub(super) fn new(
+        shard: &Shard,
+        base: i64,
+        from_start: bool,
+        counted: &Arc<Counted>,
+        head: Option<&Head>,
+    ) -> Self {
+        let monitor = |(place, monitor): (usize, &CountedMonitor)| {
+            let newest = head.and_then(|head| head.newest.get(&monitor.id).copied());
+            ShardMonitor::new(place, newest)
+        };
         ShardObserver {
             shard: Arc::new(shard.clone()),
+            monitors: counted.monitors.iter().enumerate().map(monitor).collect(),
+            counted: Arc::clone(counted),
             from_start,
+            opened_at: base,
             base,
             upto: base,
+            offsets_lost: 0,
             caught_up_at: None,
             is_at_end: false,
             records: RecordCounts::default(),
-            monitors: (0..monitors).map(ShardMonitor::new).collect(),
+            last_commit: None,
         }
     }
 
@@ -53,6 +87,28 @@ impl ShardObserver {
         self.upto = self.upto.max(upto);
         self.is_at_end = caught_up_at.is_some();
         self.caught_up_at = caught_up_at.or(self.caught_up_at);
+    }
+
+    pub(super) fn count_lost(&mut self, offsets: u64) {
+        self.offsets_lost += offsets;
+    }
+
+    /// About how many bytes its next commit takes in the log.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        let frames = self.monitors.iter().flat_map(|monitor| &monitor.frames);
+        frames.map(Frame::encoded_bytes).sum()
+    }
+
+    /// Whether there is something to tell: records, another position, or that it lives.
+    pub(super) fn is_due(&self, rhythm: Rhythm) -> bool {
+        let Some(last) = self.last_commit else {
+            return true;
+        };
+        let is_silent_for_long = || match (rhythm.now, last) {
+            (Some(now), Some(last)) => now >= last.plus(rhythm.heartbeat),
+            _ => false,
+        };
+        self.upto > self.base || self.records.consumed() > 0 || is_silent_for_long()
     }
 
     pub(super) fn count_decoded(&mut self) {
@@ -72,37 +128,41 @@ impl ShardObserver {
     /// Everything since the last commit; `spare` takes the emptied frames of each monitor.
     ///
     /// A shard at its end stays caught up while the source is connected, although nothing more is heard of it.
-    pub(super) fn take(
-        &mut self,
-        written_at: Option<EventTime>,
-        is_connected: bool,
-        spare: &mut [Vec<Frame>],
-    ) -> Commit {
-        if self.is_at_end && is_connected {
-            self.caught_up_at = self.caught_up_at.max(written_at);
+    pub(super) fn take(&mut self, rhythm: Rhythm, spare: &mut [Vec<Frame>]) -> Commit {
+        if self.is_at_end && rhythm.is_connected {
+            self.caught_up_at = self.caught_up_at.max(rhythm.now);
         }
+        let is_news = self.upto > self.base || self.last_commit.is_none();
         let monitors = self
             .monitors
             .iter_mut()
             .zip(spare)
             .filter_map(|(monitor, spare)| monitor.take(spare));
+        let monitors: Vec<MonitorCommit> = monitors.collect();
         let commit = Commit {
             shard: Arc::clone(&self.shard),
             base: self.base,
             upto: self.upto,
-            written_at,
+            written_at: rhythm.now,
             caught_up_at: self.caught_up_at,
-            from_start: self.from_start,
+            from_start: self.from_start && self.base == self.opened_at,
+            offsets_lost: std::mem::take(&mut self.offsets_lost),
+            counted: if is_news || !monitors.is_empty() {
+                Arc::clone(&self.counted)
+            } else {
+                Arc::default()
+            },
             records: std::mem::take(&mut self.records),
-            monitors: monitors.collect(),
+            monitors,
         };
         self.base = self.upto;
+        self.last_commit = Some(rhythm.now);
         commit
     }
 }
 
 impl ShardMonitor {
-    fn new(monitor: usize) -> Self {
+    fn new(monitor: usize, newest: Option<EventTime>) -> Self {
         let delays = Histogram::new_with_max(LONGEST_DELAY_MS, 2)
             .expect("a week at two digits is a legal range");
         let counts = MonitorCommit {
@@ -110,7 +170,7 @@ impl ShardMonitor {
             ..MonitorCommit::default()
         };
         ShardMonitor {
-            newest: None,
+            newest,
             counts,
             delays,
             frames: Vec::new(),

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+use super::{Claim, codec};
 use crate::decode::DecodeError;
-use crate::model::{EventTime, Shard};
+use crate::model::{EventTime, LayoutId, MonitorId, Shard};
 use crate::stats::{CellRun, Tallies};
 
 /// The counts of one shard's records in `base..upto`.
@@ -19,20 +22,41 @@ pub struct Commit {
     pub written_at: Option<EventTime>,
     /// The latest moment at which the shard had no further record.
     pub caught_up_at: Option<EventTime>,
-    /// Whether the shard was read from its first record ever.
+    /// Whether nothing of the shard was ever before `base`.
     pub from_start: bool,
+    /// Offsets in `base..upto` that retention took before they were read.
+    pub offsets_lost: u64,
+    /// What its owner counts; empty where no record was read and nothing is new to tell.
+    pub counted: Arc<Counted>,
     /// How its records fared.
     pub records: RecordCounts,
     /// One entry per monitor that saw a record.
     pub monitors: Vec<MonitorCommit>,
 }
 
+/// What an observer counts: the names its commits refer to by place.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counted {
+    /// In the order of the source's monitors.
+    pub monitors: Vec<CountedMonitor>,
+}
+
+/// What is counted of one monitor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountedMonitor {
+    /// Its events.
+    pub id: MonitorId,
+    /// Its features, in the monitor's order.
+    pub features: Vec<LayoutId>,
+}
+
 /// How the records of a shard fared; `consumed = decoded + errors + tombstones`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecordCounts {
     /// Records that could be decoded.
     pub decoded: u64,
     /// Records that could not, in the order of [`DecodeError::ALL`].
+    #[serde(with = "codec::reasons")]
     pub errors: [u64; DecodeError::ALL.len()],
     /// Records without a payload.
     pub tombstones: u64,
@@ -57,9 +81,9 @@ impl RecordCounts {
 }
 
 /// What one monitor made of the records; `decoded = events + dropped`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MonitorCommit {
-    /// Which monitor of the source's.
+    /// Its place in `Counted::monitors`.
     pub monitor: usize,
     /// The newest event counted.
     pub max_event_time: Option<EventTime>,
@@ -78,7 +102,7 @@ pub struct MonitorCommit {
 }
 
 /// What was counted in one pane.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PaneDelta {
     /// First instant of the pane.
     pub start: EventTime,
@@ -89,19 +113,35 @@ pub struct PaneDelta {
 }
 
 /// What was counted of one feature in one pane.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FeatureDelta {
-    /// Which feature of the monitor's.
+    /// Its place in `CountedMonitor::features`.
     pub feature: usize,
     /// How its events fared.
     pub tallies: Tallies,
     /// Values per score bin from the first to the last touched bin.
     pub bins: (u16, Vec<u32>),
     /// Values per cell; empty for categories.
+    #[serde(with = "codec::cell_run")]
     pub cells: CellRun,
 }
 
 impl Commit {
+    /// What the fold judges.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        let newest = |monitor: &MonitorCommit| {
+            let id = self.counted.monitors.get(monitor.monitor)?.id;
+            Some((id, monitor.max_event_time?))
+        };
+        Claim {
+            shard: Arc::clone(&self.shard),
+            base: self.base,
+            upto: self.upto,
+            newest: self.monitors.iter().filter_map(newest).collect(),
+        }
+    }
+
     /// Bytes the commit holds in memory, about.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

@@ -1,12 +1,41 @@
 //! The fold: which commits count.
 //!
-//! A commit is accepted iff it begins where the shard's head is. Duplicates, gaps, overlaps, retries and zombies all fail this one comparison, and a rejected
-//! commit has no other effect. A shard without a head is opened by its first commit, whatever its base.
+//! The one hard property of pegel is that each source offset is counted exactly once, whatever crashes. It is decided here and nowhere else: a commit is
+//! accepted iff it begins where its shard's head is. Duplicates, gaps, overlaps, retries, zombies and double owners all fail this one comparison, in the same
+//! way for every reader of the same log, and a rejected commit has no other effect. No clock, lease or transaction is involved.
+//!
+//! A shard without a head is opened by its first commit, whatever its base, but only for a reader that knows all that came before: one that began at a
+//! snapshot or at the first record the log ever had. A reader dropped into the middle of a log would take a zombie's commit for the first one.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
-use super::Commit;
-use crate::model::Shard;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{EventTime, MonitorId, Shard};
+
+/// What a commit claims to have counted, without the counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Whose records.
+    pub shard: Arc<Shard>,
+    /// The head it was counted from.
+    pub base: i64,
+    /// The head after it.
+    pub upto: i64,
+    /// The newest event of each monitor that counted one.
+    pub newest: Vec<(MonitorId, EventTime)>,
+}
+
+/// How far a shard was counted, and what its next owner must know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Head {
+    /// The next offset to count.
+    pub upto: i64,
+    /// The newest event each monitor ever counted: lateness is judged by it, also after a restart.
+    pub newest: BTreeMap<MonitorId, EventTime>,
+}
 
 /// Why a commit does not count; values of the label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -20,11 +49,27 @@ pub enum Rejected {
     /// Ends before it begins.
     #[error("ends before it begins")]
     Backwards,
+    /// The shard's head is not known to a reader that began in the middle of the log.
+    #[error("the head of its shard is not known")]
+    NoHead,
+    /// Lies on a partition of the log that is not its shard's.
+    #[error("lies on a partition of the log that is not its shard's")]
+    WrongPartition,
+    /// Is no commit: its bytes cannot be read.
+    #[error("its bytes cannot be read")]
+    Unreadable,
 }
 
 impl Rejected {
     /// Every reason.
-    pub const ALL: [Rejected; 3] = [Rejected::Overlap, Rejected::Gap, Rejected::Backwards];
+    pub const ALL: [Rejected; 6] = [
+        Rejected::Overlap,
+        Rejected::Gap,
+        Rejected::Backwards,
+        Rejected::NoHead,
+        Rejected::WrongPartition,
+        Rejected::Unreadable,
+    ];
 
     /// The label value.
     #[must_use]
@@ -33,90 +78,156 @@ impl Rejected {
             Rejected::Overlap => "overlap",
             Rejected::Gap => "gap",
             Rejected::Backwards => "backwards",
+            Rejected::NoHead => "no_head",
+            Rejected::WrongPartition => "wrong_partition",
+            Rejected::Unreadable => "unreadable",
         }
     }
 }
 
-/// The next offset expected of every shard.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The head of every shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heads {
-    upto: BTreeMap<Shard, i64>,
+    heads: BTreeMap<Shard, Head>,
+    /// Whether the reader knows every head there is.
+    is_complete: bool,
+}
+
+impl Default for Heads {
+    /// The heads before the first record of a log.
+    fn default() -> Self {
+        Heads {
+            heads: BTreeMap::new(),
+            is_complete: true,
+        }
+    }
 }
 
 impl Heads {
-    /// Moves the shard's head over the commit.
-    ///
-    /// # Errors
-    /// The commit does not begin at the head or ends before it begins; the head stays.
-    pub fn accept(&mut self, commit: &Commit) -> Result<(), Rejected> {
-        if commit.upto < commit.base {
-            return Err(Rejected::Backwards);
-        }
-        match self.upto.get(&*commit.shard) {
-            Some(head) if commit.base < *head => Err(Rejected::Overlap),
-            Some(head) if commit.base > *head => Err(Rejected::Gap),
-            _ => {
-                self.upto.insert(commit.shard.as_ref().clone(), commit.upto);
-                Ok(())
-            }
+    /// What is known in the middle of a log: nothing, and that there may be more.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Heads {
+            is_complete: false,
+            ..Heads::default()
         }
     }
 
-    /// The next offset expected of a shard; `None` before its first commit.
+    /// Moves the shard's head over the claim.
+    ///
+    /// # Errors
+    /// The claim does not begin at the head, ends before it begins, or its shard's head is not known; nothing changes then.
+    pub fn fold(&mut self, claim: &Claim) -> Result<(), Rejected> {
+        if claim.upto < claim.base {
+            return Err(Rejected::Backwards);
+        }
+        let head = match self.heads.entry(claim.shard.as_ref().clone()) {
+            Entry::Vacant(_) if !self.is_complete => return Err(Rejected::NoHead),
+            Entry::Vacant(vacant) => vacant.insert(Head::default()),
+            Entry::Occupied(occupied) if claim.base < occupied.get().upto => {
+                return Err(Rejected::Overlap);
+            }
+            Entry::Occupied(occupied) if claim.base > occupied.get().upto => {
+                return Err(Rejected::Gap);
+            }
+            Entry::Occupied(occupied) => occupied.into_mut(),
+        };
+        head.upto = claim.upto;
+        for (monitor, newest) in &claim.newest {
+            let known = head.newest.entry(*monitor).or_insert(*newest);
+            *known = (*known).max(*newest);
+        }
+        Ok(())
+    }
+
+    /// The head of a shard; `None` before its first commit.
     #[must_use]
-    pub fn of(&self, shard: &Shard) -> Option<i64> {
-        self.upto.get(shard).copied()
+    pub fn of(&self, shard: &Shard) -> Option<&Head> {
+        self.heads.get(shard)
+    }
+
+    /// The latest life of a partition that has a head.
+    #[must_use]
+    pub fn latest(&self, shard: &Shard) -> Option<(&Shard, &Head)> {
+        let first = Shard {
+            incarnation: 0,
+            ..shard.clone()
+        };
+        let last = Shard {
+            incarnation: u32::MAX,
+            ..shard.clone()
+        };
+        self.heads.range(first..=last).next_back()
+    }
+
+    /// Every shard and its head.
+    pub fn iter(&self) -> impl Iterator<Item = (&Shard, &Head)> {
+        self.heads.iter()
+    }
+
+    /// Adds what a snapshot of another part of the log knows.
+    pub fn adopt(&mut self, other: Heads) {
+        self.heads.extend(other.heads);
+        self.is_complete |= other.is_complete;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::panes::RecordCounts;
     use proptest::prelude::*;
-    use std::sync::Arc;
 
-    fn shard(partition: i32) -> Arc<Shard> {
+    fn shard(partition: i32, incarnation: u32) -> Shard {
         let (source, cluster, topic) = ("s".to_owned(), String::new(), "t".to_owned());
-        Arc::new(Shard {
+        Shard {
             source,
             cluster,
             topic,
             partition,
-            incarnation: 0,
-        })
+            incarnation,
+        }
     }
 
-    fn commit(base: i64, upto: i64) -> Commit {
-        Commit {
-            shard: shard(0),
+    fn claim(base: i64, upto: i64) -> Claim {
+        Claim {
+            shard: Arc::new(shard(0, 0)),
             base,
             upto,
-            written_at: None,
-            caught_up_at: None,
-            from_start: false,
-            records: RecordCounts::default(),
-            monitors: Vec::new(),
+            newest: Vec::new(),
         }
+    }
+
+    fn upto(heads: &Heads) -> Option<i64> {
+        heads.of(&shard(0, 0)).map(|head| head.upto)
     }
 
     #[test]
     fn the_first_commit_opens_a_shard_whatever_its_base() {
         let mut heads = Heads::default();
-        assert_eq!(heads.accept(&commit(700, 800)), Ok(()), "opens");
-        assert_eq!(heads.of(&shard(0)), Some(800), "head");
-        assert_eq!(heads.of(&shard(1)), None, "another shard");
+        assert_eq!(heads.fold(&claim(700, 800)), Ok(()), "opens");
+        assert_eq!(upto(&heads), Some(800), "head");
+        assert_eq!(heads.of(&shard(1, 0)), None, "another shard");
+    }
+
+    #[test]
+    fn in_the_middle_of_a_log_nothing_opens_a_shard() {
+        let mut heads = Heads::unknown();
+        assert_eq!(
+            heads.fold(&claim(700, 800)),
+            Err(Rejected::NoHead),
+            "unknown"
+        );
+        let mut known = Heads::default();
+        assert_eq!(known.fold(&claim(0, 700)), Ok(()), "elsewhere");
+        heads.adopt(known);
+        assert_eq!(heads.fold(&claim(700, 800)), Ok(()), "at a snapshot's head");
     }
 
     #[test]
     fn a_commit_counts_only_at_the_head() {
         let mut heads = Heads::default();
         let mut check = |base, upto, expected| {
-            assert_eq!(
-                heads.accept(&commit(base, upto)),
-                expected,
-                "{base}..{upto}"
-            )
+            assert_eq!(heads.fold(&claim(base, upto)), expected, "{base}..{upto}");
         };
         check(0, 10, Ok(()));
         check(0, 10, Err(Rejected::Overlap));
@@ -126,13 +237,43 @@ mod tests {
         check(10, 20, Ok(()));
     }
 
+    #[test]
+    fn the_newest_event_of_a_monitor_never_goes_back() {
+        let (mut heads, monitor) = (Heads::default(), MonitorId::of([&b"m"[..]]));
+        for (base, newest) in [(0, 50), (1, 40)] {
+            let newest = vec![(monitor, EventTime::from_millis(newest))];
+            let claim = Claim {
+                newest,
+                ..claim(base, base + 1)
+            };
+            assert_eq!(heads.fold(&claim), Ok(()), "accepted");
+        }
+        let head = heads.of(&shard(0, 0)).unwrap();
+        assert_eq!(head.newest[&monitor], EventTime::from_millis(50), "newest");
+    }
+
+    #[test]
+    fn the_latest_life_of_a_partition_is_found() {
+        let mut heads = Heads::default();
+        for incarnation in [0, 2, 1] {
+            let claim = Claim {
+                shard: Arc::new(shard(0, incarnation)),
+                ..claim(0, i64::from(incarnation))
+            };
+            assert_eq!(heads.fold(&claim), Ok(()), "opens");
+        }
+        let (found, head) = heads.latest(&shard(0, 1)).unwrap();
+        assert_eq!((found.incarnation, head.upto), (2, 2), "the latest");
+        assert_eq!(heads.latest(&shard(1, 0)), None, "none");
+    }
+
     proptest! {
         #[test]
         fn accepted_commits_tile_the_offsets(cuts in proptest::collection::vec((0..50i64, 0..10i64), 1..60)) {
             let mut heads = Heads::default();
             let mut end = None;
             for (base, length) in cuts {
-                if heads.accept(&commit(base, base + length)).is_ok() {
+                if heads.fold(&claim(base, base + length)).is_ok() {
                     prop_assert!(end.is_none_or(|end| end == base), "gap or overlap at {}", base);
                     end = Some(base + length);
                 }

@@ -7,6 +7,11 @@ use super::{FeatureDelta, PaneDelta};
 use crate::model::{EventTime, InvalidReason, MissingKind};
 use crate::stats::{CELLS, CellRun, Layout, NumericLayout, Tallies};
 
+/// What the log's encoding costs, about: id and tallies of a feature, a bin, a cell with its sum.
+const BYTES_PER_FEATURE: usize = 24;
+const BYTES_PER_BIN: usize = 2;
+const BYTES_PER_CELL: usize = 6;
+
 /// Counts of one pane.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -115,6 +120,16 @@ impl Frame {
     #[inline]
     pub fn reject(&mut self, feature: usize, reason: InvalidReason) {
         self.features[feature].tallies.invalid[reason as usize] += 1;
+    }
+
+    /// About how many bytes its delta takes in the log; never too few by much.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        let of = |own: &FeatureFrame| {
+            let cells = own.touched.1.saturating_sub(own.touched.0);
+            BYTES_PER_FEATURE + own.bins.1 * BYTES_PER_BIN + cells * BYTES_PER_CELL
+        };
+        self.features.iter().map(of).sum()
     }
 
     /// Empties the frame into a delta.

@@ -3,12 +3,17 @@
 //! A pane is a slice of event time. Observers hand over *deltas* of panes in commits, one per shard; the fold accepts each offset of a shard exactly once and
 //! scorers add accepted deltas up. Counts add, so panes of different shards and commits merge by plain addition in any order.
 
+mod codec;
 mod commit;
 mod fold;
 mod frame;
+pub mod identity;
+pub mod log;
 mod sparse;
 
-pub use commit::{Commit, FeatureDelta, MonitorCommit, PaneDelta, RecordCounts};
-pub use fold::{Heads, Rejected};
+pub use commit::{
+    Commit, Counted, CountedMonitor, FeatureDelta, MonitorCommit, PaneDelta, RecordCounts,
+};
+pub use fold::{Claim, Head, Heads, Rejected};
 pub use frame::Frame;
 pub use sparse::SparseCounts;

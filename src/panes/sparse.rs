@@ -1,20 +1,23 @@
 //! The counts of one feature in one pane, as a window keeps them: from the first to the last touched bin and cell.
 
-use super::FeatureDelta;
+use serde::{Deserialize, Serialize};
+
+use super::{FeatureDelta, codec};
 use crate::stats::{CellRun, FeatureCounts, Tallies};
 
 /// Accepted counts of one feature in one pane.
 ///
 /// Counters have 32 bits: a chunk that could overflow by a merge is left as it is and another one begun.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SparseCounts {
     chunks: Vec<Chunk>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Chunk {
     tallies: Tallies,
     bins: (u16, Vec<u32>),
+    #[serde(with = "codec::cell_run")]
     cells: CellRun,
 }
 
@@ -31,6 +34,24 @@ impl SparseCounts {
                 self.chunks.push(chunk);
             }
         }
+    }
+
+    /// Adds the counts of another pane.
+    pub fn absorb(&mut self, other: &SparseCounts) {
+        for chunk in &other.chunks {
+            self.merge(&FeatureDelta {
+                feature: 0,
+                tallies: chunk.tallies,
+                bins: chunk.bins.clone(),
+                cells: chunk.cells.clone(),
+            });
+        }
+    }
+
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
     }
 
     /// Adds these counts to a window's.

@@ -38,9 +38,30 @@ pub trait Sink {
     /// Everything before `upto` was handed on; `caught_up` when it was the end of the shard at this moment. `upto` may lie beyond the last record + 1
     /// (control records, aborted transactions, compaction, what retention took). A silent shard says so again every few seconds, as long as it can know.
     fn position(&mut self, slot: usize, upto: i64, caught_up: bool);
+    /// Retention took this many offsets before they were read; the next `position` lies behind them.
+    fn lost(&mut self, slot: usize, offsets: u64);
     /// A shard is no longer read.
     fn closed(&mut self, slot: usize);
 }
+
+/// How far a partition was counted by whoever read it before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Not known yet: ask again soon.
+    NotYet,
+    /// It was never counted.
+    Never,
+    /// It was counted up to `upto`, in this life of its.
+    At {
+        /// Which life.
+        incarnation: u32,
+        /// The next offset to count.
+        upto: i64,
+    },
+}
+
+/// Who knows how far a partition was counted; its life is not looked at.
+pub type Memory = Box<dyn Fn(&Shard) -> Left + Send>;
 
 /// A stream of records.
 pub trait Source {
@@ -48,4 +69,6 @@ pub trait Source {
     fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool;
     /// Everything before `upto` of a shard is safe with the scorer: positions a restart may resume at.
     fn accepted(&mut self, slot: usize, upto: i64);
+    /// What was counted of a shard does not count: somebody else read it. It is let go, and begun again at the head after a while if it is still ours.
+    fn rejected(&mut self, slot: usize, sink: &mut dyn Sink);
 }

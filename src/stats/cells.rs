@@ -187,8 +187,9 @@ pub struct CellRun {
     pub sums: Vec<i64>,
 }
 
-/// Counts and sums of places of every cell, with the touched range.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Counts and sums of places of every cell, with the touched range; written as that range alone.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "Vec<(u16, u64, i64)>", from = "Vec<(u16, u64, i64)>")]
 pub struct CellCounts {
     counts: Vec<u64>,
     sums: Vec<i64>,
@@ -202,6 +203,28 @@ impl Default for CellCounts {
             sums: vec![0; CELLS],
             touched: (CELLS, 0),
         }
+    }
+}
+
+impl From<CellCounts> for Vec<(u16, u64, i64)> {
+    /// Cell, count and sum of every cell that holds something.
+    fn from(cells: CellCounts) -> Self {
+        let entry = |cell: usize| {
+            let place = u16::try_from(cell).unwrap_or(u16::MAX);
+            (place, cells.counts[cell], cells.sums[cell])
+        };
+        let occupied = cells.touched().filter(|cell| cells.counts[*cell] > 0);
+        occupied.map(entry).collect()
+    }
+}
+
+impl From<Vec<(u16, u64, i64)>> for CellCounts {
+    fn from(entries: Vec<(u16, u64, i64)>) -> Self {
+        let mut cells = CellCounts::default();
+        for (cell, count, sum) in entries {
+            cells.add(usize::from(cell), count, sum);
+        }
+        cells
     }
 }
 

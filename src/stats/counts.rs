@@ -3,7 +3,7 @@
 use super::{CellCounts, Layout};
 
 /// How the events of a feature fared; `events = values + missing + invalid`, always.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Tallies {
     /// Values counted in a bin.
     pub values: u64,
@@ -56,7 +56,7 @@ impl Tallies {
 }
 
 /// The counts of one feature over a stretch of stream.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct FeatureCounts {
     /// How the events fared.
     pub tallies: Tallies,

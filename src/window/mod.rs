@@ -4,10 +4,12 @@
 //! pane expires. An idle gap longer than the window leaves it empty, so a stream that returns starts over. Deltas whose pane has left the ring are counted
 //! as expired.
 
+mod covered;
 mod progress;
 mod ring;
 mod schedule;
 
+pub use covered::Covered;
 pub use progress::{Coverage, Progress, coverage, watermark};
 pub use ring::Ring;
 pub use schedule::{Due, Schedule};

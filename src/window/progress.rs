@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::Covered;
 use crate::model::{EventTime, Lateness};
 
 /// What a monitor knows of one shard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// The newest event counted.
     pub newest: Option<EventTime>,
@@ -18,8 +21,6 @@ pub struct Progress {
     pub heard_at: Option<EventTime>,
     /// The latest moment at which the shard had no further record.
     pub caught_up_at: Option<EventTime>,
-    /// Event time from which on everything was counted; `None` = not known yet.
-    pub covered_from: Option<EventTime>,
 }
 
 impl Progress {
@@ -64,7 +65,7 @@ pub fn watermark<'a>(
 }
 
 /// How much of a window was counted.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Coverage {
     /// Share of its (pane, shard) pairs that were counted, 0..=1; 0 without shards.
     pub ratio: f64,
@@ -72,25 +73,27 @@ pub struct Coverage {
     pub began_inside: bool,
 }
 
-/// The coverage of the window `start..end` of panes one `slide` wide.
+/// The coverage of the window `start..end` of panes one `slide` wide, of which those before `kept_from` are gone.
+///
+/// Each shard comes with what it tells of the layout, and whether it was given up.
 pub fn coverage<'a>(
-    shards: impl Iterator<Item = &'a Progress>,
+    shards: impl Iterator<Item = (&'a Covered, bool)>,
     (start, end): (EventTime, EventTime),
     slide: Duration,
-    now: Option<EventTime>,
-    stall_after: Duration,
+    kept_from: EventTime,
 ) -> Coverage {
-    let slide_ms = slide.as_millis().max(1);
-    let panes = end.since(start).as_millis() / slide_ms;
-    let (mut counted, mut pairs, mut began_inside) = (0, 0, false);
-    for shard in shards {
+    let whole = |span: Duration| span.as_millis() / slide.as_millis().max(1);
+    let panes = usize::try_from(whole(end.since(start))).unwrap_or(usize::MAX);
+    let gone = usize::try_from(whole(kept_from.since(start)))
+        .unwrap_or(panes)
+        .min(panes);
+    let (mut counted, mut pairs, mut began_inside) = (0, 0, gone > 0);
+    let first = start.max(kept_from);
+    for (covered, is_released) in shards {
         pairs += panes;
-        let from = shard.covered_from;
-        began_inside |= from.is_none_or(|from| from > start);
-        if let Some(from) = from.filter(|_| !shard.is_released(now, stall_after)) {
-            // Panes that begin before counting did are incomplete.
-            let missed = from.since(start).as_millis().div_ceil(slide_ms);
-            counted += panes.saturating_sub(if from <= start { 0 } else { missed });
+        began_inside |= covered.began_after(start);
+        if !is_released {
+            counted += covered.panes(first, slide, panes - gone);
         }
     }
     let ratio = if pairs == 0 {
@@ -126,7 +129,6 @@ mod tests {
             last_event_at: now,
             heard_at: now,
             caught_up_at: None,
-            covered_from: Some(EventTime::MIN),
         }
     }
 
@@ -173,53 +175,39 @@ mod tests {
             Some(at(1970)),
             "the silent one is given up"
         );
+        let all = Covered::since(EventTime::MIN);
         let found = coverage(
-            shards.iter(),
+            [(&all, true), (&all, false)].into_iter(),
             (at(1680), at(1980)),
             Duration::from_secs(60),
-            Some(at(2000)),
-            LATENESS.stall_after,
+            EventTime::MIN,
         );
-        assert_eq!(
-            found,
-            Coverage {
-                ratio: 0.5,
-                began_inside: false
-            },
-            "and lowers coverage"
-        );
+        let half = Coverage {
+            ratio: 0.5,
+            began_inside: false,
+        };
+        assert_eq!(found, half, "and lowers coverage");
     }
 
     #[test]
-    fn panes_before_counting_began_are_not_covered() {
-        let check = |from: Option<i64>, expected: f64| {
-            let shard = Progress {
-                covered_from: from.map(at),
-                ..busy(600)
-            };
+    fn panes_that_are_gone_are_not_covered() {
+        let check = |kept_from: i64, expected: f64| {
+            let all = Covered::since(EventTime::MIN);
             let found = coverage(
-                [shard].iter(),
+                [(&all, false)].into_iter(),
                 (at(0), at(300)),
                 Duration::from_secs(60),
-                None,
-                LATENESS.stall_after,
+                at(kept_from),
             );
             assert!(
                 (found.ratio - expected).abs() < 1e-12,
-                "from {from:?}: {found:?}"
+                "{kept_from}: {found:?}"
             );
-            assert_eq!(
-                found.began_inside,
-                from.is_none_or(|from| from > 0),
-                "from {from:?}"
-            );
+            assert_eq!(found.began_inside, kept_from > 0, "{kept_from}");
         };
-        check(Some(-5), 1.0);
-        check(Some(0), 1.0);
-        check(Some(1), 0.8);
-        check(Some(60), 0.8);
-        check(Some(61), 0.6);
-        check(Some(900), 0.0);
-        check(None, 0.0);
+        check(-60, 1.0);
+        check(0, 1.0);
+        check(60, 0.8);
+        check(600, 0.0);
     }
 }

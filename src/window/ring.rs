@@ -33,18 +33,46 @@ impl Ring {
         self.slide
     }
 
-    /// Adds a delta to the pane it lies in; `false` when that pane has left.
-    pub fn add(&mut self, delta: &PaneDelta) -> bool {
+    /// Panes that begin earlier have left.
+    #[must_use]
+    pub fn floor(&self) -> EventTime {
+        self.floor
+    }
+
+    /// Every pane, each with its features by place.
+    pub fn panes(&self) -> impl Iterator<Item = (EventTime, &[SparseCounts])> {
+        self.panes.iter().map(|(start, pane)| (*start, &**pane))
+    }
+
+    /// Makes the pane that contains `start`, should nothing be in it.
+    pub fn touch(&mut self, start: EventTime) {
+        self.panes.entry(start.align_down(self.slide)).or_default();
+    }
+
+    /// Adds counts to the pane that contains `start`, which must not have left.
+    pub fn put(&mut self, start: EventTime, feature: usize, counts: &SparseCounts) {
+        let pane = self.panes.entry(start.align_down(self.slide)).or_default();
+        if pane.len() <= feature {
+            pane.resize(feature + 1, SparseCounts::default());
+        }
+        pane[feature].absorb(counts);
+    }
+
+    /// Adds a delta to the pane it lies in; `false` when that pane has left. `places` says which feature of ours each of its features is.
+    pub fn add(&mut self, delta: &PaneDelta, places: &[Option<usize>]) -> bool {
         let start = delta.start.align_down(self.slide);
         if start < self.floor {
             return false;
         }
         let pane = self.panes.entry(start).or_default();
         for feature in &delta.features {
-            if pane.len() <= feature.feature {
-                pane.resize(feature.feature + 1, SparseCounts::default());
+            let Some(place) = places.get(feature.feature).copied().flatten() else {
+                continue;
+            };
+            if pane.len() <= place {
+                pane.resize(place + 1, SparseCounts::default());
             }
-            pane[feature.feature].merge(feature);
+            pane[place].merge(feature);
         }
         true
     }

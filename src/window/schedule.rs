@@ -59,6 +59,17 @@ impl Schedule {
         })
     }
 
+    /// The end of the window that is evaluated next; `None` before the first.
+    #[must_use]
+    pub fn next_end(&self) -> Option<EventTime> {
+        self.next_end
+    }
+
+    /// Goes on as an earlier process would have.
+    pub fn resume(&mut self, next_end: Option<EventTime>) {
+        self.next_end = next_end.or(self.next_end);
+    }
+
     /// The end of the slide that contains `newest`: at the end of the input every window up to it closes.
     #[must_use]
     pub fn closing(&self, newest: EventTime) -> EventTime {
@@ -97,11 +108,14 @@ mod tests {
         let mut ring = Ring::new(SLIDE);
         for minute in minutes {
             assert!(
-                ring.add(&PaneDelta {
-                    start: at(*minute),
-                    events: 1,
-                    features: Vec::new()
-                }),
+                ring.add(
+                    &PaneDelta {
+                        start: at(*minute),
+                        events: 1,
+                        features: Vec::new()
+                    },
+                    &[]
+                ),
                 "kept"
             );
         }
@@ -150,11 +164,14 @@ mod tests {
         ring.expire(schedule.floor());
         assert_eq!(ring.first_from(EventTime::MIN), None, "all gone");
         assert!(
-            !ring.add(&PaneDelta {
-                start: at(15),
-                events: 1,
-                features: Vec::new()
-            }),
+            !ring.add(
+                &PaneDelta {
+                    start: at(15),
+                    events: 1,
+                    features: Vec::new()
+                },
+                &[]
+            ),
             "expired"
         );
     }

@@ -331,6 +331,7 @@ fn a_panic_of_the_sink_reaches_the_caller() {
             assert!(record.offset < 5, "fragile at {}", record.offset);
         }
         fn position(&mut self, _: usize, _: i64, _: bool) {}
+        fn lost(&mut self, _: usize, _: u64) {}
         fn closed(&mut self, _: usize) {}
     }
     let (_broker, bootstrap) = broker(1);

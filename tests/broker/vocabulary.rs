@@ -22,6 +22,7 @@ pub(crate) const FAST: Timing = Timing {
     commit: Duration::from_millis(200),
     publish: Duration::from_millis(50),
     statistics: Duration::from_millis(200),
+    rejected: Duration::from_millis(100),
     close: Duration::from_secs(5),
 };
 
@@ -65,6 +66,7 @@ pub(crate) struct Told {
     pub(crate) upto: i64,
     pub(crate) caught_up: bool,
     pub(crate) times_caught_up: usize,
+    pub(crate) lost: u64,
     pub(crate) closed: bool,
 }
 
@@ -85,6 +87,7 @@ impl Sink for Collected {
             upto: base,
             caught_up: false,
             times_caught_up: 0,
+            lost: 0,
             closed: false,
         });
     }
@@ -116,6 +119,10 @@ impl Sink for Collected {
         told.upto = upto;
         told.caught_up = caught_up;
         told.times_caught_up += usize::from(caught_up);
+    }
+
+    fn lost(&mut self, slot: usize, offsets: u64) {
+        self.slots[slot].lost += offsets;
     }
 
     fn closed(&mut self, slot: usize) {

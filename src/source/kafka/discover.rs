@@ -3,6 +3,7 @@
 //! Requests here block the reading thread, so each may take only a short time, and after a failure the next round waits. A broker that is merely slow
 //! gets more time with each attempt: a limit that is always too short would never be answered.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -16,13 +17,18 @@ use super::start::{Begin, Bounds, begin, resume};
 use super::{KafkaSource, Timing};
 use crate::clock;
 use crate::model::Shard;
-use crate::source::Sink;
+use crate::source::{Left, Sink};
+
+/// The pause before a head is asked for again.
+const HEAD_PAUSE: Duration = Duration::from_millis(50);
 
 /// When to ask next, and how long to wait for the answer.
 #[derive(Debug)]
 pub(super) struct Rhythm {
     timing: Timing,
     due: Instant,
+    /// Something will be due at this moment, whatever the rest says.
+    wish: Option<Instant>,
     pause: Duration,
     patience: Duration,
 }
@@ -32,6 +38,7 @@ impl Rhythm {
         Rhythm {
             timing,
             due: now,
+            wish: None,
             pause: timing.retry,
             patience: Duration::ZERO,
         }
@@ -40,6 +47,15 @@ impl Rhythm {
     /// The connection was lost: ask soon, not at the next refresh.
     pub(super) fn retry_soon(&mut self, now: Instant) {
         self.due = self.due.min(now + self.pause);
+    }
+
+    /// Something is due at this moment.
+    pub(super) fn look_at(&mut self, at: Instant) {
+        self.wish = Some(self.wish.map_or(at, |wish| wish.min(at)));
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        now >= self.due || self.wish.is_some_and(|wish| now >= wish)
     }
 
     /// Something waits for an answer.
@@ -76,9 +92,10 @@ impl Rhythm {
 impl KafkaSource {
     /// Asks for new partitions when it is time, and begins those there are.
     pub(super) fn look_around(&mut self, now: Instant, wait: Duration, sink: &mut dyn Sink) {
-        if now < self.rhythm.due {
+        if !self.rhythm.is_due(now) {
             return;
         }
+        self.rhythm.wish = None;
         let least = if self.health.is_connected() {
             self.timing.request
         } else {
@@ -104,7 +121,11 @@ impl KafkaSource {
         let new = self.new_partitions()?;
         if self.cluster.is_none() {
             let client = self.link.consumer().client();
-            self.cluster = client.fetch_cluster_id(self.rhythm.patience);
+            // Shards are filed under the cluster's id: nothing is begun without it.
+            let Some(cluster) = client.fetch_cluster_id(self.rhythm.patience) else {
+                return Ok(false);
+            };
+            self.cluster = Some(cluster);
         }
         let all_opened = new.is_empty() || self.open(&new, sink)?;
         let all_restarted = self.stranded.is_empty() || self.restart_stranded(sink)?;
@@ -137,7 +158,7 @@ impl KafkaSource {
                 if partition.leader() < 0 {
                     let id = partition.id();
                     problem = Some(format!("partition {id} of topic {topic} has no leader"));
-                } else if self.table.slot(&topic, partition.id()).is_none() {
+                } else if self.may_begin(&topic, partition.id()) {
                     new.push((topic.clone(), partition.id()));
                 }
             }
@@ -146,22 +167,50 @@ impl KafkaSource {
         Ok(new)
     }
 
+    /// Whether a partition is to be read and is not yet.
+    fn may_begin(&mut self, topic: &str, partition: i32) -> bool {
+        if self.table.slot(topic, partition).is_some() {
+            return false;
+        }
+        let key = (topic.to_owned(), partition);
+        let now = clock::monotonic();
+        self.held.retain(|_, until| *until > now);
+        if let Some(until) = self.held.get(&key).copied() {
+            self.rhythm.look_at(until);
+            return false;
+        }
+        true
+    }
+
     /// Begins partitions; `false` when some are not ready yet.
     fn open(&mut self, new: &[Key], sink: &mut dyn Sink) -> Result<bool, Trouble> {
+        let left: BTreeMap<&Key, Left> = new
+            .iter()
+            .map(|key| (key, (self.memory)(&self.shard(key, 0))))
+            .collect();
         let committed = self.committed(new)?;
         let bounds = self.bounds(new)?;
-        let chosen = self.chosen(new, &committed)?;
+        let chosen = self.chosen(new, &committed, &left)?;
         let mut begun = 0;
         for key in new {
-            let Some(bounds) = bounds.get(key) else {
+            let (Some(bounds), Some(left)) = (bounds.get(key), left.get(key)) else {
                 continue;
             };
-            let position = committed.get(key).copied();
+            let (incarnation, position) = match left {
+                Left::NotYet => {
+                    self.rhythm.look_at(clock::monotonic() + HEAD_PAUSE);
+                    continue;
+                }
+                Left::Never => (0, committed.get(key).copied()),
+                Left::At { incarnation, upto } => (*incarnation, Some(*upto)),
+            };
             let start = match position {
                 Some(position) => resume(position, *bounds),
                 None => begin(chosen.get(key).copied().unwrap_or(bounds.high), *bounds),
             };
-            self.begin(key, start, position, sink)?;
+            let shard = self.shard(key, incarnation + u32::from(start.reborn));
+            let committed = committed.get(key).copied();
+            self.begin(shard, start, position, committed, sink)?;
             begun += 1;
         }
         if begun > 0 {
@@ -171,27 +220,33 @@ impl KafkaSource {
         Ok(begun == new.len())
     }
 
+    fn shard(&self, (topic, partition): &Key, incarnation: u32) -> Shard {
+        Shard {
+            source: self.name.clone(),
+            cluster: self.cluster.clone().unwrap_or_default(),
+            topic: topic.clone(),
+            partition: *partition,
+            incarnation,
+        }
+    }
+
+    /// Begins a partition that was left at `position`: the sink hears of that, and then of what retention took behind it.
     fn begin(
         &mut self,
-        key: &Key,
+        shard: Shard,
         start: Begin,
+        position: Option<i64>,
         committed: Option<i64>,
         sink: &mut dyn Sink,
     ) -> Result<(), Trouble> {
-        self.warn_of(key, start, committed);
-        self.assign(key, start.base)?;
-        let (topic, partition) = key.clone();
-        let concern = Concern::Partition(topic.clone(), partition);
+        let key = (shard.topic.clone(), shard.partition);
+        self.warn_of(&key, start, position);
+        self.assign(&key, start.base)?;
+        let concern = Concern::Partition(key.0, key.1);
         self.health.set(concern, None);
-        let shard = Shard {
-            source: self.name.clone(),
-            cluster: self.cluster.clone().unwrap_or_default(),
-            topic,
-            partition,
-            incarnation: u32::from(start.reborn),
-        };
-        let slot = self.table.enter(shard, start.base, committed, sink);
-        self.table.count_lost(slot, start.lost);
+        let opened_at = position.filter(|_| !start.reborn).unwrap_or(start.base);
+        let slot = self.table.enter(shard, opened_at, committed, sink);
+        self.table.restart(slot, start.base, start.lost, sink);
         Ok(())
     }
 
@@ -254,8 +309,7 @@ impl KafkaSource {
             shard.incarnation += 1;
             self.table.enter(shard, start.base, None, sink);
         } else {
-            self.table.count_lost(slot, start.lost);
-            self.table.restart(slot, start.base, sink);
+            self.table.restart(slot, start.base, start.lost, sink);
         }
         Ok(())
     }

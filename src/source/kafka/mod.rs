@@ -20,7 +20,7 @@ mod settings;
 mod start;
 mod table;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,9 +36,10 @@ use self::commit::Commits;
 use self::context::{Context, Event};
 use self::discover::Rhythm;
 use self::health::{Concern, Health};
+use self::offsets::Key;
 use self::queue::Link;
 use self::table::{End, Failure, Table};
-use super::{Sink, Source};
+use super::{Left, Memory, Sink, Source};
 use crate::clock;
 use crate::model::{KafkaReport, KafkaSpec, Shard, SourceSpec};
 
@@ -61,6 +62,10 @@ pub struct KafkaSource {
     health: Health,
     /// Partitions that must be begun anew, because librdkafka gave them up.
     stranded: BTreeSet<usize>,
+    /// How far partitions were counted before.
+    memory: Memory,
+    /// Partitions let go, and when they may be begun again.
+    held: BTreeMap<Key, Instant>,
     /// Topics that did not exist when they were first looked for: all they hold is newer than we are.
     awaited: BTreeSet<String>,
     cluster: Option<String>,
@@ -97,6 +102,8 @@ impl KafkaSource {
             table: Table::default(),
             health: Health::new(&spec.name, &spec.kafka.brokers),
             stranded: BTreeSet::new(),
+            memory: Box::new(|_| Left::Never),
+            held: BTreeMap::new(),
             awaited: BTreeSet::new(),
             cluster: None,
             rhythm: Rhythm::new(timing, now),
@@ -104,6 +111,13 @@ impl KafkaSource {
             report,
             publish_at: now,
         })
+    }
+
+    /// Asks `memory` where each partition was left; the group's positions are second to it.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Memory) -> Self {
+        self.memory = memory;
+        self
     }
 
     /// Commits what was accepted and leaves; dropping the source does the same.
@@ -275,6 +289,31 @@ impl Source for KafkaSource {
 
     fn accepted(&mut self, slot: usize, upto: i64) {
         self.table.accept(slot, upto);
+    }
+
+    fn rejected(&mut self, slot: usize, sink: &mut dyn Sink) {
+        if !self.table.is_open(slot) {
+            return;
+        }
+        let pause = self.timing.rejected.mul_f64(rand::random_range(1.0..5.0));
+        let Shard {
+            topic, partition, ..
+        } = &self.table.get(slot).shard;
+        tracing::warn!(
+            source = self.name,
+            topic,
+            partition,
+            pause_ms = pause.as_millis(),
+            "somebody else counted this partition: begun again at its head"
+        );
+        let key = (topic.clone(), *partition);
+        let until = clock::monotonic() + pause;
+        self.withdraw(slot);
+        self.stranded.remove(&slot);
+        self.table.close(slot, sink);
+        self.table.revoked += 1;
+        self.held.insert(key, until);
+        self.rhythm.look_at(until);
     }
 }
 

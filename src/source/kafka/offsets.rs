@@ -10,6 +10,7 @@ use super::KafkaSource;
 use super::health::Concern;
 use super::start::Bounds;
 use crate::model::StartAt;
+use crate::source::Left;
 
 /// A partition by name.
 pub(super) type Key = (String, i32);
@@ -78,8 +79,14 @@ impl KafkaSource {
         &self,
         new: &[Key],
         committed: &BTreeMap<Key, i64>,
+        left: &BTreeMap<&Key, Left>,
     ) -> Result<BTreeMap<Key, i64>, Trouble> {
-        let known: BTreeSet<&str> = committed.keys().map(|(topic, _)| &**topic).collect();
+        let counted = left
+            .iter()
+            .filter(|(_, left)| matches!(left, Left::At { .. }))
+            .map(|(key, _)| *key);
+        let known = committed.keys().chain(counted).map(|(topic, _)| &**topic);
+        let known: BTreeSet<&str> = known.collect();
         let is_late = |topic: &str| {
             known.contains(topic) || self.table.knows(topic) || self.awaited.contains(topic)
         };

@@ -53,6 +53,8 @@ pub struct Timing {
     pub publish: Duration,
     /// librdkafka's `statistics.interval.ms`: how fresh lags are, and how often a silent partition is confirmed to be at its end.
     pub statistics: Duration,
+    /// The shortest pause before a partition that somebody else counted is begun again; up to five times this.
+    pub rejected: Duration,
     /// How long the last commit may take when the source is dropped.
     pub close: Duration,
 }
@@ -66,6 +68,7 @@ impl Default for Timing {
             commit: Duration::from_secs(5),
             publish: Duration::from_secs(1),
             statistics: Duration::from_secs(2),
+            rejected: Duration::from_secs(1),
             close: Duration::from_secs(2),
         }
     }

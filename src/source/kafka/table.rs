@@ -69,6 +69,10 @@ impl Table {
         &self.parts[slot]
     }
 
+    pub(super) fn is_open(&self, slot: usize) -> bool {
+        self.parts.get(slot).is_some_and(|part| part.open)
+    }
+
     pub(super) fn slot(&self, topic: &str, partition: i32) -> Option<usize> {
         self.open.get(topic)?.get(&partition).copied()
     }
@@ -122,19 +126,19 @@ impl Table {
         sink.closed(slot);
     }
 
-    /// Goes on at `base`, which may lie after what retention took.
-    pub(super) fn restart(&mut self, slot: usize, base: i64, sink: &mut dyn Sink) {
+    /// Goes on at `base`, before which retention took `lost` offsets.
+    pub(super) fn restart(&mut self, slot: usize, base: i64, lost: u64, sink: &mut dyn Sink) {
         let part = &mut self.parts[slot];
+        if lost > 0 {
+            part.offsets_lost += lost;
+            sink.lost(slot, lost);
+        }
         part.heard = false;
         part.at_end = false;
         if base != part.next {
             part.next = base;
             sink.position(slot, base, false);
         }
-    }
-
-    pub(super) fn count_lost(&mut self, slot: usize, offsets: u64) {
-        self.parts[slot].offsets_lost += offsets;
     }
 
     /// Partitions of which nothing was heard since they were assigned.

@@ -1,0 +1,326 @@
+//! The engine's state in a snapshot, and back.
+//!
+//! Everything is filed under ids and names, never under places in a configuration: what the next process still counts in the same way it takes over, the
+//! rest it leaves. A changed threshold therefore keeps windows and alerts; a changed edge or path is another layout and begins to warm.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::monitor::MonitorEngine;
+use super::shards::ShardState;
+use super::totals::{FeatureTotals, Totals};
+use super::windows::WindowEngine;
+use super::{Engine, MonitorPlan};
+use crate::alert::{Alert, AlertState};
+use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Severity, Shard, Statistic};
+use crate::panes::log::LogState;
+use crate::panes::{RecordCounts, Rejected, SparseCounts};
+use crate::stats::FeatureCounts;
+use crate::window::{Covered, Progress, Ring};
+
+/// A whole engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedEngine {
+    /// How far the log was read; the reader goes on there.
+    pub log: LogState,
+    log_time: Option<EventTime>,
+    sources: BTreeMap<String, SavedSource>,
+    monitors: Vec<SavedMonitor>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedSource {
+    records: RecordCounts,
+    commits: u64,
+    commit_bytes: u64,
+    rejected: [u64; Rejected::ALL.len()],
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedMonitor {
+    id: MonitorId,
+    features: Vec<(LayoutId, FeatureTotals)>,
+    totals: Totals,
+    delays_ms: Vec<(u64, u64)>,
+    watermark: Option<EventTime>,
+    shards: Vec<(Shard, Progress, Vec<Covered>)>,
+    rings: Vec<SavedRing>,
+    windows: Vec<SavedWindow>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedRing {
+    slide_ms: u64,
+    floor: EventTime,
+    /// By pane, then by feature in the order of the monitor's list.
+    panes: Vec<(EventTime, Vec<SparseCounts>)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedWindow {
+    name: String,
+    slide_ms: u64,
+    next_end: Option<EventTime>,
+    end: Option<EventTime>,
+    coverage: f64,
+    evaluated_at: Option<EventTime>,
+    /// In the order of the monitor's list.
+    features: Vec<(Option<FeatureCounts>, Option<NotReady>)>,
+    alerts: Vec<SavedAlert>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SavedAlert {
+    feature: usize,
+    reference: String,
+    statistic: String,
+    severity: String,
+    alert: Alert,
+    state: AlertState,
+}
+
+impl Engine {
+    /// Everything that a later process goes on from.
+    #[must_use]
+    pub fn save(&self) -> SavedEngine {
+        let source = |(name, totals): (&String, &super::scorer::SourceTotals)| {
+            let saved = SavedSource {
+                records: totals.records,
+                commits: totals.commits,
+                commit_bytes: totals.commit_bytes,
+                rejected: totals.rejected,
+            };
+            (name.clone(), saved)
+        };
+        SavedEngine {
+            log: self.log.clone(),
+            log_time: self.log_time,
+            sources: self.sources.iter().map(source).collect(),
+            monitors: self.monitors.iter().map(save_monitor).collect(),
+        }
+    }
+
+    /// Goes on from what an earlier process saved.
+    pub fn restore(&mut self, saved: SavedEngine) {
+        self.log = saved.log;
+        self.log_time = saved.log_time;
+        for (name, saved) in saved.sources {
+            if let Some(totals) = self.sources.get_mut(&name) {
+                totals.records = saved.records;
+                totals.commits = saved.commits;
+                totals.commit_bytes = saved.commit_bytes;
+                totals.rejected = saved.rejected;
+            }
+        }
+        for saved in saved.monitors {
+            let own = |monitor: &&mut MonitorEngine| monitor.plan.id == saved.id;
+            if let Some(monitor) = self.monitors.iter_mut().find(own) {
+                restore_monitor(monitor, saved);
+            }
+        }
+    }
+}
+
+fn save_monitor(monitor: &MonitorEngine) -> SavedMonitor {
+    let features = monitor.plan.features.iter().zip(&monitor.features);
+    let delays = monitor.delay_ms.iter_recorded();
+    let shard = |(shard, state): (&Shard, &ShardState)| {
+        (shard.clone(), state.progress, state.covered.clone())
+    };
+    SavedMonitor {
+        id: monitor.plan.id,
+        features: features
+            .map(|(feature, totals)| (feature.id, totals.clone()))
+            .collect(),
+        totals: monitor.totals.clone(),
+        delays_ms: delays
+            .map(|step| (step.value_iterated_to(), step.count_at_value()))
+            .collect(),
+        watermark: monitor.watermark,
+        shards: monitor.shards.iter().map(shard).collect(),
+        rings: monitor.rings.iter().map(save_ring).collect(),
+        windows: monitor
+            .windows
+            .iter()
+            .map(|window| save_window(window, &monitor.plan))
+            .collect(),
+    }
+}
+
+fn save_ring(ring: &Ring) -> SavedRing {
+    let pane = |(start, features): (EventTime, &[SparseCounts])| (start, features.to_vec());
+    SavedRing {
+        slide_ms: millis(ring.slide()),
+        floor: ring.floor(),
+        panes: ring.panes().map(pane).collect(),
+    }
+}
+
+fn save_window(window: &WindowEngine, plan: &MonitorPlan) -> SavedWindow {
+    let spec = &plan.spec.windows[window.state.index];
+    let features = window.state.features.iter();
+    let features = features.map(|state| (state.counts.as_deref().cloned(), state.incomplete));
+    SavedWindow {
+        name: spec.name.clone(),
+        slide_ms: millis(spec.slide),
+        next_end: window.schedule.next_end(),
+        end: window.state.end,
+        coverage: window.state.coverage,
+        evaluated_at: window.evaluated_at,
+        features: features.collect(),
+        alerts: save_alerts(window, plan),
+    }
+}
+
+fn save_alerts(window: &WindowEngine, plan: &MonitorPlan) -> Vec<SavedAlert> {
+    let mut saved = Vec::new();
+    for (feature, by_reference) in window.alerts.iter().enumerate() {
+        let lines = &window.state.features[feature].alerts;
+        for (reference, alerts) in by_reference.iter().enumerate() {
+            for (alert, line) in alerts.iter().zip(&lines[reference]) {
+                saved.push(SavedAlert {
+                    feature,
+                    reference: plan.references[reference].name.clone(),
+                    statistic: line.statistic.name().to_owned(),
+                    severity: line.severity.name().to_owned(),
+                    alert: *alert,
+                    state: line.state,
+                });
+            }
+        }
+    }
+    saved
+}
+
+fn restore_monitor(monitor: &mut MonitorEngine, saved: SavedMonitor) {
+    let plan = std::sync::Arc::clone(&monitor.plan);
+    let own = |id: &LayoutId| plan.features.iter().position(|feature| feature.id == *id);
+    let places: Vec<Option<usize>> = saved.features.iter().map(|(id, _)| own(id)).collect();
+    for (place, (_, totals)) in places.iter().zip(saved.features) {
+        if let Some(place) = place {
+            monitor.features[*place] = totals;
+        }
+    }
+    monitor.totals = saved.totals;
+    monitor.watermark = saved.watermark;
+    for (delay_ms, times) in saved.delays_ms {
+        monitor.delay_ms.saturating_record_n(delay_ms, times);
+    }
+    for (shard, progress, covered) in saved.shards {
+        let covered = by_own_place(covered, &places, plan.features.len());
+        monitor.shards.restore(shard, progress, covered);
+    }
+    for ring in &mut monitor.rings {
+        restore_ring(ring, &saved.rings, &places);
+    }
+    for saved in saved.windows {
+        let is_same = |window: &&mut WindowEngine| {
+            let spec = &plan.spec.windows[window.state.index];
+            spec.name == saved.name && millis(spec.slide) == saved.slide_ms
+        };
+        if let Some(window) = monitor.windows.iter_mut().find(is_same) {
+            restore_window(window, saved, &places, &plan);
+        }
+    }
+}
+
+/// What was filed by the places of the saved list, by ours; what is new begins with nothing.
+fn by_own_place<T: Default + Clone>(
+    saved: Vec<T>,
+    places: &[Option<usize>],
+    features: usize,
+) -> Vec<T> {
+    if features == 0 {
+        return saved.into_iter().take(1).collect();
+    }
+    let mut own = vec![T::default(); features];
+    for (value, place) in saved.into_iter().zip(places) {
+        if let Some(place) = place {
+            own[*place] = value;
+        }
+    }
+    own
+}
+
+/// Fills a ring from the saved one of the same slide, else from the widest one whose slide fits into it.
+fn restore_ring(ring: &mut Ring, saved: &[SavedRing], places: &[Option<usize>]) {
+    let slide_ms = millis(ring.slide());
+    let fits = |saved: &&SavedRing| slide_ms.is_multiple_of(saved.slide_ms.max(1));
+    let Some(source) = saved.iter().filter(fits).max_by_key(|saved| saved.slide_ms) else {
+        return;
+    };
+    // A wider pane is whole only when all the narrow ones in it are kept.
+    let floor = source.floor.align_down(ring.slide());
+    let is_whole = floor == source.floor || source.floor == EventTime::MIN;
+    ring.expire(if is_whole {
+        source.floor
+    } else {
+        floor.plus(ring.slide())
+    });
+    for (start, features) in &source.panes {
+        if *start < ring.floor() {
+            continue;
+        }
+        for (counts, place) in features.iter().zip(places) {
+            if let (Some(place), false) = (place, counts.is_empty()) {
+                ring.put(*start, *place, counts);
+            }
+        }
+        ring.touch(*start);
+    }
+}
+
+fn restore_window(
+    window: &mut WindowEngine,
+    saved: SavedWindow,
+    places: &[Option<usize>],
+    plan: &MonitorPlan,
+) {
+    window.schedule.resume(saved.next_end);
+    window.state.end = saved.end;
+    window.state.coverage = saved.coverage;
+    window.evaluated_at = saved.evaluated_at;
+    for ((counts, incomplete), place) in saved.features.into_iter().zip(places) {
+        let (Some(place), Some(counts)) = (place, counts) else {
+            continue;
+        };
+        window.look(*place, &plan.features[*place], counts, incomplete, plan);
+    }
+    for saved in saved.alerts {
+        if let Some(Some(place)) = places.get(saved.feature) {
+            restore_alert(window, *place, &saved, plan);
+        }
+    }
+}
+
+fn restore_alert(
+    window: &mut WindowEngine,
+    feature: usize,
+    saved: &SavedAlert,
+    plan: &MonitorPlan,
+) {
+    let reference = plan.references.iter();
+    let Some(reference) = reference
+        .enumerate()
+        .find(|(_, reference)| reference.name == saved.reference)
+        .map(|(index, _)| index)
+    else {
+        return;
+    };
+    let statistic = Statistic::from_name(&saved.statistic);
+    let severity = Severity::from_name(&saved.severity);
+    let value = window.value_of(feature, reference, statistic, plan);
+    let lines = window.state.features[feature].alerts[reference].iter_mut();
+    for (line, alert) in lines.zip(&mut window.alerts[feature][reference]) {
+        if Some(line.statistic) == statistic && Some(line.severity) == severity {
+            *alert = saved.alert;
+            line.state = saved.state;
+            line.value = value;
+        }
+    }
+}
+
+fn millis(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,146 @@
+//! What a monitor knows of the shards it is fed from: how far each has come, and what of it was counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::places::Places;
+use crate::model::{EventTime, Lateness, Shard};
+use crate::panes::{Commit, MonitorCommit};
+use crate::window::{Coverage, Covered, Progress, coverage, watermark};
+
+/// One shard, as a monitor sees it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct ShardState {
+    pub(super) progress: Progress,
+    /// By feature; one entry for the monitor's events where it has no feature.
+    pub(super) covered: Vec<Covered>,
+}
+
+/// All shards of a monitor.
+#[derive(Debug, Clone)]
+pub(super) struct Shards {
+    features: usize,
+    shards: BTreeMap<Shard, ShardState>,
+}
+
+impl Shards {
+    /// No shard yet, for a monitor with this many features.
+    pub(super) fn new(features: usize) -> Self {
+        Shards {
+            features: features.max(1),
+            shards: BTreeMap::new(),
+        }
+    }
+
+    /// Notes an accepted commit; `counts` is the monitor's part in it, `places` what the writer counts of it.
+    pub(super) fn note(
+        &mut self,
+        commit: &Commit,
+        counts: Option<&MonitorCommit>,
+        places: Option<&Places>,
+        lateness: &Lateness,
+    ) {
+        let fresh = || ShardState {
+            progress: Progress {
+                last_event_at: commit.written_at,
+                ..Progress::default()
+            },
+            covered: vec![Covered::default(); self.features],
+        };
+        let shard = self
+            .shards
+            .entry(commit.shard.as_ref().clone())
+            .or_insert_with(fresh);
+        let before = shard.progress.newest;
+        let missed_from = before.map(|newest| newest.minus(lateness.out_of_orderness));
+        shard.note_progress(commit, counts);
+        let first = counts
+            .filter(|counts| counts.events > 0)
+            .and_then(|counts| counts.first_event_time);
+        let first = first.or(commit.caught_up_at);
+        for (place, covered) in shard.covered.iter_mut().enumerate() {
+            let counts_it =
+                places.is_some_and(|places| places.covers.get(place).copied().unwrap_or(true));
+            if commit.offsets_lost > 0 || (!counts_it && commit.upto > commit.base) {
+                covered.miss(missed_from);
+            }
+            if counts_it {
+                covered.count(first, commit.from_start);
+            }
+        }
+    }
+
+    /// The time up to which no earlier event is expected.
+    pub(super) fn watermark(
+        &self,
+        now: Option<EventTime>,
+        lateness: &Lateness,
+    ) -> Option<EventTime> {
+        watermark(
+            self.shards.values().map(|shard| &shard.progress),
+            now,
+            lateness,
+        )
+    }
+
+    /// The newest event of all.
+    pub(super) fn newest(&self) -> Option<EventTime> {
+        let newest = self.shards.values().map(|shard| shard.progress.newest);
+        newest.max().flatten()
+    }
+
+    /// What was counted of one feature in a window.
+    pub(super) fn coverage(
+        &self,
+        feature: usize,
+        window: (EventTime, EventTime),
+        slide: Duration,
+        kept_from: EventTime,
+        (now, stall_after): (Option<EventTime>, Duration),
+    ) -> Coverage {
+        let shards = self.shards.values().map(|shard| {
+            let is_released = shard.progress.is_released(now, stall_after);
+            (&shard.covered[feature], is_released)
+        });
+        coverage(shards, window, slide, kept_from)
+    }
+
+    /// Whether two features were counted alike everywhere.
+    pub(super) fn are_alike(&self, one: usize, other: usize) -> bool {
+        let alike = |shard: &ShardState| shard.covered[one] == shard.covered[other];
+        self.shards.values().all(alike)
+    }
+
+    /// Forgets holes that no window reaches any more.
+    pub(super) fn expire(&mut self, floor: EventTime) {
+        let covered = self
+            .shards
+            .values_mut()
+            .flat_map(|shard| &mut shard.covered);
+        covered.for_each(|covered| covered.expire(floor));
+    }
+
+    /// Every shard.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Shard, &ShardState)> {
+        self.shards.iter()
+    }
+
+    /// Takes a shard over from an earlier process; `covered` is by feature of ours.
+    pub(super) fn restore(&mut self, shard: Shard, progress: Progress, covered: Vec<Covered>) {
+        self.shards.insert(shard, ShardState { progress, covered });
+    }
+}
+
+impl ShardState {
+    fn note_progress(&mut self, commit: &Commit, counts: Option<&MonitorCommit>) {
+        let progress = &mut self.progress;
+        progress.heard_at = progress.heard_at.max(commit.written_at);
+        if let Some(counted) = counts.filter(|counts| counts.events > 0) {
+            progress.newest = progress.newest.max(counted.max_event_time);
+            progress.last_event_at = commit.written_at;
+        }
+        progress.caught_up_at = progress.caught_up_at.max(commit.caught_up_at);
+    }
+}
