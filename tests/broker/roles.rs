@@ -39,8 +39,10 @@ impl Deployment {
     }
 }
 
+type Values = Vec<(String, String)>;
+
 /// The values of a metric by its labels.
-fn values(scrape: &str, metric: &str) -> Vec<(String, String)> {
+fn values(scrape: &str, metric: &str) -> Values {
     let of = |line: &str| {
         let (series, value) = line.rsplit_once(' ')?;
         let labels = series.strip_prefix(metric)?.strip_prefix('{')?;
@@ -50,7 +52,7 @@ fn values(scrape: &str, metric: &str) -> Vec<(String, String)> {
 }
 
 /// Waits until two scrapes show a common position with a hash, and returns both hashes.
-fn hashes(one: &Daemon, other: &Daemon) -> (Vec<(String, String)>, Vec<(String, String)>) {
+fn hashes(one: &Daemon, other: &Daemon) -> (Values, Values) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let (one, other) = (one.scrape(), other.scrape());
