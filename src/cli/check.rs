@@ -197,6 +197,8 @@ fn try_source(spec: &SourceSpec) -> anyhow::Result<Result<usize, String>> {
 struct Opened(usize);
 
 impl Sink for Opened {
+    fn extent(&mut self, _: u32) {}
+
     fn opened(&mut self, _: usize, _: &Shard, _: i64, _: bool) {
         self.0 += 1;
     }
