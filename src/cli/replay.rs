@@ -246,6 +246,7 @@ pub fn lines(plan: &MonitorPlan, window: &WindowState, with_bins: bool) -> Vec<M
                 counts,
                 rates: state.rates,
                 scores: *scores,
+                judgement: state.judgements[index].clone(),
             };
             line.extend(report.to_json("feature", with_bins));
             let furthest = state.alerts[index]

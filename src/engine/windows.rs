@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::plan::{FeaturePlan, Rule};
-use super::{AlertLine, FeatureScores, MonitorPlan, WindowState};
-use crate::alert::{Alert, AlertState, Transition};
-use crate::model::{EventTime, NotReady, Severity, WindowSpec};
-use crate::score::{Rates, Scores};
+use rayon::prelude::*;
+
+use super::judge::enough;
+use super::plan::{Bar, FeaturePlan, Rule};
+use super::{AlertLine, FeatureScores, Judged, Judgement, MonitorPlan, WindowState, judge};
+use crate::alert::{Alert, AlertState, Line, Transition};
+use crate::model::{EventTime, NotReady, Severity, Statistic, WindowSpec};
+use crate::score::{Context, Learned, Rates, Scores};
 use crate::stats::FeatureCounts;
 use crate::window::{Coverage, Due, Ring, Schedule};
 
@@ -21,6 +24,8 @@ pub(super) struct WindowEngine {
     pub(super) ring: usize,
     /// By feature, reference and rule.
     alerts: Vec<Vec<Vec<Alert>>>,
+    /// By feature and reference: what quiet windows have taught.
+    learned: Vec<Vec<Learned>>,
     pub(super) state: WindowState,
     /// Wall time at which the latest evaluation was made, or the watch over it began.
     pub(super) evaluated_at: Option<EventTime>,
@@ -39,10 +44,12 @@ impl WindowEngine {
             .iter()
             .map(|feature| initial(feature, plan))
             .collect();
+        let untaught = vec![Learned::default(); plan.references.len()];
         WindowEngine {
             schedule: Schedule::new(spec),
             ring,
             alerts: plan.features.iter().map(alerts).collect(),
+            learned: vec![untaught; plan.features.len()],
             state: WindowState {
                 index,
                 end: None,
@@ -65,12 +72,21 @@ impl WindowEngine {
         let incomplete = incompleteness(coverage, plan.spec.min_coverage);
         self.state.end = Some(due.end);
         self.state.coverage = coverage.ratio;
-        for (index, feature) in plan.features.iter().enumerate() {
+        let sum = |(index, feature): (usize, &FeaturePlan)| {
             let mut counts = feature
                 .layout
                 .as_deref()
                 .map_or_else(FeatureCounts::default, FeatureCounts::new);
             ring.sum(due.start, due.end, index, &mut counts);
+            counts
+        };
+        let counts: Vec<FeatureCounts> = plan.features.iter().enumerate().map(sum).collect();
+        if incomplete.is_none() {
+            let unprepared = plan.unprepared(&counts).into_par_iter();
+            unprepared.for_each(|(calibration, n)| calibration.prepare(n));
+        }
+        let features = plan.features.iter().enumerate();
+        for ((index, feature), counts) in features.zip(counts) {
             self.judge(index, feature, counts, incomplete, plan, transitions);
         }
     }
@@ -81,6 +97,7 @@ impl WindowEngine {
             let state = &mut self.state.features[index];
             state.counts = None;
             state.rates = Rates::default();
+            state.judgements = vec![None; feature.scorers.len()];
             state.scores = feature
                 .scorers
                 .iter()
@@ -127,7 +144,61 @@ impl WindowEngine {
         );
         let counts = Arc::new(counts);
         state.counts = Some(Arc::clone(&counts));
+        let judgements = self.judgements(index, feature, &counts, incomplete, plan);
+        self.state.features[index].judgements = judgements;
         self.step_alerts(index, feature, Some(&counts), incomplete, plan, transitions);
+        self.learn(index, feature, counts.tallies.values, plan);
+    }
+
+    /// What calibration says about a feature, by reference.
+    fn judgements(
+        &self,
+        index: usize,
+        feature: &FeaturePlan,
+        counts: &FeatureCounts,
+        incomplete: Option<NotReady>,
+        plan: &MonitorPlan,
+    ) -> Vec<Option<Arc<Judgement>>> {
+        let window = plan.spec.windows.get(self.state.index);
+        let state = &self.state.features[index];
+        let judgement = |(reference, scores): (usize, &Result<Scores, NotReady>)| {
+            let judged = Judged {
+                counts,
+                scores: scores.as_ref().ok(),
+                rates: &state.rates,
+                step: window.map(|window| window.slide),
+                context: Context {
+                    window: window.map(|window| window.size),
+                    learned: Some(&self.learned[index][reference]),
+                },
+            };
+            judge(feature, reference, &judged).map(Arc::new)
+        };
+        let all = state.scores.iter().enumerate();
+        all.map(|one| judgement(one).filter(|_| incomplete.is_none()))
+            .collect()
+    }
+
+    /// A quiet window teaches a reference without time how much windows differ.
+    fn learn(&mut self, index: usize, feature: &FeaturePlan, samples: u64, plan: &MonitorPlan) {
+        let Some(window) = plan.spec.windows.get(self.state.index) else {
+            return;
+        };
+        let state = &self.state.features[index];
+        for (reference, calibration) in feature.calibrations.iter().enumerate() {
+            let Some(calibration) = calibration.as_ref().filter(|own| own.needs_lessons()) else {
+                continue;
+            };
+            let is_quiet = state.alerts[reference]
+                .iter()
+                .all(|line| line.state == AlertState::Inactive);
+            if let (Ok(scores), Some(end), true) =
+                (&state.scores[reference], self.state.end, is_quiet)
+            {
+                let m = calibration.reference_values();
+                self.learned[index][reference].take(end, window.size, scores, samples as f64, m);
+            }
+        }
     }
 
     fn min_samples(&self, plan: &MonitorPlan) -> u64 {
@@ -150,11 +221,14 @@ impl WindowEngine {
         let FeatureScores {
             rates,
             scores,
+            judgements,
             alerts,
             ..
         } = &mut self.state.features[index];
         for (reference, machines) in self.alerts[index].iter_mut().enumerate() {
-            let lines = feature.rules.iter().zip(machines).map(|(rule, alert)| {
+            let judgement = judgements[reference].as_deref();
+            let rules = feature.rules.iter().zip(machines).enumerate();
+            let lines = rules.map(|(place, (rule, alert))| {
                 let value = if rule.statistic.is_rate() {
                     rate(rule, rates, counts, incomplete, min_samples)
                 } else {
@@ -162,12 +236,44 @@ impl WindowEngine {
                         scores.get(rule.statistic).ok_or(NotReady::Empty)
                     })
                 };
-                let (state, transition) = alert.step(value, &rule.patience);
+                let bar = bar(rule, place, judgement);
+                let trusted = value.and_then(|value| {
+                    trusted(rule, counts, judgement, min_samples).map(|()| value)
+                });
+                let (state, transition) = alert.step(trusted, bar.as_ref(), &rule.patience);
                 count(transition, rule.severity, transitions);
-                line(rule, value.ok(), state)
+                line(rule, bar.as_ref(), value.ok(), state)
             });
             alerts[reference] = lines.collect();
         }
+    }
+}
+
+/// The line of a rule in a window.
+fn bar(rule: &Rule, place: usize, judgement: Option<&Judgement>) -> Option<Line> {
+    match rule.bar {
+        Bar::Fixed(threshold) => Some(Line::fixed(threshold)),
+        Bar::Budget { .. } => judgement?.lines.get(place).copied().flatten(),
+    }
+}
+
+/// Whether a calibrated line has enough samples behind it; a fixed one asks for no more than the score did.
+fn trusted(
+    rule: &Rule,
+    counts: Option<&FeatureCounts>,
+    judgement: Option<&Judgement>,
+    need: u64,
+) -> Result<(), NotReady> {
+    match (rule.bar, counts, judgement) {
+        (Bar::Budget { .. }, Some(counts), Some(judgement)) => {
+            let have = if rule.statistic == Statistic::MissingRatio {
+                counts.tallies.events()
+            } else {
+                counts.tallies.values
+            };
+            enough(have, judgement.design_effect, need)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -216,7 +322,8 @@ fn absent(has_reference: bool, reason: NotReady) -> NotReady {
 fn initial(feature: &FeaturePlan, plan: &MonitorPlan) -> FeatureScores {
     let waiting = |has_reference| absent(has_reference, NotReady::Warming);
     let lines = || {
-        let line = |rule: &Rule| line(rule, None, AlertState::NotReady(NotReady::Warming));
+        let waiting = AlertState::NotReady(NotReady::Warming);
+        let line = |rule: &Rule| line(rule, bar(rule, 0, None).as_ref(), None, waiting);
         feature.rules.iter().map(line).collect()
     };
     FeatureScores {
@@ -227,15 +334,21 @@ fn initial(feature: &FeaturePlan, plan: &MonitorPlan) -> FeatureScores {
             .iter()
             .map(|scorer| Err(waiting(scorer.is_some())))
             .collect(),
+        judgements: vec![None; feature.scorers.len()],
         alerts: plan.references.iter().map(|_| lines()).collect(),
     }
 }
 
-fn line(rule: &Rule, value: Option<f64>, state: AlertState) -> AlertLine {
+fn line(rule: &Rule, line: Option<&Line>, value: Option<f64>, state: AlertState) -> AlertLine {
     AlertLine {
         statistic: rule.statistic,
         severity: rule.severity,
-        threshold: rule.patience.threshold,
+        threshold: line.map(|line| line.above),
+        lower: line.and_then(|line| line.below),
+        interval: match rule.bar {
+            Bar::Fixed(_) => None,
+            Bar::Budget { interval, .. } => Some(interval),
+        },
         value,
         state,
     }
