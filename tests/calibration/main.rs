@@ -15,4 +15,8 @@
 mod cost;
 mod data;
 mod iid;
+mod outliers;
+mod power;
+mod stream;
 mod support;
+mod time;
