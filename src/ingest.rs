@@ -28,6 +28,8 @@ pub struct Ingest {
     now: Option<EventTime>,
     /// What earlier owners of a shard counted.
     board: Arc<Board>,
+    /// A shard was opened: its first, empty commit should not wait, so that others know that it was begun.
+    opened: bool,
     flushed: Vec<Flushed>,
     problem: Option<DecodeError>,
 }
@@ -41,6 +43,7 @@ impl Ingest {
             observer: Observer::new(plan.monitors),
             now: None,
             board: Arc::new(Board::settled(&Heads::default())),
+            opened: false,
             flushed: Vec::new(),
             problem: None,
         }
@@ -105,8 +108,11 @@ impl Ingest {
         std::mem::take(&mut self.flushed)
     }
 
-    /// Commits cut early because a backlog passed through many panes.
+    /// Commits cut early: a shard was opened, or a backlog passed through many panes.
     pub fn take_early(&mut self) -> Vec<Flushed> {
+        if std::mem::take(&mut self.opened) {
+            self.cut();
+        }
         std::mem::take(&mut self.flushed)
     }
 

@@ -1,4 +1,7 @@
-//! When a score is an alarm: fixed lines, consecutive evaluations, and a state that does not flap.
+//! When a score is an alarm: lines, consecutive evaluations, and a state that does not flap.
+//!
+//! A line may move from window to window with the number of samples, so it comes with the score. A firing alert under a calibrated line is cleared only once its score is
+//! clearly below it: a score that sways around its line fires once.
 //!
 //! An alert fires after `for` consecutive evaluations above its line and is resolved once more than `keep_firing_for` consecutive ones were not. A score that
 //! is not ready says nothing either way: a pending alert starts over, a firing one is held for `keep_firing_for` evaluations, so that a restart or a gap of
@@ -63,11 +66,43 @@ impl Transition {
     }
 }
 
-/// How many evaluations it takes to fire and to resolve.
+/// Where a score is an alarm, on its own scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    /// A score above it counts.
+    pub above: f64,
+    /// A firing alert is not cleared before its score is at or below this; at most `above`.
+    pub cleared: f64,
+    /// A score below it counts too; rates that may fall as well as rise.
+    pub below: Option<f64>,
+}
+
+impl Line {
+    /// A fixed line, at which an alert fires and is cleared.
+    #[must_use]
+    pub const fn fixed(threshold: f64) -> Self {
+        Line {
+            above: threshold,
+            cleared: threshold,
+            below: None,
+        }
+    }
+
+    /// Whether a score is an alarm.
+    #[must_use]
+    pub fn is_exceeded_by(&self, score: f64) -> bool {
+        score > self.above || self.below.is_some_and(|below| score < below)
+    }
+
+    /// Whether a score keeps a firing alert firing.
+    fn holds(&self, score: f64) -> bool {
+        score > self.cleared || self.below.is_some_and(|below| score < below)
+    }
+}
+
+/// How many evaluations it takes to fire and to resolve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// The line; a score above it counts.
-    pub threshold: f64,
     /// At least 1.
     pub for_evaluations: u32,
     /// Evaluations a firing alert outlives its cause.
@@ -85,14 +120,20 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Takes the next evaluation: the score, or why there is none.
+    /// Takes the next evaluation: the score, or why there is none, and the line, where there is one.
     pub fn step(
         &mut self,
         score: Result<f64, NotReady>,
+        line: Option<&Line>,
         patience: &Patience,
     ) -> (AlertState, Option<Transition>) {
+        let exceeds = |value| {
+            line.is_some_and(|line| {
+                line.is_exceeded_by(value) || (self.is_firing && line.holds(value))
+            })
+        };
         match score {
-            Ok(value) if value > patience.threshold => self.raise(patience),
+            Ok(value) if exceeds(value) => self.raise(patience),
             Ok(_) => self.calm(patience, AlertState::Inactive),
             Err(reason) => self.calm(patience, AlertState::NotReady(reason)),
         }
@@ -129,10 +170,14 @@ impl Alert {
 mod tests {
     use super::*;
 
-    /// Runs evaluations written as `^` above, `.` below, `?` not ready; returns states as `i p f n`, a transition in upper case (`F` fires, `R` resolves).
+    /// Runs evaluations written as `^` above, `~` between line and clearance, `.` below, `_` below the lower line, `?` not ready; returns states as `i p f n`, a transition in upper case (`F` fires, `R` resolves).
     fn run(evaluations: &str, for_evaluations: u32, keep_firing_for: u32) -> String {
+        let line = Line {
+            above: 1.0,
+            cleared: 0.8,
+            below: Some(0.1),
+        };
         let patience = Patience {
-            threshold: 1.0,
             for_evaluations,
             keep_firing_for,
         };
@@ -140,10 +185,12 @@ mod tests {
         let step = |symbol: char| {
             let score = match symbol {
                 '^' => Ok(1.5),
-                '.' => Ok(1.0),
+                '~' => Ok(1.0),
+                '.' => Ok(0.8),
+                '_' => Ok(0.05),
                 _ => Err(NotReady::Partial),
             };
-            match alert.step(score, &patience) {
+            match alert.step(score, Some(&line), &patience) {
                 (_, Some(Transition::Firing)) => 'F',
                 (_, Some(Transition::Resolved)) => 'R',
                 (AlertState::Inactive, None) => 'i',
@@ -174,6 +221,27 @@ mod tests {
     fn is_kept_firing_for_a_while_after_its_cause() {
         check("^...", 1, 2, "FffR");
         check("^.^...", 1, 2, "FffffR");
+    }
+
+    #[test]
+    fn a_score_that_sways_around_its_line_fires_once() {
+        check("~^~^~.", 1, 0, "iFfffR");
+        check("~~^.", 2, 0, "iipi");
+    }
+
+    #[test]
+    fn a_rate_that_falls_below_its_lower_line_fires_too() {
+        check("._..", 1, 0, "iFRi");
+    }
+
+    #[test]
+    fn a_score_without_a_line_is_no_alarm() {
+        let patience = Patience {
+            for_evaluations: 1,
+            keep_firing_for: 0,
+        };
+        let (state, _) = Alert::default().step(Ok(1e9), None, &patience);
+        assert_eq!(state, AlertState::Inactive, "nothing to compare with");
     }
 
     #[test]

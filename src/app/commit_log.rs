@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, info, warn};
 
 use super::ingesting::Message;
 use crate::clock;
 use crate::model::{PanesTopicSpec, Shard};
 use crate::panes::log::kafka::{
-    Entry, Failure, KafkaLogError, Reader, Writer, newest_snapshot, partition_of,
+    Entry, KafkaLogError, Reader, Writer, newest_snapshots, partition_of,
 };
 use crate::panes::log::{Board, LogState, decode_claim, read_prefix};
 
@@ -34,7 +34,6 @@ pub(super) struct CommitLog {
     spec: PanesTopicSpec,
     board: Arc<Board>,
     writer: Writer,
-    failures: Receiver<Failure>,
     reader: Reader,
     state: LogState,
     /// Commits on their way, by number.
@@ -47,12 +46,10 @@ pub(super) struct CommitLog {
 impl CommitLog {
     /// Ready to send and read.
     pub(super) fn try_new(spec: &PanesTopicSpec, board: Arc<Board>) -> Result<Self, KafkaLogError> {
-        let (failed, failures) = unbounded();
         Ok(CommitLog {
             spec: spec.clone(),
             board,
-            writer: Writer::try_new(spec, failed)?,
-            failures,
+            writer: Writer::try_new(spec)?,
             reader: Reader::try_new(spec)?,
             state: LogState::default(),
             in_flight: HashMap::new(),
@@ -61,60 +58,54 @@ impl CommitLog {
         })
     }
 
-    /// Runs until nobody sends commits any more, or the log cannot be read on.
+    /// Runs until nobody sends commits any more, or the log cannot be used any more.
     pub(super) fn run(mut self, commits: &Receiver<Message>, stop: &AtomicBool) {
+        if let Err(problem) = self.work(commits, stop) {
+            let error = format!("{:#}", anyhow::Error::new(problem));
+            error!(error, "the pane log cannot be used any more");
+        }
+    }
+
+    fn work(
+        &mut self,
+        commits: &Receiver<Message>,
+        stop: &AtomicBool,
+    ) -> Result<(), KafkaLogError> {
         let mut deadline = None;
         loop {
-            let is_over = self.take(commits);
-            if let Err(problem) = self.turn() {
-                let error = format!("{:#}", anyhow::Error::new(problem));
-                error!(error, "the pane log cannot be read on");
-                return;
-            }
+            let is_over = self.take(commits)?;
+            self.turn()?;
             if !is_over && !stop.load(Ordering::Relaxed) {
                 continue;
             }
             let deadline = *deadline.get_or_insert_with(|| clock::monotonic() + LAST_ANSWERS);
             let is_done = is_over && self.in_flight.is_empty();
             if is_done || clock::monotonic() >= deadline {
-                return;
+                return Ok(());
             }
         }
     }
 
     /// Sends what waits; `true` when nothing will come any more.
-    fn take(&mut self, commits: &Receiver<Message>) -> bool {
+    ///
+    /// What cannot be handed to the client at all would not be taken the next time either: it is too large, or the client has given up for good.
+    fn take(&mut self, commits: &Receiver<Message>) -> Result<bool, KafkaLogError> {
         while self.in_flight.len() < MOST_IN_FLIGHT {
-            match commits.recv_timeout(if self.in_flight.is_empty() {
+            let wait = if self.in_flight.is_empty() {
                 WAIT
             } else {
                 Duration::ZERO
-            }) {
-                Ok(message) => self.send(message),
-                Err(RecvTimeoutError::Timeout) => return false,
-                Err(RecvTimeoutError::Disconnected) => return true,
+            };
+            match commits.recv_timeout(wait) {
+                Ok(message) => {
+                    let number = self.writer.commit(&message.flushed.commit)?;
+                    self.in_flight.insert(number, message);
+                }
+                Err(RecvTimeoutError::Timeout) => return Ok(false),
+                Err(RecvTimeoutError::Disconnected) => return Ok(true),
             }
         }
-        false
-    }
-
-    fn send(&mut self, message: Message) {
-        match self.writer.commit(&message.flushed.commit) {
-            Ok(number) => {
-                self.in_flight.insert(number, message);
-            }
-            Err(problem) => {
-                let error = format!("{:#}", anyhow::Error::new(problem));
-                let shard = &message.flushed.commit.shard;
-                warn!(
-                    topic = shard.topic,
-                    partition = shard.partition,
-                    error,
-                    "commit not sent"
-                );
-                message.reject();
-            }
-        }
+        Ok(false)
     }
 
     /// Reads what is new, and answers what can be answered.
@@ -152,7 +143,7 @@ impl CommitLog {
 
     /// What was sent and not acknowledged may be in the log or not: the shard begins again at its head, whichever it is.
     fn hear_failures(&mut self) {
-        for failure in self.failures.try_iter() {
+        for failure in self.writer.failures() {
             if let Some(message) = self.in_flight.remove(&failure.number) {
                 let shard = &message.flushed.commit.shard;
                 let reason = failure.reason;
@@ -252,37 +243,58 @@ fn fold(state: &mut LogState, entry: &Entry<'_>, spec: &PanesTopicSpec) -> bool 
 
 /// What is known at the newest snapshot, or, where there is none, at the beginning of the log.
 ///
-/// A log whose beginning is gone and that holds no snapshot (no scorer ran for as long as records are kept) is begun anew at its end: what was counted
-/// before is in no window any more.
+/// Where the first records are gone and no snapshot is left (no scorer ran for as long as records are kept), the oldest commit of each shard opens it: every
+/// shard that is alive says so twice a minute, so its head is among what is kept.
 pub(super) fn begin(spec: &PanesTopicSpec, reader: &Reader) -> Result<LogState, KafkaLogError> {
-    let beginnings = reader.beginnings()?;
-    if let Some(whole) = newest_snapshot(spec, None, clock::now())? {
+    let reach = Reach::of(spec, reader)?;
+    let found = newest_snapshots(spec, clock::now(), &|found| !found.is_empty())?;
+    for whole in found.iter().rev() {
         match read_prefix::<LogState>(&whole.bytes) {
-            Ok(state) if is_in_reach(&state, &beginnings, spec) => return Ok(state),
-            Ok(_) => warn!("the newest snapshot is older than the pane log"),
-            Err(error) => warn!(%error, "the newest snapshot cannot be read"),
+            Ok(state) if reach.has(&state) => return Ok(state),
+            Ok(_) => warn!("a snapshot does not lie within the pane log: not used"),
+            Err(error) => warn!(%error, "a snapshot cannot be read: not used"),
         }
     }
-    let mut state = LogState::default();
-    if beginnings.values().any(|first| *first > 0) {
-        warn!("the pane log holds no snapshot and not its beginning: begun anew at its end");
-        for (partition, end) in reader.ends(0..spec.partitions)? {
-            state.pass(partition, end - 1);
-        }
-    } else {
-        info!("the pane log is read from its beginning");
-    }
-    Ok(state)
+    Ok(reach.beginning())
 }
 
-/// Whether the log still holds everything behind a snapshot.
-pub(super) fn is_in_reach(
-    state: &LogState,
-    beginnings: &BTreeMap<u32, i64>,
-    spec: &PanesTopicSpec,
-) -> bool {
-    (0..spec.commits()).all(|partition| {
-        let first = beginnings.get(&partition).copied().unwrap_or(0);
-        state.next(partition) >= first
-    })
+/// What the log holds.
+pub(super) struct Reach {
+    partitions: BTreeMap<u32, (i64, i64)>,
+}
+
+impl Reach {
+    pub(super) fn of(spec: &PanesTopicSpec, reader: &Reader) -> Result<Self, KafkaLogError> {
+        let ends = reader.ends(0..spec.partitions)?;
+        let both = |(partition, first): (u32, i64)| {
+            (
+                partition,
+                (first, ends.get(&partition).copied().unwrap_or(first)),
+            )
+        };
+        Ok(Reach {
+            partitions: reader.beginnings()?.into_iter().map(both).collect(),
+        })
+    }
+
+    /// Whether it holds everything behind a snapshot, and everything before it was there: an end before the snapshot means that records were lost.
+    pub(super) fn has(&self, state: &LogState) -> bool {
+        self.partitions.iter().all(|(partition, (first, end))| {
+            let next = state.next(*partition);
+            // A partition without records was never read.
+            (*first..=*end).contains(&next) || *end == 0
+        })
+    }
+
+    /// The state of a reader that begins with the oldest records.
+    pub(super) fn beginning(&self) -> LogState {
+        let mut state = LogState::default();
+        for (partition, (first, _)) in &self.partitions {
+            if *first > 0 {
+                state.pass(*partition, first - 1);
+            }
+        }
+        info!("the pane log is read from its oldest record");
+        state
+    }
 }

@@ -47,7 +47,7 @@ pub(super) fn recover(
             if engine.judge(0, position, &commit.claim()).is_ok() {
                 engine.count(0, &commit, bytes);
                 for monitor in engine.monitors_of(&commit.shard.source) {
-                    engine.advance(monitor, commit.written_at, &mut |_, _| ());
+                    engine.advance(monitor, &mut |_, _| ());
                 }
             }
         }
@@ -120,9 +120,8 @@ fn take(
     if let Some(log) = &mut log {
         log.sync()?;
     }
-    let now = Some(clock::now());
     for (message, bytes) in accepted {
-        scoring.count(0, &message.flushed.commit, bytes, now);
+        scoring.count(0, &message.flushed.commit, bytes);
         message.accept();
     }
     match log {

@@ -7,6 +7,7 @@
 //!   all, log in a topic    both halves, which know nothing of each other
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -115,8 +116,8 @@ impl Parts<'_> {
         if let Some(path) = &self.state.path {
             let (opened, took) = local::recover(path, &mut engine)?;
             (log, standing.recovery) = (Some(opened), Some(took));
-            engine.keep_shards(&is_read(&self.sources));
         }
+        engine.read_only(topics(&self.sources));
         let board = local::board(&engine);
         let mut pipeline = Pipeline::default();
         let waiting = self.start_ingesters(&plans, &board, &mut pipeline)?;
@@ -141,7 +142,7 @@ impl Parts<'_> {
             pipeline.start("commit-log".to_owned(), Box::new(work))?;
         }
         if self.role.scores() {
-            let tail = Tail::try_new(topic, self.split.scope(), self.sources.clone())?;
+            let tail = Tail::try_new(topic, self.split.scope())?;
             let standing = Standing {
                 problem: Some("the pane log was not read yet".to_owned()),
                 ..Standing::default()
@@ -224,14 +225,10 @@ impl Parts<'_> {
     }
 }
 
-/// Whether a shard belongs to what the configuration reads.
-pub(super) fn is_read(sources: &[SourceSpec]) -> impl Fn(&Shard) -> bool {
-    move |shard| {
-        let has = |spec: &SourceSpec| {
-            spec.name == shard.source && spec.kafka.topics.contains(&shard.topic)
-        };
-        sources.iter().any(has)
-    }
+/// The topics of each source.
+fn topics(sources: &[SourceSpec]) -> BTreeMap<String, Vec<String>> {
+    let of = |source: &SourceSpec| (source.name.clone(), source.kafka.topics.clone());
+    sources.iter().map(of).collect()
 }
 
 /// How far a partition was counted, in the source's words.

@@ -9,7 +9,7 @@ use tracing::debug;
 
 use crate::clock;
 use crate::engine::{Engine, Snapshot};
-use crate::model::{EventTime, LogPartition, LogReport};
+use crate::model::{LogPartition, LogReport};
 use crate::panes::Commit;
 use crate::panes::log::Position;
 
@@ -68,18 +68,12 @@ impl Scoring {
         scoring
     }
 
-    /// Counts an accepted commit and closes the windows whose time it brought; `now` is noted as the time of evaluation.
-    pub(super) fn count(
-        &mut self,
-        partition: u32,
-        commit: &Commit,
-        bytes: u64,
-        now: Option<EventTime>,
-    ) {
+    /// Counts an accepted commit and closes the windows whose time it brought.
+    pub(super) fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
         self.engine.count(partition, commit, bytes);
         for monitor in self.engine.monitors_of(&commit.shard.source) {
             let began = clock::monotonic();
-            let made = self.engine.advance(monitor, now, &mut |plan, window| {
+            let made = self.engine.advance(monitor, &mut |plan, window| {
                 let (monitor, window) = (&plan.spec.name, window.index);
                 debug!(monitor, window, "evaluated");
             });
@@ -92,7 +86,7 @@ impl Scoring {
 
     /// What time alone brings: stale windows, and a new picture when one is due.
     pub(super) fn tick(&mut self) {
-        self.engine.check_staleness(clock::now());
+        self.engine.watch_silence(clock::now());
         let pause = if self.engine.generation() == self.published.0 {
             PUBLISH_EVERY
         } else {

@@ -8,18 +8,17 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-use super::commit_log::{begin, is_in_reach};
+use super::commit_log::Reach;
 use super::local::snapshot;
-use super::roles::is_read;
 use super::scoring::Scoring;
 use crate::clock;
 use crate::engine::SavedEngine;
-use crate::model::{EventTime, PanesTopicSpec, SourceSpec};
-use crate::panes::Rejected;
+use crate::model::PanesTopicSpec;
 use crate::panes::log::kafka::{
-    Assembly, Entry, KafkaLogError, Reader, Writer, newest_snapshot, partition_of,
+    Assembly, Entry, KafkaLogError, Reader, Whole, Writer, newest_snapshots, partition_of,
 };
-use crate::panes::log::{CodecError, Record, decode, read};
+use crate::panes::log::{CodecError, Record, decode, decode_claim, read};
+use crate::panes::{Commit, Rejected};
 
 const WAIT: Duration = Duration::from_millis(100);
 /// How often the ends of the partitions are asked for.
@@ -32,7 +31,6 @@ pub(super) struct Tail {
     spec: PanesTopicSpec,
     /// Which part of the monitors this scorer has, as `0/1`.
     scope: String,
-    sources: Vec<SourceSpec>,
     reader: Reader,
     writer: Writer,
     assembly: Assembly,
@@ -44,20 +42,13 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Ready to read.
-    pub(super) fn try_new(
-        spec: &PanesTopicSpec,
-        scope: String,
-        sources: Vec<SourceSpec>,
-    ) -> Result<Self, KafkaLogError> {
-        // A snapshot that fails is noticed by the flush that follows it.
-        let (failed, _) = crossbeam_channel::unbounded();
+    pub(super) fn try_new(spec: &PanesTopicSpec, scope: String) -> Result<Self, KafkaLogError> {
         let now = clock::monotonic();
         Ok(Tail {
             spec: spec.clone(),
             scope,
-            sources,
             reader: Reader::try_new(spec)?,
-            writer: Writer::try_new(spec, failed)?,
+            writer: Writer::try_new(spec)?,
             assembly: Assembly::default(),
             began: Some(now),
             ends_at: now,
@@ -100,28 +91,47 @@ impl Tail {
     }
 
     fn try_restore(&mut self, scoring: &mut Scoring) -> Result<(), KafkaLogError> {
-        let beginnings = self.reader.beginnings()?;
-        let found = newest_snapshot(&self.spec, Some(&self.scope), clock::now())?;
-        let saved = found.and_then(|whole| read::<SavedEngine>(&whole.bytes).ok());
-        match saved.filter(|saved| is_in_reach(&saved.log, &beginnings, &self.spec)) {
-            Some(saved) => {
-                scoring.engine.restore(saved);
-                scoring.engine.keep_shards(&is_read(&self.sources));
-            }
-            None => *scoring.engine.log_mut() = begin(&self.spec, &self.reader)?,
+        let reach = Reach::of(&self.spec, &self.reader)?;
+        match self.usable(scoring, &reach)? {
+            Some(saved) => scoring.engine.restore(saved),
+            None => *scoring.engine.log_mut() = reach.beginning(),
         }
         for partition in 0..self.spec.partitions {
             let next = scoring.engine.log().next(partition);
-            let first = beginnings.get(&partition).copied().unwrap_or(0);
-            self.reader.follow(partition, next.max(first))?;
+            self.reader.follow(partition, next)?;
         }
         Ok(())
+    }
+
+    /// The newest snapshot of this scorer's own, or another one that holds all of its monitors. One that lacks some would lose their windows: the log itself
+    /// is read from its oldest record then.
+    fn usable(
+        &self,
+        scoring: &Scoring,
+        reach: &Reach,
+    ) -> Result<Option<SavedEngine>, KafkaLogError> {
+        let is_own = |whole: &Whole| whole.scope == self.scope;
+        let mut found =
+            newest_snapshots(&self.spec, clock::now(), &|found| found.iter().any(is_own))?;
+        found.sort_by_key(is_own);
+        for whole in found.into_iter().rev() {
+            match read::<SavedEngine>(&whole.bytes) {
+                Ok(saved) if !reach.has(&saved.log) => {
+                    warn!("a snapshot does not lie within the pane log: not used");
+                }
+                Ok(saved) if is_own(&whole) || saved.has_all_of(&scoring.engine) => {
+                    return Ok(Some(saved));
+                }
+                Ok(_) => {}
+                Err(error) => warn!(%error, "a snapshot cannot be read: not used"),
+            }
+        }
+        Ok(None)
     }
 
     fn turn(&mut self, scoring: &mut Scoring) -> Result<(), KafkaLogError> {
         let (spec, scope, assembly) = (&self.spec, &self.scope, &mut self.assembly);
         let mut problem = None;
-        let is_behind = self.began.is_some();
         let mut others_snapshot = false;
         self.reader
             .poll(WAIT, &mut |entry| match decode(entry.bytes) {
@@ -138,7 +148,7 @@ impl Tail {
                         source,
                     });
                 }
-                record => count(scoring, &entry, record, spec, is_behind),
+                record => count(scoring, &entry, record, spec),
             })?;
         if let Some(problem) = problem {
             return Err(problem);
@@ -216,19 +226,11 @@ fn count(
     entry: &Entry<'_>,
     record: Result<Record, CodecError>,
     spec: &PanesTopicSpec,
-    is_behind: bool,
 ) {
     let (partition, offset) = (entry.partition, entry.offset);
-    let commit = match record {
-        Ok(Record::Commit(commit)) => commit,
-        other => {
-            scoring.engine.log_mut().pass(partition, offset);
-            if other.is_err() {
-                warn!(partition, offset, "a record of the pane log cannot be read");
-                scoring.engine.reject_unreadable();
-            }
-            return;
-        }
+    let Some(commit) = commit_of(scoring, entry, record) else {
+        scoring.engine.log_mut().pass(partition, offset);
+        return;
     };
     let is_fit = entry
         .key
@@ -241,14 +243,7 @@ fn count(
         return;
     }
     match scoring.engine.judge(partition, offset, &commit.claim()) {
-        Ok(()) => {
-            let now: Option<EventTime> = if is_behind {
-                commit.written_at
-            } else {
-                Some(clock::now())
-            };
-            scoring.count(partition, &commit, entry.bytes.len() as u64, now);
-        }
+        Ok(()) => scoring.count(partition, &commit, entry.bytes.len() as u64),
         Err(rejected) => {
             let (topic, shard) = (&commit.shard.topic, commit.shard.partition);
             let (base, upto) = (commit.base, commit.upto);
@@ -261,4 +256,26 @@ fn count(
             );
         }
     }
+}
+
+/// The commit in a record, by the broker's clock.
+///
+/// Of one whose counts cannot be read the claim still moves the head, as it does for every other reader; its records are a loss.
+fn commit_of(
+    scoring: &mut Scoring,
+    entry: &Entry<'_>,
+    record: Result<Record, CodecError>,
+) -> Option<Commit> {
+    let mut commit = match record {
+        Ok(Record::Commit(commit)) => commit,
+        Ok(_) => return None,
+        Err(error) => {
+            let (partition, offset) = (entry.partition, entry.offset);
+            warn!(partition, offset, %error, "a record of the pane log cannot be read");
+            scoring.engine.reject_unreadable();
+            Commit::unreadable(decode_claim(entry.bytes).ok()??)
+        }
+    };
+    commit.set_clock(entry.appended_at);
+    Some(commit)
 }

@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::fit::{fit_file, monitor_of};
 use super::report::{FeatureReport, Verdict, by_urgency};
-use super::{Exit, UsageError, dataset, is_reference, table};
-use crate::engine::MonitorPlan;
-use crate::model::{AlertSpec, MonitorSpec, ReferenceSpec, Severity, Statistic, Thresholds};
+use super::{Exit, UsageError, dataset, is_reference, progress, table};
+use crate::engine::{FeaturePlan, Judged, Judgement, MonitorPlan, judge};
+use crate::model::{
+    AlertSpec, Budget, MonitorSpec, ReferenceSpec, Severity, Statistic, Thresholds,
+};
 use crate::reference::Reference;
-use crate::score::Rates;
+use crate::score::{Context, Rates, Scores};
 use crate::source::files::DataFile;
 use crate::stats::FeatureCounts;
 
@@ -74,6 +77,7 @@ pub fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
         bail!(UsageError(problem.clone()));
     }
     let (rows, counts) = count_side(&args.current, &plan)?;
+    calibrate(&plan, &counts);
     let mut reports: Vec<FeatureReport<'_>> = plan
         .features
         .iter()
@@ -119,7 +123,7 @@ fn count_side(name: &str, plan: &MonitorPlan) -> anyhow::Result<(u64, Vec<Featur
     Ok((current.rows, counts.collect::<Result<_, _>>()?))
 }
 
-/// Makes the monitor one window and one reference, with everybody's first thresholds when no configuration gave others.
+/// Makes the monitor one window and one reference, with a budget for every question when no configuration asked others.
 fn prepare(spec: &mut MonitorSpec, is_bare: bool) {
     spec.references = vec![ReferenceSpec {
         name: "training".to_owned(),
@@ -127,25 +131,27 @@ fn prepare(spec: &mut MonitorSpec, is_bare: bool) {
     }];
     spec.features_from_reference |= spec.features.is_empty();
     if is_bare {
-        let line = |statistic, warning, critical| AlertSpec {
+        let budgeted = |statistic| AlertSpec {
             statistic,
-            thresholds: Thresholds {
-                warning: Some(warning),
-                critical: Some(critical),
-            },
+            thresholds: Thresholds::default(),
+            budget: Some(Budget::default()),
             for_evaluations: 1,
             keep_firing_for: 0,
             features: None,
         };
-        spec.alerts = vec![
-            line(Statistic::Js, 0.05, 0.1),
-            line(Statistic::WassersteinNormalized, 0.1, 0.2),
+        let statistics = [
+            Statistic::Js,
+            Statistic::Wasserstein,
+            Statistic::MissingRatio,
+            Statistic::UnseenRatio,
+            Statistic::OutOfRangeRatio,
         ];
+        spec.alerts = statistics.map(budgeted).to_vec();
     }
 }
 
 fn report<'a>(
-    feature: &'a crate::engine::FeaturePlan,
+    feature: &'a FeaturePlan,
     counts: &'a FeatureCounts,
     plan: &MonitorPlan,
 ) -> FeatureReport<'a> {
@@ -169,8 +175,39 @@ fn report<'a>(
         reference: 0,
         counts,
         rates,
+        judgement: judgement(feature, counts, &rates, scores.as_ref().ok()),
         scores,
     }
+}
+
+/// One comparison is one window: its lines are those that one clean window in a hundred exceeds.
+fn judgement(
+    feature: &FeaturePlan,
+    counts: &FeatureCounts,
+    rates: &Rates,
+    scores: Option<&Scores>,
+) -> Option<Arc<Judgement>> {
+    let judged = Judged {
+        counts,
+        scores,
+        rates,
+        step: None,
+        context: Context::default(),
+    };
+    judge(feature, 0, &judged)
+        .filter(|_| scores.is_some())
+        .map(Arc::new)
+}
+
+/// Makes the null tables the comparison needs, on all cores.
+fn calibrate(plan: &MonitorPlan, counts: &[FeatureCounts]) {
+    let unprepared = plan.unprepared(counts);
+    let bar = progress::over_items("calibrating", unprepared.len());
+    unprepared.into_par_iter().for_each(|(calibration, n)| {
+        calibration.prepare(n);
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
 }
 
 fn print(format: Format, plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) {

@@ -1,11 +1,16 @@
 //! Data files as columns to fit, or as counts to compare.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use rustc_hash::FxHashMap;
 
 use super::progress;
-use crate::decode::{Columns, DecodeError, Decoder, Fields, Reading, boolean, category, number};
+use crate::decode::{
+    Columns, DecodeError, Decoder, Fields, Reading, boolean, category, number, timestamp,
+};
 use crate::engine::MonitorPlan;
-use crate::model::Kind;
+use crate::model::{EventTime, Kind, MonitorSpec};
 use crate::observe::{ObservedMonitor, ObserverPlan, count_record, is_selected};
 use crate::panes::{Frame, SparseCounts};
 use crate::reference::Column;
@@ -134,6 +139,79 @@ fn count(column: &mut Column, name: &str) {
             column.categories.insert(name.into(), 1);
         }
     }
+}
+
+/// The first and last time of a monitor's rows; `None` where they carry none.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn span(
+    file: &DataFile,
+    spec: &MonitorSpec,
+) -> Result<Option<(EventTime, EventTime)>, FileError> {
+    let mut observer = ObserverPlan::default();
+    observer.add(spec, &[]);
+    let monitor = &observer.monitors[0];
+    let mut decoder = Decoder::new(&observer.paths);
+    let mut span: Option<(EventTime, EventTime)> = None;
+    read(file, &mut decoder, &mut |fields| {
+        if let Some(time) = time_of(monitor, fields) {
+            let (first, last) = span.unwrap_or((time, time));
+            span = Some((first.min(time), last.max(time)));
+        }
+        true
+    })?;
+    Ok(span)
+}
+
+/// The rows of a monitor in panes of `width`, by number since the epoch: counts of every feature of the plan. Rows without a time are passed over.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn count_panes(
+    file: &DataFile,
+    plan: &MonitorPlan,
+    width: Duration,
+) -> Result<BTreeMap<i64, Vec<SparseCounts>>, FileError> {
+    let mut observer = ObserverPlan::default();
+    observer.add(&plan.spec, &plan.observed());
+    let monitor = &observer.monitors[0];
+    let mut decoder = Decoder::new(&observer.paths);
+    let mut frame = Frame::new(monitor.features.iter().map(|own| own.layout.as_deref()));
+    let mut buffer = String::new();
+    let mut panes: BTreeMap<i64, Vec<SparseCounts>> = BTreeMap::new();
+    let mut current = None;
+    let width_ms = i64::try_from(width.as_millis()).unwrap_or(i64::MAX).max(1);
+    read(file, &mut decoder, &mut |fields| {
+        let Some(time) = time_of(monitor, fields).filter(|_| is_selected(monitor, fields)) else {
+            return false;
+        };
+        let pane = time.as_millis().div_euclid(width_ms);
+        if current.is_some_and(|current| current != pane) {
+            keep(&mut frame, current, &mut panes);
+        }
+        current = Some(pane);
+        count_record(&mut frame, monitor, fields, &mut buffer);
+        true
+    })?;
+    keep(&mut frame, current, &mut panes);
+    Ok(panes)
+}
+
+/// Moves what a frame has counted to its pane.
+fn keep(frame: &mut Frame, pane: Option<i64>, panes: &mut BTreeMap<i64, Vec<SparseCounts>>) {
+    let Some(pane) = pane else {
+        return;
+    };
+    let counted = frame.take();
+    let own = panes.entry(pane).or_default();
+    own.resize(counted.features.len(), SparseCounts::default());
+    let pairs = own.iter_mut().zip(&counted.features);
+    pairs.for_each(|(sum, delta)| sum.merge(delta));
+}
+
+fn time_of(monitor: &ObservedMonitor, fields: Fields<'_>) -> Option<EventTime> {
+    timestamp(fields.slots[monitor.timestamp?], fields.scratch)
 }
 
 /// The counts of a whole file in the layouts of a plan.

@@ -17,12 +17,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
 use super::run::{LogFormat, runtime, start_logging};
-use super::table::short;
 use crate::alert::AlertState;
 use crate::app::Daemon;
 use crate::clock;
 use crate::config::{self, Config, Overrides};
 use crate::engine::{FeatureScores, MonitorState, Snapshot, WindowState};
+use crate::export::short;
 use crate::model::{EventTime, Kind};
 use crate::reference::{Column, FeatureReference, FitOptions, Reference, fit};
 use crate::source::loans::{Application, FEATURES, LoanService, Phase};
@@ -344,7 +344,9 @@ impl Story {
                     let (alert, name) = ("ALERT".red(), feature.name.bold());
                     self.say(&format!(
                         "{alert} {name}: {} {value} is above its {} line of {}",
-                        line.statistic, line.severity, line.threshold
+                        line.statistic,
+                        line.severity,
+                        line.threshold.map_or_else(String::new, short)
                     ));
                 }
                 None if self.firing.remove(&feature.name) => {

@@ -8,10 +8,10 @@ use clap::Args;
 
 use super::dataset::{self, RowCounts};
 use super::infer::{Inferred, infer};
-use super::{Exit, UsageError, pick_monitor, table};
+use super::{Exit, UsageError, calibration, pick_monitor, table};
 use crate::clock;
 use crate::config;
-use crate::model::{FeatureSpec, Kind, MonitorSpec};
+use crate::model::{FeatureSpec, Kind, MonitorSpec, Pointer};
 use crate::observe::ObserverPlan;
 use crate::reference::{FitOptions, Reference, fit};
 use crate::source::files::DataFile;
@@ -33,6 +33,9 @@ pub struct FitArgs {
     /// Use the bins and cells of this reference, so that both can be compared
     #[arg(long, value_name = "REF")]
     layout: Option<PathBuf>,
+    /// The rows' time (RFC 3339 or milliseconds): alarm lines then follow how the stream breathes
+    #[arg(long, value_name = "COLUMN")]
+    timestamp: Option<String>,
 }
 
 /// Fits and saves a reference, and prints what is in it.
@@ -47,6 +50,7 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
         .transpose()?;
     let lender = args.layout.as_deref().map(Reference::load).transpose()?;
     let file = DataFile::open(&args.input)?;
+    let spec = timed(spec, args.timestamp.as_deref());
     let fitted = fit_file(&file, spec.as_ref(), lender.as_ref())?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", table::fitted(&fitted.reference));
@@ -56,6 +60,21 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
         args.output.display()
     );
     Ok(Exit::Ok)
+}
+
+/// The monitor with its time in a column, where one is named.
+fn timed(spec: Option<MonitorSpec>, column: Option<&str>) -> Option<MonitorSpec> {
+    let Some(column) = column else {
+        return spec;
+    };
+    let mut spec = spec.unwrap_or_else(MonitorSpec::bare);
+    let pointer = Pointer::parse(column).unwrap_or_default();
+    spec.timestamp.path = Some(if column.starts_with('/') {
+        pointer
+    } else {
+        Pointer::default().child(column)
+    });
+    Some(spec)
 }
 
 /// The monitor of a configuration file.
@@ -115,10 +134,9 @@ pub fn fit_file(
     if fitted.is_empty() {
         bail!("{}: no feature could be fitted", file.name());
     }
-    Ok(Fitted {
-        reference: Reference::new(clock::now(), rows.rows, fitted),
-        rows,
-    })
+    let mut reference = Reference::new(clock::now(), rows.rows, fitted);
+    calibration::calibrate(&mut reference, file, &spec)?;
+    Ok(Fitted { reference, rows })
 }
 
 /// Finds out the features and kinds that nobody has said.

@@ -1,5 +1,6 @@
 //! One file per command, and what they share.
 
+pub mod calibration;
 pub mod check;
 pub mod compare;
 pub mod dataset;

@@ -187,7 +187,7 @@ fn hand_over(
         debug_assert!(accepted.is_ok(), "one reader's commits tile: {accepted:?}");
     }
     for monitor in 0..engine.monitors() {
-        engine.advance(monitor, None, evaluated);
+        engine.advance(monitor, evaluated);
     }
 }
 
@@ -246,6 +246,7 @@ pub fn lines(plan: &MonitorPlan, window: &WindowState, with_bins: bool) -> Vec<M
                 counts,
                 rates: state.rates,
                 scores: *scores,
+                judgement: state.judgements[index].clone(),
             };
             line.extend(report.to_json("feature", with_bins));
             let furthest = state.alerts[index]

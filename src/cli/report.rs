@@ -1,10 +1,13 @@
 //! A feature's scores as JSON: the shape that `compare` and `replay` share.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use serde_json::{Map, Number, Value, json};
 
-use crate::engine::{FeaturePlan, Rule};
+use crate::alert::Line;
+use crate::engine::{Bar, FeaturePlan, Judgement, Rule};
+use crate::export::calibration_json;
 use crate::model::{NotReady, Severity};
 use crate::score::{Rates, Scores};
 use crate::stats::{BinName, FeatureCounts, Layout};
@@ -45,6 +48,8 @@ pub struct FeatureReport<'a> {
     pub rates: Rates,
     /// The scores, or why there are none.
     pub scores: Result<Scores, NotReady>,
+    /// What calibration says; `None` where nothing is calibrated.
+    pub judgement: Option<Arc<Judgement>>,
 }
 
 impl FeatureReport<'_> {
@@ -59,14 +64,26 @@ impl FeatureReport<'_> {
             .and_then(|scores| scores.get(rule.statistic))
     }
 
+    /// The rules with their lines, those without one left out.
+    pub fn lines(&self) -> impl Iterator<Item = (&Rule, Line)> {
+        let rules = self.plan.rules.iter().enumerate();
+        rules.filter_map(|(place, rule)| match rule.bar {
+            Bar::Fixed(threshold) => Some((rule, Line::fixed(threshold))),
+            Bar::Budget { .. } => {
+                let lines = &self.judgement.as_ref()?.lines;
+                Some((rule, lines.get(place).copied().flatten()?))
+            }
+        })
+    }
+
     /// The most urgent line that is exceeded.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let exceeded = self.plan.rules.iter().filter(|rule| {
+        let exceeded = self.lines().filter(|(rule, line)| {
             self.value(rule)
-                .is_some_and(|value| value > rule.patience.threshold)
+                .is_some_and(|value| line.is_exceeded_by(value))
         });
-        match (exceeded.map(|rule| rule.severity).max(), self.scores) {
+        match (exceeded.map(|(rule, _)| rule.severity).max(), self.scores) {
             (_, Err(reason)) => Verdict::NotReady(reason),
             (Some(severity), Ok(_)) => Verdict::Drift(severity),
             (None, Ok(_)) => Verdict::None,
@@ -77,10 +94,8 @@ impl FeatureReport<'_> {
     #[must_use]
     pub fn urgency(&self) -> f64 {
         let ratios = self
-            .plan
-            .rules
-            .iter()
-            .filter_map(|rule| Some(self.value(rule)? / rule.patience.threshold));
+            .lines()
+            .filter_map(|(rule, line)| Some(self.value(rule)? / line.above));
         ratios
             .filter(|ratio| !ratio.is_nan())
             .max_by(f64::total_cmp)
@@ -130,7 +145,7 @@ impl FeatureReport<'_> {
                     .map(|scores| scores.divergences.support_overlap)
             ),
         );
-        put("calibration", Value::Null);
+        put("calibration", self.calibration());
         object
     }
 
@@ -153,6 +168,11 @@ impl FeatureReport<'_> {
             .collect()
     }
 
+    fn calibration(&self) -> Value {
+        let judgement = self.judgement.as_deref();
+        judgement.map_or(Value::Null, calibration_json)
+    }
+
     fn scores_json(&self) -> Value {
         let Ok(scores) = self.scores else {
             return json!({});
@@ -160,6 +180,9 @@ impl FeatureReport<'_> {
         let d = scores.divergences;
         let distances = scores.distances;
         let numeric = |value: Option<f64>| value.map(number);
+        let body = distances
+            .filter(|_| self.judgement.is_some())
+            .map(|distances| distances.body);
         let entries = [
             ("js", Some(number(d.js))),
             ("js_distance", Some(number(d.js.sqrt()))),
@@ -173,6 +196,7 @@ impl FeatureReport<'_> {
                 "wasserstein_normalized",
                 numeric(distances.map(|distances| distances.wasserstein_normalized)),
             ),
+            ("wasserstein_body", numeric(body)),
             ("psi", Some(number(d.psi))),
             ("hellinger", Some(number(d.hellinger))),
             ("total_variation", Some(number(d.total_variation))),

@@ -5,9 +5,11 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use super::infer::Inferred;
 use super::report::{FeatureReport, Verdict};
+use crate::export as words;
+use crate::export::short;
 use crate::model::{Severity, Statistic};
-use crate::reference::{FeatureReference, Reference};
-use crate::stats::{BinName, Interval};
+use crate::reference::Reference;
+use crate::score::Status;
 
 /// Where a table is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,10 +47,11 @@ pub fn compared(reports: &[FeatureReport<'_>], look: Look) -> String {
     let header = [
         "feature",
         "verdict",
-        "JS bit",
-        "W1 std",
+        "JS bit (line)",
+        "W1 std (line)",
         "PSI",
         "KS",
+        "p",
         "missing",
         "outside",
         "samples",
@@ -58,7 +61,7 @@ pub fn compared(reports: &[FeatureReport<'_>], look: Look) -> String {
     for report in reports {
         table.add_row(row(report));
     }
-    align_right(&mut table, 2..=8);
+    align_right(&mut table, 2..=9);
     table.to_string()
 }
 
@@ -71,15 +74,46 @@ fn row(report: &FeatureReport<'_>) -> Vec<Cell> {
     vec![
         Cell::new(&report.plan.name),
         verdict(report.verdict()),
-        of(Statistic::Js),
-        of(Statistic::WassersteinNormalized),
+        with_line(report, Statistic::Js),
+        if report.judgement.is_some() {
+            with_line(report, Statistic::WassersteinBody)
+        } else {
+            of(Statistic::WassersteinNormalized)
+        },
         of(Statistic::Psi),
         of(Statistic::Ks),
+        Cell::new(smallest_p_value(report).map_or_else(|| "-".to_owned(), short)),
         Cell::new(percent(report.rates.missing)),
         Cell::new(percent(report.rates.out_of_range.or(report.rates.unseen))),
         Cell::new(report.counts.tallies.values),
         Cell::new(what_moved(report)),
     ]
+}
+
+/// A score, and its line where it is calibrated.
+fn with_line(report: &FeatureReport<'_>, statistic: Statistic) -> Cell {
+    let value = report.scores.ok().and_then(|scores| scores.get(statistic));
+    let Some(value) = value else {
+        return Cell::new("-");
+    };
+    let level = report
+        .judgement
+        .as_ref()
+        .and_then(|judgement| judgement.level(statistic));
+    Cell::new(match level {
+        Some(level) => format!("{} ({})", score(value), score(level.threshold)),
+        None => score(value),
+    })
+}
+
+/// The smallest share of clean windows that would go as far, over the statistics a rule judges.
+fn smallest_p_value(report: &FeatureReport<'_>) -> Option<f64> {
+    let judgement = report.judgement.as_ref()?;
+    let judged = judgement.levels.iter().filter(|level| {
+        let mut rules = report.plan.rules.iter();
+        rules.any(|rule| rule.statistic == level.statistic)
+    });
+    judged.map(|level| level.p_value).min_by(f64::total_cmp)
 }
 
 fn verdict(verdict: Verdict) -> Cell {
@@ -105,108 +139,21 @@ fn score(value: f64) -> String {
     }
 }
 
-/// A value of the feature's: three significant digits.
-#[must_use]
-pub fn short(value: f64) -> String {
-    match value.abs() {
-        size if size >= 1e6 || (size > 0.0 && size < 1e-4) => format!("{value:.2e}"),
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        size if size >= 0.1 => format!("{value:.3}"),
-        size if size > 0.0 => format!("{value:.5}"),
-        _ => "0".to_owned(),
-    }
-}
-
 fn percent(share: Option<f64>) -> String {
-    match share {
-        None => "-".to_owned(),
-        Some(share) if share > 0.0 && share < 0.0005 => "<0.1 %".to_owned(),
-        Some(share) => format!("{:.1} %", share * 100.0),
-    }
+    share.map_or_else(|| "-".to_owned(), words::percent)
 }
 
-/// The bin whose share changed most, and for numbers the medians when there is drift.
+/// The bin whose share changed most, and for numbers the medians, when there is drift.
 fn what_moved(report: &FeatureReport<'_>) -> String {
-    let (Some(layout), Some(scorer)) = (
-        report.plan.layout.as_deref(),
-        report
-            .plan
-            .scorers
-            .get(report.reference)
-            .and_then(Option::as_ref),
-    ) else {
+    let scorers = &report.plan.scorers;
+    let scorer = scorers.get(report.reference).and_then(Option::as_ref);
+    let (Some(layout), Some(scorer)) = (report.plan.layout.as_deref(), scorer) else {
         return String::new();
     };
     if report.verdict() == Verdict::None || report.scores.is_err() {
         return String::new();
     }
-    let reference = scorer.reference();
-    let (n, m) = (
-        report.counts.tallies.values as f64,
-        reference.counts.tallies.values as f64,
-    );
-    let shares = report
-        .counts
-        .bins
-        .iter()
-        .zip(&reference.counts.bins)
-        .map(|(now, then)| (*then as f64 / m, *now as f64 / n));
-    let largest = shares
-        .enumerate()
-        .max_by(|(_, a), (_, b)| (a.1 - a.0).abs().total_cmp(&(b.1 - b.0).abs()));
-    let Some((bin, (then, now))) = largest else {
-        return String::new();
-    };
-    let moved = format!(
-        "{} {} -> {}",
-        bin_name(layout.name(bin)),
-        percent(Some(then)),
-        percent(Some(now))
-    );
-    match medians(report, reference) {
-        Some((before, after)) => format!("median {} -> {}; {moved}", short(before), short(after)),
-        None => moved,
-    }
-}
-
-fn medians(report: &FeatureReport<'_>, reference: &FeatureReference) -> Option<(f64, f64)> {
-    let cells = &report.plan.layout.as_deref()?.numeric()?.cells;
-    Some((
-        reference.cells().quantile(cells, 0.5)?,
-        report.counts.cells.quantile(cells, 0.5)?,
-    ))
-}
-
-fn bin_name(name: BinName<'_>) -> String {
-    match name {
-        BinName::Label(label) => label
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(30)
-            .collect(),
-        BinName::Interval(Interval {
-            lower: Some(low),
-            upper: Some(high),
-        }) if low >= high => format!("= {}", short(low)),
-        BinName::Interval(Interval {
-            lower: Some(low),
-            upper: Some(high),
-        }) => format!("[{}, {})", short(low), short(high)),
-        BinName::Interval(Interval {
-            lower: None,
-            upper: Some(high),
-        }) => format!("below {}", short(high)),
-        BinName::Interval(Interval {
-            lower: Some(low),
-            upper: None,
-        }) => format!("above {}", short(low)),
-        BinName::Interval(Interval {
-            lower: None,
-            upper: None,
-        }) => "all".to_owned(),
-    }
+    words::moved(layout, report.counts, scorer.reference()).join("; ")
 }
 
 /// One line under a comparison.
@@ -237,7 +184,33 @@ pub fn summary(reports: &[FeatureReport<'_>]) -> String {
     } else {
         said.join("; ")
     };
-    format!("{drifted} of {} features drifted ({said})", reports.len())
+    let doubts = doubts(reports);
+    format!(
+        "{drifted} of {} features drifted ({said}){doubts}",
+        reports.len()
+    )
+}
+
+/// What limits the trust in calibrated lines, and for which features; nothing where nothing does.
+fn doubts(reports: &[FeatureReport<'_>]) -> String {
+    let holds = |report: &&FeatureReport<'_>, status: Status| {
+        let judgement = report.judgement.as_ref();
+        judgement.is_some_and(|judgement| judgement.statuses.contains(&status))
+    };
+    let said = Status::ALL.into_iter().filter_map(|status| {
+        let names: Vec<&str> = reports
+            .iter()
+            .filter(|report| holds(report, status))
+            .map(|report| report.plan.name.as_str())
+            .collect();
+        let all = if names.len() == reports.len() {
+            "all".to_owned()
+        } else {
+            names.join(", ")
+        };
+        (!names.is_empty()).then(|| format!("\n{}: {all}", status.name()))
+    });
+    said.collect()
 }
 
 /// What a reference holds.

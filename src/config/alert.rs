@@ -1,9 +1,13 @@
-//! Alert rules: fixed lines, patience, and the features they are about.
+//! Alert rules: fixed lines or a budget of false alarms, patience, and the features they are about.
+
+use std::time::Duration;
 
 use super::monitor::statistic;
 use super::node::{Item, Table};
-use super::problem::suggest;
-use crate::model::{AlertSpec, FeatureSpec, Severity, Statistic, Thresholds, WindowSpec};
+use super::{defaults, problem::suggest};
+use crate::model::{
+    AlertSpec, Budget, FeatureSpec, Severity, Statistic, Thresholds, Tolerance, WindowSpec,
+};
 
 /// Reads the rules; `features` is empty when the reference may hold others.
 pub(super) fn read_all(
@@ -23,10 +27,7 @@ pub(super) fn read_all(
         else {
             continue;
         };
-        let rivals = alerts
-            .iter()
-            .filter(|other| other.statistic == alert.statistic);
-        if rivals.into_iter().any(|other| overlap(other, &alert)) {
+        if alerts.iter().any(|other| overlap(other, &alert)) {
             item.complain(format!(
                 "a second rule for {} on the same features",
                 alert.statistic
@@ -37,12 +38,103 @@ pub(super) fn read_all(
     alerts
 }
 
-/// Whether neither rule is more particular than the other on some feature.
+/// Whether both rules draw a line of one severity for one statistic, and neither is more particular than the other on some feature.
 fn overlap(a: &AlertSpec, b: &AlertSpec) -> bool {
-    match (&a.features, &b.features) {
+    let judged = |rule: &AlertSpec| match rule.budget {
+        Some(_) => rule.statistic.budgeted(),
+        None => rule.statistic,
+    };
+    let severities = Severity::ALL.iter();
+    let share_severity = severities
+        .into_iter()
+        .any(|severity| a.has(*severity) && b.has(*severity));
+    let share_feature = match (&a.features, &b.features) {
         (None, None) => true,
         (Some(a), Some(b)) => a.iter().any(|name| b.contains(name)),
         _ => false,
+    };
+    judged(a) == judged(b) && share_severity && share_feature
+}
+
+/// A budget, where no fixed line is given.
+fn budget(table: &Table<'_>, statistic: Option<Statistic>) -> Option<Budget> {
+    let keys = ["false_alarm_interval", "tolerance", "severity"];
+    if table.get("warning").or(table.get("critical")).is_some() {
+        for item in keys.into_iter().filter_map(|key| table.get(key)) {
+            item.complain("goes with a budget, not with a fixed \"warning\" or \"critical\"");
+        }
+        return None;
+    }
+    let [interval, tolerated, severity] = keys.map(|key| table.get(key));
+    let severities: Vec<(&str, Severity)> = Severity::ALL
+        .iter()
+        .map(|severity| (severity.name(), *severity))
+        .collect();
+    let fallback = Budget::default();
+    Some(Budget {
+        severity: severity
+            .and_then(|item| item.choice(&severities))
+            .unwrap_or(fallback.severity),
+        false_alarm_interval: interval
+            .and_then(|item| interval_of(&item))
+            .unwrap_or(fallback.false_alarm_interval),
+        tolerance: tolerated
+            .and_then(|item| tolerance(&item, statistic))
+            .unwrap_or_default(),
+    })
+}
+
+fn interval_of(item: &Item<'_>) -> Option<Duration> {
+    let interval = item.duration()?;
+    if interval.is_zero() {
+        item.complain("expected a duration above 0, as \"30d\"");
+        return None;
+    }
+    Some(interval)
+}
+
+/// A number on the statistic's own scale, standard deviations (`0.2std`) or a share of values (`2%`).
+fn tolerance(item: &Item<'_>, statistic: Option<Statistic>) -> Option<Tolerance> {
+    let text = item.property()?;
+    let text = text.trim();
+    let (number, unit) = match (text.strip_suffix("std"), text.strip_suffix('%')) {
+        (Some(number), _) => (number, "std"),
+        (None, Some(number)) => (number, "%"),
+        (None, None) => (text, ""),
+    };
+    let value = number.trim().parse::<f64>().ok();
+    let Some(value) = value.filter(|value| value.is_finite() && *value >= 0.0) else {
+        item.complain(format!(
+            "expected a number, as 0.01, standard deviations, as \"0.2std\", or a share, as \"2%\", found {text:?}"
+        ));
+        return None;
+    };
+    let is_rate = statistic.is_some_and(Statistic::is_rate);
+    if unit == "std" && is_rate {
+        item.complain("a rate has no standard deviations: give a share, as \"0.5%\"");
+    }
+    if unit == "%" && value > 100.0 {
+        item.complain(format!("at most 100%, found {text}"));
+    }
+    let found = match unit {
+        "std" => Tolerance::Std(value),
+        "%" => Tolerance::Mass(value / 100.0),
+        _ => Tolerance::Score(value),
+    };
+    let is_default = statistic.is_some_and(|own| default_tolerance(own) == text);
+    Some(if is_default {
+        Tolerance::Default
+    } else {
+        found
+    })
+}
+
+/// The default tolerance of a statistic as a user would write it.
+pub(super) const fn default_tolerance(statistic: Statistic) -> &'static str {
+    match statistic {
+        Statistic::MissingRatio => "0%",
+        Statistic::UnseenRatio | Statistic::OutOfRangeRatio => "0.1%",
+        _ => defaults::TOLERANCE,
     }
 }
 
@@ -55,16 +147,7 @@ fn alert(table: Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> 
         warning: line("warning"),
         critical: line("critical"),
     };
-    for key in ["false_alarm_interval", "tolerance", "severity"] {
-        if let Some(item) = table.get(key) {
-            item.complain("not supported yet: give a fixed \"warning\" or \"critical\"");
-        }
-    }
-    if table.get("warning").or(table.get("critical")).is_none() {
-        table
-            .item()
-            .complain("give \"warning\", \"critical\" or both");
-    }
+    let budget = budget(&table, statistic);
     if let (Some(warning), Some(critical)) = (thresholds.warning, thresholds.critical)
         && warning >= critical
     {
@@ -93,6 +176,7 @@ fn alert(table: Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> 
     Some(AlertSpec {
         statistic: statistic?,
         thresholds,
+        budget,
         for_evaluations,
         keep_firing_for,
         features: names,

@@ -39,6 +39,8 @@ pub(super) const MIN_SAMPLES: u64 = 500;
 pub(super) const SLIDES_PER_WINDOW: u32 = 15;
 pub(super) const MIN_COVERAGE: f64 = 0.9;
 pub(super) const PSEUDO_COUNT: f64 = 0.5;
+/// Of every statistic that is no rate.
+pub(super) const TOLERANCE: &str = "0.14std";
 pub(super) const REFERENCE_NAME: &str = "training";
 
 /// All defaults, by option.
@@ -62,6 +64,12 @@ pub fn defaults() -> Vec<Default> {
         ("features.top", "50"),
         ("statistics", "[js, wasserstein]"),
         ("alerts.for", "1"),
+        ("alerts.false_alarm_interval", "30d"),
+        ("alerts.severity", "critical"),
+        (
+            "alerts.tolerance",
+            "0.14std; 0.1% for unseen_ratio and out_of_range_ratio, 0% for missing_ratio",
+        ),
         ("alerts.keep_firing_for", "0"),
         ("min_coverage", "0.9"),
         ("pseudo_count", "0.5"),

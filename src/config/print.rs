@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::alert::default_tolerance;
 use super::{Config, State};
 use crate::model::{
-    AlertSpec, BinsSpec, FeatureSpec, KafkaSpec, Literal, MonitorSpec, StartAt, WindowSpec,
+    AlertSpec, BinsSpec, FeatureSpec, KafkaSpec, Literal, MonitorSpec, StartAt, Statistic,
+    Tolerance, WindowSpec,
 };
 
 /// Every option with its value, as YAML; paths are absolute.
@@ -178,11 +180,34 @@ fn number(value: f64) -> Value {
     }
 }
 
+/// Whole days as days: humantime would make a month of thirty of them.
+fn days(interval: Duration) -> String {
+    const DAY: u64 = 86_400;
+    match interval.as_secs() {
+        secs if secs.is_multiple_of(DAY) && interval.subsec_nanos() == 0 => {
+            format!("{}d", secs / DAY)
+        }
+        _ => duration(interval),
+    }
+}
+
+fn tolerance(statistic: Statistic, tolerance: Tolerance) -> Value {
+    match tolerance {
+        Tolerance::Default => json!(default_tolerance(statistic)),
+        Tolerance::Score(number) => json!(number),
+        Tolerance::Std(std) => json!(format!("{std}std")),
+        Tolerance::Mass(share) => json!(format!("{}%", share * 100.0)),
+    }
+}
+
 fn alert(spec: &AlertSpec) -> Value {
     given(json!({
         "statistic": spec.statistic.name(),
         "warning": spec.thresholds.warning,
         "critical": spec.thresholds.critical,
+        "severity": spec.budget.map(|budget| budget.severity.name()),
+        "false_alarm_interval": spec.budget.map(|budget| days(budget.false_alarm_interval)),
+        "tolerance": spec.budget.map(|budget| tolerance(spec.statistic, budget.tolerance)),
         "for": spec.for_evaluations,
         "keep_firing_for": spec.keep_firing_for,
         "features": spec.features,

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use super::node::{Item, Table};
 use super::{Config, Limits, State, Web, defaults, monitor};
-use crate::model::{EventTime, KafkaSpec, PanesTopicSpec, SourceSpec, StartAt};
+use crate::model::{EventTime, KafkaSpec, MonitorSpec, PanesTopicSpec, SourceSpec, StartAt};
+
+/// The longest silence of a live partition in the pane log.
+const LONGEST_HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// librdkafka properties the daemon sets itself, and the option that stands for each.
 const OWNED: &[(&str, &str)] = &[
@@ -24,6 +27,14 @@ const OWNED: &[(&str, &str)] = &[
     ),
     ("auto.offset.reset", "use kafka.start"),
     ("isolation.level", "aborted records are never read"),
+    (
+        "partition.assignment.strategy",
+        "members of the group use the eager protocol",
+    ),
+    (
+        "group.protocol",
+        "members of the group use the eager protocol",
+    ),
     (
         "enable.partition.eof",
         "ends of partitions are always watched",
@@ -57,6 +68,19 @@ pub(super) fn read(root: &Item<'_>, directory: &Path) -> Option<Config> {
         &names,
         directory,
     );
+    let too_short = |monitor: &&MonitorSpec| {
+        let lateness = &monitor.lateness;
+        let rhythm = state
+            .flush_interval
+            .max((lateness.idle_after / 2).min(LONGEST_HEARTBEAT));
+        lateness.stall_after < rhythm * 3
+    };
+    if let Some(monitor) = monitors.iter().find(too_short) {
+        table.item().complain(format!(
+            "lateness.stall_after of monitor {} is shorter than three signs of life of a silent partition (one per flush_interval, or half of idle_after up to 30s)",
+            monitor.name
+        ));
+    }
     if items_are_empty(&table) {
         table
             .item()
@@ -125,6 +149,7 @@ fn state(table: Option<Table<'_>>, sources: &[SourceSpec], directory: &Path) -> 
     }
     state.panes = panes(&table, sources);
     if state.panes.is_some() {
+        refuse_shared_groups(&table, sources);
         state.flush_interval = defaults::PANES_FLUSH_INTERVAL;
     }
     let range = Duration::from_millis(100)..=Duration::from_secs(60);
@@ -145,8 +170,30 @@ fn interval(
     let interval = item.duration()?;
     if !range.contains(&interval) {
         item.complain(format!("expected between {words}"));
+        return None;
     }
     Some(interval)
+}
+
+/// Two sources that read a topic as members of the same group would get half of it each.
+fn refuse_shared_groups(table: &Table<'_>, sources: &[SourceSpec]) {
+    for (place, one) in sources.iter().enumerate() {
+        let (kafka, before) = (&one.kafka, &sources[..place]);
+        let shares = |other: &&SourceSpec| {
+            other.kafka.group_id == kafka.group_id
+                && other
+                    .kafka
+                    .topics
+                    .iter()
+                    .any(|topic| kafka.topics.contains(topic))
+        };
+        if let Some(other) = before.iter().find(shares) {
+            table.item().complain(format!(
+                "with panes_topic, sources {} and {} would share the group {:?} and get half of their topic each: give one of them another kafka.group_id, or let both monitors read one source",
+                other.name, one.name, kafka.group_id
+            ));
+        }
+    }
 }
 
 /// The pane log's topic, with everything that belongs to it.

@@ -106,10 +106,6 @@ fn mistakes_in_alerts_say_what_would_be_accepted() {
         &["monitors[0].alerts[0].for: expected a whole number of at least 1, found 0"],
     );
     check(
-        "    alerts: [{statistic: js}]\n",
-        &["monitors[0].alerts[0]: give \"warning\", \"critical\" or both"],
-    );
-    check(
         "    alerts: [{statistic: js, warning: 0.2, critical: 0.1}]\n",
         &["monitors[0].alerts[0]: \"warning\" (0.2) must be below \"critical\" (0.1)"],
     );
@@ -305,6 +301,73 @@ fn the_formats_say_the_same() {
 }
 
 #[test]
+fn mistakes_in_budgets_say_what_would_be_accepted() {
+    check(
+        "    alerts: [{statistic: js, critical: 0.1, tolerance: 2%}]\n",
+        &[
+            "monitors[0].alerts[0].tolerance: goes with a budget, not with a fixed \"warning\" or \"critical\"",
+        ],
+    );
+    check(
+        "    alerts: [{statistic: js, false_alarm_interval: 0s}]\n",
+        &["monitors[0].alerts[0].false_alarm_interval: expected a duration above 0, as \"30d\""],
+    );
+    check(
+        "    alerts: [{statistic: js, tolerance: 2 apples}]\n",
+        &[
+            "monitors[0].alerts[0].tolerance: expected a number, as 0.01, standard deviations, as \"0.2std\", or a share, as \"2%\", found \"2 apples\"",
+        ],
+    );
+    check(
+        "    alerts: [{statistic: missing_ratio, tolerance: 0.2std}]\n",
+        &[
+            "monitors[0].alerts[0].tolerance: a rate has no standard deviations: give a share, as \"0.5%\"",
+        ],
+    );
+    check(
+        "    alerts: [{statistic: js}, {statistic: js, critical: 0.2}]\n",
+        &["monitors[0].alerts[1]: a second rule for js on the same features"],
+    );
+    check(
+        "    alerts: [{statistic: wasserstein}, {statistic: wasserstein_normalized, tolerance: 0.1}]\n",
+        &["monitors[0].alerts[1]: a second rule for wasserstein_normalized on the same features"],
+    );
+}
+
+#[test]
+fn a_rule_without_a_line_has_the_default_budget() {
+    use crate::model::{Budget, Severity, Statistic, Tolerance};
+    let config = good(
+        "    alerts: [{statistic: js}, {statistic: js, severity: warning, false_alarm_interval: 1d, tolerance: 0.2std}, {statistic: wasserstein, tolerance: 3}, {statistic: unseen_ratio, tolerance: 0.1%}]\n",
+    );
+    let alerts = &config.monitors[0].alerts;
+    let budgets: Vec<Budget> = alerts.iter().filter_map(|alert| alert.budget).collect();
+    assert_eq!(
+        budgets[0],
+        Budget::default(),
+        "one false alarm in 30 days, critical"
+    );
+    assert_eq!(budgets[1].severity, Severity::Warning, "severity");
+    assert_eq!(
+        budgets[1].false_alarm_interval.as_secs(),
+        86_400,
+        "interval"
+    );
+    let tolerances: Vec<Tolerance> = budgets.iter().map(|budget| budget.tolerance).collect();
+    let expected = [
+        Tolerance::Default,
+        Tolerance::Std(0.2),
+        Tolerance::Score(3.0),
+        Tolerance::Default,
+    ];
+    assert_eq!(tolerances, expected, "units");
+    let found = config.monitors[0].alert_for("x", Statistic::Js, Severity::Warning);
+    assert_eq!(found, Some(&alerts[1]), "by severity");
+    let back = load_text(&print(&config)).unwrap();
+    assert_eq!(back.monitors[0].alerts, *alerts, "printed and read again");
+}
+
+#[test]
 fn edges_may_be_infinite() {
     for edges in ["[-.inf, 0, .inf]", "[\"-inf\", 0, \"inf\"]"] {
         let text = format!("{HEAD}{MONITOR}").replace(
@@ -379,6 +442,17 @@ fn a_pane_log_that_cannot_work_is_refused() {
         "state: {panes_partitions: 3}\n",
         &["state.panes_partitions: belongs to a pane log on Kafka: it needs state.panes_topic"],
     );
+    check(
+        "    lateness: {stall_after: 20s}\n",
+        &[
+            ": lateness.stall_after of monitor m is shorter than three signs of life of a silent partition (one per flush_interval, or half of idle_after up to 30s)",
+        ],
+    );
+    let shared = load_text(&format!(
+        "version: 1\nsources: {{s: {{kafka: {{brokers: [b:9092], topics: [t]}}}}, r: {{kafka: {{brokers: [b:9092], topics: [t, u]}}}}}}\n{MONITOR}state: {{panes_topic: p}}\n"
+    ));
+    let text = shared.expect_err("one group").to_string();
+    assert!(text.contains("would share the group \"pegel\""), "{text}");
     let problems = load_text(&format!(
         "version: 1\nsources: {{s: {{kafka: {{brokers: [b:9092], topics: [t]}}}}, r: {{kafka: {{brokers: [c:9092], topics: [t]}}}}}}\n{MONITOR}state: {{panes_topic: p}}\n"
     ));

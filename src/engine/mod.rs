@@ -3,6 +3,7 @@
 //! One owner of all windows, driven by one thread: `apply` takes a commit, `advance` closes the windows whose time has come, `snapshot` is the picture of how
 //! everything stands. Time is an argument everywhere, so that a replayed file, a test and a live stream go through the same code.
 
+mod judge;
 mod monitor;
 mod places;
 mod plan;
@@ -13,7 +14,8 @@ mod snapshot;
 mod totals;
 mod windows;
 
-pub use plan::{FeaturePlan, LoadedReference, MonitorPlan, Rule};
+pub use judge::{Judged, Judgement, Level, effective, judge};
+pub use plan::{Bar, FeaturePlan, LoadedReference, MonitorPlan, Rule};
 pub use saved::SavedEngine;
 pub use scorer::Engine;
 pub use snapshot::{

@@ -15,6 +15,9 @@ use crate::model::{DropReason, EventTime, Severity};
 use crate::panes::{Commit, MonitorCommit, PaneDelta};
 use crate::window::{Coverage, Due, Ring};
 
+/// A log that tells nothing of a source for this long: each shard is heard of at least every 30 s.
+const SILENCE: Duration = Duration::from_secs(90);
+
 /// A monitor and everything it remembers.
 #[derive(Debug)]
 pub(super) struct MonitorEngine {
@@ -103,25 +106,24 @@ impl MonitorEngine {
 
     /// Closes every window whose time has come; calls `evaluated` after each. Returns how many evaluations were made.
     ///
-    /// `now` is the wall clock, noted as the time of evaluation; `None` for a file. Which windows are due is decided by the log alone.
-    pub(super) fn advance(
-        &mut self,
-        now: Option<EventTime>,
-        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
-    ) -> u64 {
+    /// Which windows are due, and which are stale, is decided by the log alone.
+    pub(super) fn advance(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState)) -> u64 {
         let lateness = &self.plan.spec.lateness;
+        self.shards.forget_surplus(lateness.stall_after);
         let found = self.shards.watermark(lateness);
         self.watermark = self.watermark.max(found);
-        let Some(watermark) = self.watermark else {
-            return 0;
-        };
         let mut made = 0;
-        for index in 0..self.windows.len() {
-            made += self.close_until(index, watermark, now, evaluated);
+        if let Some(watermark) = self.watermark {
+            for index in 0..self.windows.len() {
+                made += self.close_until(index, watermark, evaluated);
+            }
         }
         self.totals.evaluations += made;
         if made > 0 {
             self.expire();
+        }
+        if let Some(now) = self.shards.time.now {
+            self.check_staleness(now, self.shards.time.resumed_at, evaluated);
         }
         made
     }
@@ -133,7 +135,7 @@ impl MonitorEngine {
         };
         for index in 0..self.windows.len() {
             let closing = self.windows[index].schedule.closing(newest);
-            self.totals.evaluations += self.close_until(index, closing, None, evaluated);
+            self.totals.evaluations += self.close_until(index, closing, evaluated);
         }
     }
 
@@ -141,7 +143,6 @@ impl MonitorEngine {
         &mut self,
         index: usize,
         watermark: EventTime,
-        now: Option<EventTime>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) -> u64 {
         let mut made = 0;
@@ -153,7 +154,7 @@ impl MonitorEngine {
             };
             let coverage = coverages(&self.shards, &self.plan, ring, due);
             window.evaluate(due, ring, &coverage, &self.plan, &mut self.totals);
-            window.evaluated_at = now;
+            window.evaluated_at = self.shards.time.now;
             self.totals.skipped += due.skipped;
             made += 1;
             evaluated(&self.plan, &window.state);
@@ -172,25 +173,38 @@ impl MonitorEngine {
         }
     }
 
-    /// A window without an evaluation for `max(3 slides, idle_after + slide)` of wall time is stale, and says so again once per slide.
-    ///
-    /// The watch begins with the process: an earlier one's evaluation is not held against it.
-    pub(super) fn check_staleness(
+    /// A window without an evaluation for `max(3 slides, idle_after + slide)` is stale, and says so again once per slide; a silence of everybody before
+    /// `resumed_at` is not held against it.
+    fn check_staleness(
         &mut self,
         now: EventTime,
+        resumed_at: Option<EventTime>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) {
-        let started_at = *self.started_at.get_or_insert(now);
         let idle_after = self.plan.spec.lateness.idle_after;
         for window in &mut self.windows {
             let slide = self.rings[window.ring].slide();
             let patience = (slide * 3).max(idle_after + slide);
-            let since = window.evaluated_at.max(Some(started_at)).unwrap_or(now);
+            let since = window.evaluated_at.max(resumed_at).unwrap_or(now);
             if now >= since.plus(patience) {
                 window.go_stale(&self.plan, &mut self.totals);
                 window.evaluated_at = Some(now.minus(patience).plus(slide));
                 evaluated(&self.plan, &window.state);
             }
+        }
+    }
+
+    /// The same by the wall clock, once nobody has written for a while.
+    pub(super) fn watch_silence(
+        &mut self,
+        now: EventTime,
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+    ) {
+        let started_at = *self.started_at.get_or_insert(now);
+        let heard_at = self.shards.time.now.max(Some(started_at));
+        let is_silent = heard_at.is_none_or(|heard_at| now >= heard_at.plus(SILENCE));
+        if is_silent {
+            self.check_staleness(now, Some(started_at), evaluated);
         }
     }
 

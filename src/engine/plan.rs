@@ -1,16 +1,18 @@
 //! A monitor made ready to run: what the user asked for, joined with the references that could be loaded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ReferenceState;
 use crate::alert::Patience;
 use crate::model::{
     BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role, Severity, Statistic,
+    Tolerance,
 };
 use crate::panes::identity;
 use crate::reference::{FeatureReference, Reference};
-use crate::score::Scorer;
-use crate::stats::Layout;
+use crate::score::{Calibration, Scorer};
+use crate::stats::{FeatureCounts, Layout};
 
 /// A reference as it was found: loaded, or why not.
 pub type LoadedReference = Result<Arc<Reference>, String>;
@@ -45,8 +47,28 @@ pub struct FeaturePlan {
     pub layout: Option<Arc<Layout>>,
     /// One per reference; `None` where there is nothing to compare with.
     pub scorers: Vec<Option<Scorer>>,
+    /// One per reference; `None` where no line is calibrated.
+    pub calibrations: Vec<Option<Arc<Calibration>>>,
     /// The lines in force.
     pub rules: Vec<Rule>,
+    /// Statistics that share the budget of false alarms.
+    pub share: u32,
+}
+
+/// Where the line of a rule comes from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bar {
+    /// A number given by the user.
+    Fixed(f64),
+    /// A budget of false alarms.
+    Budget {
+        /// One false alarm in this time is accepted.
+        interval: Duration,
+        /// What is not news.
+        tolerance: Tolerance,
+        /// The statistic the rule names, whose unit the tolerance has.
+        of: Statistic,
+    },
 }
 
 /// One line on one statistic.
@@ -56,7 +78,9 @@ pub struct Rule {
     pub statistic: Statistic,
     /// How urgent.
     pub severity: Severity,
-    /// The line, and how long it takes.
+    /// Where its line comes from.
+    pub bar: Bar,
+    /// How long it takes.
     pub patience: Patience,
 }
 
@@ -91,6 +115,20 @@ impl MonitorPlan {
             features,
             problems,
         }
+    }
+
+    /// The calibrations that lack null tables for windows of these counts, by feature: what is worth making on all cores.
+    #[must_use]
+    pub fn unprepared(&self, counts: &[FeatureCounts]) -> Vec<(&Calibration, u64)> {
+        let pairs = self.features.iter().zip(counts);
+        let needed = pairs.flat_map(|(feature, counts)| {
+            let n = counts.tallies.values;
+            let own = feature.calibrations.iter().flatten();
+            own.map(move |calibration| (calibration.as_ref(), n))
+        });
+        needed
+            .filter(|(calibration, n)| *n > 0 && !calibration.is_prepared(*n))
+            .collect()
     }
 
     /// Name, kind and layout of the features, for the observer.
@@ -163,15 +201,36 @@ fn plan_feature(
         }
         Some(Scorer::new(Arc::new(reference.clone()), spec.pseudo_count))
     };
+    let scorers: Vec<Option<Scorer>> = found.iter().enumerate().map(scorer).collect();
+    let rules = rules(name, kind, spec);
+    let share = share(&rules);
+    let calibrations = scorers.iter().zip(references).map(|(scorer, reference)| {
+        let (scorer, loaded) = (scorer.clone()?, reference.loaded.as_ref()?);
+        let stored = loaded.calibration_of(name);
+        (share > 0).then(|| Arc::new(Calibration::new(scorer, &loaded.hash, stored)))
+    });
     Some(FeaturePlan {
         name: name.to_owned(),
         id: identity::layout(monitor, spec, name, kind, layout.as_deref()),
         kind,
         role: listed.map(|feature| feature.role).unwrap_or_default(),
-        scorers: found.iter().enumerate().map(scorer).collect(),
+        calibrations: calibrations.collect(),
+        scorers,
         layout,
-        rules: rules(name, kind, spec),
+        rules,
+        share,
     })
+}
+
+/// How many statistics have a budget.
+fn share(rules: &[Rule]) -> u32 {
+    let budgeted = rules
+        .iter()
+        .filter(|rule| matches!(rule.bar, Bar::Budget { .. }));
+    let mut statistics: Vec<Statistic> = budgeted.map(|rule| rule.statistic).collect();
+    statistics.sort_unstable();
+    statistics.dedup();
+    u32::try_from(statistics.len()).unwrap_or(u32::MAX)
 }
 
 /// Whether a reference was fitted for the feature as it is configured.
@@ -206,22 +265,42 @@ fn rules(name: &str, kind: Kind, spec: &MonitorSpec) -> Vec<Rule> {
         .iter()
         .copied()
         .filter(|statistic| kind.has(*statistic));
-    let lines = statistics.flat_map(|statistic| {
-        let alert = spec.alert_for(name, statistic);
-        Severity::ALL.iter().filter_map(move |severity| {
-            let alert = alert?;
-            let threshold = alert.thresholds.of(*severity)?;
-            let patience = Patience {
-                threshold,
-                for_evaluations: alert.for_evaluations,
-                keep_firing_for: alert.keep_firing_for,
+    let mut rules: Vec<Rule> = Vec::new();
+    for statistic in statistics {
+        for severity in Severity::ALL.iter().copied() {
+            let rule = rule(name, statistic, severity, spec);
+            // Wasserstein in two units is one statistic to a budget.
+            let is_new = |rule: &Rule| {
+                let same = |own: &Rule| own.statistic == rule.statistic && own.severity == severity;
+                !rules.iter().any(same)
             };
-            Some(Rule {
-                statistic,
-                severity: *severity,
-                patience,
-            })
-        })
-    });
-    lines.collect()
+            rules.extend(rule.filter(is_new));
+        }
+    }
+    rules
+}
+
+fn rule(name: &str, named: Statistic, severity: Severity, spec: &MonitorSpec) -> Option<Rule> {
+    let alert = spec.alert_for(name, named, severity)?;
+    let patience = Patience {
+        for_evaluations: alert.for_evaluations,
+        keep_firing_for: alert.keep_firing_for,
+    };
+    let (statistic, bar) = match alert.budget {
+        Some(budget) => (
+            named.budgeted(),
+            Bar::Budget {
+                interval: budget.false_alarm_interval,
+                tolerance: budget.tolerance,
+                of: named,
+            },
+        ),
+        None => (named, Bar::Fixed(alert.thresholds.of(severity)?)),
+    };
+    Some(Rule {
+        statistic,
+        severity,
+        bar,
+        patience,
+    })
 }

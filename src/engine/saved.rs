@@ -11,11 +11,12 @@ use super::monitor::MonitorEngine;
 use super::shards::{Extent, ShardState};
 use super::totals::{FeatureTotals, Totals};
 use super::windows::WindowEngine;
-use super::{Engine, MonitorPlan};
+use super::{Engine, MonitorPlan, Rule};
 use crate::alert::{Alert, AlertState};
-use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Severity, Shard, Statistic};
+use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Shard};
 use crate::panes::log::LogState;
 use crate::panes::{RecordCounts, Rejected, SparseCounts};
+use crate::score::Learned;
 use crate::stats::FeatureCounts;
 use crate::window::{Covered, LogTime, Progress, Ring};
 
@@ -69,6 +70,8 @@ struct SavedWindow {
     /// In the order of the monitor's list.
     features: Vec<(Option<FeatureCounts>, Option<NotReady>)>,
     alerts: Vec<SavedAlert>,
+    /// By place in the monitor's list and by reference.
+    learned: Vec<(usize, String, Learned)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -118,6 +121,16 @@ impl Engine {
                 restore_monitor(monitor, saved);
             }
         }
+        self.forget_unread();
+    }
+}
+
+impl SavedEngine {
+    /// Whether every monitor of an engine is in it.
+    #[must_use]
+    pub fn has_all_of(&self, engine: &Engine) -> bool {
+        let has = |own: &MonitorEngine| self.monitors.iter().any(|saved| saved.id == own.plan.id);
+        engine.monitors.iter().all(has)
     }
 }
 
@@ -171,7 +184,20 @@ fn save_window(window: &WindowEngine, plan: &MonitorPlan) -> SavedWindow {
         evaluated_at: window.evaluated_at,
         features: features.collect(),
         alerts: save_alerts(window, plan),
+        learned: save_learned(window, plan),
     }
+}
+
+fn save_learned(window: &WindowEngine, plan: &MonitorPlan) -> Vec<(usize, String, Learned)> {
+    let mut saved = Vec::new();
+    for (feature, by_reference) in window.learned.iter().enumerate() {
+        for (learned, reference) in by_reference.iter().zip(&plan.references) {
+            if learned.windows > 0 {
+                saved.push((feature, reference.name.clone(), *learned));
+            }
+        }
+    }
+    saved
 }
 
 fn save_alerts(window: &WindowEngine, plan: &MonitorPlan) -> Vec<SavedAlert> {
@@ -283,11 +309,20 @@ fn restore_window(
     window.state.end = saved.end;
     window.state.coverage = saved.coverage;
     window.evaluated_at = saved.evaluated_at;
+    for (feature, reference, learned) in saved.learned {
+        let place = places.get(feature).copied().flatten();
+        if let (Some(place), Some(reference)) = (place, reference_named(&reference, plan)) {
+            window.learned[place][reference] = learned;
+        }
+    }
     for ((counts, incomplete), place) in saved.features.into_iter().zip(places) {
-        let (Some(place), Some(counts)) = (place, counts) else {
-            continue;
-        };
-        window.look(*place, &plan.features[*place], counts, incomplete, plan);
+        match (place, counts) {
+            (Some(place), Some(counts)) => {
+                window.look(*place, &plan.features[*place], counts, incomplete, plan);
+            }
+            (Some(place), None) => window.miss(*place, &plan.features[*place], incomplete),
+            (None, _) => {}
+        }
     }
     for saved in saved.alerts {
         if let Some(Some(place)) = places.get(saved.feature) {
@@ -302,25 +337,23 @@ fn restore_alert(
     saved: &SavedAlert,
     plan: &MonitorPlan,
 ) {
-    let reference = plan.references.iter();
-    let Some(reference) = reference
-        .enumerate()
-        .find(|(_, reference)| reference.name == saved.reference)
-        .map(|(index, _)| index)
-    else {
+    let Some(reference) = reference_named(&saved.reference, plan) else {
         return;
     };
-    let statistic = Statistic::from_name(&saved.statistic);
-    let severity = Severity::from_name(&saved.severity);
-    let value = window.value_of(feature, reference, statistic, plan);
-    let lines = window.state.features[feature].alerts[reference].iter_mut();
-    for (line, alert) in lines.zip(&mut window.alerts[feature][reference]) {
-        if Some(line.statistic) == statistic && Some(line.severity) == severity {
-            *alert = saved.alert;
-            line.state = saved.state;
-            line.value = value;
-        }
-    }
+    let is_same = |rule: &Rule| {
+        rule.statistic.name() == saved.statistic && rule.severity.name() == saved.severity
+    };
+    let Some(place) = plan.features[feature].rules.iter().position(is_same) else {
+        return;
+    };
+    let line = window.line_now((feature, reference, place), saved.state, plan);
+    window.alerts[feature][reference][place] = saved.alert;
+    window.state.features[feature].alerts[reference][place] = line;
+}
+
+fn reference_named(name: &str, plan: &MonitorPlan) -> Option<usize> {
+    let mut references = plan.references.iter();
+    references.position(|reference| reference.name == name)
 }
 
 fn millis(span: std::time::Duration) -> u64 {

@@ -16,6 +16,8 @@ use crate::panes::{Claim, Commit, RecordCounts, Rejected};
 #[derive(Debug)]
 pub struct Engine {
     pub(super) log: LogState,
+    /// The topics each source reads; `None` = whatever comes.
+    read: Option<BTreeMap<String, Vec<String>>>,
     pub(super) sources: BTreeMap<String, SourceTotals>,
     /// In configuration order.
     pub(super) monitors: Vec<MonitorEngine>,
@@ -53,6 +55,7 @@ impl Engine {
             .collect();
         Engine {
             log: LogState::default(),
+            read: None,
             sources,
             monitors,
             generation: 0,
@@ -126,11 +129,27 @@ impl Engine {
         }
     }
 
-    /// Drops what is known of shards that nobody reads any more, as the configuration says now.
-    pub fn keep_shards(&mut self, is_read: &dyn Fn(&Shard) -> bool) {
-        for monitor in &mut self.monitors {
-            monitor.shards.keep(is_read);
+    /// Says which topics each source reads, so that what others still count, or counted before, is left out.
+    pub fn read_only(&mut self, topics: BTreeMap<String, Vec<String>>) {
+        self.read = Some(topics);
+        self.forget_unread();
+    }
+
+    fn reads(&self, shard: &Shard) -> bool {
+        let Some(read) = &self.read else {
+            return true;
+        };
+        let topics = read.get(&shard.source);
+        topics.is_some_and(|topics| topics.contains(&shard.topic))
+    }
+
+    /// Drops what is known of shards that nobody reads any more.
+    pub(super) fn forget_unread(&mut self) {
+        let mut monitors = std::mem::take(&mut self.monitors);
+        for monitor in &mut monitors {
+            monitor.shards.keep(&|shard| self.reads(shard));
         }
+        self.monitors = monitors;
     }
 
     /// Says which sources are told of here; where monitors are split among scorers, each source is told of by one of them.
@@ -149,6 +168,9 @@ impl Engine {
     /// Adds the counts of an accepted commit of `bytes` bytes to the windows.
     pub fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
         self.log.hash(partition, commit);
+        if !self.reads(&commit.shard) {
+            return;
+        }
         let Some(source) = self.sources.get_mut(&commit.shard.source) else {
             return;
         };
@@ -169,26 +191,28 @@ impl Engine {
         }
     }
 
-    /// Closes the windows of one monitor whose time has come and calls `evaluated` after each; `now` is the wall clock, `None` where there is none.
-    /// Returns how many evaluations were made.
+    /// Closes the windows of one monitor whose time has come and calls `evaluated` after each. Returns how many evaluations were made.
     ///
     /// Called after every commit, the evaluations are a function of the log alone: a restart that reads it again makes the same ones.
     pub fn advance(
         &mut self,
         monitor: usize,
-        now: Option<EventTime>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) -> u64 {
-        let made = self.monitors[monitor].advance(now, evaluated);
-        self.generation += u64::from(made > 0);
+        let mut changed = false;
+        let made = self.monitors[monitor].advance(&mut |plan, window| {
+            changed = true;
+            evaluated(plan, window);
+        });
+        self.generation += u64::from(changed);
         made
     }
 
-    /// Says of windows that were not evaluated for a long time that they are stale.
-    pub fn check_staleness(&mut self, now: EventTime) {
+    /// Says of windows of which the log tells nothing any more that they are stale: nobody writes. As long as somebody does, the log's own time decides.
+    pub fn watch_silence(&mut self, now: EventTime) {
         let mut changed = false;
         for monitor in &mut self.monitors {
-            monitor.check_staleness(now, &mut |_, _| changed = true);
+            monitor.watch_silence(now, &mut |_, _| changed = true);
         }
         self.generation += u64::from(changed);
     }

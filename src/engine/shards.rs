@@ -106,10 +106,13 @@ impl Shards {
         let before = shard.progress.newest;
         let missed_from = before.map(|newest| newest.minus(lateness.out_of_orderness));
         shard.note_progress(commit, counts);
-        let first = counts
-            .filter(|counts| counts.events > 0)
-            .and_then(|counts| counts.first_event_time);
-        let first = first.or(commit.caught_up_at);
+        let counted = counts.filter(|counts| counts.events > 0);
+        let first = counted.and_then(|counts| counts.first_event_time);
+        let newest = counted.and_then(|counts| counts.max_event_time);
+        let (first, newest) = (
+            first.or(commit.caught_up_at),
+            newest.or(commit.caught_up_at),
+        );
         for (place, covered) in shard.covered.iter_mut().enumerate() {
             let counts_it =
                 places.is_some_and(|places| places.covers.get(place).copied().unwrap_or(true));
@@ -117,8 +120,18 @@ impl Shards {
                 covered.miss(missed_from);
             }
             if counts_it {
-                covered.count(first, commit.from_start);
+                covered.count(first.zip(newest), commit.from_start);
             }
+        }
+    }
+
+    /// Gives up shards beyond those the source has: of a topic made anew with fewer partitions.
+    pub(super) fn forget_surplus(&mut self, stall_after: Duration) {
+        let expected = usize::try_from(self.extent.shards).unwrap_or(usize::MAX);
+        if expected > 0 && self.shards.len() > expected {
+            let time = self.time;
+            self.shards
+                .retain(|_, shard| !shard.progress.is_released(time, stall_after));
         }
     }
 
@@ -189,6 +202,7 @@ impl ShardState {
             progress.newest = progress.newest.max(counted.max_event_time);
             progress.last_event_at = commit.written_at;
         }
-        progress.caught_up_at = progress.caught_up_at.max(commit.caught_up_at);
+        // The latest word counts, not the highest: the clocks of several owners need not agree.
+        progress.caught_up_at = commit.caught_up_at;
     }
 }

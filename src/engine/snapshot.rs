@@ -3,9 +3,11 @@
 //! Series come from here and from nowhere else, so what is gone from the picture is gone from the next scrape.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::Judgement;
 use crate::alert::AlertState;
 use crate::model::{EventTime, Kind, MonitorSpec, NotReady, Role, Severity, Statistic};
 use crate::reference::Reference;
@@ -127,6 +129,8 @@ pub struct FeatureScores {
     pub rates: Rates,
     /// One entry per reference: the scores or why there are none.
     pub scores: Vec<Result<Scores, NotReady>>,
+    /// One entry per reference: what calibration says; `None` where nothing is calibrated or ready.
+    pub judgements: Vec<Option<Arc<Judgement>>>,
     /// One entry per reference: the lines in force.
     pub alerts: Vec<Vec<AlertLine>>,
 }
@@ -138,8 +142,12 @@ pub struct AlertLine {
     pub statistic: Statistic,
     /// How urgent.
     pub severity: Severity,
-    /// The line, on the score's own scale.
-    pub threshold: f64,
+    /// The line, on the score's own scale; `None` where a calibrated one is not known yet.
+    pub threshold: Option<f64>,
+    /// One false alarm in this time is accepted; `None` where the line is a fixed number.
+    pub interval: Option<Duration>,
+    /// The lower line of a two-sided rate.
+    pub lower: Option<f64>,
     /// The score it was compared with; `None` when not ready.
     pub value: Option<f64>,
     /// How it stands.

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::plan::{FeaturePlan, Rule};
+use rayon::prelude::*;
+
+use super::judge::enough;
+use super::plan::{Bar, FeaturePlan, Rule};
 use super::totals::{Totals, Transitions};
-use super::{AlertLine, FeatureScores, MonitorPlan, WindowState};
-use crate::alert::{Alert, AlertState, Transition};
+use super::{AlertLine, FeatureScores, Judged, Judgement, MonitorPlan, WindowState, judge};
+use crate::alert::{Alert, AlertState, Line, Transition};
 use crate::model::{EventTime, NotReady, Severity, Statistic, WindowSpec};
-use crate::score::{Rates, Scores};
+use crate::score::{Context, Learned, Rates, Scores};
 use crate::stats::FeatureCounts;
 use crate::window::{Coverage, Due, Ring, Schedule};
 
@@ -19,8 +22,10 @@ pub(super) struct WindowEngine {
     pub(super) ring: usize,
     /// By feature, reference and rule.
     pub(super) alerts: Vec<Vec<Vec<Alert>>>,
+    /// By feature and reference: what quiet windows have taught.
+    pub(super) learned: Vec<Vec<Learned>>,
     pub(super) state: WindowState,
-    /// Wall time at which the latest evaluation was made, or the watch over it began.
+    /// When the latest evaluation was made, as the log tells time.
     pub(super) evaluated_at: Option<EventTime>,
 }
 
@@ -37,10 +42,12 @@ impl WindowEngine {
             .iter()
             .map(|feature| initial(feature, plan))
             .collect();
+        let untaught = vec![Learned::default(); plan.references.len()];
         WindowEngine {
             schedule: Schedule::new(spec),
             ring,
             alerts: plan.features.iter().map(alerts).collect(),
+            learned: vec![untaught; plan.features.len()],
             state: WindowState {
                 index,
                 end: None,
@@ -60,33 +67,35 @@ impl WindowEngine {
         plan: &MonitorPlan,
         totals: &mut Totals,
     ) {
+        self.learn_from_last(plan);
         let transitions = &mut totals.transitions;
         let ratios = coverage.iter().map(|coverage| coverage.ratio);
         self.state.end = Some(due.end);
         self.state.coverage = ratios.fold(1.0, f64::min);
-        for ((index, feature), coverage) in plan.features.iter().enumerate().zip(coverage) {
-            let incomplete = incompleteness(*coverage, plan.spec.min_coverage);
+        let sum = |(index, feature): (usize, &FeaturePlan)| {
             let mut counts = feature
                 .layout
                 .as_deref()
                 .map_or_else(FeatureCounts::default, FeatureCounts::new);
             ring.sum(due.start, due.end, index, &mut counts);
-            self.judge(index, feature, counts, incomplete, plan, transitions);
+            counts
+        };
+        let counts: Vec<FeatureCounts> = plan.features.iter().enumerate().map(sum).collect();
+        let incomplete = |index: usize| incompleteness(coverage[index], plan.spec.min_coverage);
+        if (0..plan.features.len()).any(|index| incomplete(index).is_none()) {
+            let unprepared = plan.unprepared(&counts).into_par_iter();
+            unprepared.for_each(|(calibration, n)| calibration.prepare(n));
+        }
+        let features = plan.features.iter().enumerate();
+        for ((index, feature), counts) in features.zip(counts) {
+            self.judge(index, feature, counts, incomplete(index), plan, transitions);
         }
     }
 
     /// Says that no evaluation came for a long time.
     pub(super) fn go_stale(&mut self, plan: &MonitorPlan, totals: &mut Totals) {
         for (index, feature) in plan.features.iter().enumerate() {
-            let state = &mut self.state.features[index];
-            state.counts = None;
-            state.incomplete = Some(NotReady::Stale);
-            state.rates = Rates::default();
-            state.scores = feature
-                .scorers
-                .iter()
-                .map(|scorer| Err(absent(scorer.is_some(), NotReady::Stale)))
-                .collect();
+            self.miss(index, feature, Some(NotReady::Stale));
             self.step_alerts(
                 index,
                 feature,
@@ -96,6 +105,20 @@ impl WindowEngine {
                 &mut totals.transitions,
             );
         }
+    }
+
+    /// Forgets a feature's scores, for this reason.
+    pub(super) fn miss(&mut self, index: usize, feature: &FeaturePlan, reason: Option<NotReady>) {
+        let state = &mut self.state.features[index];
+        state.counts = None;
+        state.incomplete = reason;
+        state.rates = Rates::default();
+        state.judgements = vec![None; feature.scorers.len()];
+        let reason = reason.unwrap_or(NotReady::Warming);
+        let scorers = feature.scorers.iter();
+        state.scores = scorers
+            .map(|scorer| Err(absent(scorer.is_some(), reason)))
+            .collect();
     }
 
     fn judge(
@@ -149,20 +172,84 @@ impl WindowEngine {
         );
         state.counts = Some(Arc::new(counts));
         state.incomplete = incomplete;
+        let judgements = self.judgements(index, feature, plan);
+        self.state.features[index].judgements = judgements;
     }
 
-    /// What a rule on this statistic judges now; `None` when there is nothing.
-    pub(super) fn value_of(
+    /// How a rule's line stands now, in a state that is not this process's doing.
+    pub(super) fn line_now(
         &self,
-        feature: usize,
-        reference: usize,
-        statistic: Option<Statistic>,
+        (feature, reference, place): (usize, usize, usize),
+        state: AlertState,
         plan: &MonitorPlan,
-    ) -> Option<f64> {
-        let state = &self.state.features[feature];
-        let judged = (&state.rates, state.counts.as_deref(), state.incomplete);
-        let scores = state.scores[reference];
-        judged_value(statistic?, judged, scores, self.min_samples(plan)).ok()
+    ) -> AlertLine {
+        let rule = &plan.features[feature].rules[place];
+        let own = &self.state.features[feature];
+        let judged = (&own.rates, own.counts.as_deref(), own.incomplete);
+        let scores = own.scores[reference];
+        let value = judged_value(rule.statistic, judged, scores, self.min_samples(plan));
+        let bar = bar(rule, place, own.judgements[reference].as_deref());
+        line(rule, bar.as_ref(), value.ok(), state)
+    }
+
+    /// What calibration says about a feature, by reference.
+    fn judgements(
+        &self,
+        index: usize,
+        feature: &FeaturePlan,
+        plan: &MonitorPlan,
+    ) -> Vec<Option<Arc<Judgement>>> {
+        let window = plan.spec.windows.get(self.state.index);
+        let state = &self.state.features[index];
+        let (Some(counts), None) = (state.counts.as_deref(), state.incomplete) else {
+            return vec![None; state.scores.len()];
+        };
+        let judgement = |(reference, scores): (usize, &Result<Scores, NotReady>)| {
+            let judged = Judged {
+                counts,
+                scores: scores.as_ref().ok(),
+                rates: &state.rates,
+                step: window.map(|window| window.slide),
+                context: Context {
+                    window: window.map(|window| window.size),
+                    learned: Some(&self.learned[index][reference]),
+                },
+            };
+            judge(feature, reference, &judged).map(Arc::new)
+        };
+        let all = state.scores.iter().enumerate();
+        all.map(judgement).collect()
+    }
+
+    /// The latest window, if it was quiet, teaches the next one. Not sooner: what is shown, and restored, is what was judged.
+    fn learn_from_last(&mut self, plan: &MonitorPlan) {
+        for (index, feature) in plan.features.iter().enumerate() {
+            self.learn(index, feature, plan);
+        }
+    }
+
+    /// A quiet window teaches a reference without time how much windows differ.
+    fn learn(&mut self, index: usize, feature: &FeaturePlan, plan: &MonitorPlan) {
+        let state = &self.state.features[index];
+        let window = plan.spec.windows.get(self.state.index);
+        let (Some(window), Some(counts)) = (window, state.counts.as_deref()) else {
+            return;
+        };
+        let samples = counts.tallies.values;
+        for (reference, calibration) in feature.calibrations.iter().enumerate() {
+            let Some(calibration) = calibration.as_ref().filter(|own| own.needs_lessons()) else {
+                continue;
+            };
+            let is_quiet = state.alerts[reference]
+                .iter()
+                .all(|line| line.state == AlertState::Inactive);
+            if let (Ok(scores), Some(end), true) =
+                (&state.scores[reference], self.state.end, is_quiet)
+            {
+                let m = calibration.reference_values();
+                self.learned[index][reference].take(end, window.size, scores, samples as f64, m);
+            }
+        }
     }
 
     fn min_samples(&self, plan: &MonitorPlan) -> u64 {
@@ -185,16 +272,23 @@ impl WindowEngine {
         let FeatureScores {
             rates,
             scores,
+            judgements,
             alerts,
             ..
         } = &mut self.state.features[index];
         for (reference, machines) in self.alerts[index].iter_mut().enumerate() {
-            let lines = feature.rules.iter().zip(machines).map(|(rule, alert)| {
+            let judgement = judgements[reference].as_deref();
+            let rules = feature.rules.iter().zip(machines).enumerate();
+            let lines = rules.map(|(place, (rule, alert))| {
                 let judged = (&*rates, counts, incomplete);
                 let value = judged_value(rule.statistic, judged, scores[reference], min_samples);
-                let (state, transition) = alert.step(value, &rule.patience);
+                let bar = bar(rule, place, judgement);
+                let trusted = value.and_then(|value| {
+                    trusted(rule, counts, judgement, min_samples).map(|()| value)
+                });
+                let (state, transition) = alert.step(trusted, bar.as_ref(), &rule.patience);
                 count(transition, rule.severity, transitions);
-                line(rule, value.ok(), state)
+                line(rule, bar.as_ref(), value.ok(), state)
             });
             alerts[reference] = lines.collect();
         }
@@ -212,6 +306,34 @@ fn judged_value(
         rate(statistic, rates, counts, incomplete, min_samples)
     } else {
         scores.and_then(|scores| scores.get(statistic).ok_or(NotReady::Empty))
+    }
+}
+
+/// The line of a rule in a window.
+fn bar(rule: &Rule, place: usize, judgement: Option<&Judgement>) -> Option<Line> {
+    match rule.bar {
+        Bar::Fixed(threshold) => Some(Line::fixed(threshold)),
+        Bar::Budget { .. } => judgement?.lines.get(place).copied().flatten(),
+    }
+}
+
+/// Whether a calibrated line has enough samples behind it; a fixed one asks for no more than the score did.
+fn trusted(
+    rule: &Rule,
+    counts: Option<&FeatureCounts>,
+    judgement: Option<&Judgement>,
+    need: u64,
+) -> Result<(), NotReady> {
+    match (rule.bar, counts, judgement) {
+        (Bar::Budget { .. }, Some(counts), Some(judgement)) => {
+            let have = if rule.statistic == Statistic::MissingRatio {
+                counts.tallies.events()
+            } else {
+                counts.tallies.values
+            };
+            enough(have, judgement.design_effect, need)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -260,7 +382,8 @@ fn absent(has_reference: bool, reason: NotReady) -> NotReady {
 fn initial(feature: &FeaturePlan, plan: &MonitorPlan) -> FeatureScores {
     let waiting = |has_reference| absent(has_reference, NotReady::Warming);
     let lines = || {
-        let line = |rule: &Rule| line(rule, None, AlertState::NotReady(NotReady::Warming));
+        let waiting = AlertState::NotReady(NotReady::Warming);
+        let line = |rule: &Rule| line(rule, bar(rule, 0, None).as_ref(), None, waiting);
         feature.rules.iter().map(line).collect()
     };
     FeatureScores {
@@ -272,15 +395,21 @@ fn initial(feature: &FeaturePlan, plan: &MonitorPlan) -> FeatureScores {
             .iter()
             .map(|scorer| Err(waiting(scorer.is_some())))
             .collect(),
+        judgements: vec![None; feature.scorers.len()],
         alerts: plan.references.iter().map(|_| lines()).collect(),
     }
 }
 
-fn line(rule: &Rule, value: Option<f64>, state: AlertState) -> AlertLine {
+fn line(rule: &Rule, line: Option<&Line>, value: Option<f64>, state: AlertState) -> AlertLine {
     AlertLine {
         statistic: rule.statistic,
         severity: rule.severity,
-        threshold: rule.patience.threshold,
+        threshold: line.map(|line| line.above),
+        lower: line.and_then(|line| line.below),
+        interval: match rule.bar {
+            Bar::Fixed(_) => None,
+            Bar::Budget { interval, .. } => Some(interval),
+        },
         value,
         state,
     }

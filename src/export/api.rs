@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::Exporter;
-use crate::engine::{FeatureScores, MonitorState, WindowState};
+use super::words::explain;
+use crate::engine::{FeatureScores, Judgement, MonitorState, WindowState};
 
 /// `/api/v1/monitors`
 pub(super) fn monitors(exporter: &Exporter) -> Value {
@@ -73,6 +74,7 @@ fn feature(state: &MonitorState, name: &str, kind: &str, feature: &FeatureScores
                 "ready": scores.is_ok(),
                 "reason": scores.err().map(|reason| reason.reason()),
                 "scores": values.unwrap_or_default(),
+                "calibration": feature.judgements[index].as_deref().map(calibration_json),
                 "alert": furthest.map(|line| line.state.name()),
             })
         });
@@ -83,6 +85,25 @@ fn feature(state: &MonitorState, name: &str, kind: &str, feature: &FeatureScores
         "missing_ratio": feature.rates.missing,
         "references": references.collect::<Vec<_>>(),
     })
+}
+
+/// Levels by statistic, and how far to trust them.
+#[must_use]
+pub fn calibration_json(judgement: &Judgement) -> Value {
+    let levels = judgement.levels.iter().map(|level| {
+        let value = json!({
+            "noise_floor": level.noise_floor,
+            "threshold": level.threshold,
+            "p_value": level.p_value,
+            "minimum_detectable_shift": level.detectable_shift,
+        });
+        (level.statistic.name().to_owned(), value)
+    });
+    let mut object: Map<String, Value> = levels.collect();
+    let statuses = judgement.statuses.iter().map(|status| status.name());
+    object.insert("design_effect".to_owned(), json!(judgement.design_effect));
+    object.insert("status".to_owned(), statuses.collect());
+    object.into()
 }
 
 /// `/api/v1/alerts`: every line, firing ones first.
@@ -97,12 +118,13 @@ pub(super) fn alerts(exporter: &Exporter) -> Value {
                 .get(window.index)
                 .map(|spec| spec.name.as_str());
             for (feature, scores) in state.features.iter().zip(&window.features) {
-                for (reference, lines) in state.references.iter().zip(&scores.alerts) {
-                    found.extend(lines.iter().map(|line| {
+                for (index, reference) in state.references.iter().enumerate() {
+                    let subject = reference.subject(feature, scores, index);
+                    found.extend(scores.alerts[index].iter().map(|line| {
                         let value = json!({
                             "monitor": state.spec.name, "feature": feature.name, "segment": "", "window": name, "reference": reference.name,
                             "statistic": line.statistic.name(), "severity": line.severity.name(), "threshold": line.threshold,
-                            "value": line.value.map(number), "state": line.state.name(),
+                            "value": line.value.map(number), "state": line.state.name(), "explanation": explain(line, &subject),
                         });
                         (std::cmp::Reverse(line.state.rank()), value)
                     }));

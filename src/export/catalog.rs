@@ -53,6 +53,15 @@ const S_REASON: &[&str] = &[
     "reference",
     "reason",
 ];
+const S_STATUS: &[&str] = &[
+    "monitor",
+    "feature",
+    "segment",
+    "window",
+    "reference",
+    "status",
+];
+const WINDOW_REFERENCE: &[&str] = &["monitor", "window", "reference"];
 const WINDOW: &[&str] = &["monitor", "window"];
 const MONITOR: &[&str] = &["monitor"];
 const FEATURE: &[&str] = &["monitor", "feature"];
@@ -68,7 +77,12 @@ macro_rules! catalog {
 }
 
 catalog! {
-    DRIFT_SCORE: Gauge "drift_score" K, "How far the window is from the reference; absent while not ready. statistic = js, js_distance, kl, kl_reverse, wasserstein, wasserstein_normalized, psi, hellinger, total_variation, ks, missing_ratio, unseen_ratio, out_of_range_ratio.";
+    DRIFT_SCORE: Gauge "drift_score" K, "How far the window is from the reference; absent while not ready. statistic = js, js_distance, kl, kl_reverse, wasserstein, wasserstein_normalized, wasserstein_body, psi, hellinger, total_variation, ks, missing_ratio, unseen_ratio, out_of_range_ratio.";
+    DRIFT_NOISE_FLOOR: Gauge "drift_noise_floor" K, "What a score is on average when nothing has drifted, on its own scale; only where alerts are calibrated.";
+    DRIFT_P_VALUE: Gauge "drift_p_value" K, "Share of windows without drift that would score as high, 0 to 1; only where alerts are calibrated.";
+    DRIFT_DESIGN_EFFECT: Gauge "drift_design_effect" K, "By how much clean windows of this stream differ more than independent samples do, at least 1; samples divided by it are the effective ones.";
+    DRIFT_DETECTABLE_SHIFT: Gauge "drift_minimum_detectable_shift" K, "Shift of a normal feature's mean, in standard deviations, that reaches the lowest line at the window's size.";
+    CALIBRATION_STATUS: Gauge "calibration_status" S_STATUS, "1 for what limits the trust in calibrated lines. status = reference_small, budget_extrapolated, phi_learning, blocks_short.";
     DRIFT_THRESHOLD: Gauge "drift_threshold" K_SEVERITY, "The alarm line of a score, on its own scale. severity = warning, critical.";
     ALERT_ACTIVE: Gauge "alert_active" K_SEVERITY, "1 while an alert fires, 0 while it does not; absent while its score is not ready.";
     WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" S_REFERENCE, "Wasserstein-1 distance in the feature's own unit.";
@@ -80,6 +94,8 @@ catalog! {
     WINDOW_ENTROPY_BITS: Gauge "window_entropy_bits" S_REFERENCE, "Entropy of the window's bins, in bits.";
     WINDOW_CROSS_ENTROPY_BITS: Gauge "window_cross_entropy_bits" S_REFERENCE, "Mean surprisal of the window under the reference, in bits per event.";
     WINDOW_MIN_SAMPLES: Gauge "window_min_samples" WINDOW, "Values a window needs before it is scored.";
+    FEATURES_DRIFTING: Gauge "features_drifting_ratio" WINDOW_REFERENCE, "Share of the features that could be judged for which an alert fires.";
+    FEATURES_SIGNIFICANT: Gauge "features_significant" WINDOW_REFERENCE, "Features whose p-values are more than luck by Benjamini and Hochberg at 5 %; only where alerts are calibrated.";
     WINDOW_COVERAGE_RATIO: Gauge "window_coverage_ratio" WINDOW, "Share of the window's panes and partitions that were counted.";
     WINDOW_END: Gauge "window_end_timestamp_seconds" WINDOW, "End of the latest evaluated window, event time.";
     REFERENCE_INFO: Gauge "reference_info" &["monitor", "reference", "hash"], "1; hash = content hash of the loaded reference.";

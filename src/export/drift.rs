@@ -7,6 +7,11 @@ use crate::engine::{
     AlertLine, FeatureScores, FeatureState, MonitorPlan, MonitorState, Snapshot, WindowState,
 };
 use crate::model::{MonitorSpec, Statistic};
+use crate::score::Status;
+use crate::stats::{discoveries, share};
+
+/// Of the features called significant, this share may be luck.
+const FALSE_DISCOVERIES: f64 = 0.05;
 
 /// The drift block of a snapshot.
 pub(super) fn block(snapshot: &Snapshot) -> Families {
@@ -33,6 +38,7 @@ fn add_window(families: &mut Families, monitor: &MonitorState, window: &WindowSt
     for (feature, scores) in monitor.features.iter().zip(&window.features) {
         add_feature(families, monitor, &spec.name, feature, scores);
     }
+    add_totals(families, monitor, &spec.name, window);
 }
 
 fn add_feature(
@@ -54,6 +60,7 @@ fn add_feature(
         let labels = [monitor_name, feature_name, segment, window, &reference.name];
         add_scores(families, &labels, state, index);
         add_statistics(families, &monitor.spec, &labels, state, index);
+        add_statuses(families, &labels, state, index);
     }
 }
 
@@ -115,6 +122,18 @@ fn add_statistics(
             statistic.name(),
         ];
         let own = || lines.iter().filter(|line| line.statistic == *statistic);
+        let level = state.judgements[index]
+            .as_deref()
+            .and_then(|judgement| judgement.level(*statistic))
+            .filter(|_| own().next().is_some() || is_asked(spec, *statistic));
+        if let Some(level) = level {
+            families.add(m::DRIFT_NOISE_FLOOR, &labels, level.noise_floor);
+            families.add(m::DRIFT_P_VALUE, &labels, level.p_value);
+            families.add(m::DRIFT_DESIGN_EFFECT, &labels, level.design_effect);
+            if let Some(shift) = level.detectable_shift {
+                families.add(m::DRIFT_DETECTABLE_SHIFT, &labels, shift);
+            }
+        }
         if let Some(value) = value(spec, state, index, *statistic, own().next()) {
             families.add(m::DRIFT_SCORE, &labels, value);
         }
@@ -129,7 +148,9 @@ fn add_statistics(
                 statistic,
                 line.severity.name(),
             ];
-            families.add(m::DRIFT_THRESHOLD, &labels, line.threshold);
+            if let Some(threshold) = line.threshold {
+                families.add(m::DRIFT_THRESHOLD, &labels, threshold);
+            }
             if !matches!(line.state, AlertState::NotReady(_)) {
                 families.count(
                     m::ALERT_ACTIVE,
@@ -154,8 +175,70 @@ fn value(
         None if spec.statistics.contains(&statistic) => {
             state.scores.get(index)?.ok()?.get(statistic)
         }
+        // The body is what a calibrated line is about: it stands beside raw Wasserstein once there is one.
+        None if is_asked(spec, statistic) => {
+            state.judgements[index].as_ref()?;
+            state.scores.get(index)?.ok()?.get(statistic)
+        }
         None => None,
     }
+}
+
+/// Whether a statistic's series were asked for; who asks for Wasserstein asks for its calibrated form.
+fn is_asked(spec: &MonitorSpec, statistic: Statistic) -> bool {
+    let mut asked = spec.statistics.iter();
+    asked.any(|asked| *asked == statistic || asked.budgeted() == statistic)
+}
+
+fn add_statuses(families: &mut Families, labels: &[&str; 5], state: &FeatureScores, index: usize) {
+    let [monitor, feature, segment, window, reference] = *labels;
+    let judgement = state.judgements[index].as_deref();
+    for status in judgement.into_iter().flat_map(|own| &own.statuses) {
+        let labels = [monitor, feature, segment, window, reference, status.name()];
+        families.add(m::CALIBRATION_STATUS, &labels, 1.0);
+    }
+}
+
+/// How many features of a window drift.
+fn add_totals(families: &mut Families, monitor: &MonitorState, name: &str, window: &WindowState) {
+    for (index, reference) in monitor.references.iter().enumerate() {
+        let labels = [monitor.spec.name.as_str(), name, &reference.name];
+        let ready = || {
+            window
+                .features
+                .iter()
+                .filter(|own| own.scores[index].is_ok())
+        };
+        let is_firing = |own: &&FeatureScores| {
+            let mut lines = own.alerts[index].iter();
+            lines.any(|line| line.state == AlertState::Firing)
+        };
+        let judged = ready().filter(|own| !own.alerts[index].is_empty());
+        if let Some(ratio) = share(
+            ready().filter(is_firing).count() as u64,
+            judged.count() as u64,
+        ) {
+            families.add(m::FEATURES_DRIFTING, &labels, ratio);
+        }
+        let mut p_values: Vec<f64> = ready().filter_map(|own| p_value(own, index)).collect();
+        if !p_values.is_empty() {
+            let found = discoveries(&mut p_values, FALSE_DISCOVERIES);
+            families.count(m::FEATURES_SIGNIFICANT, &labels, found as u64);
+        }
+    }
+}
+
+/// A feature's p-value: the smallest of its alerting statistics, times their number.
+fn p_value(state: &FeatureScores, index: usize) -> Option<f64> {
+    let judgement = state.judgements[index].as_deref()?;
+    let lines = || state.alerts[index].iter();
+    let judged = judgement
+        .levels
+        .iter()
+        .filter(|level| lines().any(|line| line.statistic == level.statistic));
+    let p_values: Vec<f64> = judged.map(|level| level.p_value).collect();
+    let smallest = p_values.iter().copied().min_by(f64::total_cmp)?;
+    Some((smallest * p_values.len() as f64).min(1.0))
 }
 
 fn add_references(families: &mut Families, monitor: &MonitorState) {
@@ -210,11 +293,16 @@ pub fn estimate_series(plan: &MonitorPlan) -> usize {
                 .collect();
             statistics.sort_unstable();
             statistics.dedup();
-            2 + references * (6 + statistics.len() + 2 * feature.rules.len())
+            let (levels, statuses) = if feature.share > 0 {
+                (4 * (statistics.len() + 1) + 1, Status::ALL.len())
+            } else {
+                (0, 0)
+            };
+            2 + references * (6 + statistics.len() + levels + statuses + 2 * feature.rules.len())
         })
         .sum();
     PER_MONITOR
         + PER_FEATURE * plan.features.len()
-        + windows * (per_window + 3)
+        + windows * (per_window + 3 + 2 * references)
         + references * (3 + 2 * plan.features.len())
 }

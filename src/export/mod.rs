@@ -14,8 +14,11 @@ mod http;
 mod live;
 mod page;
 mod readiness;
+mod words;
 
+pub use api::calibration_json;
 pub use catalog::{CATALOG, Metric, Type, markdown};
 pub use drift::estimate_series;
 pub use exporter::Exporter;
 pub use http::serve;
+pub use words::{Subject, bin, explain, grouped, moved, percent, short};

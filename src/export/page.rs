@@ -3,8 +3,9 @@
 use askama::Template;
 
 use super::Exporter;
+use super::words::{explain, short};
 use crate::alert::AlertState;
-use crate::engine::{AlertLine, FeatureScores, FeatureState, MonitorState, WindowState};
+use crate::engine::{FeatureScores, FeatureState, MonitorState, ReferenceState, WindowState};
 use crate::model::Statistic;
 
 #[derive(Template)]
@@ -100,7 +101,7 @@ fn window(state: &MonitorState, window: &WindowState) -> Window {
     let mut rows: Vec<Row> = Vec::new();
     for (feature, scores) in state.features.iter().zip(&window.features) {
         for (index, reference) in state.references.iter().enumerate() {
-            rows.push(row(feature, scores, index, &reference.name));
+            rows.push(row(feature, scores, index, reference));
         }
     }
     rows.sort_by_key(|row| std::cmp::Reverse(row.rank));
@@ -119,7 +120,12 @@ fn window(state: &MonitorState, window: &WindowState) -> Window {
     }
 }
 
-fn row(feature: &FeatureState, state: &FeatureScores, index: usize, reference: &str) -> Row {
+fn row(
+    feature: &FeatureState,
+    state: &FeatureScores,
+    index: usize,
+    reference: &ReferenceState,
+) -> Row {
     let scores = state.scores[index];
     let furthest = state.alerts[index]
         .iter()
@@ -137,19 +143,27 @@ fn row(feature: &FeatureState, state: &FeatureScores, index: usize, reference: &
             .map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
     };
     let note = match (furthest.filter(|line| line.state.rank() > 1), scores) {
-        (Some(line), _) => explain(line),
-        (None, Err(reason)) => reason.to_string(),
-        (None, Ok(_)) => String::new(),
+        (Some(line), _) if line.state != AlertState::Inactive => {
+            let subject = reference.subject(feature, state, index);
+            format!("{}: {}", line.severity, explain(line, &subject))
+        }
+        (_, Err(reason)) => reason.to_string(),
+        (_, Ok(_)) => statuses(state, index),
     };
     Row {
         rank,
         feature: feature.name.clone(),
         kind: feature.kind.name(),
-        reference: reference.to_owned(),
+        reference: reference.name.clone(),
         state: word,
         note,
-        js: score(Statistic::Js),
-        wasserstein: score(Statistic::WassersteinNormalized),
+        js: with_line(score(Statistic::Js), state, index, Statistic::Js),
+        wasserstein: with_line(
+            score(Statistic::WassersteinNormalized),
+            state,
+            index,
+            Statistic::WassersteinBody,
+        ),
         missing: state
             .rates
             .missing
@@ -161,18 +175,23 @@ fn row(feature: &FeatureState, state: &FeatureScores, index: usize, reference: &
     }
 }
 
-fn explain(line: &AlertLine) -> String {
-    let value = line
-        .value
-        .map_or_else(|| "held".to_owned(), |value| format!("{value:.3}"));
-    let unit = line.statistic.unit();
-    format!(
-        "{}: {} {value}{}{unit}, line {}",
-        line.severity,
-        line.statistic,
-        if unit.is_empty() { "" } else { " " },
-        line.threshold
-    )
+/// A score with its calibrated line.
+fn with_line(score: String, state: &FeatureScores, index: usize, statistic: Statistic) -> String {
+    let level = state.judgements[index]
+        .as_deref()
+        .and_then(|judgement| judgement.level(statistic));
+    match level {
+        Some(level) => format!("{score} / {}", short(level.threshold)),
+        None => score,
+    }
+}
+
+/// What limits the trust in the lines.
+fn statuses(state: &FeatureScores, index: usize) -> String {
+    let judgement = state.judgements[index].as_deref();
+    let statuses = judgement.map_or(&[][..], |judgement| &judgement.statuses);
+    let names: Vec<&str> = statuses.iter().map(|status| status.name()).collect();
+    names.join(", ")
 }
 
 fn sources(exporter: &Exporter) -> Vec<Source> {

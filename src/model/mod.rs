@@ -18,8 +18,8 @@ pub use name::{Severity, Statistic};
 pub use not_ready::NotReady;
 pub use record::{DropReason, InvalidReason, MissingKind, Slot, TextRange};
 pub use spec::{
-    AlertSpec, BinsSpec, FeatureSpec, HdrBins, KafkaSpec, Kind, Lateness, Literal, MonitorSpec,
-    PanesTopicSpec, Pointer, ReferenceSpec, Role, Select, SourceSpec, StartAt, Thresholds,
-    TimestampSpec, WindowSpec,
+    AlertSpec, BinsSpec, Budget, FeatureSpec, HdrBins, KafkaSpec, Kind, Lateness, Literal,
+    MonitorSpec, PanesTopicSpec, Pointer, ReferenceSpec, Role, Select, SourceSpec, StartAt,
+    Thresholds, TimestampSpec, Tolerance, WindowSpec,
 };
 pub use time::EventTime;

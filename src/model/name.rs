@@ -48,6 +48,8 @@ names! {
         Wasserstein = "wasserstein",
         /// Wasserstein-1 in standard deviations of the reference.
         WassersteinNormalized = "wasserstein_normalized",
+        /// Wasserstein-1 between the bodies, values clipped at the reference's 0.1 % and 99.9 % quantiles, in standard deviations of the clipped reference.
+        WassersteinBody = "wasserstein_body",
         /// Population stability index, natural logarithm.
         Psi = "psi",
         /// Hellinger distance, 0..=1.
@@ -85,6 +87,15 @@ impl Statistic {
         )
     }
 
+    /// The statistic a budgeted alert on this one judges: raw Wasserstein has no line over clean windows, its body has.
+    #[must_use]
+    pub const fn budgeted(self) -> Self {
+        match self {
+            Statistic::Wasserstein | Statistic::WassersteinNormalized => Statistic::WassersteinBody,
+            other => other,
+        }
+    }
+
     /// Whether the statistic exists only for numbers (`true`), whatever the kind otherwise.
     #[must_use]
     pub const fn needs_numbers(self) -> bool {
@@ -92,6 +103,7 @@ impl Statistic {
             self,
             Statistic::Wasserstein
                 | Statistic::WassersteinNormalized
+                | Statistic::WassersteinBody
                 | Statistic::Ks
                 | Statistic::OutOfRangeRatio
         )
@@ -105,6 +117,7 @@ impl Statistic {
             | Statistic::KlReverse
             | Statistic::Wasserstein
             | Statistic::WassersteinNormalized
+            | Statistic::WassersteinBody
             | Statistic::Psi => None,
             _ => Some(1.0),
         }
@@ -115,7 +128,7 @@ impl Statistic {
     pub const fn unit(self) -> &'static str {
         match self {
             Statistic::Js | Statistic::Kl | Statistic::KlReverse => "bit",
-            Statistic::WassersteinNormalized => "std",
+            Statistic::WassersteinNormalized | Statistic::WassersteinBody => "std",
             _ => "",
         }
     }

@@ -244,7 +244,7 @@ pub struct TimestampSpec {
     pub fallback_kafka: bool,
 }
 
-/// Fixed alarm lines on a score's own scale; at least one is present.
+/// Fixed alarm lines on a score's own scale.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Thresholds {
     /// The line of `Severity::Warning`.
@@ -273,19 +273,72 @@ impl Thresholds {
     }
 }
 
+/// A shift too small to be news.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Tolerance {
+    /// A shift of the mean by 0.14 standard deviations; a tenth of a per cent for unseen and out-of-range values, none for missing ones.
+    #[default]
+    Default,
+    /// On the statistic's own scale.
+    Score(f64),
+    /// A shift of the mean, in standard deviations.
+    Std(f64),
+    /// A share of values that lie elsewhere, 0..=1.
+    Mass(f64),
+}
+
+/// A budget of false alarms, from which the line follows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    /// How urgent.
+    pub severity: Severity,
+    /// One false alarm in this time, per feature and window, is accepted.
+    pub false_alarm_interval: Duration,
+    /// What is not news.
+    pub tolerance: Tolerance,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget {
+            severity: Severity::Critical,
+            false_alarm_interval: Budget::INTERVAL,
+            tolerance: Tolerance::Default,
+        }
+    }
+}
+
+impl Budget {
+    /// One false alarm in 30 days.
+    pub const INTERVAL: Duration = Duration::from_secs(30 * 86_400);
+}
+
 /// One rule: which statistic is judged, by which lines, and for how long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertSpec {
     /// What is judged.
     pub statistic: Statistic,
-    /// The lines.
+    /// The fixed lines; none where there is a budget.
     pub thresholds: Thresholds,
+    /// The budget, where lines are calibrated.
+    pub budget: Option<Budget>,
     /// Consecutive evaluations above the line before it fires; at least 1.
     pub for_evaluations: u32,
     /// Evaluations a firing alert outlives the end of its cause.
     pub keep_firing_for: u32,
     /// The features it applies to; `None` = every feature that has the statistic.
     pub features: Option<Vec<String>>,
+}
+
+impl AlertSpec {
+    /// Whether the rule has a line of this severity.
+    #[must_use]
+    pub fn has(&self, severity: Severity) -> bool {
+        let budgeted = self
+            .budget
+            .is_some_and(|budget| budget.severity == severity);
+        budgeted || self.thresholds.of(severity).is_some()
+    }
 }
 
 /// Where reading begins when the group has no committed offset.
@@ -429,23 +482,31 @@ impl MonitorSpec {
         Duration::from_millis(u64::try_from(gcd).unwrap_or(u64::MAX))
     }
 
-    /// The lines in force for a feature and statistic: a rule that names the feature wins over one that does not.
+    /// The rule in force for a feature, statistic and severity: one that names the feature wins over one that does not.
     #[must_use]
-    pub fn alert_for(&self, feature: &str, statistic: Statistic) -> Option<&AlertSpec> {
-        let rules = || {
-            self.alerts
-                .iter()
-                .filter(|alert| alert.statistic == statistic)
+    pub fn alert_for(
+        &self,
+        feature: &str,
+        statistic: Statistic,
+        severity: Severity,
+    ) -> Option<&AlertSpec> {
+        let rules = |is_named: bool| {
+            let own = self.alerts.iter().filter(move |alert| {
+                alert.statistic == statistic
+                    && match &alert.features {
+                        Some(names) => is_named && names.iter().any(|name| name == feature),
+                        None => !is_named,
+                    }
+            });
+            own.collect::<Vec<_>>()
         };
-        let names = |alert: &&AlertSpec| {
-            alert
-                .features
-                .as_ref()
-                .is_some_and(|names| names.iter().any(|name| name == feature))
+        let named = rules(true);
+        let rules = if named.is_empty() {
+            rules(false)
+        } else {
+            named
         };
-        rules()
-            .find(names)
-            .or_else(|| rules().find(|alert| alert.features.is_none()))
+        rules.into_iter().find(|alert| alert.has(severity))
     }
 }
 

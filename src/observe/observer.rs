@@ -13,10 +13,6 @@ use crate::stats::Layout;
 /// More open panes of one shard and monitor than this ask for a commit: a backlog passes through many panes between two flushes.
 const MANY_PANES: usize = 8;
 
-/// A commit is closed when it would take about this many bytes in the log: a record of a Kafka topic is at most 1 MiB, if nobody raised it.
-const LARGE_COMMIT_BYTES: usize = 512 * 1024;
-/// Records between two looks at how large the next commit is.
-const RECORDS_PER_LOOK: u32 = 256;
 /// The longest silence of a shard in the log.
 const LONGEST_HEARTBEAT: Duration = Duration::from_secs(30);
 
@@ -32,7 +28,6 @@ pub struct Observer {
     category: String,
     crossed_pane: bool,
     wants_commit: bool,
-    unlooked: u32,
     is_connected: bool,
     source_shards: u32,
 }
@@ -52,7 +47,6 @@ impl Observer {
             category: String::new(),
             crossed_pane: false,
             wants_commit: false,
-            unlooked: 0,
             is_connected: true,
             source_shards: 0,
         }
@@ -103,11 +97,7 @@ impl Observer {
             return;
         };
         shard.count_decoded();
-        self.unlooked += 1;
-        if self.unlooked >= RECORDS_PER_LOOK {
-            self.unlooked = 0;
-            self.wants_commit |= shard.encoded_bytes() >= LARGE_COMMIT_BYTES;
-        }
+        let mut opened_pane = false;
         let parts = self
             .monitors
             .iter()
@@ -118,12 +108,15 @@ impl Observer {
                 Err(reason) => counts.drop_event(reason),
                 Ok(time) => {
                     self.crossed_pane |= counts.count_time(time, now, plan);
+                    let panes = counts.frames.len();
                     let frame = frame_at(time, plan, counts, spare);
                     count_record(frame, plan, fields, &mut self.category);
+                    opened_pane |= counts.frames.len() > panes;
                     self.wants_commit |= counts.frames.len() > MANY_PANES;
                 }
             }
         }
+        self.wants_commit |= shard.is_large(opened_pane);
     }
 
     /// Counts a record that could not be decoded.

@@ -13,10 +13,17 @@ use crate::panes::{Commit, Counted, CountedMonitor, Frame, Head, MonitorCommit, 
 /// A week: longer delays are counted as this long.
 const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
 
+/// A commit is closed when it would take about this many bytes in the log: a record of a Kafka topic is at most 1 MiB, if nobody raised it.
+const LARGE_COMMIT_BYTES: usize = 512 * 1024;
+/// Records between two looks at how large the next commit is.
+const RECORDS_PER_LOOK: u32 = 256;
+
 /// One shard being read.
 #[derive(Debug)]
 pub(super) struct ShardObserver {
     shard: Arc<Shard>,
+    /// Records since it was last looked at how large the next commit is.
+    unlooked: u32,
     /// What its commits say they count.
     counted: Arc<Counted>,
     /// Whether nothing was ever before `opened_at`.
@@ -72,6 +79,7 @@ impl ShardObserver {
         ShardObserver {
             shard: Arc::new(shard.clone()),
             monitors: counted.monitors.iter().enumerate().map(monitor).collect(),
+            unlooked: 0,
             counted: Arc::clone(counted),
             from_start,
             opened_at: base,
@@ -86,7 +94,10 @@ impl ShardObserver {
     }
 
     pub(super) fn position(&mut self, upto: i64, caught_up_at: Option<EventTime>) {
-        self.upto = self.upto.max(upto);
+        if upto > self.upto {
+            self.upto = upto;
+            self.caught_up_at = None;
+        }
         self.is_at_end = caught_up_at.is_some();
         self.caught_up_at = caught_up_at.or(self.caught_up_at);
     }
@@ -96,7 +107,7 @@ impl ShardObserver {
     }
 
     /// About how many bytes its next commit takes in the log.
-    pub(super) fn encoded_bytes(&self) -> usize {
+    fn encoded_bytes(&self) -> usize {
         let frames = self.monitors.iter().flat_map(|monitor| &monitor.frames);
         frames.map(Frame::encoded_bytes).sum()
     }
@@ -115,6 +126,16 @@ impl ShardObserver {
 
     pub(super) fn count_decoded(&mut self) {
         self.records.decoded += 1;
+        self.unlooked += 1;
+    }
+
+    /// Whether the next commit should not grow any more; looked at now and then, and when a pane was opened.
+    pub(super) fn is_large(&mut self, opened_pane: bool) -> bool {
+        if !opened_pane && self.unlooked < RECORDS_PER_LOOK {
+            return false;
+        }
+        self.unlooked = 0;
+        self.encoded_bytes() >= LARGE_COMMIT_BYTES
     }
 
     pub(super) fn count_tombstone(&mut self) {
@@ -132,7 +153,7 @@ impl ShardObserver {
     /// A shard at its end stays caught up while the source is connected, although nothing more is heard of it.
     pub(super) fn take(&mut self, rhythm: Rhythm, spare: &mut [Vec<Frame>]) -> Commit {
         if self.is_at_end && rhythm.is_connected {
-            self.caught_up_at = self.caught_up_at.max(rhythm.now);
+            self.caught_up_at = rhythm.now.or(self.caught_up_at);
         }
         let is_news = self.upto > self.base || self.last_commit.is_none();
         let monitors = self

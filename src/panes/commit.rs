@@ -144,6 +144,38 @@ impl Commit {
         }
     }
 
+    /// What is left of a commit whose counts cannot be read: its offsets are lost.
+    #[must_use]
+    pub fn unreadable(claim: Claim) -> Self {
+        Commit {
+            shard: claim.shard,
+            base: claim.base,
+            upto: claim.upto,
+            written_at: None,
+            caught_up_at: None,
+            from_start: false,
+            source_shards: 0,
+            offsets_lost: claim.upto.saturating_sub(claim.base).unsigned_abs(),
+            counted: Arc::default(),
+            records: RecordCounts::default(),
+            monitors: Vec::new(),
+        }
+    }
+
+    /// Tells its times by another clock, on which it was written `at`: the clocks of several writers need not agree.
+    pub fn set_clock(&mut self, at: Option<EventTime>) {
+        let (Some(at), Some(written_at)) = (at, self.written_at) else {
+            self.written_at = at.or(self.written_at);
+            return;
+        };
+        let moved = |time: EventTime| {
+            let shift = at.as_millis().saturating_sub(written_at.as_millis());
+            EventTime::from_millis(time.as_millis().saturating_add(shift))
+        };
+        self.caught_up_at = self.caught_up_at.map(moved);
+        self.written_at = Some(at);
+    }
+
     /// Bytes the commit holds in memory, about.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

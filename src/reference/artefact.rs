@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::document::{Content, content};
-use super::{FeatureReference, Reference};
+use super::{FeatureCalibration, FeatureReference, Reference};
 use crate::model::EventTime;
 
 /// The version written, and the only one read.
@@ -77,6 +77,11 @@ struct File {
     hash: String,
     #[serde(flatten)]
     content: Content,
+    /// Hash of `calibration`, which is no part of the content: it follows from it and from rows that are gone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    calibration_hash: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    calibration: Vec<FeatureCalibration>,
 }
 
 impl Reference {
@@ -123,6 +128,12 @@ impl Reference {
             created: self.created.to_string(),
             hash: self.hash.clone(),
             content: content(self.rows, &self.features),
+            calibration_hash: if self.calibration.is_empty() {
+                String::new()
+            } else {
+                hash(&self.calibration)
+            },
+            calibration: self.calibration.clone(),
         }
     }
 }
@@ -146,7 +157,7 @@ fn compact_atoms(pretty: &[u8]) -> Vec<u8> {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         out.push_str(line);
-        if line.trim_end() == line.trim_end_matches('[') || !line.trim_start().eq("[") {
+        if !begins_numbers(line.trim_start()) {
             out.push('\n');
             continue;
         }
@@ -164,6 +175,11 @@ fn compact_atoms(pretty: &[u8]) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// Whether a line opens a list of numbers.
+fn begins_numbers(line: &str) -> bool {
+    ["[", "\"quantiles\": [", "\"design_effect\": ["].contains(&line)
+}
+
 fn parse(bytes: &[u8], path: &str) -> Result<Reference, ArtefactError> {
     let format = |source| ArtefactError::Format {
         path: path.to_owned(),
@@ -179,7 +195,9 @@ fn parse(bytes: &[u8], path: &str) -> Result<Reference, ArtefactError> {
         });
     }
     let file: File = serde_json::from_slice(bytes).map_err(format)?;
-    if hash(&file.content) != file.hash {
+    let is_calibration_whole =
+        file.calibration.is_empty() || hash(&file.calibration) == file.calibration_hash;
+    if hash(&file.content) != file.hash || !is_calibration_whole {
         return Err(ArtefactError::Hash {
             path: path.to_owned(),
         });
@@ -198,6 +216,7 @@ fn parse(bytes: &[u8], path: &str) -> Result<Reference, ArtefactError> {
         rows: file.content.rows,
         hash: file.hash,
         features: features.collect::<Result<_, _>>()?,
+        calibration: file.calibration,
     })
 }
 
@@ -206,7 +225,7 @@ pub(super) fn content_hash(rows: u64, features: &[FeatureReference]) -> String {
     hash(&content(rows, features))
 }
 
-fn hash(content: &Content) -> String {
+fn hash(content: &impl Serialize) -> String {
     let bytes = serde_json::to_vec(content).expect("plain numbers and texts always serialise");
     let digest = Sha256::digest(&bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -54,6 +54,8 @@ struct Numbers {
     min_tied: bool,
     max: f64,
     max_tied: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    edges_given: bool,
     edges: Vec<Edge>,
     cell_median: f64,
     cell_scale: f64,
@@ -87,6 +89,14 @@ struct Categories {
     other_count: u64,
     /// Not zero only where another reference lent its layout.
     unseen_count: u64,
+    /// How many names occur once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    seen_once: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a reference says, as JSON says it.
@@ -146,6 +156,7 @@ impl Numbers {
             min_tied: facts.min_tied,
             max: facts.max,
             max_tied: facts.max_tied,
+            edges_given: facts.edges_given,
             edges: layout
                 .bins
                 .edges()
@@ -192,6 +203,7 @@ impl Numbers {
             max,
             min_tied,
             max_tied,
+            edges_given,
             ..
         } = self;
         let numbers = Some(NumberFacts {
@@ -201,6 +213,7 @@ impl Numbers {
             max,
             min_tied,
             max_tied,
+            edges_given,
         });
         Ok(FeatureReference {
             name,
@@ -209,6 +222,7 @@ impl Numbers {
             counts,
             numbers,
             atoms,
+            seen_once: 0,
         })
     }
 }
@@ -247,6 +261,7 @@ impl Categories {
             other: layout.others().to_vec(),
             other_count: count(layout.other()),
             unseen_count: count(layout.unseen()),
+            seen_once: feature.seen_once,
         })
     }
 
@@ -266,6 +281,7 @@ impl Categories {
             counts,
             numbers: None,
             atoms: Vec::new(),
+            seen_once: self.seen_once,
         }
     }
 }

@@ -88,7 +88,9 @@ fn fit_numbers(
 ) -> Result<FeatureReference, FitError> {
     column.numbers.sort_by(f64::total_cmp);
     let sorted = &column.numbers;
-    let facts = NumberFacts::of(sorted).ok_or_else(|| no_values(&column.tallies))?;
+    let mut facts = NumberFacts::of(sorted).ok_or_else(|| no_values(&column.tallies))?;
+    let is_counted = matches!(options.bins, None | Some(BinsSpec::Count(_)));
+    facts.edges_given = options.layout.is_some() || !is_counted;
     let made = match options.layout.as_deref() {
         Some(Layout::Numeric(layout)) => layout.clone(),
         _ => NumericLayout {
@@ -116,6 +118,7 @@ fn fit_numbers(
         layout: Arc::new(layout),
         numbers: Some(facts),
         atoms,
+        seen_once: 0,
     })
 }
 
@@ -233,6 +236,11 @@ fn fit_categories(
         },
         numbers: None,
         atoms: Vec::new(),
+        seen_once: column
+            .categories
+            .values()
+            .filter(|count| **count == 1)
+            .count() as u64,
     })
 }
 
@@ -277,6 +285,7 @@ impl NumberFacts {
             max,
             min_tied,
             max_tied,
+            edges_given: false,
         })
     }
 }

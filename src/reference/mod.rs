@@ -4,10 +4,12 @@
 //! compared with. It lives in one readable, versioned JSON file.
 
 mod artefact;
+mod calibration;
 mod document;
 mod fit;
 
 pub use artefact::{ArtefactError, VERSION};
+pub use calibration::{FeatureCalibration, NullTable, Stretches};
 pub use fit::{Column, DEFAULT_BINS, DEFAULT_TOP, FitError, FitOptions, fit};
 
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub struct FeatureReference {
     pub numbers: Option<NumberFacts>,
     /// Counts per pair of cell and score bin, ascending; their margins are `counts`. Empty for categories.
     pub atoms: Vec<Atom>,
+    /// Categories that occur once; how often one never seen may come. 0 for numbers.
+    pub seen_once: u64,
 }
 
 /// The values of one cell that lie in one score bin.
@@ -60,6 +64,8 @@ pub struct NumberFacts {
     pub min_tied: bool,
     /// Whether the largest value occurs more than once.
     pub max_tied: bool,
+    /// Whether the bins' edges came from elsewhere than these values.
+    pub edges_given: bool,
 }
 
 /// A fitted reference of a monitor.
@@ -73,6 +79,8 @@ pub struct Reference {
     pub hash: String,
     /// The features, in the order of the data.
     pub features: Vec<FeatureReference>,
+    /// One per feature, or empty where nothing was calibrated yet; not part of the hash.
+    pub calibration: Vec<FeatureCalibration>,
 }
 
 impl Reference {
@@ -85,7 +93,18 @@ impl Reference {
             rows,
             hash,
             features,
+            calibration: Vec::new(),
         }
+    }
+
+    /// What is stored about a feature when nothing happens.
+    #[must_use]
+    pub fn calibration_of(&self, name: &str) -> Option<&FeatureCalibration> {
+        let named = self
+            .features
+            .iter()
+            .position(|feature| feature.name == name);
+        named.and_then(|index| self.calibration.get(index))
     }
 
     /// The reference of a feature.

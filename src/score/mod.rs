@@ -1,10 +1,23 @@
 //! A window against a reference: every score of the field in one value, or the reason why there is none.
 
+mod calibration;
+mod clean;
+mod gauge;
+mod stretches;
+mod tolerance;
+
+pub use calibration::{Calibration, Context, Learned, Status};
+pub use gauge::{Gauge, GaugeLine};
+pub use stretches::{Panes, StretchSpec, stretches};
+pub use tolerance::{detectable_shift, tolerance_on};
+
 use std::sync::Arc;
 
 use crate::model::{NotReady, Statistic};
 use crate::reference::FeatureReference;
-use crate::stats::{Bins, Divergences, FeatureCounts, Layout, Open, divergences, share, transport};
+use crate::stats::{
+    Bins, Body, Divergences, FeatureCounts, Layout, Open, divergences, share, transport,
+};
 
 /// Every score of one feature in one window against one reference.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +37,8 @@ pub struct Distances {
     pub wasserstein_normalized: f64,
     /// The part of `wasserstein` from beyond the reference's range.
     pub beyond_reference: f64,
+    /// Wasserstein-1 between the bodies, in standard deviations of the reference's body.
+    pub body: f64,
     /// Largest difference of the cumulative shares over cell and score edges, 0..=1.
     pub ks: f64,
     /// Whether values beyond the last cell make `wasserstein` a lower bound.
@@ -47,6 +62,8 @@ pub struct Scorer {
     reference: Arc<FeatureReference>,
     open: Vec<Open>,
     pseudo_count: f64,
+    /// Numeric features only.
+    body: Option<Body>,
 }
 
 impl Scorer {
@@ -54,10 +71,13 @@ impl Scorer {
     #[must_use]
     pub fn new(reference: Arc<FeatureReference>, pseudo_count: f64) -> Self {
         let open = reference.layout.open();
+        let numeric = reference.layout.numeric();
+        let body = numeric.map(|layout| Body::of(reference.cells(), &layout.cells));
         Scorer {
             reference,
             open,
             pseudo_count,
+            body,
         }
     }
 
@@ -65,6 +85,18 @@ impl Scorer {
     #[must_use]
     pub const fn reference(&self) -> &Arc<FeatureReference> {
         &self.reference
+    }
+
+    /// The body of a numeric reference.
+    #[must_use]
+    pub const fn body(&self) -> Option<&Body> {
+        self.body.as_ref()
+    }
+
+    /// What is added to every count in the smoothed scores.
+    #[must_use]
+    pub const fn pseudo_count(&self) -> f64 {
+        self.pseudo_count
     }
 
     /// All scores of `window`, which is counted in the reference's layout.
@@ -86,23 +118,33 @@ impl Scorer {
                 need: min_samples,
             });
         }
-        let divergences = divergences(&window.bins, &reference.bins, &self.open, self.pseudo_count)
-            .ok_or(NotReady::Empty)?;
-        Ok(Scores {
+        self.against(window, reference).ok_or(NotReady::Empty)
+    }
+
+    /// All scores of `window` against other counts in the reference's layout; `None` where either side is empty.
+    pub(crate) fn against(
+        &self,
+        window: &FeatureCounts,
+        reference: &FeatureCounts,
+    ) -> Option<Scores> {
+        let divergences =
+            divergences(&window.bins, &reference.bins, &self.open, self.pseudo_count)?;
+        Some(Scores {
             divergences,
-            distances: self.distances(window),
+            distances: self.distances(window, reference),
         })
     }
 
-    fn distances(&self, window: &FeatureCounts) -> Option<Distances> {
-        let layout = self.reference.layout.numeric()?;
-        let reference = &self.reference.counts;
-        let moved = transport(&window.cells, &reference.cells, &layout.cells);
+    fn distances(&self, window: &FeatureCounts, reference: &FeatureCounts) -> Option<Distances> {
+        let (layout, body) = (self.reference.layout.numeric()?, self.body.as_ref()?);
+        let (cells, scale) = (&layout.cells, &body.cells);
+        let moved = transport(&window.cells, &reference.cells, cells, scale);
         let at_edges = largest_gap(&layout.bins, &window.bins, &reference.bins);
         Some(Distances {
             wasserstein: moved.wasserstein,
             wasserstein_normalized: moved.wasserstein / self.reference.unit_std(),
             beyond_reference: moved.beyond_reference,
+            body: moved.body / body.std,
             ks: moved.ks.max(at_edges).min(1.0),
             is_lower_bound: window.tallies.saturated > 0 || reference.tallies.saturated > 0,
         })
@@ -184,6 +226,7 @@ impl Scores {
             Statistic::WassersteinNormalized => self
                 .distances
                 .map(|distances| distances.wasserstein_normalized),
+            Statistic::WassersteinBody => self.distances.map(|distances| distances.body),
             Statistic::Ks => self.distances.map(|distances| distances.ks),
             Statistic::MissingRatio | Statistic::UnseenRatio | Statistic::OutOfRangeRatio => None,
         }

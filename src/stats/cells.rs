@@ -251,6 +251,14 @@ impl CellCounts {
         }
     }
 
+    /// Takes away what was added before; the touched range stays.
+    pub fn subtract(&mut self, other: &CellCounts) {
+        for cell in other.touched() {
+            self.counts[cell] -= other.counts[cell];
+            self.sums[cell] -= other.sums[cell];
+        }
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         let (from, to) = self.touched;

@@ -40,6 +40,16 @@ impl Tallies {
         share(self.missing_total(), self.events())
     }
 
+    /// Takes away a stretch that was added before.
+    pub fn subtract(&mut self, other: &Tallies) {
+        self.values -= other.values;
+        self.saturated -= other.saturated;
+        let missing = self.missing.iter_mut().zip(other.missing);
+        missing.for_each(|(sum, count)| *sum -= count);
+        let invalid = self.invalid.iter_mut().zip(other.invalid);
+        invalid.for_each(|(sum, count)| *sum -= count);
+    }
+
     /// Adds another stretch.
     pub fn merge(&mut self, other: &Tallies) {
         self.values += other.values;
@@ -74,6 +84,33 @@ impl FeatureCounts {
             bins: vec![0; layout.len()],
             ..FeatureCounts::default()
         }
+    }
+
+    /// Adds another stretch, counted in the same layout.
+    pub fn merge(&mut self, other: &FeatureCounts) {
+        self.tallies.merge(&other.tallies);
+        self.bins.resize(self.bins.len().max(other.bins.len()), 0);
+        let pairs = self.bins.iter_mut().zip(&other.bins);
+        pairs.for_each(|(sum, count)| *sum += count);
+        for cell in other.cells.touched() {
+            let (count, sum) = (other.cells.counts()[cell], other.cells.sums()[cell]);
+            self.cells.add(cell, count, sum);
+        }
+    }
+
+    /// Takes away a stretch that was added before.
+    pub fn subtract(&mut self, other: &FeatureCounts) {
+        self.tallies.subtract(&other.tallies);
+        let pairs = self.bins.iter_mut().zip(&other.bins);
+        pairs.for_each(|(sum, count)| *sum -= count);
+        self.cells.subtract(&other.cells);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.tallies = Tallies::default();
+        self.bins.fill(0);
+        self.cells.clear();
     }
 
     /// Counts one finite number.

@@ -17,13 +17,21 @@ pub struct Transport {
     pub wasserstein: f64,
     /// The part of it outside the reference's range of cells.
     pub beyond_reference: f64,
+    /// The part of it inside the body: the distance of the two distributions clipped at the body's edges.
+    pub body: f64,
     /// The largest `|F - G|` over cell edges, 0..=1.
     pub ks: f64,
 }
 
-/// Wasserstein-1 and KS between `current` and `reference`, which are counted in cells of the same `scale`; zero when either is empty.
+/// Wasserstein-1 and KS between `current` and `reference`, which are counted in cells of the same `scale`; zero when either is empty. `body` is the range of
+/// cells whose part of the distance is told apart: clipping moves mass to the clips and changes nothing between them.
 #[must_use]
-pub fn transport(current: &CellCounts, reference: &CellCounts, scale: &CellScale) -> Transport {
+pub fn transport(
+    current: &CellCounts,
+    reference: &CellCounts,
+    scale: &CellScale,
+    body: &Range<usize>,
+) -> Transport {
     let (p, q) = (current.touched(), reference.touched());
     if p.is_empty() || q.is_empty() {
         return Transport::default();
@@ -36,6 +44,9 @@ pub fn transport(current: &CellCounts, reference: &CellCounts, scale: &CellScale
         result.wasserstein += moved;
         if !known.contains(&cell) {
             result.beyond_reference += moved;
+        }
+        if body.contains(&cell) {
+            result.body += moved;
         }
         result.ks = result.ks.max((walk.f - walk.g).abs());
     }
@@ -95,6 +106,7 @@ fn rise(cell: usize, count: u64, sum: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::CELLS;
     use proptest::prelude::*;
 
     fn counted(scale: &CellScale, xs: impl IntoIterator<Item = f64>) -> CellCounts {
@@ -110,7 +122,7 @@ mod tests {
         let reference = counted(&scale, base.iter().copied());
         for shift in [0.0, 0.3, 5.0, 100.0, 1000.0, 1e6] {
             let moved = counted(&scale, base.iter().map(|x| x + shift));
-            let found = transport(&moved, &reference, &scale).wasserstein;
+            let found = transport(&moved, &reference, &scale, &(0..CELLS)).wasserstein;
             assert!(
                 (found - shift).abs() <= 1e-3 * shift + 1e-9,
                 "shift {shift}: {found}"
@@ -124,7 +136,7 @@ mod tests {
         let scale = CellScale::try_new(2.0, 2.0).unwrap();
         let p = counted(&scale, [5.0, 6.0, 8.0]);
         let q = counted(&scale, [0.0, 1.0, 3.0]);
-        let found = transport(&p, &q, &scale);
+        let found = transport(&p, &q, &scale, &(0..CELLS));
         assert!(
             (found.wasserstein - 5.0).abs() < 1e-6,
             "w1 {}",
@@ -139,7 +151,7 @@ mod tests {
         let base: Vec<f64> = (0..1000).map(|i| f64::from(i) / 250.0 - 2.0).collect();
         let reference = counted(&scale, base.iter().copied());
         let with = counted(&scale, base.iter().copied().chain([1e6]));
-        let found = transport(&with, &reference, &scale);
+        let found = transport(&with, &reference, &scale, &(0..CELLS));
         assert!(
             found.beyond_reference > 0.99 * found.wasserstein,
             "{found:?}"
@@ -153,10 +165,10 @@ mod tests {
         ) {
             let scale = CellScale::try_new(3.0, 7.0).unwrap();
             let (p, q) = (counted(&scale, a.iter().copied()), counted(&scale, b.iter().copied()));
-            let found = transport(&p, &q, &scale);
+            let found = transport(&p, &q, &scale, &(0..CELLS));
             let exact = exact_w1(&a, &b);
             prop_assert!(found.wasserstein <= exact + 1e-5 * (1.0 + exact), "{} above {}", found.wasserstein, exact);
-            let back = transport(&q, &p, &scale);
+            let back = transport(&q, &p, &scale, &(0..CELLS));
             prop_assert!((found.wasserstein - back.wasserstein).abs() < 1e-9);
             prop_assert!((0.0..=1.0 + 1e-12).contains(&found.ks));
         }

@@ -2,7 +2,8 @@
 //!
 //! A window is only as good as what was counted of it. Counting of a layout on a shard begins somewhere, and may pause: an older configuration owned the
 //! shard for a while and counted something else, or retention took records before they were read. What happened meanwhile is unknown; what is known is
-//! the newest event before and the first one after. The hole reaches from one to the other, both panes included, and earlier by the allowed disorder.
+//! the newest event before and those of the first stretch after. The hole reaches from the one to the newest of the others, both panes included, and earlier by
+//! the allowed disorder.
 
 use std::time::Duration;
 
@@ -31,19 +32,19 @@ impl Covered {
         }
     }
 
-    /// Notes that everything was counted up to here: `first` is the first event of the stretch, or the moment at which there was none.
+    /// Notes a stretch that was counted: its first event in order of arrival and its newest one, or twice the moment at which there was none.
     ///
     /// `whole` says that nothing was ever before this stretch.
-    pub fn count(&mut self, first: Option<EventTime>, whole: bool) {
+    pub fn count(&mut self, events: Option<(EventTime, EventTime)>, whole: bool) {
         if whole && self.from.is_none() {
             self.from = Some(EventTime::MIN);
         }
-        let Some(first) = first else {
+        let Some((first, newest)) = events else {
             return;
         };
         self.from = self.from.or(Some(first));
         if let Some(begin) = self.open_hole.take() {
-            self.close(begin, first.max(begin));
+            self.close(begin, newest.max(begin));
         }
     }
 
@@ -144,7 +145,7 @@ mod tests {
         let check = |begin: i64, end: i64, expected: usize| {
             let mut covered = Covered::since(at(-600));
             covered.miss(Some(at(begin)));
-            covered.count(Some(at(end)), false);
+            covered.count(Some((at(end), at(end))), false);
             assert_eq!(panes(&covered), expected, "hole {begin} to {end}");
         };
         check(70, 80, 4);
@@ -163,7 +164,7 @@ mod tests {
         covered.miss(Some(at(250)));
         covered.count(None, false);
         assert_eq!(panes(&covered), 2, "nothing tells where it ends");
-        covered.count(Some(at(190)), false);
+        covered.count(Some((at(190), at(190))), false);
         assert_eq!(panes(&covered), 3, "from 130 to 190");
     }
 
@@ -172,7 +173,7 @@ mod tests {
         let mut covered = Covered::since(EventTime::MIN);
         for second in (0..240).step_by(2) {
             covered.miss(Some(at(second)));
-            covered.count(Some(at(second + 2)), false);
+            covered.count(Some((at(second + 2), at(second + 2))), false);
         }
         assert_eq!(covered.holes, [(at(0), at(240))], "one hole");
         assert_eq!(panes(&covered), 0, "of five panes");
@@ -181,10 +182,22 @@ mod tests {
     }
 
     #[test]
+    fn a_straggler_does_not_end_a_hole() {
+        let mut covered = Covered::since(at(-600));
+        covered.miss(Some(at(70)));
+        covered.count(Some((at(10), at(200))), false);
+        assert_eq!(
+            panes(&covered),
+            2,
+            "from 70 to the newest of the next stretch"
+        );
+    }
+
+    #[test]
     fn nothing_is_missed_before_counting_began() {
         let mut covered = Covered::default();
         covered.miss(Some(at(100)));
-        covered.count(Some(at(120)), false);
+        covered.count(Some((at(120), at(120))), false);
         assert_eq!(covered, Covered::since(at(120)), "begins there");
         let mut whole = Covered::default();
         whole.count(None, true);

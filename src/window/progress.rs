@@ -32,8 +32,8 @@ pub struct LogTime {
     pub resumed_at: Option<EventTime>,
 }
 
-/// Nobody writing for this long means that nobody was there: each shard is heard of at least every 30 s.
-const EVERYBODY_SILENT: Duration = Duration::from_secs(60);
+/// Nobody writing for this long means that nobody was there: each shard is heard of at least every 30 s, or every flush, which is at most 60 s.
+const EVERYBODY_SILENT: Duration = Duration::from_secs(180);
 
 impl LogTime {
     /// Takes the time of a commit.

@@ -169,8 +169,8 @@ fn json_has_the_shape_of_the_contract() {
             x["verdict"].as_str(),
             x["scores"].as_object().unwrap().len()
         ),
-        (Some("critical"), 12),
-        "twelve statistics"
+        (Some("critical"), 13),
+        "twelve statistics and the body"
     );
     let shift = x["scores"]["wasserstein"].as_f64().unwrap();
     assert!(

@@ -75,7 +75,7 @@ proptest! {
                     prop_assert!(engine.apply(&flushed.commit).is_ok());
                     prop_assert!(engine.apply(&flushed.commit).is_err() || flushed.commit.base == flushed.commit.upto, "a duplicate counts nothing");
                 }
-                (0..2).for_each(|monitor| { engine.advance(monitor, Some(at(12, 30, 0)), &mut |_, _| ()); });
+                (0..2).for_each(|monitor| { engine.advance(monitor, &mut |_, _| ()); });
             }
         }
         for flushed in ingest.flush() {

@@ -104,6 +104,7 @@ fn exporter() -> Exporter {
             warning: Some(0.01),
             critical: Some(0.9),
         },
+        budget: None,
         for_evaluations: 1,
         keep_firing_for: 0,
         features: None,

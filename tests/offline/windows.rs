@@ -117,6 +117,7 @@ fn an_alert_fires_after_its_patience_and_resolves_after_its_cause() {
             warning: None,
             critical: Some(0.5),
         },
+        budget: None,
         for_evaluations: 2,
         keep_firing_for: 1,
         features: None,

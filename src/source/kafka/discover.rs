@@ -154,7 +154,11 @@ impl KafkaSource {
                     self.awaited.insert(topic.clone());
                 }
             }
-            shards += found.partitions().len();
+            let partitions = found.partitions().len();
+            shards += partitions;
+            if partitions > 0 {
+                self.first_seen.entry(topic.clone()).or_insert(partitions);
+            }
             for partition in found.partitions() {
                 if partition.leader() < 0 {
                     let id = partition.id();
@@ -201,15 +205,17 @@ impl KafkaSource {
         let bounds = self.bounds(new)?;
         let chosen = self.chosen(new, &committed, &left)?;
         let mut begun = 0;
+        // Whether a topic is known decides where its other partitions begin: none is begun before all are looked up.
+        if left.values().any(|left| *left == Left::NotYet) {
+            self.rhythm.look_at(clock::monotonic() + HEAD_PAUSE);
+            return Ok(false);
+        }
         for key in new {
             let (Some(bounds), Some(left)) = (bounds.get(key), left.get(key)) else {
                 continue;
             };
             let (incarnation, position) = match left {
-                Left::NotYet => {
-                    self.rhythm.look_at(clock::monotonic() + HEAD_PAUSE);
-                    continue;
-                }
+                Left::NotYet => continue,
                 Left::Never => (0, committed.get(key).copied()),
                 Left::At { incarnation, upto } => (*incarnation, Some(*upto)),
             };

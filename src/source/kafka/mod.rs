@@ -73,6 +73,8 @@ pub struct KafkaSource {
     held: BTreeMap<Key, Instant>,
     /// Topics that did not exist when they were first looked for: all they hold is newer than we are.
     awaited: BTreeSet<String>,
+    /// How many partitions each topic had when it was first seen: later ones are newer than we are.
+    first_seen: BTreeMap<String, usize>,
     cluster: Option<String>,
     rhythm: Rhythm,
     commits: Commits,
@@ -134,6 +136,7 @@ impl KafkaSource {
             memory: Box::new(|_| Left::Never),
             held: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            first_seen: BTreeMap::new(),
             cluster: None,
             rhythm: Rhythm::new(timing, now),
             commits: Commits::new(now + timing.commit),

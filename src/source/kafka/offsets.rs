@@ -87,15 +87,18 @@ impl KafkaSource {
             .map(|(key, _)| *key);
         let known = committed.keys().chain(counted).map(|(topic, _)| &**topic);
         let known: BTreeSet<&str> = known.collect();
-        let is_late = |topic: &str| {
-            known.contains(topic) || self.table.knows(topic) || self.awaited.contains(topic)
+        let is_late = |topic: &str, partition: i32| {
+            let first = self.first_seen.get(topic);
+            let is_added = first
+                .is_some_and(|count| usize::try_from(partition).is_ok_and(|place| place >= *count));
+            known.contains(topic) || is_added || self.awaited.contains(topic)
         };
         let earliest = self.spec.start == StartAt::Earliest;
         let (oldest, first): (Vec<Key>, Vec<Key>) = new
             .iter()
             .filter(|key| !committed.contains_key(key))
             .cloned()
-            .partition(|(topic, _)| earliest || is_late(topic));
+            .partition(|(topic, partition)| earliest || is_late(topic, *partition));
         let mut chosen: BTreeMap<Key, i64> = oldest.into_iter().map(|key| (key, 0)).collect();
         if let StartAt::Timestamp(at) = self.spec.start
             && !first.is_empty()

@@ -84,11 +84,6 @@ impl Table {
         self.open.get(topic)?.get(&partition).copied()
     }
 
-    /// Whether a partition of this topic is or was read.
-    pub(super) fn knows(&self, topic: &str) -> bool {
-        self.open.contains_key(topic)
-    }
-
     /// Enters a partition and tells the sink. The base itself counts as accepted: until the first record, a restart resumes there.
     pub(super) fn enter(
         &mut self,

@@ -22,12 +22,15 @@ use rdkafka::error::KafkaError;
 
 pub use openings::open_partitions;
 pub use reader::{Entry, Reader};
-pub use snapshots::{Assembly, newest_snapshot};
+pub use snapshots::{Assembly, Whole, newest_snapshots};
 pub use topic::{Needs, ensure};
 pub use writer::{Failure, Writer};
 
 use super::CodecError;
 use crate::model::{PanesTopicSpec, Shard, place_of};
+
+/// A commit is at most about 512 KiB, unless one record alone touches more features than that holds.
+const MAX_MESSAGE_BYTES: &str = "4194304";
 
 /// Why the topic cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,22 @@ pub enum KafkaLogError {
         what: &'static str,
         /// The client's words.
         source: KafkaError,
+    },
+    /// Records were not written; may pass.
+    #[error("pane log topic {topic}: a record was not written: {reason}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// The client's words.
+        reason: String,
+    },
+    /// Records that are there do not come.
+    #[error("pane log topic {topic}: partition {partition} is not answered")]
+    Silent {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: u32,
     },
     /// The topic does not exist.
     #[error(
@@ -90,7 +109,12 @@ impl KafkaLogError {
     /// Whether trying again may help.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        matches!(self, KafkaLogError::Kafka { .. })
+        matches!(
+            self,
+            KafkaLogError::Kafka { .. }
+                | KafkaLogError::Refused { .. }
+                | KafkaLogError::Silent { .. }
+        )
     }
 }
 

@@ -24,17 +24,11 @@ pub fn open_partitions(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
         .filter(|(_, first)| *first == 0)
         .map(|(partition, _)| partition)
         .collect();
-    let (failed, failures) = crossbeam_channel::unbounded();
-    let mut writer = Writer::try_new(spec, failed)?;
+    let mut writer = Writer::try_new(spec)?;
     for partition in whole.iter().filter(|partition| end(**partition) == 0) {
         writer.opening(*partition)?;
     }
     writer.flush(Duration::from_secs(30))?;
-    if let Ok(failure) = failures.try_recv() {
-        let reason = failure.reason;
-        let problem = format!("its first records cannot be written: {reason}");
-        return Err(unfit(spec, problem));
-    }
     for partition in whole {
         reader.follow(partition, 0)?;
     }
@@ -55,7 +49,10 @@ fn check(reader: &Reader, spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
         })?;
         silences = if taken == 0 { silences + 1 } else { 0 };
         if silences > 40 {
-            return Err(unfit(spec, "its first records cannot be read".to_owned()));
+            return Err(KafkaLogError::Silent {
+                topic: spec.topic.clone(),
+                partition: 0,
+            });
         }
     }
     for (partition, first) in firsts {

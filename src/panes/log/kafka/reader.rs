@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::{Message as _, Timestamp};
 
 use super::{KafkaLogError, Key, client_config};
-use crate::model::PanesTopicSpec;
+use crate::model::{EventTime, PanesTopicSpec};
 
 /// Records handed on in one go.
 const MOST_TOGETHER: usize = 500;
@@ -23,6 +23,8 @@ pub struct Entry<'a> {
     pub partition: u32,
     /// Its position.
     pub offset: i64,
+    /// When the broker took it; `None` where the topic keeps the writers' times.
+    pub appended_at: Option<EventTime>,
     /// `None` for what no writer of ours wrote.
     pub key: Option<Key>,
     /// Its bytes.
@@ -111,6 +113,10 @@ impl Reader {
                     take(Entry {
                         partition: u32::try_from(message.partition()).unwrap_or(u32::MAX),
                         offset: message.offset(),
+                        appended_at: match message.timestamp() {
+                            Timestamp::LogAppendTime(at) => Some(EventTime::from_millis(at)),
+                            _ => None,
+                        },
                         key: message.key().and_then(Key::from_bytes),
                         bytes: message.payload().unwrap_or_default(),
                     });

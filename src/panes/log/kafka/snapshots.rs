@@ -11,6 +11,8 @@ use crate::panes::log::{Chunk, CodecError, Record, decode};
 
 /// How many snapshot intervals are looked through before everything is.
 const INTERVALS: u32 = 3;
+/// Polls in a row without a record, a quarter of a second each, before nobody is taken to answer.
+const MOST_SILENCES: u32 = 40;
 
 /// A snapshot and which part of the monitors it covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,17 +57,17 @@ impl Assembly {
     }
 }
 
-/// The newest whole snapshot: of this scope if there is one, else of any; `None` = of any.
+/// The newest whole snapshot of each scope, oldest first. Older records are looked through only when the recent ones are not `enough`.
 ///
 /// # Errors
 /// Nobody answers, or a newer program wrote it.
-pub fn newest_snapshot(
+pub fn newest_snapshots(
     spec: &PanesTopicSpec,
-    scope: Option<&str>,
     now: EventTime,
-) -> Result<Option<Whole>, KafkaLogError> {
+    is_enough: &dyn Fn(&[Whole]) -> bool,
+) -> Result<Vec<Whole>, KafkaLogError> {
     let partition = spec.snapshots();
-    let mut reader = Reader::try_new(spec)?;
+    let reader = Reader::try_new(spec)?;
     let beginning = reader.beginnings()?.get(&partition).copied().unwrap_or(0);
     let end = reader
         .ends([partition])?
@@ -74,39 +76,28 @@ pub fn newest_snapshot(
         .unwrap_or(0);
     let recent = now.minus(spec.snapshot_interval * INTERVALS).as_millis();
     let recent = reader.position_at(partition, recent)?.clamp(beginning, end);
-    reader.follow(partition, recent)?;
-    let found = scan(&reader, spec, scope, end)?;
-    let is_ours = |found: &Whole| scope.is_none_or(|scope| found.scope == scope);
-    if found.as_ref().is_some_and(is_ours) || recent == beginning {
+    let found = scan(reader, spec, recent, end)?;
+    if is_enough(&found) || recent == beginning {
         return Ok(found);
     }
-    let mut reader = Reader::try_new(spec)?;
-    reader.follow(partition, beginning)?;
-    scan(&reader, spec, scope, end)
+    scan(Reader::try_new(spec)?, spec, beginning, end)
 }
 
+/// Reads the snapshots' partition in `from..end`. That a broker does not answer is no sign that there is nothing.
 fn scan(
-    reader: &Reader,
+    mut reader: Reader,
     spec: &PanesTopicSpec,
-    scope: Option<&str>,
+    from: i64,
     end: i64,
-) -> Result<Option<Whole>, KafkaLogError> {
-    let (mut assembly, mut best): (Assembly, Option<Whole>) = Default::default();
-    let (mut next, mut newer) = (0, None);
-    // A partition may end with records that never come (compaction is refused, so this is only caution): a silence ends the search too.
-    let mut silences = 0;
-    while next < end && silences < 20 && newer.is_none() {
+) -> Result<Vec<Whole>, KafkaLogError> {
+    let (mut assembly, mut found) = (Assembly::default(), Vec::new());
+    let (mut next, mut newer, mut silences) = (from, None, 0);
+    reader.follow(spec.snapshots(), from)?;
+    while next < end && newer.is_none() {
         let taken = reader.poll(Duration::from_millis(250), &mut |entry| {
             next = entry.offset + 1;
             match decode(entry.bytes) {
-                Ok(Record::Snapshot(chunk)) => {
-                    let is_ours = |whole: &Whole| scope.is_none_or(|scope| whole.scope == scope);
-                    let is_better =
-                        |whole: &Whole| is_ours(whole) || !best.as_ref().is_some_and(is_ours);
-                    if let Some(whole) = assembly.take(chunk).filter(is_better) {
-                        best = Some(whole);
-                    }
-                }
+                Ok(Record::Snapshot(chunk)) => keep(assembly.take(chunk), &mut found),
                 Err(source @ CodecError::Newer { .. }) => {
                     newer = Some((entry.partition, entry.offset, source));
                 }
@@ -114,6 +105,12 @@ fn scan(
             }
         })?;
         silences = if taken == 0 { silences + 1 } else { 0 };
+        if silences > MOST_SILENCES {
+            return Err(KafkaLogError::Silent {
+                topic: spec.topic.clone(),
+                partition: spec.snapshots(),
+            });
+        }
     }
     match newer {
         Some((partition, offset, source)) => Err(KafkaLogError::Newer {
@@ -122,7 +119,15 @@ fn scan(
             offset,
             source,
         }),
-        None => Ok(best),
+        None => Ok(found),
+    }
+}
+
+/// Keeps the newest of each scope.
+fn keep(whole: Option<Whole>, found: &mut Vec<Whole>) {
+    if let Some(whole) = whole {
+        found.retain(|older| older.scope != whole.scope);
+        found.push(whole);
     }
 }
 

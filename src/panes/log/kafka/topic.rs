@@ -10,12 +10,10 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 use tracing::{info, warn};
 
-use super::{KafkaLogError, client_config};
+use super::{KafkaLogError, MAX_MESSAGE_BYTES, client_config};
 use crate::model::PanesTopicSpec;
 
 const REQUEST: Duration = Duration::from_secs(10);
-/// A commit is at most about 512 KiB, unless one record alone touches more features than that holds.
-const MAX_MESSAGE_BYTES: &str = "4194304";
 
 /// What the windows ask of the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

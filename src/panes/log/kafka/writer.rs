@@ -1,6 +1,6 @@
 //! Appends to the topic.
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -49,6 +49,7 @@ impl ProducerContext for Deliveries {
 pub struct Writer {
     spec: PanesTopicSpec,
     producer: ThreadedProducer<Deliveries>,
+    failures: Receiver<Failure>,
     id: u64,
     next: u64,
     buffer: Vec<u8>,
@@ -64,14 +65,12 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// A writer that says on `failures` which records may not have been written.
+    /// A writer with nothing sent yet.
     ///
     /// # Errors
     /// The client cannot be made.
-    pub fn try_new(
-        spec: &PanesTopicSpec,
-        failures: Sender<Failure>,
-    ) -> Result<Self, KafkaLogError> {
+    pub fn try_new(spec: &PanesTopicSpec) -> Result<Self, KafkaLogError> {
+        let (failed, failures) = unbounded();
         let own = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -79,13 +78,15 @@ impl Writer {
             ("compression.type", "zstd"),
             ("message.timeout.ms", "30000"),
             ("queue.buffering.max.kbytes", "65536"),
+            ("message.max.bytes", super::MAX_MESSAGE_BYTES),
         ];
         let producer = client_config(spec, &own)
-            .create_with_context(Deliveries(failures))
+            .create_with_context(Deliveries(failed))
             .map_err(KafkaLogError::kafka(spec, "no producer"))?;
         Ok(Writer {
             spec: spec.clone(),
             producer,
+            failures,
             id: rand::random(),
             next: 0,
             buffer: Vec::new(),
@@ -96,6 +97,11 @@ impl Writer {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The records that may not have been written, since the last call.
+    pub fn failures(&self) -> Vec<Failure> {
+        self.failures.try_iter().collect()
     }
 
     /// Sends a commit to its shard's partition; returns its number.

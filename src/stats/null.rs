@@ -1,0 +1,154 @@
+//! Windows in which nothing has drifted, drawn at random from what is known about the reference.
+//!
+//! The reference is a sample itself, so a clean window is not a draw from its shares but from what the shares may be: Dirichlet-multinomial. With equal-mass
+//! edges that is exactly so, and it covers the reference's own noise, guards and small counts at once, where chi-square lines fail in most cases.
+//!
+//! An atom is the values of one cell in one score bin, or one category. Its weight is its count in the reference. What the reference does not hold but a clean
+//! window may hold has a weight of its own: the next value of a sample lies beyond its extreme like one more value would (1; 1/2 where the extreme is tied),
+//! and a category never seen comes as often as those seen once.
+
+use rand::Rng;
+use rand_distr::{Binomial, Distribution, Gamma};
+
+use super::FeatureCounts;
+
+/// Values that move together: those of one cell in one score bin, or of one category.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CleanAtom {
+    /// Weight in the reference; positive.
+    pub weight: f64,
+    /// The score bin.
+    pub bin: usize,
+    /// The cell and the mean place in it; numbers only.
+    pub place: Option<(usize, f64)>,
+}
+
+/// A source of clean windows.
+#[derive(Debug, Clone)]
+pub struct CleanWindows {
+    /// The heaviest first, so that small windows are full early.
+    atoms: Vec<(CleanAtom, Gamma<f64>)>,
+    shares: Vec<f64>,
+}
+
+impl CleanWindows {
+    /// Windows of these atoms; atoms without weight never occur.
+    #[must_use]
+    pub fn new(atoms: &[CleanAtom]) -> Self {
+        let mut sorted: Vec<CleanAtom> = atoms.to_vec();
+        sorted.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        let with_law = |atom: CleanAtom| Some((atom, Gamma::new(atom.weight, 1.0).ok()?));
+        let atoms: Vec<_> = sorted.into_iter().filter_map(with_law).collect();
+        CleanWindows {
+            shares: vec![0.0; atoms.len()],
+            atoms,
+        }
+    }
+
+    /// Draws a window of `n` values into `window`, which has the reference's layout and is emptied first.
+    pub fn draw(&mut self, rng: &mut impl Rng, n: u64, window: &mut FeatureCounts) {
+        window.bins.fill(0);
+        window.cells.clear();
+        window.tallies = super::Tallies {
+            values: n,
+            ..super::Tallies::default()
+        };
+        for ((_, law), share) in self.atoms.iter().zip(&mut self.shares) {
+            *share = law.sample(rng);
+        }
+        let mut weight_left: f64 = self.shares.iter().sum();
+        let mut left = n;
+        for ((atom, _), share) in self.atoms.iter().zip(&self.shares) {
+            if left == 0 {
+                return;
+            }
+            let count = part(rng, left, share / weight_left);
+            weight_left -= share;
+            left -= count;
+            put(atom, count, window);
+        }
+        // What rounding of the shares leaves over belongs to the heaviest.
+        if let Some((atom, _)) = self.atoms.first() {
+            put(atom, left, window);
+        }
+    }
+}
+
+/// How many of `n` values fall into a share.
+fn part(rng: &mut impl Rng, n: u64, share: f64) -> u64 {
+    Binomial::new(n, share.clamp(0.0, 1.0)).map_or(0, |law| law.sample(rng))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a place has 25 bits, a count of a window far fewer than 38"
+)]
+fn put(atom: &CleanAtom, count: u64, window: &mut FeatureCounts) {
+    if count == 0 {
+        return;
+    }
+    window.bins[atom.bin] += count;
+    if let Some((cell, place)) = atom.place {
+        window
+            .cells
+            .add(cell, count, (place * count as f64).round() as i64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+
+    fn atoms(weights: &[f64]) -> Vec<CleanAtom> {
+        let atom = |(bin, weight): (usize, &f64)| CleanAtom {
+            weight: *weight,
+            bin,
+            place: None,
+        };
+        weights.iter().enumerate().map(atom).collect()
+    }
+
+    fn drawn(weights: &[f64], n: u64, windows: u64) -> Vec<Vec<u64>> {
+        let mut clean = CleanWindows::new(&atoms(weights));
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut window = FeatureCounts {
+            bins: vec![0; weights.len()],
+            ..FeatureCounts::default()
+        };
+        let mut draw = |_| {
+            clean.draw(&mut rng, n, &mut window);
+            window.bins.clone()
+        };
+        (0..windows).map(&mut draw).collect()
+    }
+
+    #[test]
+    fn every_window_holds_n_values() {
+        for n in [1, 7, 1000, 1_000_000] {
+            let windows = drawn(&[3.0, 0.5, 90.0, 0.0, 6.5], n, 50);
+            assert!(
+                windows.iter().all(|bins| bins.iter().sum::<u64>() == n),
+                "windows of {n}"
+            );
+            assert!(windows.iter().all(|bins| bins[3] == 0), "no weight");
+        }
+    }
+
+    #[test]
+    fn counts_have_the_mean_and_spread_of_a_dirichlet_multinomial() {
+        let (n, windows) = (200_u64, 20_000);
+        let found = drawn(&[30.0, 70.0], n, windows);
+        let firsts = || found.iter().map(|bins| bins[0] as f64);
+        let mean = firsts().sum::<f64>() / windows as f64;
+        let variance = firsts().map(|x| (x - mean).powi(2)).sum::<f64>() / windows as f64;
+        // n p (1 - p) (n + a) / (1 + a) with p = 0.3 and a = 100.
+        let expected = 200.0 * 0.3 * 0.7 * 300.0 / 101.0;
+        assert!((mean - 60.0).abs() < 0.4, "mean {mean}");
+        assert!(
+            (variance / expected - 1.0).abs() < 0.05,
+            "variance {variance} vs {expected}"
+        );
+    }
+}

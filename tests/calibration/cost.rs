@@ -1,0 +1,27 @@
+//! What calibration costs; printed, because a shared machine is no stopwatch.
+
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::support::{calibration, numeric, rng};
+
+#[test]
+#[ignore = "a measurement"]
+fn a_table_takes_a_tenth_of_a_second() {
+    let mut rng = rng(1);
+    let reference = numeric(
+        (0..100_000)
+            .map(|_| StandardNormal.sample(&mut rng))
+            .collect(),
+        20,
+    );
+    for n in [128, 1024, 16_384] {
+        let calibration = calibration(&reference, 1);
+        let start = std::time::Instant::now();
+        calibration.prepare(n);
+        println!(
+            "n = {n}: {:?}, {} atoms",
+            start.elapsed(),
+            reference.atoms.len()
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! Independent values: a nominal 1 % is 1 %, whatever the bins, the sizes and the shape of the data.
+//!
+//! Fresh references in every cell, because a line that holds on average over windows of one reference may fail on the next one.
+
+use pegel::model::Statistic;
+use pegel::score::Context;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, LogNormal, StandardNormal, Zipf};
+
+use crate::support::{
+    calibration, categorical, count_categories, count_numbers, is_full, numeric, parallel, rng,
+};
+
+const STATISTICS: [Statistic; 9] = [
+    Statistic::Js,
+    Statistic::JsDistance,
+    Statistic::Kl,
+    Statistic::KlReverse,
+    Statistic::Psi,
+    Statistic::Hellinger,
+    Statistic::TotalVariation,
+    Statistic::Ks,
+    Statistic::WassersteinBody,
+];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Shape {
+    Normal,
+    Tied,
+    Heavy,
+    /// Zipf over fifty values.
+    Few,
+    /// Zipf over two thousand values, most of them rare.
+    Rare,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cell {
+    shape: Shape,
+    bins: usize,
+    n: usize,
+    m: usize,
+}
+
+impl Shape {
+    fn is_numeric(self) -> bool {
+        matches!(self, Shape::Normal | Shape::Tied | Shape::Heavy)
+    }
+
+    fn number(self, rng: &mut ChaCha8Rng) -> f64 {
+        match self {
+            Shape::Heavy => LogNormal::new(3.0, 2.0).unwrap().sample(rng),
+            Shape::Tied => {
+                let x: f64 = StandardNormal.sample(rng);
+                (x * 10.0).round()
+            }
+            _ => StandardNormal.sample(rng),
+        }
+    }
+
+    fn category(self, rng: &mut ChaCha8Rng) -> u64 {
+        let (values, exponent) = if self == Shape::Few {
+            (50.0, 1.1)
+        } else {
+            (2000.0, 2.0)
+        };
+        let x: f64 = Zipf::new(values, exponent).unwrap().sample(rng);
+        x as u64
+    }
+}
+
+const WINDOWS: usize = 50;
+
+/// Exceedances of the 1 % line by statistic, over the windows of one fresh reference.
+fn exceedances(cell: Cell, seed: u64) -> [u32; STATISTICS.len()] {
+    let mut rng = rng(seed);
+    let reference = if cell.shape.is_numeric() {
+        numeric(
+            (0..cell.m).map(|_| cell.shape.number(&mut rng)).collect(),
+            cell.bins,
+        )
+    } else {
+        categorical(
+            &(0..cell.m)
+                .map(|_| cell.shape.category(&mut rng))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let calibration = calibration(&reference, seed);
+    let mut found = [0; STATISTICS.len()];
+    for _ in 0..WINDOWS {
+        let window = if cell.shape.is_numeric() {
+            count_numbers(&reference, (0..cell.n).map(|_| cell.shape.number(&mut rng)))
+        } else {
+            count_categories(
+                &reference,
+                (0..cell.n).map(|_| cell.shape.category(&mut rng)),
+            )
+        };
+        let scores = calibration.scorer().evaluate(&window, 1).unwrap();
+        for (found, statistic) in found.iter_mut().zip(STATISTICS) {
+            let gauge = calibration.gauge(statistic, &window, &Context::default());
+            let score = scores.get(statistic);
+            let exceeds = gauge
+                .zip(score)
+                .is_some_and(|(gauge, score)| score > gauge.line(0.01, 0.0).upper);
+            *found += u32::from(exceeds);
+        }
+    }
+    found
+}
+
+fn grid() -> Vec<Cell> {
+    let shapes = [
+        Shape::Normal,
+        Shape::Tied,
+        Shape::Heavy,
+        Shape::Few,
+        Shape::Rare,
+    ];
+    let cell = |shape, bins, n, m| Cell { shape, bins, n, m };
+    if !is_full() {
+        return vec![
+            cell(Shape::Normal, 20, 256, 10_000),
+            cell(Shape::Normal, 50, 200, 10_000),
+            cell(Shape::Tied, 10, 1024, 10_000),
+            cell(Shape::Heavy, 20, 256, 10_000),
+            cell(Shape::Few, 20, 1024, 10_000),
+            cell(Shape::Rare, 20, 256, 10_000),
+            cell(Shape::Normal, 20, 1024, 1000),
+            cell(Shape::Few, 20, 1024, 1000),
+        ];
+    }
+    let mut cells = Vec::new();
+    for shape in shapes {
+        let bins: &[usize] = if shape.is_numeric() {
+            &[10, 20, 50]
+        } else {
+            &[20]
+        };
+        for (bins, m) in bins
+            .iter()
+            .flat_map(|bins| [1000, 10_000, 100_000, 1_000_000].map(|m| (*bins, m)))
+        {
+            cells.extend([200, 1000, 5000, 20_000, 100_000].map(|n| cell(shape, bins, n, m)));
+        }
+    }
+    cells
+}
+
+#[test]
+fn a_nominal_hundredth_is_a_hundredth() {
+    let references = 200;
+    let mut failed = Vec::new();
+    println!(
+        "| shape | bins | n | m | {} |",
+        STATISTICS.map(|s| s.name()).join(" | ")
+    );
+    for (index, cell) in grid().into_iter().enumerate() {
+        let start = std::time::Instant::now();
+        let counts = parallel(references, |i| exceedances(cell, (index * 1000 + i) as u64));
+        let total = (references * WINDOWS) as f64;
+        let rates: Vec<f64> = (0..STATISTICS.len())
+            .map(|s| counts.iter().map(|found| f64::from(found[s])).sum::<f64>() / total)
+            .collect();
+        let shown: Vec<String> = rates
+            .iter()
+            .map(|rate| format!("{:.2}", rate * 100.0))
+            .collect();
+        println!(
+            "| {:?} | {} | {} | {} | {} | {:?}",
+            cell.shape,
+            cell.bins,
+            cell.n,
+            cell.m,
+            shown.join(" | "),
+            start.elapsed()
+        );
+        for (statistic, rate) in STATISTICS.iter().zip(rates) {
+            let is_there = cell.shape.is_numeric()
+                || !matches!(statistic, Statistic::Ks | Statistic::WassersteinBody);
+            let (least, most) = limits(cell);
+            if is_there && !(least..=most).contains(&rate) {
+                failed.push(format!("{cell:?} {statistic}: {:.2} %", rate * 100.0));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+fn limits(cell: Cell) -> (f64, f64) {
+    match (cell.n * 10 <= cell.m, cell.shape.is_numeric()) {
+        (true, _) => (0.005, 0.015),
+        (false, true) => (0.0, 0.03),
+        (false, false) => (0.0, 0.07),
+    }
+}

@@ -1,0 +1,22 @@
+//! Calibrated lines held against simulation and published data: does a clean stream stay quiet, and is a real shift still found?
+//!
+//! The grids are thinned so that the suite takes about two minutes on two cores; `PEGEL_TEST_FULL=1` runs the whole of them. Each test prints its table
+//! (`--nocapture`). The data sets lie outside of the repository, as in `tests/oracle`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tests fail by panicking, find their data through the environment, and count in small numbers"
+)]
+
+mod cost;
+mod data;
+mod iid;
+mod outliers;
+mod power;
+mod stream;
+mod support;
+mod time;

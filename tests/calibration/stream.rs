@@ -1,0 +1,185 @@
+//! The commands as a user types them: fit on days with a time, replay a stream, and read what calibration says.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use serde_json::Value;
+
+use crate::support::rng;
+
+const MINUTE_MS: u64 = 60_000;
+/// A shift is found before the window is full of it.
+const WINDOW: usize = 15;
+/// 2026-11-01T00:00:00Z
+const START_MS: u64 = 1_793_491_200_000;
+
+/// `minutes` of a stream with 40 rows each: a number that moves by `shift`, a category.
+fn rows(rng: &mut ChaCha8Rng, from: u64, minutes: u64, shift: f64) -> String {
+    let mut text = String::new();
+    for minute in from..from + minutes {
+        for i in 0..40 {
+            let at = START_MS + minute * MINUTE_MS + i * 1500;
+            let x: f64 = StandardNormal.sample(rng);
+            let word = ["a", "b", "c"][i as usize % 3];
+            writeln!(text, "{{\"ts\":{at},\"x\":{},\"c\":\"{word}\"}}", x + shift).unwrap();
+        }
+    }
+    text
+}
+
+fn pegel(directory: &Path, arguments: &[&str], threads: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args(arguments)
+        .current_dir(directory)
+        .env("RAYON_NUM_THREADS", threads)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn config(timestamp: &str) -> String {
+    format!(
+        "version: 1
+sources: {{s: {{kafka: {{brokers: [\"localhost:1\"], topics: [t]}}}}}}
+monitors:
+  - name: m
+    source: s
+    timestamp: {{{timestamp}}}
+    windows: [{{size: 15m, slide: 1m, min_samples: 300}}]
+    reference: {{file: ref.json}}
+    features: [{{name: x, kind: numeric}}, {{name: c, kind: categorical}}]
+    lateness: {{out_of_orderness: 0s}}
+    alerts:
+      - {{statistic: js, for: 2}}
+      - {{statistic: wasserstein, false_alarm_interval: 7d, tolerance: 0.2std, severity: warning}}
+      - {{statistic: missing_ratio}}
+"
+    )
+}
+
+/// A directory with a fitted reference of a day and a stream of six hours that shifts after five.
+fn directory(fitted_with: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let write =
+        |name: &str, text: String| std::fs::write(directory.path().join(name), text).unwrap();
+    let mut rng = rng(11);
+    write("history.ndjson", rows(&mut rng, 0, 1440, 0.0));
+    let stream = rows(&mut rng, 3000, 300, 0.0) + &rows(&mut rng, 3300, 60, 0.5);
+    write("stream.ndjson", stream);
+    write("fit.yaml", config(fitted_with));
+    write("pegel.yaml", config("path: /ts"));
+    let fit = [
+        "fit",
+        "history.ndjson",
+        "-o",
+        "ref.json",
+        "--config",
+        "fit.yaml",
+    ];
+    pegel(directory.path(), &fit, "2");
+    directory
+}
+
+fn replay(directory: &Path, threads: &str) -> String {
+    let arguments = ["replay", "-c", "pegel.yaml", "--input", "stream.ndjson"];
+    pegel(directory, &arguments, threads)
+}
+
+fn lines<'a>(text: &'a str, feature: &'a str) -> impl Iterator<Item = Value> + 'a {
+    let all = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    all.filter(move |line| line["feature"] == feature)
+}
+
+#[test]
+fn a_stream_under_a_budget_is_quiet_until_it_shifts() {
+    let directory = directory("path: /ts");
+    let text = replay(directory.path(), "2");
+    let x: Vec<Value> = lines(&text, "x")
+        .filter(|line| line["reason"].is_null())
+        .collect();
+    assert!(x.len() > 300, "{} evaluations", x.len());
+    let firing: Vec<usize> = (0..x.len())
+        .filter(|at| x[*at]["alert"] == "firing")
+        .collect();
+    let quiet = x
+        .iter()
+        .filter(|line| line["window_end"].as_str().unwrap() <= "2026-11-03T07:00:00Z")
+        .count();
+    assert!(
+        firing
+            .first()
+            .is_some_and(|first| (quiet..quiet + WINDOW).contains(first)),
+        "{firing:?}, quiet until {quiet}"
+    );
+    for line in &x {
+        let calibration = &line["calibration"];
+        for statistic in ["js", "wasserstein_body", "missing_ratio", "psi", "ks"] {
+            let own = &calibration[statistic];
+            for key in ["noise_floor", "threshold", "p_value"] {
+                assert!(own[key].is_f64(), "{statistic}.{key} of {line}");
+            }
+            assert!(
+                own["threshold"].as_f64() >= own["noise_floor"].as_f64(),
+                "{own}"
+            );
+        }
+        assert!(
+            calibration["design_effect"].as_f64() >= Some(1.0),
+            "{calibration}"
+        );
+        assert!(
+            line["scores"]["wasserstein_body"].is_f64(),
+            "stands in scores"
+        );
+        let status: Vec<&str> = calibration["status"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        assert_eq!(status, ["budget_extrapolated"], "96 stretches, 2e-5");
+    }
+    assert!(
+        lines(&text, "c").all(|line| line["alert"] != "firing"),
+        "the category never moves"
+    );
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let directory = directory("path: /ts");
+    let (one, two) = (replay(directory.path(), "1"), replay(directory.path(), "2"));
+    assert_eq!(one, two, "bit for bit");
+}
+
+#[test]
+fn a_reference_without_time_learns_from_quiet_windows() {
+    let directory = directory("fallback: none");
+    let text = replay(directory.path(), "2");
+    let learning: Vec<bool> = lines(&text, "x")
+        .filter(|line| line["reason"].is_null())
+        .map(|line| {
+            line["calibration"]["status"]
+                .to_string()
+                .contains("phi_learning")
+        })
+        .collect();
+    let lessons = learning.iter().filter(|is_learning| **is_learning).count();
+    // The first window is a lesson, then every fifteenth minute one.
+    assert_eq!(
+        lessons,
+        19 * 15 + 1,
+        "until 20 windows side by side were quiet"
+    );
+    assert!(
+        learning[..lessons].iter().all(|is_learning| *is_learning),
+        "and not again"
+    );
+}
