@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::ObservedMonitor;
 use crate::decode::DecodeError;
-use crate::model::{DropReason, EventTime, Shard};
+use crate::model::{DropReason, EventTime, Shard, TopicId};
 use crate::panes::{Commit, Counted, CountedMonitor, Frame, Head, MonitorCommit, RecordCounts};
 
 /// A week: longer delays are counted as this long.
@@ -17,6 +17,7 @@ const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
 #[derive(Debug)]
 pub(super) struct ShardObserver {
     shard: Arc<Shard>,
+    topic_id: Option<TopicId>,
     /// What its commits say they count.
     counted: Arc<Counted>,
     /// Whether nothing was ever before `opened_at`.
@@ -71,6 +72,7 @@ impl ShardObserver {
         };
         ShardObserver {
             shard: Arc::new(shard.clone()),
+            topic_id: None,
             monitors: counted.monitors.iter().enumerate().map(monitor).collect(),
             counted: Arc::clone(counted),
             from_start,
@@ -83,6 +85,10 @@ impl ShardObserver {
             records: RecordCounts::default(),
             last_commit: None,
         }
+    }
+
+    pub(super) fn identify(&mut self, topic_id: TopicId) {
+        self.topic_id = Some(topic_id);
     }
 
     pub(super) fn position(&mut self, upto: i64, caught_up_at: Option<EventTime>) {
@@ -143,6 +149,7 @@ impl ShardObserver {
         let monitors: Vec<MonitorCommit> = monitors.collect();
         let commit = Commit {
             shard: Arc::clone(&self.shard),
+            topic_id: self.topic_id,
             base: self.base,
             upto: self.upto,
             written_at: rhythm.now,
