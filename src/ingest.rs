@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::decode::{DecodeError, Decoder, Fields};
-use crate::model::{EventTime, Shard};
+use crate::model::{EventTime, Shard, TopicId};
 use crate::observe::{Observer, ObserverPlan};
 use crate::panes::log::{Board, Known};
 use crate::panes::{Commit, Heads};
@@ -139,6 +139,10 @@ impl Sink for Ingest {
         self.board.forget(shard);
         self.observer
             .open(slot, shard, base, from_start, head.as_ref());
+    }
+
+    fn identified(&mut self, slot: usize, topic_id: TopicId) {
+        self.observer.identify(slot, topic_id);
     }
 
     fn record(&mut self, record: RawRecord<'_>) {

@@ -239,6 +239,7 @@ fn left(board: &Board, shard: &Shard) -> Left {
         Known::Head(latest, head) => Left::At {
             incarnation: latest.incarnation,
             upto: head.upto,
+            topic_id: head.topic_id,
         },
     }
 }

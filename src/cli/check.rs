@@ -15,7 +15,7 @@ use crate::config::{self, Config, Overrides};
 use crate::decode::{Decoder, Fields, Reading, boolean, category, number, timestamp};
 use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
-use crate::model::{KafkaReport, Kind, Shard, SourceSpec};
+use crate::model::{KafkaReport, Kind, Shard, SourceSpec, TopicId};
 use crate::observe::{ObserverPlan, is_selected};
 use crate::panes::log::kafka::{Needs, ensure};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
@@ -221,6 +221,8 @@ impl Sink for Opened {
     fn opened(&mut self, _: usize, _: &Shard, _: i64, _: bool) {
         self.0 += 1;
     }
+
+    fn identified(&mut self, _: usize, _: TopicId) {}
 
     fn record(&mut self, _: RawRecord<'_>) {}
 

@@ -56,6 +56,9 @@ pub struct LogPartition {
     pub hashed_at: i64,
 }
 
+/// What a cluster calls a topic from its creation to its deletion; one created anew under the same name has another.
+pub type TopicId = [u8; 16];
+
 /// One source's partition, and which life of it: a re-created topic is a new shard.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,

@@ -13,7 +13,7 @@ mod spec;
 mod time;
 
 pub use identity::{LayoutId, MonitorId, place_of};
-pub use kafka::{KafkaReport, LogPartition, LogReport, Shard, TopicReport};
+pub use kafka::{KafkaReport, LogPartition, LogReport, Shard, TopicId, TopicReport};
 pub use name::{Severity, Statistic};
 pub use not_ready::NotReady;
 pub use record::{DropReason, InvalidReason, MissingKind, Slot, TextRange};

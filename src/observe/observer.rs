@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::plan::{ObservedFeature, ObservedMonitor};
 use super::shard::{Rhythm, ShardMonitor, ShardObserver};
 use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number, timestamp};
-use crate::model::{DropReason, EventTime, Kind, Shard};
+use crate::model::{DropReason, EventTime, Kind, Shard, TopicId};
 use crate::panes::{Commit, Counted, CountedMonitor, Frame, Head};
 use crate::stats::Layout;
 
@@ -81,6 +81,13 @@ impl Observer {
             &self.counted,
             head,
         ));
+    }
+
+    /// Says which topic a shard's records come from.
+    pub fn identify(&mut self, slot: usize, topic_id: TopicId) {
+        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+            shard.identify(topic_id);
+        }
     }
 
     /// Counts a record of which the decoder found `fields`.

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::ObservedMonitor;
 use crate::decode::DecodeError;
-use crate::model::{DropReason, EventTime, Shard};
+use crate::model::{DropReason, EventTime, Shard, TopicId};
 use crate::panes::{Commit, Counted, CountedMonitor, Frame, Head, MonitorCommit, RecordCounts};
 
 /// A week: longer delays are counted as this long.
@@ -24,6 +24,7 @@ pub(super) struct ShardObserver {
     shard: Arc<Shard>,
     /// Records since it was last looked at how large the next commit is.
     unlooked: u32,
+    topic_id: Option<TopicId>,
     /// What its commits say they count.
     counted: Arc<Counted>,
     /// Whether nothing was ever before `opened_at`.
@@ -78,6 +79,7 @@ impl ShardObserver {
         };
         ShardObserver {
             shard: Arc::new(shard.clone()),
+            topic_id: None,
             monitors: counted.monitors.iter().enumerate().map(monitor).collect(),
             unlooked: 0,
             counted: Arc::clone(counted),
@@ -91,6 +93,10 @@ impl ShardObserver {
             records: RecordCounts::default(),
             last_commit: None,
         }
+    }
+
+    pub(super) fn identify(&mut self, topic_id: TopicId) {
+        self.topic_id = Some(topic_id);
     }
 
     pub(super) fn position(&mut self, upto: i64, caught_up_at: Option<EventTime>) {
@@ -164,6 +170,7 @@ impl ShardObserver {
         let monitors: Vec<MonitorCommit> = monitors.collect();
         let commit = Commit {
             shard: Arc::clone(&self.shard),
+            topic_id: self.topic_id,
             base: self.base,
             upto: self.upto,
             written_at: rhythm.now,

@@ -193,6 +193,7 @@ fn decode_commit(body: &[u8]) -> Result<Commit, CodecError> {
     let rest: Rest = read(rest)?;
     Ok(Commit {
         shard: claim.shard,
+        topic_id: claim.topic_id,
         base: claim.base,
         upto: claim.upto,
         written_at: rest.written_at,
@@ -323,6 +324,7 @@ mod tests {
                 partition: 3,
                 incarnation: 1,
             }),
+            topic_id: Some([9; 16]),
             base: 10,
             upto: 10 + xs.len() as i64,
             written_at: Some(EventTime::from_millis(5)),

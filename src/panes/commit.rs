@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Claim, codec};
 use crate::decode::DecodeError;
-use crate::model::{EventTime, LayoutId, MonitorId, Shard};
+use crate::model::{EventTime, LayoutId, MonitorId, Shard, TopicId};
 use crate::stats::{CellRun, Tallies};
 
 /// The counts of one shard's records in `base..upto`.
@@ -14,6 +14,8 @@ use crate::stats::{CellRun, Tallies};
 pub struct Commit {
     /// Whose records.
     pub shard: Arc<Shard>,
+    /// The topic they come from, where that is known.
+    pub topic_id: Option<TopicId>,
     /// The previous commit's `upto`, never the first record's offset.
     pub base: i64,
     /// The reader's position after the last record; at least `base`.
@@ -138,6 +140,7 @@ impl Commit {
         };
         Claim {
             shard: Arc::clone(&self.shard),
+            topic_id: self.topic_id,
             base: self.base,
             upto: self.upto,
             newest: self.monitors.iter().filter_map(newest).collect(),
@@ -150,6 +153,7 @@ impl Commit {
         Commit {
             shard: claim.shard,
             base: claim.base,
+            topic_id: claim.topic_id,
             upto: claim.upto,
             written_at: None,
             caught_up_at: None,

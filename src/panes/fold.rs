@@ -13,13 +13,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EventTime, MonitorId, Shard};
+use crate::model::{EventTime, MonitorId, Shard, TopicId};
 
 /// What a commit claims to have counted, without the counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// Whose records.
     pub shard: Arc<Shard>,
+    /// The topic they come from, where that is known.
+    pub topic_id: Option<TopicId>,
     /// The head it was counted from.
     pub base: i64,
     /// The head after it.
@@ -33,6 +35,8 @@ pub struct Claim {
 pub struct Head {
     /// The next offset to count.
     pub upto: i64,
+    /// The topic it was counted from, as far as a commit ever knew: a source that finds another one there begins a new life.
+    pub topic_id: Option<TopicId>,
     /// The newest event each monitor ever counted: lateness is judged by it, also after a restart.
     pub newest: BTreeMap<MonitorId, EventTime>,
 }
@@ -133,6 +137,7 @@ impl Heads {
             Entry::Occupied(occupied) => occupied.into_mut(),
         };
         head.upto = claim.upto;
+        head.topic_id = claim.topic_id.or(head.topic_id);
         for (monitor, newest) in &claim.newest {
             let known = head.newest.entry(*monitor).or_insert(*newest);
             *known = (*known).max(*newest);
@@ -203,6 +208,7 @@ mod tests {
     fn claim(base: i64, upto: i64) -> Claim {
         Claim {
             shard: Arc::new(shard(0, 0)),
+            topic_id: None,
             base,
             upto,
             newest: Vec::new(),
@@ -262,6 +268,23 @@ mod tests {
         }
         let head = heads.of(&shard(0, 0)).unwrap();
         assert_eq!(head.newest[&monitor], EventTime::from_millis(50), "newest");
+    }
+
+    #[test]
+    fn the_topic_s_id_outlives_commits_that_do_not_know_it() {
+        let mut heads = Heads::default();
+        let mut check = |base, topic_id, expected| {
+            let claim = Claim {
+                topic_id,
+                ..claim(base, base + 1)
+            };
+            assert_eq!(heads.fold(&claim), Ok(()), "accepted at {base}");
+            let head = heads.of(&shard(0, 0)).unwrap();
+            assert_eq!(head.topic_id, expected, "after {base}");
+        };
+        check(0, None, None);
+        check(1, Some([1; 16]), Some([1; 16]));
+        check(2, None, Some([1; 16]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod producer;
 
 use std::time::Duration;
 
-use crate::model::Shard;
+use crate::model::{Shard, TopicId};
 
 pub use embedded::{BrokerError, EmbeddedBroker};
 pub use kafka::{KafkaSource, SourceError, Timing};
@@ -35,6 +35,8 @@ pub trait Sink {
     fn extent(&mut self, shards: u32);
     /// A shard is read from offset `base` on; `from_start` when nothing was ever before it. `slot` is what records will carry: 0, 1, 2, ...
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool);
+    /// The id of the topic a shard's records come from, as soon as it is known.
+    fn identified(&mut self, slot: usize, topic_id: TopicId);
     /// One record.
     fn record(&mut self, record: RawRecord<'_>);
     /// Everything before `upto` was handed on; `caught_up` when it was the end of the shard at this moment. `upto` may lie beyond the last record + 1
@@ -59,6 +61,8 @@ pub enum Left {
         incarnation: u32,
         /// The next offset to count.
         upto: i64,
+        /// The topic it was counted from, where that is known.
+        topic_id: Option<TopicId>,
     },
 }
 

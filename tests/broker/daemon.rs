@@ -14,7 +14,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    fn start(brokers: &str, topic: &str, directory: &std::path::Path) -> Self {
+    pub(crate) fn start(brokers: &str, topic: &str, directory: &std::path::Path) -> Self {
         Self::start_as(brokers, topic, directory, "flush_interval: 100ms", &[])
     }
 

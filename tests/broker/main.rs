@@ -12,6 +12,7 @@
 mod daemon;
 mod mock;
 mod real;
+mod recreated;
 mod retention;
 mod roles;
 mod vocabulary;

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use pegel::model::{Shard, StartAt};
+use pegel::model::{Shard, StartAt, TopicId};
 use pegel::source::{EmbeddedBroker, KafkaSource, RawRecord, Sink, Source, SourceError};
 
 use crate::vocabulary::{DEADLINE, Reader, numbered, produce, producer, send_one, spec, unique};
@@ -328,6 +328,7 @@ fn a_panic_of_the_sink_reaches_the_caller() {
     impl Sink for Fragile {
         fn extent(&mut self, _: u32) {}
         fn opened(&mut self, _: usize, _: &Shard, _: i64, _: bool) {}
+        fn identified(&mut self, _: usize, _: TopicId) {}
         fn record(&mut self, record: RawRecord<'_>) {
             assert!(record.offset < 5, "fragile at {}", record.offset);
         }

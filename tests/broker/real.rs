@@ -63,13 +63,13 @@ impl Kafka {
         name
     }
 
-    fn create(&self, name: &str, partitions: i32) {
+    pub(crate) fn create(&self, name: &str, partitions: i32) {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let created = self.admin.create_topics([&topic], &Self::options());
         self.runtime.block_on(created).unwrap()[0].as_ref().unwrap();
     }
 
-    fn delete(&self, name: &str) {
+    pub(crate) fn delete(&self, name: &str) {
         let names = [name];
         let options = Self::options();
         let deleted = self.admin.delete_topics(&names, &options);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use pegel::model::{KafkaReport, KafkaSpec, Shard, SourceSpec, StartAt};
+use pegel::model::{KafkaReport, KafkaSpec, Shard, SourceSpec, StartAt, TopicId};
 use pegel::source::{KafkaSource, RawRecord, Sink, Source, Timing};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
@@ -63,6 +63,7 @@ pub(crate) struct Told {
     pub(crate) shard: Shard,
     pub(crate) base: i64,
     pub(crate) from_start: bool,
+    pub(crate) topic_id: Option<TopicId>,
     pub(crate) upto: i64,
     pub(crate) caught_up: bool,
     pub(crate) times_caught_up: usize,
@@ -89,12 +90,18 @@ impl Sink for Collected {
             shard: shard.clone(),
             base,
             from_start,
+            topic_id: None,
             upto: base,
             caught_up: false,
             times_caught_up: 0,
             lost: 0,
             closed: false,
         });
+    }
+
+    fn identified(&mut self, slot: usize, topic_id: TopicId) {
+        let known = self.slots[slot].topic_id.replace(topic_id);
+        assert_eq!(known, None, "slot {slot} is identified once");
     }
 
     fn record(&mut self, record: RawRecord<'_>) {

@@ -128,6 +128,7 @@ mod tests {
         for (incarnation, upto) in [(0, 50), (1, 7)] {
             let claim = Claim {
                 shard: Arc::new(shard(0, incarnation)),
+                topic_id: None,
                 base: 0,
                 upto,
                 newest: Vec::new(),

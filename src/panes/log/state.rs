@@ -161,6 +161,7 @@ mod tests {
                 partition: 0,
                 incarnation: 0,
             }),
+            topic_id: None,
             base: 0,
             upto: 0,
             written_at: None,

@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::health::Concern;
 use super::offsets::{Key, Trouble, list_of};
-use super::start::{Begin, Bounds, begin, resume};
+use super::start::{Begin, Bounds, Past, begin, resume};
 use super::{KafkaSource, Timing};
 use crate::clock;
 use crate::model::Shard;
@@ -118,7 +118,17 @@ impl KafkaSource {
 
     /// `false` when something is left to do soon.
     fn survey(&mut self, sink: &mut dyn Sink) -> Result<bool, Trouble> {
-        let new = self.new_partitions(sink)?;
+        let found = self.found_partitions(sink)?;
+        self.topic_ids.ask(&self.link, &self.spec.topics);
+        let mut keys = found.iter();
+        if keys.any(|key| self.topic_ids.of(&key.0).is_none() && self.may_begin(key)) {
+            let patience = self.rhythm.patience.max(self.timing.request);
+            self.hear_of_topics(patience, sink);
+        }
+        let new: Vec<Key> = found
+            .into_iter()
+            .filter(|key| self.may_begin(key))
+            .collect();
         if self.cluster.is_none() {
             let client = self.link.consumer().client();
             // Shards are filed under the cluster's id: nothing is begun without it.
@@ -132,8 +142,9 @@ impl KafkaSource {
         Ok(all_opened && all_restarted)
     }
 
-    fn new_partitions(&mut self, sink: &mut dyn Sink) -> Result<Vec<Key>, Trouble> {
-        let (mut new, mut shards) = (Vec::new(), 0);
+    /// The partitions that have a leader.
+    fn found_partitions(&mut self, sink: &mut dyn Sink) -> Result<Vec<Key>, Trouble> {
+        let (mut keys, mut shards) = (Vec::new(), 0);
         for topic in self.spec.topics.clone() {
             let concern = Concern::Topic(topic.clone());
             let metadata = self
@@ -163,32 +174,31 @@ impl KafkaSource {
                 if partition.leader() < 0 {
                     let id = partition.id();
                     problem = Some(format!("partition {id} of topic {topic} has no leader"));
-                } else if self.may_begin(&topic, partition.id()) {
-                    new.push((topic.clone(), partition.id()));
+                } else {
+                    keys.push((topic.clone(), partition.id()));
                 }
             }
             self.health.set(concern, problem);
         }
         sink.extent(u32::try_from(shards).unwrap_or(u32::MAX));
-        Ok(new)
+        Ok(keys)
     }
 
     /// Whether a partition is to be read and is not yet.
-    fn may_begin(&mut self, topic: &str, partition: i32) -> bool {
-        if self.table.slot(topic, partition).is_some() {
+    fn may_begin(&mut self, key: &Key) -> bool {
+        if self.table.slot(&key.0, key.1).is_some() {
             return false;
         }
-        let key = (topic.to_owned(), partition);
         if self
             .assigned
             .as_ref()
-            .is_some_and(|ours| !ours.contains(&key))
+            .is_some_and(|ours| !ours.contains(key))
         {
             return false;
         }
         let now = clock::monotonic();
         self.held.retain(|_, until| *until > now);
-        if let Some(until) = self.held.get(&key).copied() {
+        if let Some(until) = self.held.get(key).copied() {
             self.rhythm.look_at(until);
             return false;
         }
@@ -214,17 +224,22 @@ impl KafkaSource {
             let (Some(bounds), Some(left)) = (bounds.get(key), left.get(key)) else {
                 continue;
             };
-            let (incarnation, position) = match left {
-                Left::NotYet => continue,
-                Left::Never => (0, committed.get(key).copied()),
-                Left::At { incarnation, upto } => (*incarnation, Some(*upto)),
-            };
-            let start = match position {
-                Some(position) => resume(position, *bounds),
-                None => begin(chosen.get(key).copied().unwrap_or(bounds.high), *bounds),
-            };
-            let shard = self.shard(key, incarnation + u32::from(start.reborn));
             let committed = committed.get(key).copied();
+            let least = self.lives.get(key).copied().unwrap_or(0);
+            let Some((incarnation, past)) = past_of(*left, committed, least) else {
+                self.rhythm.look_at(clock::monotonic() + HEAD_PAUSE);
+                continue;
+            };
+            let topic_id = self.topic_ids.of(&key.0);
+            let start = match past {
+                Some(past) => resume(past, *bounds, topic_id),
+                None => {
+                    let chosen = chosen.get(key).copied().unwrap_or(bounds.high);
+                    begin(chosen, *bounds, topic_id)
+                }
+            };
+            let life = least.max(incarnation + u32::from(start.reborn));
+            let (shard, position) = (self.shard(key, life), past.map(|past| past.upto));
             self.begin(shard, start, position, committed, sink)?;
             begun += 1;
         }
@@ -260,7 +275,9 @@ impl KafkaSource {
         let concern = Concern::Partition(key.0, key.1);
         self.health.set(concern, None);
         let opened_at = position.filter(|_| !start.reborn).unwrap_or(start.base);
-        let slot = self.table.enter(shard, opened_at, committed, sink);
+        let slot = self
+            .table
+            .enter(shard, opened_at, start.topic_id, committed, sink);
         self.table.restart(slot, start.base, start.lost, sink);
         Ok(())
     }
@@ -277,11 +294,7 @@ impl KafkaSource {
         if start.reborn {
             warn!(
                 source,
-                topic,
-                partition,
-                position,
-                base,
-                "topic was created anew: the position lies beyond its end"
+                topic, partition, position, base, "topic was created anew: all it holds is new"
             );
         }
     }
@@ -313,16 +326,22 @@ impl KafkaSource {
         sink: &mut dyn Sink,
     ) -> Result<(), Trouble> {
         let part = self.table.get(slot);
-        let (position, mut shard) = (part.next, part.shard.clone());
-        let start = resume(position, bounds);
-        self.warn_of(key, start, Some(position));
+        let mut shard = part.shard.clone();
+        let past = Past {
+            upto: part.next,
+            topic_id: part.topic_id,
+            is_over: false,
+        };
+        let start = resume(past, bounds, self.topic_ids.of(&key.0));
+        self.warn_of(key, start, Some(past.upto));
         self.assign(key, start.base)?;
         if start.reborn {
             self.table.close(slot, sink);
             self.table.revoked += 1;
             self.table.assigned += 1;
             shard.incarnation += 1;
-            self.table.enter(shard, start.base, None, sink);
+            self.table
+                .enter(shard, start.base, start.topic_id, None, sink);
         } else {
             self.table.restart(slot, start.base, start.lost, sink);
         }
@@ -346,4 +365,23 @@ impl KafkaSource {
             debug!(source = self.name, %error, "partition was not assigned");
         }
     }
+}
+
+/// Which life a partition was left in, and how, where it was counted before or the group has a position; `None` while that is not known.
+fn past_of(left: Left, committed: Option<i64>, least: u32) -> Option<(u32, Option<Past>)> {
+    let (incarnation, upto, topic_id) = match left {
+        Left::NotYet => return None,
+        Left::Never => (0, committed, None),
+        Left::At {
+            incarnation,
+            upto,
+            topic_id,
+        } => (incarnation, Some(upto), topic_id),
+    };
+    let past = |upto| Past {
+        upto,
+        topic_id,
+        is_over: incarnation < least,
+    };
+    Some((incarnation, upto.map(past)))
 }

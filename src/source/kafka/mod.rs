@@ -22,6 +22,7 @@ mod queue;
 mod settings;
 mod start;
 mod table;
+mod topic_id;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +31,6 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -41,7 +41,9 @@ use self::discover::Rhythm;
 use self::health::{Concern, Health};
 use self::offsets::Key;
 use self::queue::Link;
+use self::start::needs_restart;
 use self::table::{End, Failure, Table};
+use self::topic_id::TopicIds;
 use super::{Left, Memory, Sink, Source};
 use crate::clock;
 use crate::model::{KafkaReport, KafkaSpec, Shard, SourceSpec};
@@ -76,6 +78,9 @@ pub struct KafkaSource {
     /// How many partitions each topic had when it was first seen: later ones are newer than we are.
     first_seen: BTreeMap<String, usize>,
     cluster: Option<String>,
+    topic_ids: TopicIds,
+    /// The least life of partitions whose topic was found to be another one, whatever the memory says.
+    lives: BTreeMap<Key, u32>,
     rhythm: Rhythm,
     commits: Commits,
     report: Arc<ArcSwap<KafkaReport>>,
@@ -138,6 +143,8 @@ impl KafkaSource {
             awaited: BTreeSet::new(),
             first_seen: BTreeMap::new(),
             cluster: None,
+            topic_ids: TopicIds::default(),
+            lives: BTreeMap::new(),
             rhythm: Rhythm::new(timing, now),
             commits: Commits::new(now + timing.commit),
             report,
@@ -335,21 +342,11 @@ fn serve(client: &BaseConsumer<Context>, stray: &mut dyn FnMut(&BorrowedMessage<
     }
 }
 
-/// Whether librdkafka stops reading a partition after this failure.
-fn needs_restart(code: i32) -> bool {
-    [
-        RDKafkaErrorCode::AutoOffsetReset,
-        RDKafkaErrorCode::OffsetOutOfRange,
-        RDKafkaErrorCode::LogTruncation,
-    ]
-    .into_iter()
-    .any(|known| known as i32 == code)
-}
-
 impl Source for KafkaSource {
     fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool {
         let begun = clock::monotonic();
         self.serve_callbacks(sink);
+        self.hear_of_topics(Duration::ZERO, sink);
         self.look_around(begun, wait, sink);
         self.commit_if_due(begun);
         self.publish(begun);

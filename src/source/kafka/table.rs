@@ -8,7 +8,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::queue::{Arrival, Receiver};
-use crate::model::{Shard, TopicReport};
+use crate::model::{Shard, TopicId, TopicReport};
 use crate::source::{RawRecord, Sink};
 
 /// One partition in one of its lives.
@@ -16,6 +16,8 @@ use crate::source::{RawRecord, Sink};
 pub(super) struct Part {
     pub(super) shard: Shard,
     pub(super) open: bool,
+    /// The topic it is of, where that is known.
+    pub(super) topic_id: Option<TopicId>,
     /// Everything before was handed on.
     pub(super) next: i64,
     /// Everything before is safe: a restart may resume here.
@@ -89,11 +91,15 @@ impl Table {
         &mut self,
         shard: Shard,
         base: i64,
+        topic_id: Option<TopicId>,
         committed: Option<i64>,
         sink: &mut dyn Sink,
     ) -> usize {
         let slot = self.parts.len();
         sink.opened(slot, &shard, base, base == 0);
+        if let Some(topic_id) = topic_id {
+            sink.identified(slot, topic_id);
+        }
         self.open
             .entry(shard.topic.clone())
             .or_default()
@@ -101,6 +107,7 @@ impl Table {
         self.parts.push(Part {
             shard,
             open: true,
+            topic_id,
             next: base,
             accepted: base,
             sent: None,
@@ -116,6 +123,35 @@ impl Table {
             offsets_lost: 0,
         });
         slot
+    }
+
+    /// Whether a topic had this id in a life that is over: a broker that names it again lags.
+    pub(super) fn is_former(&self, topic: &str, id: TopicId) -> bool {
+        let parts = self.parts.iter().filter(|part| part.shard.topic == topic);
+        let mut latest: BTreeMap<i32, u32> = BTreeMap::new();
+        for shard in parts.clone().map(|part| &part.shard) {
+            let life = latest.entry(shard.partition).or_default();
+            *life = shard.incarnation.max(*life);
+        }
+        parts
+            .filter(|part| part.topic_id == Some(id))
+            .any(|part| part.shard.incarnation < latest[&part.shard.partition])
+    }
+
+    /// Learns a topic's id; returns the open slots that are of another topic.
+    pub(super) fn identify(&mut self, topic: &str, id: TopicId, sink: &mut dyn Sink) -> Vec<usize> {
+        let mut others = Vec::new();
+        for slot in self.open.get(topic).into_iter().flat_map(BTreeMap::values) {
+            match &mut self.parts[*slot].topic_id {
+                Some(known) if *known != id => others.push(*slot),
+                Some(_) => {}
+                unknown => {
+                    *unknown = Some(id);
+                    sink.identified(*slot, id);
+                }
+            }
+        }
+        others
     }
 
     /// Ends a partition's life and tells the sink.

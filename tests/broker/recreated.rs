@@ -1,0 +1,191 @@
+//! Topics that are deleted and created again on Apache Kafka, and have outgrown the old position before anybody looks: only their id tells.
+
+use pegel::model::StartAt;
+use pegel::source::{Left, TopicProducer};
+use rdkafka::mocking::MockCluster;
+use rdkafka::types::RDKafkaApiKey;
+
+use crate::daemon::{Daemon, fit_reference, produce as produce_events};
+use crate::real::{Kafka, kafka};
+use crate::vocabulary::{Reader, numbered, produce, spec};
+
+/// Puts another topic of the same name in place, and `count` records into it.
+fn create_anew(kafka: &Kafka, topic: &str, word: &str, count: usize) {
+    kafka.delete(topic);
+    kafka.create(topic, 1);
+    produce(&kafka.bootstrap, topic, 1, word, count);
+}
+
+/// A reader that remembers the same of its partition for ever, as one whose log is in files does.
+fn reader(kafka: &Kafka, topic: &str, left: Left) -> Reader {
+    let mut reader = Reader::new(&spec(&kafka.bootstrap, &[topic], StartAt::Earliest));
+    reader.source = reader.source.with_memory(Box::new(move |_| left));
+    reader
+}
+
+/// How a reader that has read a topic to its end leaves it.
+fn left_at_the_end(kafka: &Kafka, topic: &str) -> Left {
+    let mut reader = reader(kafka, topic, Left::Never);
+    reader.until_caught_up(1);
+    let told = reader.slot_of(topic, 0);
+    assert!(told.topic_id.is_some(), "the broker tells the id");
+    Left::At {
+        incarnation: told.shard.incarnation,
+        upto: told.upto,
+        topic_id: told.topic_id,
+    }
+}
+
+/// What was read in the latest life of a topic's only partition, in order.
+fn texts_of_latest(reader: &Reader) -> Vec<String> {
+    let latest = reader.sink.slots.len() - 1;
+    let records = reader.sink.records.iter().filter(|got| got.slot == latest);
+    let text = |payload: &Vec<u8>| String::from_utf8_lossy(payload).into_owned();
+    let mut texts: Vec<String> = records
+        .filter_map(|got| got.payload.as_ref().map(text))
+        .collect();
+    texts.sort();
+    texts
+}
+
+/// The partition is in this life, and all `count` records of it were read.
+fn assert_life(reader: &mut Reader, topic: &str, incarnation: u32, word: &str, count: usize) {
+    reader.until("all records of the latest life", |reader| {
+        texts_of_latest(reader).len() >= count
+    });
+    reader.until_caught_up(1);
+    let told = reader.slot_of(topic, 0);
+    assert_eq!(told.shard.incarnation, incarnation, "its life");
+    assert_eq!((told.base, told.from_start), (0, true), "from its start");
+    assert_eq!(
+        (usize::try_from(told.upto), texts_of_latest(reader).len()),
+        (Ok(count), count),
+        "to its end"
+    );
+    assert_eq!(texts_of_latest(reader), numbered(word, count), "all of it");
+}
+
+#[test]
+fn each_creation_is_a_life_of_its_own_although_it_outgrew_the_last() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    produce(&kafka.bootstrap, &topic, 1, "first", 20_000);
+    let mut reader = reader(&kafka, &topic, left_at_the_end(&kafka, &topic));
+    reader.until_caught_up(1);
+    for (life, word) in [(1, "second"), (2, "third")] {
+        let count = 20_000 + 5_000 * life;
+        create_anew(&kafka, &topic, word, count);
+        reader.until("the next life", |reader| {
+            reader.sink.slots.len() == life + 1
+        });
+        reader.until_caught_up(1);
+        let incarnation = u32::try_from(life).unwrap();
+        assert_life(&mut reader, &topic, incarnation, word, count);
+    }
+    let ids: Vec<_> = reader.sink.slots.iter().map(|told| told.topic_id).collect();
+    assert!(
+        ids[0] != ids[1] && ids[1] != ids[2] && ids.iter().all(Option::is_some),
+        "each has its id: {ids:?}"
+    );
+}
+
+#[test]
+fn records_of_the_old_topic_that_wait_are_not_taken_for_the_new_one_s() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    let payload = "x".repeat(1000);
+    produce(&kafka.bootstrap, &topic, 1, &payload, 30_000);
+    let mut reader = reader(&kafka, &topic, Left::Never);
+    reader.until_records(1);
+    assert!(reader.sink.records.len() < 30_000, "some wait");
+    create_anew(&kafka, &topic, "new", 40_000);
+    reader.until("its next life", |reader| reader.sink.slots.len() == 2);
+    reader.until_caught_up(1);
+    assert_life(&mut reader, &topic, 1, "new", 40_000);
+}
+
+#[test]
+fn a_topic_created_anew_while_nobody_read_is_begun_at_its_first_record() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    produce(&kafka.bootstrap, &topic, 1, "old", 50);
+    let left = left_at_the_end(&kafka, &topic);
+    create_anew(&kafka, &topic, "new", 120);
+    let mut reader = reader(&kafka, &topic, left);
+    reader.until_caught_up(1);
+    assert_life(&mut reader, &topic, 1, "new", 120);
+}
+
+#[test]
+fn the_same_topic_goes_on_where_it_was() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    produce(&kafka.bootstrap, &topic, 1, "old", 50);
+    let left = left_at_the_end(&kafka, &topic);
+    produce(&kafka.bootstrap, &topic, 1, "new", 30);
+    let mut reader = reader(&kafka, &topic, left);
+    reader.until("many refreshes", |reader| {
+        let slots = &reader.sink.slots;
+        slots.iter().any(|told| told.times_caught_up > 10)
+    });
+    assert_eq!(reader.sink.slots.len(), 1, "one life");
+    let told = reader.slot_of(&topic, 0);
+    assert_eq!(told.shard.incarnation, 0, "the same");
+    assert_eq!((told.base, told.upto, told.lost), (50, 80, 0), "went on");
+    assert_eq!(reader.texts(), numbered("new", 30), "what was read");
+}
+
+#[test]
+fn the_daemon_counts_a_topic_created_anew_while_it_was_down() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    let directory = tempfile::tempdir().unwrap();
+    fit_reference(directory.path());
+    let count = |from, to| {
+        let producer = TopicProducer::try_new(&kafka.bootstrap, &topic).unwrap();
+        produce_events(&producer, from, to);
+    };
+    let events = "pegel_events_total{monitor=\"m\"}";
+    count(0, 2000);
+    let daemon = Daemon::start(&kafka.bootstrap, &topic, directory.path());
+    daemon.expect(events, "2000");
+    daemon.stop();
+    kafka.delete(&topic);
+    kafka.create(&topic, 1);
+    count(0, 3000);
+    let daemon = Daemon::start(&kafka.bootstrap, &topic, directory.path());
+    daemon.expect(events, "5000");
+    daemon.stop();
+    count(3000, 3500);
+    let daemon = Daemon::start(&kafka.bootstrap, &topic, directory.path());
+    daemon.expect(events, "5500");
+    daemon.stop();
+}
+
+#[test]
+fn a_broker_that_knows_no_ids_is_read_as_ever() {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("predictions", 1, 1).unwrap();
+    // Ids came with version 10.
+    let versions = (Some(0), Some(9));
+    cluster
+        .apiversion(RDKafkaApiKey::Metadata, versions.0, versions.1)
+        .unwrap();
+    let bootstrap = cluster.bootstrap_servers();
+    produce(&bootstrap, "predictions", 1, "r", 100);
+    let left = Left::At {
+        incarnation: 3,
+        upto: 40,
+        topic_id: Some([7; 16]),
+    };
+    let mut reader = Reader::new(&spec(&bootstrap, &["predictions"], StartAt::Earliest));
+    reader.source = reader.source.with_memory(Box::new(move |_| left));
+    reader.until("many refreshes", |reader| {
+        let slots = &reader.sink.slots;
+        slots.iter().any(|told| told.times_caught_up > 10)
+    });
+    let told = reader.slot_of("predictions", 0);
+    assert_eq!((told.shard.incarnation, told.base), (3, 40), "went on");
+    assert_eq!(reader.sink.records.len(), 60, "to the end");
+    assert_eq!(reader.report().problem, None, "nothing to tell");
+}
