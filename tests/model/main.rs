@@ -1,0 +1,10 @@
+//! The protocol of the pane log against everything that can happen to it: every interleaving of a small world, many seeded ones of a larger world.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod every_interleaving;
+mod explore;
+mod world;
