@@ -5,26 +5,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use crossbeam_channel::bounded;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::ingesting::Ingester;
+use super::load_monitor;
 use super::pipeline::Pipeline;
-use super::scoring::{Scoring, Standing};
-use super::{ingesting, load_monitor, local};
-use crate::config::{Config, State};
-use crate::engine::{Engine, MonitorPlan};
+use super::roles::{Parts, Role, Split};
+use crate::config::Config;
+use crate::engine::MonitorPlan;
 use crate::export::{Exporter, estimate_series, serve};
-use crate::ingest::{Ingest, observer_plan};
-use crate::model::{Shard, SourceSpec};
-use crate::panes::log::{Board, Known};
-use crate::source::{KafkaSource, Left, Source};
+use crate::model::PanesTopicSpec;
+use crate::panes::log::kafka::{KafkaLogError, Needs, ensure, open_partitions};
 
-/// Commits on their way; more make the ingest threads wait.
-const COMMITS_IN_FLIGHT: usize = 256;
+/// Which part of the work a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Duty {
+    /// Reading sources, scoring, or both.
+    pub role: Role,
+    /// Which part of the monitors it scores.
+    pub split: Split,
+    /// Whether the topic of the pane log is created when it does not exist.
+    pub create_topics: bool,
+}
 
 /// A started daemon.
 #[derive(Debug)]
@@ -43,12 +47,22 @@ impl Daemon {
     /// # Errors
     /// The port is taken, the configuration may produce more series than allowed, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_as(config, Duty::default()).await
+    }
+
+    /// The same, for a process that does only a part.
+    ///
+    /// # Errors
+    /// As above, and what the pane log's topic lacks.
+    pub async fn start_as(config: Config, duty: Duty) -> anyhow::Result<Self> {
         let grace = config.limits.shutdown_grace;
         let plans: Vec<MonitorPlan> = config.monitors.into_iter().map(load_monitor).collect();
         plans.iter().for_each(tell_problems);
-        check_series(&plans, config.limits.max_series)?;
+        let scored = |plan: &&MonitorPlan| duty.role.scores() && duty.split.has(&plan.spec.name);
+        check_series(plans.iter().filter(scored), config.limits.max_series)?;
+        let read = config.sources.iter().filter(|_| duty.role.ingests());
         let exporter = Arc::new(Exporter::new(
-            config.sources.iter().map(|source| source.name.as_str()),
+            read.map(|source| source.name.as_str()),
             config.limits.max_series,
         ));
         let address = &config.web.listen_address;
@@ -56,18 +70,21 @@ impl Daemon {
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
         let address = listener.local_addr()?;
-        let engine = Engine::new(plans);
-        let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
-            .map(|index| Arc::clone(engine.plan(index)))
-            .collect();
-        let pipeline = on_one_machine(
-            engine,
-            &plans,
-            config.sources,
-            &config.state,
-            &exporter,
-            config.limits.max_message_bytes,
-        )?;
+        if let Some(topic) = config.state.panes.clone() {
+            let longest = longest_window(&plans);
+            tokio::task::spawn_blocking(move || prepare_topic(&topic, longest, duty.create_topics))
+                .await??;
+        }
+        let parts = Parts {
+            sources: config.sources,
+            plans,
+            state: &config.state,
+            max_bytes: config.limits.max_message_bytes,
+            exporter: &exporter,
+            role: duty.role,
+            split: duty.split,
+        };
+        let pipeline = parts.start()?;
         let (stop_http, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
         let http = tokio::spawn(serve(listener, Arc::clone(&exporter), shutdown));
@@ -123,83 +140,25 @@ impl Daemon {
     }
 }
 
-/// Ingest threads and the scorer's thread, with the log in files or in memory between them.
-fn on_one_machine(
-    mut engine: Engine,
-    plans: &[Arc<MonitorPlan>],
-    sources: Vec<SourceSpec>,
-    state: &State,
-    exporter: &Arc<Exporter>,
-    max_bytes: usize,
-) -> anyhow::Result<Pipeline> {
-    let mut standing = Standing::default();
-    let mut log = None;
-    if let Some(path) = &state.path {
-        let (opened, took) = local::recover(path, &mut engine)?;
-        (log, standing.recovery) = (Some(opened), Some(took));
-    }
-    let board = local::board(&engine);
-    let publisher = Arc::clone(exporter);
-    let publish = Box::new(move |snapshot| publisher.publish(snapshot));
-    let mut pipeline = Pipeline::default();
-    let (commits, waiting) = bounded(COMMITS_IN_FLIGHT);
-    for spec in sources {
-        let ingester = ingester(spec, plans, max_bytes, exporter, &board);
-        let (name, commits) = (format!("ingest-{}", ingester.name), commits.clone());
-        let flush_interval = state.flush_interval;
-        let work = move |stop: &_| ingesting::run(ingester, flush_interval, stop, &commits);
-        pipeline.start(name, Box::new(work))?;
-    }
-    drop(commits);
-    let report = exporter.log();
-    let score = move |_: &_| {
-        local::run(
-            Scoring::new(engine, publish, report, standing),
-            log,
-            &waiting,
-        );
+/// Makes sure that the topic of the pane log is there and fit; a broker that does not answer is waited for.
+fn prepare_topic(
+    spec: &PanesTopicSpec,
+    longest_window: Duration,
+    may_create: bool,
+) -> Result<(), KafkaLogError> {
+    let needs = Needs {
+        longest_window,
+        may_create,
     };
-    pipeline.start("scorer".to_owned(), Box::new(score))?;
-    Ok(pipeline)
-}
-
-/// One source's thread-to-be: the client is made on the thread that will own it.
-fn ingester(
-    spec: SourceSpec,
-    plans: &[Arc<MonitorPlan>],
-    max_bytes: usize,
-    exporter: &Exporter,
-    board: &Arc<Board>,
-) -> Ingester {
-    let ingest = Ingest::new(observer_plan(&spec.name, plans), max_bytes);
-    let ingest = ingest.with_board(Arc::clone(board));
-    let report = exporter.kafka(&spec.name);
-    let (brokers, topics) = (spec.kafka.brokers.join(","), spec.kafka.topics.join(","));
-    info!(source = spec.name, brokers, topics, "reading");
-    let (name, own) = (spec.name.clone(), Arc::clone(&report));
-    let board = Arc::clone(board);
-    let source = Box::new(move || {
-        let source = KafkaSource::try_new(&spec, own)?;
-        let source = source.with_memory(Box::new(move |shard| left(&board, shard)));
-        Ok(Box::new(source) as Box<dyn Source>)
-    });
-    Ingester {
-        name,
-        source,
-        ingest,
-        report,
-    }
-}
-
-/// How far a partition was counted, in the source's words.
-fn left(board: &Board, shard: &Shard) -> Left {
-    match board.ask(shard) {
-        Known::NotYet => Left::NotYet,
-        Known::Never => Left::Never,
-        Known::Head(latest, head) => Left::At {
-            incarnation: latest.incarnation,
-            upto: head.upto,
-        },
+    loop {
+        match ensure(spec, needs).and_then(|()| open_partitions(spec)) {
+            Err(problem) if problem.may_pass() => {
+                let error = format!("{:#}", anyhow::Error::new(problem));
+                warn!(error, "the pane log cannot be opened yet: tried again");
+                std::thread::sleep(Duration::from_secs(2));
+            }
+            other => return other,
+        }
     }
 }
 
@@ -227,8 +186,16 @@ fn tell_problems(plan: &MonitorPlan) {
     }
 }
 
-fn check_series(plans: &[MonitorPlan], max_series: usize) -> anyhow::Result<()> {
-    let estimate: usize = plans.iter().map(estimate_series).sum();
+fn longest_window(plans: &[MonitorPlan]) -> Duration {
+    let windows = plans.iter().flat_map(|plan| &plan.spec.windows);
+    windows.map(|window| window.size).max().unwrap_or_default()
+}
+
+fn check_series<'a>(
+    plans: impl Iterator<Item = &'a MonitorPlan>,
+    max_series: usize,
+) -> anyhow::Result<()> {
+    let estimate: usize = plans.map(estimate_series).sum();
     if estimate > max_series {
         bail!(
             "the configuration may produce {estimate} series, limits.max_series is {max_series}: raise it, or monitor fewer features, windows or statistics"

@@ -1,11 +1,15 @@
 //! The composition root: threads, clocks, signals, and a shutdown that drains.
 
+mod commit_log;
 mod daemon;
 mod ingesting;
 mod local;
 mod pipeline;
 mod references;
+mod roles;
 mod scoring;
+mod tail;
 
-pub use daemon::Daemon;
+pub use daemon::{Daemon, Duty};
 pub use references::load_monitor;
+pub use roles::{Role, Split};

@@ -9,9 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
-use super::Exit;
-use crate::app::Daemon;
-use crate::config::{self, Overrides};
+use super::{Exit, UsageError};
+use crate::app::{Daemon, Duty, Role, Split};
+use crate::config::{self, Config, Overrides};
 
 /// Arguments of `pegel run`.
 #[derive(Debug, Args)]
@@ -22,9 +22,67 @@ pub struct RunArgs {
     /// Override an option, as web.listen_address=0.0.0.0:10987
     #[arg(long, value_name = "OPTION=VALUE")]
     set: Vec<String>,
+    /// What this process does; other than `all` needs state.panes_topic
+    #[arg(long, value_enum, default_value = "all")]
+    role: RoleName,
+    /// Score only part i of n of the monitors, as 0/2
+    #[arg(long, value_name = "I/N", value_parser = split)]
+    shard: Option<Split>,
+    /// Create the topic of state.panes_topic when it does not exist
+    #[arg(long)]
+    create_topics: bool,
     /// How log lines look
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RoleName {
+    /// Everything.
+    All,
+    /// Count records into the pane log.
+    Ingest,
+    /// Read the pane log and score.
+    Score,
+}
+
+fn split(text: &str) -> Result<Split, String> {
+    let expected = || "expected i/n with i below n, as 0/2".to_owned();
+    let (index, count) = text.split_once('/').ok_or_else(expected)?;
+    let (index, count) = (index.parse(), count.parse());
+    match (index, count) {
+        (Ok(index), Ok(count)) if index < count => Ok(Split { index, count }),
+        _ => Err(expected()),
+    }
+}
+
+impl RunArgs {
+    /// # Errors
+    /// Something needs the pane log to be in a topic, and it is not.
+    fn duty(&self, config: &Config) -> Result<Duty, UsageError> {
+        let role = match self.role {
+            RoleName::All => Role::All,
+            RoleName::Ingest => Role::Ingest,
+            RoleName::Score => Role::Score,
+        };
+        let needs_topic = [
+            (role != Role::All, "--role"),
+            (self.shard.is_some(), "--shard"),
+            (self.create_topics, "--create-topics"),
+        ];
+        let first = needs_topic.into_iter().find(|(is_given, _)| *is_given);
+        match (first, &config.state.panes) {
+            (Some((_, option)), None) => Err(UsageError(format!(
+                "{option} needs state.panes_topic: on one machine the pane log is in files"
+            ))),
+            _ => Ok(Duty {
+                role,
+                split: self.shard.unwrap_or_default(),
+                create_topics: self.create_topics,
+            }),
+        }
+    }
 }
 
 /// How log lines look.
@@ -56,10 +114,11 @@ pub fn start_logging(format: LogFormat, default_level: &str) {
 /// The configuration is wrong, or the daemon cannot start.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
+    let duty = args.duty(&config)?;
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");
     runtime()?.block_on(async {
-        let daemon = Daemon::start(config).await?;
+        let daemon = Daemon::start_as(config, duty).await?;
         let is_broken = until_signal(&daemon).await?;
         let drained = daemon.stop().await;
         info!(drained, "pegel ends");

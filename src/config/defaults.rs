@@ -20,6 +20,8 @@ macro_rules! durations {
 
 durations! {
     FLUSH_INTERVAL = "state.flush_interval", "1s", 1;
+    PANES_FLUSH_INTERVAL = "state.flush_interval (with panes_topic)", "10s", 10;
+    SNAPSHOT_INTERVAL = "state.snapshot_interval", "5m", 300;
     SHUTDOWN_GRACE = "limits.shutdown_grace", "10s", 10;
     OUT_OF_ORDERNESS = "lateness.out_of_orderness", "30s", 30;
     IDLE_AFTER = "lateness.idle_after", "1m", 60;
@@ -29,6 +31,7 @@ durations! {
 
 pub(super) const LISTEN_ADDRESS: &str = "127.0.0.1:10987";
 pub(super) const STATE_PATH: &str = "./state";
+pub(super) const PANES_PARTITIONS: u32 = 9;
 pub(super) const MAX_SERIES: usize = 20_000;
 pub(super) const MAX_MESSAGE_BYTES: usize = 1 << 20;
 pub(super) const GROUP_ID: &str = "pegel";
@@ -45,6 +48,8 @@ pub fn defaults() -> Vec<Default> {
         ("web.listen_address", LISTEN_ADDRESS),
         ("web.enable_reload", "false"),
         ("state.path", STATE_PATH),
+        ("state.panes_partitions", "9"),
+        ("state.brokers", "those of the sources"),
         ("limits.max_series", "20000"),
         ("limits.max_message_bytes", "1MiB"),
         ("kafka.group_id", GROUP_ID),

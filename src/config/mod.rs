@@ -18,7 +18,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::{MonitorSpec, SourceSpec};
+use crate::model::{MonitorSpec, PanesTopicSpec, SourceSpec};
 
 pub use defaults::{Default, defaults};
 pub use print::print;
@@ -53,6 +53,8 @@ pub struct Web {
 pub struct State {
     /// The directory of the log; `None` = kept in memory, as in the demo.
     pub path: Option<PathBuf>,
+    /// The Kafka topic that holds the log instead.
+    pub panes: Option<PanesTopicSpec>,
     /// How often counts are handed on.
     pub flush_interval: Duration,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::Config;
+use super::{Config, State};
 use crate::model::{
     AlertSpec, BinsSpec, FeatureSpec, KafkaSpec, Literal, MonitorSpec, StartAt, WindowSpec,
 };
@@ -22,7 +22,7 @@ pub fn print(config: &Config) -> String {
     let value = json!({
         "version": 1,
         "web": {"listen_address": config.web.listen_address, "enable_reload": config.web.enable_reload},
-        "state": {"path": config.state.path.as_deref().map(absolute), "flush_interval": duration(config.state.flush_interval)},
+        "state": state(&config.state),
         "limits": {
             "max_series": config.limits.max_series,
             "max_message_bytes": format!("{}B", config.limits.max_message_bytes),
@@ -54,6 +54,29 @@ fn given(value: Value) -> Value {
             .collect(),
         other => other,
     }
+}
+
+fn state(state: &State) -> Value {
+    let mut found = Map::new();
+    found.insert(
+        "path".to_owned(),
+        json!(state.path.as_deref().map(absolute)),
+    );
+    found.insert(
+        "flush_interval".to_owned(),
+        json!(duration(state.flush_interval)),
+    );
+    if let Some(panes) = &state.panes {
+        found.insert("panes_topic".to_owned(), json!(panes.topic));
+        found.insert("panes_partitions".to_owned(), json!(panes.partitions));
+        found.insert("brokers".to_owned(), json!(panes.brokers));
+        found.insert(
+            "snapshot_interval".to_owned(),
+            json!(duration(panes.snapshot_interval)),
+        );
+        found.insert("properties".to_owned(), json!(panes.properties));
+    }
+    Value::Object(found)
 }
 
 fn kafka(spec: &KafkaSpec) -> Value {

@@ -1,11 +1,13 @@
 //! The top level of a configuration: web, state, limits, sources.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use super::node::{Item, Table};
 use super::{Config, Limits, State, Web, defaults, monitor};
-use crate::model::{EventTime, KafkaSpec, SourceSpec, StartAt};
+use crate::model::{EventTime, KafkaSpec, PanesTopicSpec, SourceSpec, StartAt};
 
 /// librdkafka properties the daemon sets itself, and the option that stands for each.
 const OWNED: &[(&str, &str)] = &[
@@ -37,9 +39,13 @@ pub(super) fn read(root: &Item<'_>, directory: &Path) -> Option<Config> {
         version.complain("this program reads version 1");
     }
     let web = web(table.get("web").and_then(|item| item.table()));
-    let state = state(table.get("state").and_then(|item| item.table()), directory);
     let limits = limits(table.get("limits").and_then(|item| item.table()));
     let sources = sources(&table);
+    let state = state(
+        table.get("state").and_then(|item| item.table()),
+        &sources,
+        directory,
+    );
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     let defaults = table.get("defaults");
     let items = table
@@ -105,9 +111,10 @@ fn web(table: Option<Table<'_>>) -> Web {
     web
 }
 
-fn state(table: Option<Table<'_>>, directory: &Path) -> State {
+fn state(table: Option<Table<'_>>, sources: &[SourceSpec], directory: &Path) -> State {
     let mut state = State {
         path: Some(directory.join(defaults::STATE_PATH)),
+        panes: None,
         flush_interval: defaults::FLUSH_INTERVAL,
     };
     let Some(table) = table else {
@@ -116,18 +123,72 @@ fn state(table: Option<Table<'_>>, directory: &Path) -> State {
     if let Some(path) = table.get("path").and_then(|item| item.text()) {
         state.path = Some(directory.join(path));
     }
-    if let Some(item) = table.get("flush_interval")
-        && let Some(interval) = item.duration()
-    {
-        let range = std::time::Duration::from_millis(100)..=std::time::Duration::from_secs(60);
-        if !range.contains(&interval) {
-            item.complain("expected between 100ms and 60s");
-        }
+    state.panes = panes(&table, sources);
+    if state.panes.is_some() {
+        state.flush_interval = defaults::PANES_FLUSH_INTERVAL;
+    }
+    let range = Duration::from_millis(100)..=Duration::from_secs(60);
+    if let Some(interval) = interval(&table, "flush_interval", range, "100ms and 60s") {
         state.flush_interval = interval;
     }
-    table.reserve(&["panes_topic"]);
     table.finish();
     state
+}
+
+fn interval(
+    table: &Table<'_>,
+    option: &'static str,
+    range: RangeInclusive<Duration>,
+    words: &str,
+) -> Option<Duration> {
+    let item = table.get(option)?;
+    let interval = item.duration()?;
+    if !range.contains(&interval) {
+        item.complain(format!("expected between {words}"));
+    }
+    Some(interval)
+}
+
+/// The pane log's topic, with everything that belongs to it.
+fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
+    let topic = table.get("panes_topic");
+    let brokers = table.get("brokers");
+    let partitions = table.get("panes_partitions").and_then(|item| {
+        let count = item.count(1)?;
+        u32::try_from(count)
+            .ok()
+            .filter(|count| *count <= 10_000)
+            .or_else(|| {
+                item.complain("expected at most 10000");
+                None
+            })
+    });
+    let range = Duration::from_secs(1)..=Duration::from_secs(3600);
+    let snapshot_interval = interval(table, "snapshot_interval", range, "1s and 1h");
+    let extra = table.get("properties").and_then(|item| item.table());
+    let own = extra.map(|table| properties(&table));
+    let topic = topic?;
+    let shared = || {
+        let first = sources.first().map(|source| &source.kafka.brokers)?;
+        let is_shared = sources.iter().all(|source| source.kafka.brokers == *first);
+        if !is_shared {
+            topic.complain(
+                "the sources name different brokers: say in state.brokers where this topic is",
+            );
+        }
+        Some(first.clone())
+    };
+    let found = match brokers {
+        Some(item) => texts(Some(item)),
+        None => shared(),
+    };
+    Some(PanesTopicSpec {
+        topic: topic.name()?,
+        brokers: found?,
+        partitions: partitions.unwrap_or(defaults::PANES_PARTITIONS),
+        snapshot_interval: snapshot_interval.unwrap_or(defaults::SNAPSHOT_INTERVAL),
+        properties: own.unwrap_or_default(),
+    })
 }
 
 fn limits(table: Option<Table<'_>>) -> Limits {

@@ -30,6 +30,7 @@ pub(super) struct SourceTotals {
     /// In configuration order.
     monitors: Vec<usize>,
     directory: Directory,
+    is_hidden: bool,
     pub(super) records: RecordCounts,
     pub(super) commits: u64,
     pub(super) commit_bytes: u64,
@@ -121,6 +122,26 @@ impl Engine {
         }
     }
 
+    /// Counts a record that cannot be read; whose it was is not known, so the first source is charged with it.
+    pub fn reject_unreadable(&mut self) {
+        if let Some(totals) = self.sources.values_mut().next() {
+            totals.rejected[Rejected::Unreadable as usize] += 1;
+        }
+    }
+
+    /// Says which sources are told of here; where monitors are split among scorers, each source is told of by one of them.
+    pub fn tell_of(&mut self, sources: &[&str]) {
+        for totals in self.sources.values_mut() {
+            totals.is_hidden = true;
+        }
+        for name in sources {
+            self.sources
+                .entry((*name).to_owned())
+                .or_default()
+                .is_hidden = false;
+        }
+    }
+
     /// Adds the counts of an accepted commit of `bytes` bytes to the windows.
     pub fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
         self.log.hash(partition, commit);
@@ -197,6 +218,7 @@ impl Engine {
             sources: self
                 .sources
                 .iter()
+                .filter(|(_, totals)| !totals.is_hidden)
                 .map(|(name, totals)| totals.state(name))
                 .collect(),
         }

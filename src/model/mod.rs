@@ -19,7 +19,7 @@ pub use not_ready::NotReady;
 pub use record::{DropReason, InvalidReason, MissingKind, Slot, TextRange};
 pub use spec::{
     AlertSpec, BinsSpec, FeatureSpec, HdrBins, KafkaSpec, Kind, Lateness, Literal, MonitorSpec,
-    Pointer, ReferenceSpec, Role, Select, SourceSpec, StartAt, Thresholds, TimestampSpec,
-    WindowSpec,
+    PanesTopicSpec, Pointer, ReferenceSpec, Role, Select, SourceSpec, StartAt, Thresholds,
+    TimestampSpec, WindowSpec,
 };
 pub use time::EventTime;

@@ -314,6 +314,35 @@ pub struct KafkaSpec {
     pub properties: BTreeMap<String, String>,
 }
 
+/// A Kafka topic that holds the pane log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PanesTopicSpec {
+    /// Its name.
+    pub topic: String,
+    /// `host:port`, at least one.
+    pub brokers: Vec<String>,
+    /// How many partitions it has; shards are spread over all but the last, which holds snapshots.
+    pub partitions: u32,
+    /// How often a scorer writes a snapshot.
+    pub snapshot_interval: Duration,
+    /// librdkafka properties the daemon does not own.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl PanesTopicSpec {
+    /// The partition that snapshots are in.
+    #[must_use]
+    pub fn snapshots(&self) -> u32 {
+        self.partitions.saturating_sub(1)
+    }
+
+    /// Partitions that hold commits: all of them, or all but the last.
+    #[must_use]
+    pub fn commits(&self) -> u32 {
+        self.partitions.saturating_sub(1).max(1)
+    }
+}
+
 /// A named stream of JSON records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSpec {

@@ -34,6 +34,8 @@ pub enum Record {
 pub struct Chunk {
     /// Tells the pieces of one snapshot from another's.
     pub id: u64,
+    /// Which part of the monitors it covers, as `0/1`: a scorer goes on from one of its own.
+    pub scope: String,
     /// Which piece, from 0.
     pub part: u32,
     /// How many there are.
@@ -137,6 +139,15 @@ pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
         Ok((value, [])) => Ok(value),
         _ => Err(CodecError::Body),
     }
+}
+
+/// Reads a value in postcard that `bytes` begin with.
+///
+/// # Errors
+/// The bytes begin with something else.
+pub fn read_prefix<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
+    let read = postcard::take_from_bytes(bytes);
+    read.map(|(value, _)| value).map_err(|_| CodecError::Body)
 }
 
 /// Reads a record.

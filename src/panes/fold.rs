@@ -165,6 +165,18 @@ impl Heads {
         self.heads.iter()
     }
 
+    /// The heads of some shards.
+    #[must_use]
+    pub fn only(&self, is_wanted: impl Fn(&Shard) -> bool) -> Heads {
+        let wanted = self.heads.iter().filter(|(shard, _)| is_wanted(shard));
+        Heads {
+            heads: wanted
+                .map(|(shard, head)| (shard.clone(), head.clone()))
+                .collect(),
+            is_complete: self.is_complete,
+        }
+    }
+
     /// Adds what a snapshot of another part of the log knows.
     pub fn adopt(&mut self, other: Heads) {
         self.heads.extend(other.heads);

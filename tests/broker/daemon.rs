@@ -8,25 +8,36 @@ use std::time::{Duration, Instant};
 use pegel::source::{EmbeddedBroker, TopicProducer};
 
 /// A running `pegel run`.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     address: String,
 }
 
 impl Daemon {
     fn start(brokers: &str, topic: &str, directory: &std::path::Path) -> Self {
+        Self::start_as(brokers, topic, directory, "flush_interval: 100ms", &[])
+    }
+
+    /// The same with more to say about the state, and arguments.
+    pub(crate) fn start_as(
+        brokers: &str,
+        topic: &str,
+        directory: &std::path::Path,
+        state: &str,
+        arguments: &[&str],
+    ) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
             .unwrap()
             .to_string();
-        let config = directory.join("pegel.yaml");
+        let config = directory.join(format!("{}.yaml", address.replace(':', "-")));
         let text = format!(
             "version: 1
 web: {{listen_address: {address:?}}}
-state: {{flush_interval: 100ms}}
+state: {{{state}}}
 sources:
-  s: {{kafka: {{brokers: [{brokers:?}], topics: [{topic:?}], group_id: {topic:?}, start: earliest}}}}
+  s: {{kafka: {{brokers: [{brokers:?}], topics: [{topic:?}], group_id: {topic:?}, start: earliest, properties: {{session.timeout.ms: 6000}}}}}}
 monitors:
   - name: m
     source: s
@@ -37,17 +48,25 @@ monitors:
 "
         );
         std::fs::write(config.as_path(), text).unwrap();
+        let log = std::fs::File::create(config.with_extension("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_pegel"))
             .arg("run")
             .arg("-c")
             .arg(config)
-            .stderr(Stdio::null())
+            .args(arguments)
+            .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
         Daemon { child, address }
     }
 
-    fn scrape(&self) -> String {
+    /// Ends it as a crash does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn scrape(&self) -> String {
         let url = format!("http://{}/metrics", self.address);
         let answer = ureq::get(&url).call();
         answer
@@ -57,7 +76,7 @@ monitors:
     }
 
     /// The value of a series, once it is `expected`.
-    fn expect(&self, series: &str, expected: &str) -> String {
+    pub(crate) fn expect(&self, series: &str, expected: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let scrape = self.scrape();
@@ -76,7 +95,7 @@ monitors:
         }
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -90,7 +109,7 @@ monitors:
     }
 }
 
-fn produce(producer: &TopicProducer, from: u64, to: u64) {
+pub(crate) fn produce(producer: &TopicProducer, from: u64, to: u64) {
     let now = pegel::clock::now().as_millis();
     for i in from..to {
         // Ten seconds of event time, so that windows close without waiting for silence.
@@ -101,7 +120,7 @@ fn produce(producer: &TopicProducer, from: u64, to: u64) {
     producer.flush(Duration::from_secs(10)).unwrap();
 }
 
-fn fit_reference(directory: &std::path::Path) {
+pub(crate) fn fit_reference(directory: &std::path::Path) {
     let mut data = std::fs::File::create(directory.join("data.csv")).unwrap();
     writeln!(data, "x,c").unwrap();
     (0..1000).for_each(|i| {
@@ -151,7 +170,7 @@ fn restart(brokers: &str, topic: &str) {
 }
 
 /// What a scrape says of the latest window.
-fn window_of(scrape: &str) -> Vec<&str> {
+pub(crate) fn window_of(scrape: &str) -> Vec<&str> {
     let families = ["pegel_drift_score{", "pegel_window_", "pegel_score_ready{"];
     let is_of_window = |line: &&str| families.iter().any(|family| line.starts_with(family));
     scrape.lines().filter(is_of_window).collect()

@@ -13,4 +13,5 @@ mod daemon;
 mod mock;
 mod real;
 mod retention;
+mod roles;
 mod vocabulary;

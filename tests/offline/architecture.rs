@@ -51,7 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 /// Crates that only some modules may use.
 const CRATES: &[(&str, &[&str])] = &[
-    ("rdkafka", &["source"]),
+    ("rdkafka", &["source", "panes"]),
     ("prometheus", &["export"]),
     ("tokio", &["export", "app", "cli"]),
     ("axum", &["export"]),

@@ -4,9 +4,10 @@
 
 mod board;
 pub mod file;
+pub mod kafka;
 mod state;
 
 pub use super::codec::{Chunk, CodecError, FORMAT, Opening, Record, decode, decode_claim};
-pub use super::codec::{encode_chunk, encode_commit, encode_opening, read, write};
+pub use super::codec::{encode_chunk, encode_commit, encode_opening, read, read_prefix, write};
 pub use board::{Board, Known};
 pub use state::{LogState, Position, content_hash};

@@ -10,11 +10,14 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
 use tracing::{debug, error, info, warn};
 
+use super::offsets::Key;
 use crate::clock;
 
 const LOG_EVERY: Duration = Duration::from_secs(30);
@@ -29,6 +32,10 @@ pub(super) enum Event {
     },
     /// The periodic statistics.
     Statistics(Box<Statistics>),
+    /// The group gave us these partitions, and no others.
+    Assigned(Vec<Key>),
+    /// The group takes all partitions away, to give them out anew.
+    Revoked,
 }
 
 /// The callbacks of one consumer.
@@ -136,7 +143,31 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {}
+impl ConsumerContext for Context {
+    /// The member of the group reads nothing itself: whatever the group assigns, its own assignment is empty, and the note tells what to read.
+    fn rebalance(
+        &self,
+        member: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let elements = partitions.elements();
+            let keys = elements
+                .iter()
+                .map(|element| (element.topic().to_owned(), element.partition()));
+            self.note(Event::Assigned(keys.collect()));
+            member.assign(&TopicPartitionList::new())
+        } else {
+            self.note(Event::Revoked);
+            member.unassign()
+        };
+        if let Err(error) = answered {
+            let source = &*self.source;
+            warn!(source, %error, "the group's assignment was not taken");
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -173,6 +173,13 @@ impl KafkaSource {
             return false;
         }
         let key = (topic.to_owned(), partition);
+        if self
+            .assigned
+            .as_ref()
+            .is_some_and(|ours| !ours.contains(&key))
+        {
+            return false;
+        }
         let now = clock::monotonic();
         self.held.retain(|_, until| *until > now);
         if let Some(until) = self.held.get(&key).copied() {

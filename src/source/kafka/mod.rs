@@ -1,8 +1,11 @@
 //! Records from Kafka.
 //!
-//! One consumer per ingest thread, owned and polled by that thread alone. It assigns all partitions of its topics itself and asks for new ones every few
-//! seconds; there is no group membership, because a second member would take half the stream away from the windows. The group only keeps positions,
-//! which are committed once the scorer has them, never because they were read.
+//! One consumer per ingest thread, owned and polled by that thread alone. It assigns partitions itself and asks for new ones every few seconds. On one
+//! machine it reads all of them, without group membership, because a second member would take half the stream away from the windows; the group only keeps
+//! positions, which are committed once counts are safe, never because they were read.
+//!
+//! With many ingesters the group decides who reads what. A second client is the member then: it reads nothing, its notes say which partitions are ours, and
+//! the first client goes on exactly as alone. So a rebalance never touches the data path, and partitions are begun at the pane log's heads.
 //!
 //! Two streams meet here: records come from one data queue (`queue`), everything else as notes from callbacks (`context`). The thread serves the notes
 //! first and then drains the data, so no decision ever races a record.
@@ -28,7 +31,7 @@ use arc_swap::ArcSwap;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -62,6 +65,8 @@ pub struct KafkaSource {
     health: Health,
     /// Partitions that must be begun anew, because librdkafka gave them up.
     stranded: BTreeSet<usize>,
+    /// The partitions the group gave us; `None` = all are ours.
+    assigned: Option<BTreeSet<Key>>,
     /// How far partitions were counted before.
     memory: Memory,
     /// Partitions let go, and when they may be begun again.
@@ -90,6 +95,29 @@ impl KafkaSource {
         report: Arc<ArcSwap<KafkaReport>>,
         timing: Timing,
     ) -> Result<Self, SourceError> {
+        Self::make(spec, report, timing, None)
+    }
+
+    /// A source that reads only what the consumer group assigns to it.
+    pub fn in_group(
+        spec: &SourceSpec,
+        report: Arc<ArcSwap<KafkaReport>>,
+        timing: Timing,
+    ) -> Result<Self, SourceError> {
+        let config = settings::member_config(&spec.kafka, &timing);
+        let context = Context::new(&spec.name);
+        let member = BaseConsumer::from_config_and_context(&config, context)?;
+        let topics: Vec<&str> = spec.kafka.topics.iter().map(String::as_str).collect();
+        member.subscribe(&topics)?;
+        Self::make(spec, report, timing, Some(member))
+    }
+
+    fn make(
+        spec: &SourceSpec,
+        report: Arc<ArcSwap<KafkaReport>>,
+        timing: Timing,
+        member: Option<BaseConsumer<Context>>,
+    ) -> Result<Self, SourceError> {
         let config = settings::client_config(&spec.kafka, &timing);
         let context = Context::new(&spec.name);
         let consumer = BaseConsumer::from_config_and_context(&config, context)?;
@@ -98,7 +126,8 @@ impl KafkaSource {
             name: spec.name.clone(),
             spec: spec.kafka.clone(),
             timing,
-            link: Link::new(consumer, timing.close).ok_or(SourceError::Queue)?,
+            assigned: member.is_some().then(BTreeSet::new),
+            link: Link::new(consumer, member, timing.close).ok_or(SourceError::Queue)?,
             table: Table::default(),
             health: Health::new(&spec.name, &spec.kafka.brokers),
             stranded: BTreeSet::new(),
@@ -133,27 +162,53 @@ impl KafkaSource {
                     }
                 }
                 Event::Statistics(statistics) => self.learn(&statistics, sink),
+                Event::Assigned(keys) => {
+                    tracing::info!(
+                        source = self.name,
+                        partitions = keys.len(),
+                        "the group assigns"
+                    );
+                    self.assigned = Some(keys.into_iter().collect());
+                    self.held.clear();
+                    self.rhythm.look_now();
+                }
+                Event::Revoked => self.let_all_go(sink),
             }
+        }
+    }
+
+    /// The group gives all partitions out anew: what was counted goes into a last commit each.
+    fn let_all_go(&mut self, sink: &mut dyn Sink) {
+        tracing::info!(source = self.name, "the group revokes");
+        self.assigned = Some(BTreeSet::new());
+        self.stranded.clear();
+        let open = self.table.open_slots();
+        self.table.revoked += u64::from(!open.is_empty());
+        for slot in open {
+            self.withdraw(slot);
+            self.table.close(slot, sink);
         }
     }
 
     /// A poll serves one callback; it is repeated until one finds none.
     fn callbacks(&mut self) -> Vec<Event> {
-        let consumer = self.link.consumer();
-        for _ in 0..MOST_CALLBACKS {
-            let before = consumer.context().calls();
-            if let Some(Ok(stray)) = consumer.poll(Duration::ZERO)
-                && let Some(slot) = self.table.slot(stray.topic(), stray.partition())
-            {
-                // Cannot happen while every partition is forwarded; if it does, the partition is read again from where it was.
-                self.withdraw(slot);
-                self.stranded.insert(slot);
-            }
-            if consumer.context().calls() == before {
-                break;
-            }
+        let mut events = Vec::new();
+        if let Some(member) = self.link.member() {
+            serve(member, &mut |_| ());
+            events.extend(member.context().take());
         }
-        consumer.context().take()
+        let mut strays = Vec::new();
+        let consumer = self.link.consumer();
+        serve(consumer, &mut |stray| {
+            strays.extend(self.table.slot(stray.topic(), stray.partition()));
+        });
+        events.extend(consumer.context().take());
+        for slot in strays {
+            // Cannot happen while every partition is forwarded; if it does, the partition is read again from where it was.
+            self.withdraw(slot);
+            self.stranded.insert(slot);
+        }
+        events
     }
 
     fn learn(&mut self, statistics: &Statistics, sink: &mut dyn Sink) {
@@ -261,6 +316,19 @@ impl KafkaSource {
             .into(),
             errors: self.health.errors().clone(),
         }));
+    }
+}
+
+/// Polls a client until no callback is due; records do not come this way, unless something is wrong.
+fn serve(client: &BaseConsumer<Context>, stray: &mut dyn FnMut(&BorrowedMessage<'_>)) {
+    for _ in 0..MOST_CALLBACKS {
+        let before = client.context().calls();
+        if let Some(Ok(message)) = client.poll(Duration::ZERO) {
+            stray(&message);
+        }
+        if client.context().calls() == before {
+            break;
+        }
     }
 }
 

@@ -66,6 +66,8 @@ struct Ends {
     records: Queue,
     answers: Queue,
     consumer: BaseConsumer<Context>,
+    /// The member of the group, where there is one; it reads nothing.
+    member: Option<BaseConsumer<Context>>,
 }
 
 struct Queue(NonNull<rd::rd_kafka_queue_t>);
@@ -110,13 +112,23 @@ impl Drop for Link {
 
 impl Link {
     /// Puts the queues beside the consumer; `None` when librdkafka cannot make one.
-    pub(super) fn new(consumer: BaseConsumer<Context>, patience: Duration) -> Option<Self> {
+    pub(super) fn new(
+        consumer: BaseConsumer<Context>,
+        member: Option<BaseConsumer<Context>>,
+        patience: Duration,
+    ) -> Option<Self> {
         let ends = ManuallyDrop::new(Ends {
             records: Queue::new(&consumer)?,
-            answers: Queue::new(&consumer)?,
+            answers: Queue::new(member.as_ref().unwrap_or(&consumer))?,
             consumer,
+            member,
         });
         Some(Link { ends, patience })
+    }
+
+    /// The member of the group, where there is one.
+    pub(super) fn member(&self) -> Option<&BaseConsumer<Context>> {
+        self.ends.member.as_ref()
     }
 
     /// The consumer, for everything that has a safe call.
@@ -162,9 +174,13 @@ impl Link {
         }
     }
 
-    /// Commits without waiting; `answer` tells how it ended.
+    /// Commits without waiting; `answer` tells how it ended. A group with members takes commits from them only.
     pub(super) fn commit(&self, offsets: &TopicPartitionList) {
-        let client = self.ends.consumer.client().native_ptr();
+        let client = self
+            .member()
+            .unwrap_or(self.consumer())
+            .client()
+            .native_ptr();
         // SAFETY: client, list and queue are valid for the call, which copies the list. Without a callback, the answer is an event on the queue; what the
         // call itself returns only repeats that the group exists.
         unsafe {

@@ -74,6 +74,26 @@ impl Default for Timing {
     }
 }
 
+/// The properties of a member of the group: it reads nothing, and is polled by the thread that reads.
+///
+/// The eager protocol, because the cooperative one has known stalls in librdkafka 2.12 and nothing is gained: partitions are begun at the pane log's heads
+/// anyway. A member that was not heard of for 15 s is given up; `kafka.properties` may say otherwise.
+pub(super) fn member_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
+    let mut config = client_config(spec, timing);
+    for (property, value) in [
+        ("partition.assignment.strategy", "range,roundrobin"),
+        ("session.timeout.ms", "15000"),
+        ("heartbeat.interval.ms", "2000"),
+        ("topic.metadata.refresh.interval.ms", "30000"),
+        ("statistics.interval.ms", "0"),
+    ] {
+        if !spec.properties.contains_key(property) {
+            config.set(property, value);
+        }
+    }
+    config
+}
+
 /// The client's properties: ours, then the user's.
 ///
 /// `auto.offset.reset=error`: otherwise an offset that retention overtook moves silently to the end and drops what is left (librdkafka #521).

@@ -73,6 +73,13 @@ impl Table {
         self.parts.get(slot).is_some_and(|part| part.open)
     }
 
+    pub(super) fn open_slots(&self) -> Vec<usize> {
+        self.open
+            .values()
+            .flat_map(|partitions| partitions.values().copied())
+            .collect()
+    }
+
     pub(super) fn slot(&self, topic: &str, partition: i32) -> Option<usize> {
         self.open.get(topic)?.get(&partition).copied()
     }

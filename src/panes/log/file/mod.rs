@@ -288,6 +288,7 @@ impl FileLog {
         for (part, piece) in (0..parts).zip(pieces) {
             let chunk = Chunk {
                 id: self.next_snapshot,
+                scope: String::new(),
                 part,
                 parts,
                 bytes: piece.to_vec(),

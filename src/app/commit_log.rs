@@ -1,0 +1,288 @@
+//! The ingesters' side of a log in Kafka: sends commits, reads them back, and says what became of them.
+//!
+//! A commit is safe when it was read back from the log and the fold accepted it; that it was acknowledged is not enough, because another owner's commit may
+//! lie before it. Only claims are decoded here, of the partitions that hold our shards. A partition is followed from the newest snapshot on as soon as
+//! somebody asks for a head in it, and the answer is given once everything that lay there at that moment was read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use tracing::{error, info, warn};
+
+use super::ingesting::Message;
+use crate::clock;
+use crate::model::{PanesTopicSpec, Shard};
+use crate::panes::log::kafka::{
+    Entry, Failure, KafkaLogError, Reader, Writer, newest_snapshot, partition_of,
+};
+use crate::panes::log::{Board, LogState, decode_claim, read_prefix};
+
+/// How long the thread waits for commits, or for the log.
+const WAIT: Duration = Duration::from_millis(20);
+/// Commits in flight; more wait in the channel, and the sources with them.
+const MOST_IN_FLIGHT: usize = 64;
+/// How long commits on their way are waited for at the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// The pause after a request that failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The thread's state.
+pub(super) struct CommitLog {
+    spec: PanesTopicSpec,
+    board: Arc<Board>,
+    writer: Writer,
+    failures: Receiver<Failure>,
+    reader: Reader,
+    state: LogState,
+    /// Commits on their way, by number.
+    in_flight: HashMap<u64, Message>,
+    /// Questions about heads: the position up to which their partition must be read first.
+    waiting: BTreeMap<Shard, i64>,
+    retry_at: Option<Instant>,
+}
+
+impl CommitLog {
+    /// Ready to send and read.
+    pub(super) fn try_new(spec: &PanesTopicSpec, board: Arc<Board>) -> Result<Self, KafkaLogError> {
+        let (failed, failures) = unbounded();
+        Ok(CommitLog {
+            spec: spec.clone(),
+            board,
+            writer: Writer::try_new(spec, failed)?,
+            failures,
+            reader: Reader::try_new(spec)?,
+            state: LogState::default(),
+            in_flight: HashMap::new(),
+            waiting: BTreeMap::new(),
+            retry_at: None,
+        })
+    }
+
+    /// Runs until nobody sends commits any more, or the log cannot be read on.
+    pub(super) fn run(mut self, commits: &Receiver<Message>, stop: &AtomicBool) {
+        let mut deadline = None;
+        loop {
+            let is_over = self.take(commits);
+            if let Err(problem) = self.turn() {
+                let error = format!("{:#}", anyhow::Error::new(problem));
+                error!(error, "the pane log cannot be read on");
+                return;
+            }
+            if !is_over && !stop.load(Ordering::Relaxed) {
+                continue;
+            }
+            let deadline = *deadline.get_or_insert_with(|| clock::monotonic() + LAST_ANSWERS);
+            let is_done = is_over && self.in_flight.is_empty();
+            if is_done || clock::monotonic() >= deadline {
+                return;
+            }
+        }
+    }
+
+    /// Sends what waits; `true` when nothing will come any more.
+    fn take(&mut self, commits: &Receiver<Message>) -> bool {
+        while self.in_flight.len() < MOST_IN_FLIGHT {
+            match commits.recv_timeout(if self.in_flight.is_empty() {
+                WAIT
+            } else {
+                Duration::ZERO
+            }) {
+                Ok(message) => self.send(message),
+                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+        }
+        false
+    }
+
+    fn send(&mut self, message: Message) {
+        match self.writer.commit(&message.flushed.commit) {
+            Ok(number) => {
+                self.in_flight.insert(number, message);
+            }
+            Err(problem) => {
+                let error = format!("{:#}", anyhow::Error::new(problem));
+                let shard = &message.flushed.commit.shard;
+                warn!(
+                    topic = shard.topic,
+                    partition = shard.partition,
+                    error,
+                    "commit not sent"
+                );
+                message.reject();
+            }
+        }
+    }
+
+    /// Reads what is new, and answers what can be answered.
+    fn turn(&mut self) -> Result<(), KafkaLogError> {
+        self.hear_failures();
+        self.look_up()?;
+        let (state, in_flight, own) = (&mut self.state, &mut self.in_flight, self.writer.id());
+        let spec = &self.spec;
+        self.reader.poll(WAIT, &mut |entry| {
+            let is_accepted = fold(state, &entry, spec);
+            let number = entry
+                .key
+                .filter(|key| key.writer == own)
+                .map(|key| key.number);
+            if let Some(message) = number.and_then(|number| in_flight.remove(&number)) {
+                if is_accepted {
+                    message.accept();
+                } else {
+                    message.reject();
+                }
+            }
+        })?;
+        let ready: Vec<Shard> = self
+            .waiting
+            .iter()
+            .filter(|(shard, target)| self.state.next(partition_of(shard, &self.spec)) >= **target)
+            .map(|(shard, _)| shard.clone())
+            .collect();
+        for shard in ready {
+            self.waiting.remove(&shard);
+            self.board.answer(&shard, &self.state.heads);
+        }
+        Ok(())
+    }
+
+    /// What was sent and not acknowledged may be in the log or not: the shard begins again at its head, whichever it is.
+    fn hear_failures(&mut self) {
+        for failure in self.failures.try_iter() {
+            if let Some(message) = self.in_flight.remove(&failure.number) {
+                let shard = &message.flushed.commit.shard;
+                let reason = failure.reason;
+                warn!(
+                    topic = shard.topic,
+                    partition = shard.partition,
+                    reason,
+                    "commit not acknowledged"
+                );
+                message.reject();
+            }
+        }
+    }
+
+    /// Takes questions about heads: their partitions are followed, and it is noted how far they must be read.
+    fn look_up(&mut self) -> Result<(), KafkaLogError> {
+        if self.retry_at.is_some_and(|at| clock::monotonic() < at) {
+            return Ok(());
+        }
+        let questions: Vec<Shard> = self
+            .board
+            .questions()
+            .into_iter()
+            .filter(|shard| !self.waiting.contains_key(shard))
+            .collect();
+        if questions.is_empty() {
+            return Ok(());
+        }
+        match self.follow(&questions) {
+            Ok(()) => self.retry_at = None,
+            Err(problem) if problem.may_pass() => {
+                let error = format!("{:#}", anyhow::Error::new(problem));
+                warn!(error, "heads cannot be looked up: tried again");
+                self.retry_at = Some(clock::monotonic() + RETRY);
+            }
+            Err(problem) => return Err(problem),
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, questions: &[Shard]) -> Result<(), KafkaLogError> {
+        let mut partitions: Vec<u32> = questions
+            .iter()
+            .map(|shard| partition_of(shard, &self.spec))
+            .collect();
+        partitions.sort_unstable();
+        partitions.dedup();
+        let new: Vec<u32> = partitions
+            .iter()
+            .copied()
+            .filter(|partition| !self.reader.follows(*partition))
+            .collect();
+        if !new.is_empty() {
+            let begun = begin(&self.spec, &self.reader)?;
+            for partition in new {
+                let from = begun.next(partition);
+                self.adopt(&begun, partition);
+                self.reader.follow(partition, from)?;
+            }
+        }
+        let ends = self.reader.ends(partitions)?;
+        for shard in questions {
+            let end = ends.get(&partition_of(shard, &self.spec)).copied();
+            self.waiting.insert(shard.clone(), end.unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    /// Takes over what a snapshot knows of one partition.
+    fn adopt(&mut self, begun: &LogState, partition: u32) {
+        let own = begun
+            .heads
+            .only(|shard| partition_of(shard, &self.spec) == partition);
+        self.state.heads.adopt(own);
+        if let Some(place) = begun.partitions.get(&partition) {
+            self.state.partitions.insert(partition, *place);
+        }
+    }
+}
+
+/// Folds one record; whether it is a commit that counts.
+fn fold(state: &mut LogState, entry: &Entry<'_>, spec: &PanesTopicSpec) -> bool {
+    let (partition, offset) = (entry.partition, entry.offset);
+    let is_fit = entry
+        .key
+        .is_some_and(|key| key.partitions == spec.partitions);
+    match decode_claim(entry.bytes) {
+        Ok(Some(claim)) if is_fit && partition_of(&claim.shard, spec) == partition => {
+            state.fold(partition, offset, &claim).is_ok()
+        }
+        _ => {
+            state.pass(partition, offset);
+            false
+        }
+    }
+}
+
+/// What is known at the newest snapshot, or, where there is none, at the beginning of the log.
+///
+/// A log whose beginning is gone and that holds no snapshot (no scorer ran for as long as records are kept) is begun anew at its end: what was counted
+/// before is in no window any more.
+pub(super) fn begin(spec: &PanesTopicSpec, reader: &Reader) -> Result<LogState, KafkaLogError> {
+    let beginnings = reader.beginnings()?;
+    if let Some(whole) = newest_snapshot(spec, None, clock::now())? {
+        match read_prefix::<LogState>(&whole.bytes) {
+            Ok(state) if is_in_reach(&state, &beginnings, spec) => return Ok(state),
+            Ok(_) => warn!("the newest snapshot is older than the pane log"),
+            Err(error) => warn!(%error, "the newest snapshot cannot be read"),
+        }
+    }
+    let mut state = LogState::default();
+    if beginnings.values().any(|first| *first > 0) {
+        warn!("the pane log holds no snapshot and not its beginning: begun anew at its end");
+        for (partition, end) in reader.ends(0..spec.partitions)? {
+            state.pass(partition, end - 1);
+        }
+    } else {
+        info!("the pane log is read from its beginning");
+    }
+    Ok(state)
+}
+
+/// Whether the log still holds everything behind a snapshot.
+pub(super) fn is_in_reach(
+    state: &LogState,
+    beginnings: &BTreeMap<u32, i64>,
+    spec: &PanesTopicSpec,
+) -> bool {
+    (0..spec.commits()).all(|partition| {
+        let first = beginnings.get(&partition).copied().unwrap_or(0);
+        state.next(partition) >= first
+    })
+}

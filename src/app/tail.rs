@@ -1,0 +1,253 @@
+//! The scorers' side of a log in Kafka: reads all of it, and scores.
+//!
+//! Every scorer reads for itself, from the newest snapshot on; two of them with the same monitors are twins that show the same. Nobody has to know of
+//! anybody. Now and then a scorer writes a snapshot, unless its twin just did.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tracing::{error, info, warn};
+
+use super::commit_log::{begin, is_in_reach};
+use super::local::snapshot;
+use super::scoring::Scoring;
+use crate::clock;
+use crate::engine::SavedEngine;
+use crate::model::{EventTime, PanesTopicSpec};
+use crate::panes::Rejected;
+use crate::panes::log::kafka::{
+    Assembly, Entry, KafkaLogError, Reader, Writer, newest_snapshot, partition_of,
+};
+use crate::panes::log::{CodecError, Record, decode, read};
+
+const WAIT: Duration = Duration::from_millis(100);
+/// How often the ends of the partitions are asked for.
+const ENDS_EVERY: Duration = Duration::from_secs(2);
+/// The pause after a request that failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A scorer reading the log.
+pub(super) struct Tail {
+    spec: PanesTopicSpec,
+    /// Which part of the monitors this scorer has, as `0/1`.
+    scope: String,
+    reader: Reader,
+    writer: Writer,
+    assembly: Assembly,
+    /// When reading began; `None` once everything that was there then was read.
+    began: Option<Instant>,
+    ends_at: Instant,
+    snapshot_at: Instant,
+}
+
+impl Tail {
+    /// Ready to read.
+    pub(super) fn try_new(spec: &PanesTopicSpec, scope: String) -> Result<Self, KafkaLogError> {
+        // A snapshot that fails is noticed by the flush that follows it.
+        let (failed, _) = crossbeam_channel::unbounded();
+        let now = clock::monotonic();
+        Ok(Tail {
+            spec: spec.clone(),
+            scope,
+            reader: Reader::try_new(spec)?,
+            writer: Writer::try_new(spec, failed)?,
+            assembly: Assembly::default(),
+            began: Some(now),
+            ends_at: now,
+            snapshot_at: now,
+        })
+    }
+
+    /// Runs until `stop`, or until the log cannot be read on.
+    pub(super) fn run(mut self, mut scoring: Scoring, stop: &AtomicBool) {
+        if let Err(problem) = self.read_on(&mut scoring, stop) {
+            let error = format!("{:#}", anyhow::Error::new(problem));
+            error!(error, "the pane log cannot be read on");
+        }
+        scoring.publish();
+    }
+
+    fn read_on(&mut self, scoring: &mut Scoring, stop: &AtomicBool) -> Result<(), KafkaLogError> {
+        self.restore(scoring, stop)?;
+        while !stop.load(Ordering::Relaxed) {
+            self.turn(scoring)?;
+            scoring.tick();
+        }
+        Ok(())
+    }
+
+    /// Begins at the newest snapshot; a broker that does not answer is waited for.
+    fn restore(&mut self, scoring: &mut Scoring, stop: &AtomicBool) -> Result<(), KafkaLogError> {
+        loop {
+            match self.try_restore(scoring) {
+                Err(problem) if problem.may_pass() && !stop.load(Ordering::Relaxed) => {
+                    let error = format!("{:#}", anyhow::Error::new(problem));
+                    warn!(error, "the pane log cannot be read yet: tried again");
+                    scoring.standing.problem = Some(error);
+                    scoring.publish();
+                    std::thread::sleep(RETRY);
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn try_restore(&mut self, scoring: &mut Scoring) -> Result<(), KafkaLogError> {
+        let beginnings = self.reader.beginnings()?;
+        let found = newest_snapshot(&self.spec, Some(&self.scope), clock::now())?;
+        let saved = found.and_then(|whole| read::<SavedEngine>(&whole.bytes).ok());
+        match saved.filter(|saved| is_in_reach(&saved.log, &beginnings, &self.spec)) {
+            Some(saved) => scoring.engine.restore(saved),
+            None => *scoring.engine.log_mut() = begin(&self.spec, &self.reader)?,
+        }
+        for partition in 0..self.spec.partitions {
+            let next = scoring.engine.log().next(partition);
+            let first = beginnings.get(&partition).copied().unwrap_or(0);
+            self.reader.follow(partition, next.max(first))?;
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self, scoring: &mut Scoring) -> Result<(), KafkaLogError> {
+        let (spec, scope, assembly) = (&self.spec, &self.scope, &mut self.assembly);
+        let mut problem = None;
+        let is_behind = self.began.is_some();
+        let mut others_snapshot = false;
+        self.reader
+            .poll(WAIT, &mut |entry| match decode(entry.bytes) {
+                Ok(Record::Snapshot(chunk)) => {
+                    scoring.engine.log_mut().pass(entry.partition, entry.offset);
+                    let whole = assembly.take(chunk);
+                    others_snapshot |= whole.is_some_and(|whole| whole.scope == *scope);
+                }
+                Err(source @ CodecError::Newer { .. }) => {
+                    problem.get_or_insert(KafkaLogError::Newer {
+                        topic: spec.topic.clone(),
+                        partition: entry.partition,
+                        offset: entry.offset,
+                        source,
+                    });
+                }
+                record => count(scoring, &entry, record, spec, is_behind),
+            })?;
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        let now = clock::monotonic();
+        if others_snapshot {
+            self.snapshot_at = now + self.spec.snapshot_interval;
+        }
+        self.measure(scoring, now);
+        self.save_if_due(scoring, now);
+        Ok(())
+    }
+
+    /// Learns how far the log goes on, and whether everything that was there at the start was read.
+    fn measure(&mut self, scoring: &mut Scoring, now: Instant) {
+        if now < self.ends_at {
+            return;
+        }
+        self.ends_at = now + ENDS_EVERY;
+        let ends = match self.reader.ends(0..self.spec.partitions) {
+            Ok(ends) => ends,
+            Err(problem) => {
+                // Counting goes on by itself once somebody answers.
+                tracing::debug!(%problem, "ends of the pane log");
+                return;
+            }
+        };
+        let log = scoring.engine.log();
+        let lag = |(partition, end): (&u32, &i64)| {
+            let left = end.saturating_sub(log.next(*partition)).max(0);
+            (*partition, left.unsigned_abs())
+        };
+        let lags: std::collections::BTreeMap<u32, u64> = ends.iter().map(lag).collect();
+        let behind: u64 = lags.values().sum();
+        scoring.standing.lags = lags;
+        let Some(began) = self.began else {
+            return;
+        };
+        if behind > 0 {
+            scoring.standing.problem =
+                Some(format!("reading the pane log: {behind} records behind"));
+            self.ends_at = now + WAIT;
+            return;
+        }
+        let took = now.duration_since(began);
+        info!(took_ms = took.as_millis(), "pane log read");
+        self.began = None;
+        scoring.standing.problem = None;
+        scoring.standing.recovery = Some(took);
+        scoring.publish();
+    }
+
+    fn save_if_due(&mut self, scoring: &mut Scoring, now: Instant) {
+        if self.began.is_some() || now < self.snapshot_at {
+            return;
+        }
+        self.snapshot_at = now + self.spec.snapshot_interval;
+        let bytes = snapshot(&scoring.engine);
+        let (size, scope) = (bytes.len(), &self.scope);
+        match self.writer.snapshot(scope, &bytes) {
+            Ok(()) => tracing::debug!(size, scope, "snapshot written"),
+            Err(problem) => {
+                let error = format!("{:#}", anyhow::Error::new(problem));
+                warn!(error, "snapshot not written: tried again");
+                self.snapshot_at = clock::monotonic() + Duration::from_secs(10);
+            }
+        }
+    }
+}
+
+/// Judges and counts a record that is no snapshot.
+fn count(
+    scoring: &mut Scoring,
+    entry: &Entry<'_>,
+    record: Result<Record, CodecError>,
+    spec: &PanesTopicSpec,
+    is_behind: bool,
+) {
+    let (partition, offset) = (entry.partition, entry.offset);
+    let commit = match record {
+        Ok(Record::Commit(commit)) => commit,
+        other => {
+            scoring.engine.log_mut().pass(partition, offset);
+            if other.is_err() {
+                warn!(partition, offset, "a record of the pane log cannot be read");
+                scoring.engine.reject_unreadable();
+            }
+            return;
+        }
+    };
+    let is_fit = entry
+        .key
+        .is_some_and(|key| key.partitions == spec.partitions);
+    if !is_fit || partition_of(&commit.shard, spec) != partition {
+        scoring.engine.log_mut().pass(partition, offset);
+        scoring
+            .engine
+            .reject(&commit.shard.source, Rejected::WrongPartition);
+        return;
+    }
+    match scoring.engine.judge(partition, offset, &commit.claim()) {
+        Ok(()) => {
+            let now: Option<EventTime> = if is_behind {
+                commit.written_at
+            } else {
+                Some(clock::now())
+            };
+            scoring.count(partition, &commit, entry.bytes.len() as u64, now);
+        }
+        Err(rejected) => {
+            let (topic, shard) = (&commit.shard.topic, commit.shard.partition);
+            let (base, upto) = (commit.base, commit.upto);
+            info!(
+                topic,
+                partition = shard,
+                base,
+                upto,
+                "commit rejected: {rejected}"
+            );
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Many machines on Apache Kafka: ingesters that share the partitions, scorers that are twins, and what each crash costs.
+
+use std::time::{Duration, Instant};
+
+use pegel::source::TopicProducer;
+
+use crate::daemon::{Daemon, fit_reference, produce, window_of};
+
+const EVENTS: &str = "pegel_events_total{monitor=\"m\"}";
+
+/// Processes of one deployment.
+struct Deployment {
+    brokers: String,
+    topic: String,
+    state: String,
+    directory: tempfile::TempDir,
+}
+
+impl Deployment {
+    fn new(kafka: &crate::real::Kafka, partitions: i32) -> Self {
+        let topic = kafka.topic(partitions);
+        let directory = tempfile::tempdir().unwrap();
+        fit_reference(directory.path());
+        let state = format!(
+            "flush_interval: 200ms, panes_topic: {topic}-panes, panes_partitions: 3, snapshot_interval: 2s"
+        );
+        Deployment {
+            brokers: kafka.bootstrap.clone(),
+            topic,
+            state,
+            directory,
+        }
+    }
+
+    fn start(&self, role: &str) -> Daemon {
+        let arguments = ["--role", role, "--create-topics"];
+        let path = self.directory.path();
+        Daemon::start_as(&self.brokers, &self.topic, path, &self.state, &arguments)
+    }
+}
+
+type Values = Vec<(String, String)>;
+
+/// The values of a metric by its labels.
+fn values(scrape: &str, metric: &str) -> Values {
+    let of = |line: &str| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let labels = series.strip_prefix(metric)?.strip_prefix('{')?;
+        Some((labels.to_owned(), value.to_owned()))
+    };
+    scrape.lines().filter_map(of).collect()
+}
+
+/// Waits until two scrapes show a common position with a hash, and returns both hashes.
+fn hashes(one: &Daemon, other: &Daemon) -> (Values, Values) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (one, other) = (one.scrape(), other.scrape());
+        let position = |scrape: &str| values(scrape, "pegel_pane_log_state_hash_position");
+        if !position(&one).is_empty() && position(&one) == position(&other) {
+            let hash = |scrape: &str| values(scrape, "pegel_pane_log_state_hash");
+            return (hash(&one), hash(&other));
+        }
+        assert!(Instant::now() < deadline, "no common position");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn ingesters_share_the_partitions_and_twins_show_the_same() {
+    let Some(kafka) = crate::real::kafka() else {
+        return;
+    };
+    let deployment = Deployment::new(&kafka, 4);
+    let producer = TopicProducer::try_new(&deployment.brokers, &deployment.topic).unwrap();
+    produce(&producer, 0, 2000);
+    let (one, two) = (deployment.start("ingest"), deployment.start("ingest"));
+    let (scorer, twin) = (deployment.start("score"), deployment.start("score"));
+    scorer.expect(EVENTS, "2000");
+    twin.expect(EVENTS, "2000");
+    one.kill();
+    produce(&producer, 2000, 3000);
+    scorer.expect(EVENTS, "3000");
+    let scrape = twin.expect(EVENTS, "3000");
+    let (hash, other) = hashes(&scorer, &twin);
+    assert_eq!(hash, other, "twins agree at the same position");
+    let before = window_of(&scrape);
+    assert!(!before.is_empty(), "a window");
+    scorer.kill();
+    let scorer = deployment.start("score");
+    let scrape = scorer.expect(EVENTS, "3000");
+    assert_eq!(window_of(&scrape), before, "the same windows after a crash");
+    two.stop();
+    produce(&producer, 3000, 3500);
+    let whole = deployment.start("all");
+    whole.expect(EVENTS, "3500");
+    scorer.expect(EVENTS, "3500");
+    [whole, scorer, twin].into_iter().for_each(Daemon::stop);
+}
