@@ -19,6 +19,8 @@ pub(super) struct ShardObserver {
     shard: Arc<Shard>,
     /// What its commits say they count.
     counted: Arc<Counted>,
+    /// Whether no head was found, so that what is counted from `opened_at` on opens the shard.
+    opens: bool,
     /// Whether nothing was ever before `opened_at`.
     from_start: bool,
     opened_at: i64,
@@ -71,6 +73,7 @@ impl ShardObserver {
             shard: Arc::new(shard.clone()),
             monitors: counted.monitors.iter().enumerate().map(monitor).collect(),
             counted: Arc::clone(counted),
+            opens: head.is_none(),
             from_start,
             opened_at: base,
             base,
@@ -143,6 +146,7 @@ impl ShardObserver {
             shard: Arc::clone(&self.shard),
             base: self.base,
             upto: self.upto,
+            opens: self.opens && self.base == self.opened_at,
             written_at: rhythm.now,
             caught_up_at: self.caught_up_at,
             from_start: self.from_start && self.base == self.opened_at,

@@ -18,6 +18,8 @@ pub struct Commit {
     pub base: i64,
     /// The reader's position after the last record; at least `base`.
     pub upto: i64,
+    /// Whether its owner found no head, and counted from where it began.
+    pub opens: bool,
     /// Wall time of writing; `None` where the input has no arrival times (a file).
     pub written_at: Option<EventTime>,
     /// The latest moment at which the shard had no further record.
@@ -138,6 +140,7 @@ impl Commit {
             shard: Arc::clone(&self.shard),
             base: self.base,
             upto: self.upto,
+            opens: self.opens,
             newest: self.monitors.iter().filter_map(newest).collect(),
         }
     }

@@ -91,6 +91,28 @@ fn without_the_comparison_with_the_head_records_are_counted_twice_or_never() {
 }
 
 #[test]
+fn a_shard_that_any_commit_opens_has_a_gap_nobody_sees() {
+    let mutant = |view, sent| {
+        fold(
+            view,
+            Sent {
+                opens: true,
+                ..sent
+            },
+        )
+    };
+    let rules = Rules {
+        fold: mutant,
+        ..real()
+    };
+    caught(
+        "any commit opens",
+        rules,
+        "a shard is opened behind a lost commit",
+    );
+}
+
+#[test]
 fn a_head_that_may_go_back_counts_a_record_twice() {
     let mutant = |view: View, sent: Sent| match fold(view, sent) {
         Err(Rejected::Backwards) if view.upto == Some(sent.base) => Ok(View {

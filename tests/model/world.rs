@@ -15,6 +15,8 @@ use crate::explore::World;
 
 /// The most of everything that a state has room for.
 const MOST: usize = 4;
+/// Where a writer that finds no head may begin at the latest.
+const LAST_START: u8 = 1;
 
 /// What a reader knows of the shard's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +30,7 @@ pub(crate) struct View {
 pub(crate) struct Sent {
     pub(crate) base: u8,
     pub(crate) upto: u8,
+    pub(crate) opens: bool,
 }
 
 /// Judges a claim, as [`Heads::fold`] does.
@@ -64,6 +67,8 @@ struct Reader {
 struct Writer {
     base: u8,
     position: u8,
+    /// Whether it found no head, and has sent no record yet.
+    opens: bool,
 }
 
 /// A snapshot's life.
@@ -100,13 +105,13 @@ pub(crate) struct Protocol {
 /// The real fold.
 pub(crate) fn fold(view: View, sent: Sent) -> Result<View, Rejected> {
     let mut heads = heads_of(view);
-    heads.fold(&claim(sent.base, sent.upto))?;
+    heads.fold(&claim(sent))?;
     Ok(view_of(&heads, view.is_complete))
 }
 
 /// The real reader in the middle of a log.
 pub(crate) fn in_the_middle() -> View {
-    let judged = Heads::unknown().fold(&claim(0, 0));
+    let judged = Heads::unknown().fold(&claim(opening(0)));
     View {
         upto: None,
         is_complete: judged.is_ok(),
@@ -121,21 +126,43 @@ fn heads_of(view: View) -> Heads {
     };
     if let Some(upto) = view.upto {
         let mut other = Heads::default();
-        other.fold(&claim(upto, upto)).unwrap();
+        other.fold(&claim(opening(upto))).unwrap();
         known.adopt(other);
     }
     known
 }
 
 fn view_of(heads: &Heads, is_complete: bool) -> View {
-    let head = heads.of(&claim(0, 0).shard);
+    let head = heads.of(&claim(opening(0)).shard);
     View {
         upto: head.map(|head| u8::try_from(head.upto).unwrap()),
         is_complete,
     }
 }
 
-fn claim(base: u8, upto: u8) -> Claim {
+/// The place of a claim among all claims.
+fn number(sent: Sent) -> usize {
+    (usize::from(sent.opens) * MOST + usize::from(sent.base)) * MOST + usize::from(sent.upto)
+}
+
+fn numbered(number: usize) -> Sent {
+    let digit = |number: usize| u8::try_from(number % MOST).unwrap();
+    Sent {
+        base: digit(number / MOST),
+        upto: digit(number),
+        opens: number >= MOST * MOST,
+    }
+}
+
+fn opening(at: u8) -> Sent {
+    Sent {
+        base: at,
+        upto: at,
+        opens: true,
+    }
+}
+
+fn claim(sent: Sent) -> Claim {
     let text = |text: &str| text.to_owned();
     let (source, cluster, topic) = (text("s"), text("c"), text("t"));
     let (partition, incarnation) = (0, 0);
@@ -147,8 +174,9 @@ fn claim(base: u8, upto: u8) -> Claim {
             partition,
             incarnation,
         }),
-        base: i64::from(base),
-        upto: i64::from(upto),
+        base: i64::from(sent.base),
+        upto: i64::from(sent.upto),
+        opens: sent.opens,
         newest: Vec::new(),
     }
 }
@@ -177,12 +205,8 @@ impl Reader {
 
 impl Protocol {
     pub(crate) fn new(rules: Rules, bounds: Bounds) -> Self {
-        let claims = || (0..MOST).flat_map(|base| (0..MOST).map(move |upto| (base, upto)));
-        let sent = |(base, upto)| Sent {
-            base: u8::try_from(base).unwrap(),
-            upto: u8::try_from(upto).unwrap(),
-        };
-        let of = |view| claims().map(move |claim| (rules.fold)(view, sent(claim)));
+        let of =
+            |view| (0..2 * MOST * MOST).map(move |number| (rules.fold)(view, numbered(number)));
         Protocol {
             rules,
             bounds,
@@ -193,7 +217,7 @@ impl Protocol {
     fn fold(&self, view: View, sent: Sent) -> Result<View, Rejected> {
         let view = usize::from(view.is_complete) * (MOST + 1)
             + view.upto.map_or(0, |upto| 1 + usize::from(upto));
-        self.folded[(view * MOST + usize::from(sent.base)) * MOST + usize::from(sent.upto)]
+        self.folded[view * 2 * MOST * MOST + number(sent)]
     }
 
     /// Whether the reader takes the commit.
@@ -224,6 +248,9 @@ impl Protocol {
         {
             return Err("the reader in the middle takes what the others reject".to_owned());
         }
+        if state.full.opened_at > Some(LAST_START) {
+            return Err("a shard is opened behind a lost commit".to_owned());
+        }
         if !state.full.tiles() {
             return Err("an offset is counted twice, or never".to_owned());
         }
@@ -245,12 +272,16 @@ impl Protocol {
             &state.full
         };
         // Without a head a group's offset or the configuration decides.
-        let (first, last) = reader.view.upto.map_or((0, 1), |upto| (upto, upto));
+        let (first, last) = reader
+            .view
+            .upto
+            .map_or((0, LAST_START), |upto| (upto, upto));
         for at in first..=last {
             let mut next = *state;
             let writer = next.writers[writer].replace(Writer {
                 base: at,
                 position: at,
+                opens: reader.view.upto.is_none(),
             });
             let how = if writer.is_some() {
                 "begins anew"
@@ -292,23 +323,31 @@ impl Protocol {
                 );
             }
         };
-        let whole = Sent {
-            base: own.base,
-            upto: own.position,
+        let Writer {
+            base,
+            position,
+            opens,
+        } = own;
+        let after = Writer {
+            base: position,
+            opens: opens && base == position,
+            ..own
         };
         send(
-            whole,
-            Writer {
-                base: own.position,
-                ..own
+            Sent {
+                base,
+                upto: position,
+                opens,
             },
+            after,
         );
-        if own.base > 0 {
+        if base > 0 {
             // Nobody should; a position that goes back must not move the head.
             send(
                 Sent {
-                    base: own.base,
-                    upto: own.base - 1,
+                    base,
+                    upto: base - 1,
+                    opens,
                 },
                 own,
             );
@@ -324,7 +363,7 @@ impl Protocol {
         let Some(sent) = state.in_flight[place] else {
             return;
         };
-        let Sent { base, upto } = sent;
+        let Sent { base, upto, .. } = sent;
         let mut lost = *state;
         lost.in_flight[place] = None;
         step(format!("{base}..{upto} is lost"), Ok(sorted(lost)));

@@ -130,6 +130,7 @@ mod tests {
                 shard: Arc::new(shard(0, incarnation)),
                 base: 0,
                 upto,
+                opens: true,
                 newest: Vec::new(),
             };
             heads.fold(&claim).unwrap();

@@ -163,6 +163,7 @@ mod tests {
             }),
             base: 0,
             upto: 0,
+            opens: true,
             written_at: None,
             caught_up_at: None,
             from_start: false,
