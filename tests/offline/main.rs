@@ -9,5 +9,7 @@ mod architecture;
 mod commands;
 mod conservation;
 mod documents;
+mod reconfiguration;
+mod restart;
 mod support;
 mod windows;
