@@ -12,4 +12,5 @@ mod documents;
 mod reconfiguration;
 mod restart;
 mod support;
+mod torn;
 mod windows;
