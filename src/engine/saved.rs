@@ -292,10 +292,15 @@ fn restore_window(
     window.state.coverage = saved.coverage;
     window.evaluated_at = saved.evaluated_at;
     for ((counts, incomplete), place) in saved.features.into_iter().zip(places) {
-        let (Some(place), Some(counts)) = (place, counts) else {
+        let Some(place) = place else {
             continue;
         };
-        window.look(*place, &plan.features[*place], counts, incomplete, plan);
+        let feature = &plan.features[*place];
+        match (counts, incomplete) {
+            (Some(counts), _) => window.look(*place, feature, counts, incomplete, plan),
+            (None, Some(NotReady::Stale)) => window.look_away(*place, feature),
+            (None, _) => {}
+        }
     }
     for saved in saved.alerts {
         if let Some(Some(place)) = places.get(saved.feature) {

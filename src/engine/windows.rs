@@ -78,15 +78,7 @@ impl WindowEngine {
     /// Says that no evaluation came for a long time.
     pub(super) fn go_stale(&mut self, plan: &MonitorPlan, totals: &mut Totals) {
         for (index, feature) in plan.features.iter().enumerate() {
-            let state = &mut self.state.features[index];
-            state.counts = None;
-            state.incomplete = Some(NotReady::Stale);
-            state.rates = Rates::default();
-            state.scores = feature
-                .scorers
-                .iter()
-                .map(|scorer| Err(absent(scorer.is_some(), NotReady::Stale)))
-                .collect();
+            self.look_away(index, feature);
             self.step_alerts(
                 index,
                 feature,
@@ -96,6 +88,19 @@ impl WindowEngine {
                 &mut totals.transitions,
             );
         }
+    }
+
+    /// Forgets what a feature's window holds, because that was too long ago.
+    pub(super) fn look_away(&mut self, index: usize, feature: &FeaturePlan) {
+        let state = &mut self.state.features[index];
+        state.counts = None;
+        state.incomplete = Some(NotReady::Stale);
+        state.rates = Rates::default();
+        state.scores = feature
+            .scorers
+            .iter()
+            .map(|scorer| Err(absent(scorer.is_some(), NotReady::Stale)))
+            .collect();
     }
 
     fn judge(

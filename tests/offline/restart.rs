@@ -232,6 +232,20 @@ fn a_restart_at_any_commit_changes_nothing() {
     }
 }
 
+#[test]
+fn a_stale_window_is_stale_after_a_restart() {
+    let mut engine = Engine::new(vec![plan(watched())]);
+    for commit in &stream(&plan(watched())) {
+        apply(&mut engine, commit);
+    }
+    engine.check_staleness(at(12, LENGTH, 0));
+    engine.check_staleness(at(14, 0, 0));
+    let stale = picture(&engine);
+    assert!(stale.contains("Err(Stale)"), "windows went stale");
+    let other = restored(&saved(&engine), plan(watched()));
+    assert_eq!(picture(&other), stale, "after a restart");
+}
+
 /// A process on a file log, as the daemon's thread does it.
 struct Process {
     log: FileLog,
