@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::FxHashSet;
 
 /// A world of states and steps.
 pub(crate) trait World {
@@ -28,9 +28,9 @@ pub(crate) struct Explored {
 
 /// Visits every state, or stops at the first violation. States are few millions, so they are kept whole: no state is missed by a hash.
 pub(crate) fn explore<W: World>(world: &W) -> Explored {
-    let mut places = FxHashMap::default();
+    let mut seen = FxHashSet::default();
     let mut found = vec![(world.initial(), 0_u32)];
-    places.insert(world.initial(), ());
+    seen.insert(world.initial());
     let (mut at, mut steps) = (0, 0);
     while let Some((state, _)) = found.get(at).copied() {
         let mut broken = false;
@@ -38,7 +38,7 @@ pub(crate) fn explore<W: World>(world: &W) -> Explored {
         world.steps(&state, &mut |_, next| {
             steps += 1;
             match next {
-                Ok(next) if places.insert(next, ()).is_none() => found.push((next, from)),
+                Ok(next) if seen.insert(next) => found.push((next, from)),
                 Ok(_) => {}
                 Err(_) => broken = true,
             }

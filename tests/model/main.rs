@@ -7,4 +7,8 @@
 
 mod every_interleaving;
 mod explore;
+mod simulator;
+#[path = "../offline/support.rs"]
+#[allow(dead_code, reason = "the offline suite uses the rest")]
+mod support;
 mod world;
