@@ -121,6 +121,10 @@ impl Ingest {
 }
 
 impl Sink for Ingest {
+    fn extent(&mut self, shards: u32) {
+        self.observer.set_source_shards(shards);
+    }
+
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
         let head = match self.board.ask(shard) {
             Known::Head(latest, head) if latest == *shard => Some(head),

@@ -151,7 +151,13 @@ fn prepare_topic(
         may_create,
     };
     loop {
-        match ensure(spec, needs).and_then(|()| open_partitions(spec)) {
+        let opened = ensure(spec, needs).and_then(|warnings| {
+            let topic = &spec.topic;
+            let tell = |warning| warn!(topic, "pane log topic: {warning}");
+            warnings.into_iter().for_each(tell);
+            open_partitions(spec)
+        });
+        match opened {
             Err(problem) if problem.may_pass() => {
                 let error = format!("{:#}", anyhow::Error::new(problem));
                 warn!(error, "the pane log cannot be opened yet: tried again");

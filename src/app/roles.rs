@@ -115,6 +115,7 @@ impl Parts<'_> {
         if let Some(path) = &self.state.path {
             let (opened, took) = local::recover(path, &mut engine)?;
             (log, standing.recovery) = (Some(opened), Some(took));
+            engine.keep_shards(&is_read(&self.sources));
         }
         let board = local::board(&engine);
         let mut pipeline = Pipeline::default();
@@ -140,7 +141,7 @@ impl Parts<'_> {
             pipeline.start("commit-log".to_owned(), Box::new(work))?;
         }
         if self.role.scores() {
-            let tail = Tail::try_new(topic, self.split.scope())?;
+            let tail = Tail::try_new(topic, self.split.scope(), self.sources.clone())?;
             let standing = Standing {
                 problem: Some("the pane log was not read yet".to_owned()),
                 ..Standing::default()
@@ -220,6 +221,16 @@ impl Parts<'_> {
             ingest,
             report,
         }
+    }
+}
+
+/// Whether a shard belongs to what the configuration reads.
+pub(super) fn is_read(sources: &[SourceSpec]) -> impl Fn(&Shard) -> bool {
+    move |shard| {
+        let has = |spec: &SourceSpec| {
+            spec.name == shard.source && spec.kafka.topics.contains(&shard.topic)
+        };
+        sources.iter().any(has)
     }
 }
 

@@ -10,10 +10,11 @@ use tracing::{error, info, warn};
 
 use super::commit_log::{begin, is_in_reach};
 use super::local::snapshot;
+use super::roles::is_read;
 use super::scoring::Scoring;
 use crate::clock;
 use crate::engine::SavedEngine;
-use crate::model::{EventTime, PanesTopicSpec};
+use crate::model::{EventTime, PanesTopicSpec, SourceSpec};
 use crate::panes::Rejected;
 use crate::panes::log::kafka::{
     Assembly, Entry, KafkaLogError, Reader, Writer, newest_snapshot, partition_of,
@@ -31,6 +32,7 @@ pub(super) struct Tail {
     spec: PanesTopicSpec,
     /// Which part of the monitors this scorer has, as `0/1`.
     scope: String,
+    sources: Vec<SourceSpec>,
     reader: Reader,
     writer: Writer,
     assembly: Assembly,
@@ -42,13 +44,18 @@ pub(super) struct Tail {
 
 impl Tail {
     /// Ready to read.
-    pub(super) fn try_new(spec: &PanesTopicSpec, scope: String) -> Result<Self, KafkaLogError> {
+    pub(super) fn try_new(
+        spec: &PanesTopicSpec,
+        scope: String,
+        sources: Vec<SourceSpec>,
+    ) -> Result<Self, KafkaLogError> {
         // A snapshot that fails is noticed by the flush that follows it.
         let (failed, _) = crossbeam_channel::unbounded();
         let now = clock::monotonic();
         Ok(Tail {
             spec: spec.clone(),
             scope,
+            sources,
             reader: Reader::try_new(spec)?,
             writer: Writer::try_new(spec, failed)?,
             assembly: Assembly::default(),
@@ -97,7 +104,10 @@ impl Tail {
         let found = newest_snapshot(&self.spec, Some(&self.scope), clock::now())?;
         let saved = found.and_then(|whole| read::<SavedEngine>(&whole.bytes).ok());
         match saved.filter(|saved| is_in_reach(&saved.log, &beginnings, &self.spec)) {
-            Some(saved) => scoring.engine.restore(saved),
+            Some(saved) => {
+                scoring.engine.restore(saved);
+                scoring.engine.keep_shards(&is_read(&self.sources));
+            }
             None => *scoring.engine.log_mut() = begin(&self.spec, &self.reader)?,
         }
         for partition in 0..self.spec.partitions {
@@ -152,10 +162,11 @@ impl Tail {
             Ok(ends) => ends,
             Err(problem) => {
                 // Counting goes on by itself once somebody answers.
-                tracing::debug!(%problem, "ends of the pane log");
+                scoring.standing.problem = Some(format!("{:#}", anyhow::Error::new(problem)));
                 return;
             }
         };
+        scoring.standing.problem = None;
         let log = scoring.engine.log();
         let lag = |(partition, end): (&u32, &i64)| {
             let left = end.saturating_sub(log.next(*partition)).max(0);

@@ -17,6 +17,7 @@ use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
 use crate::model::{KafkaReport, Kind, Shard, SourceSpec};
 use crate::observe::{ObserverPlan, is_selected};
+use crate::panes::log::kafka::{Needs, ensure};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
 
 /// Arguments of `pegel check`.
@@ -171,6 +172,24 @@ fn connect(config: &Config) -> anyhow::Result<Exit> {
             }
         }
     }
+    if let Some(panes) = &config.state.panes {
+        let windows = config.monitors.iter().flat_map(|monitor| &monitor.windows);
+        let needs = Needs {
+            longest_window: windows.map(|window| window.size).max().unwrap_or_default(),
+            may_create: false,
+        };
+        match ensure(panes, needs) {
+            Ok(warnings) => {
+                anstream::eprintln!("pane log topic {}: fit", panes.topic);
+                let tell = |warning: &String| anstream::eprintln!("  {warning}");
+                warnings.iter().for_each(tell);
+            }
+            Err(problem) => {
+                anstream::eprintln!("{:#}", anyhow::Error::new(problem));
+                exit = Exit::Failure;
+            }
+        }
+    }
     Ok(exit)
 }
 
@@ -197,6 +216,8 @@ fn try_source(spec: &SourceSpec) -> anyhow::Result<Result<usize, String>> {
 struct Opened(usize);
 
 impl Sink for Opened {
+    fn extent(&mut self, _: u32) {}
+
     fn opened(&mut self, _: usize, _: &Shard, _: i64, _: bool) {
         self.0 += 1;
     }

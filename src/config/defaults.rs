@@ -19,8 +19,7 @@ macro_rules! durations {
 }
 
 durations! {
-    FLUSH_INTERVAL = "state.flush_interval", "1s", 1;
-    PANES_FLUSH_INTERVAL = "state.flush_interval (with panes_topic)", "10s", 10;
+    FLUSH_INTERVAL = "state.flush_interval", "1s, with panes_topic 10s", 1;
     SNAPSHOT_INTERVAL = "state.snapshot_interval", "5m", 300;
     SHUTDOWN_GRACE = "limits.shutdown_grace", "10s", 10;
     OUT_OF_ORDERNESS = "lateness.out_of_orderness", "30s", 30;
@@ -31,6 +30,7 @@ durations! {
 
 pub(super) const LISTEN_ADDRESS: &str = "127.0.0.1:10987";
 pub(super) const STATE_PATH: &str = "./state";
+pub(super) const PANES_FLUSH_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) const PANES_PARTITIONS: u32 = 9;
 pub(super) const MAX_SERIES: usize = 20_000;
 pub(super) const MAX_MESSAGE_BYTES: usize = 1 << 20;

@@ -167,7 +167,19 @@ fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
     let snapshot_interval = interval(table, "snapshot_interval", range, "1s and 1h");
     let extra = table.get("properties").and_then(|item| item.table());
     let own = extra.map(|table| properties(&table));
-    let topic = topic?;
+    let Some(topic) = topic else {
+        for option in [
+            "brokers",
+            "panes_partitions",
+            "snapshot_interval",
+            "properties",
+        ] {
+            if let Some(item) = table.get(option) {
+                item.complain("belongs to a pane log on Kafka: it needs state.panes_topic");
+            }
+        }
+        return None;
+    };
     let shared = || {
         let first = sources.first().map(|source| &source.kafka.brokers)?;
         let is_shared = sources.iter().all(|source| source.kafka.brokers == *first);

@@ -334,3 +334,55 @@ fn what_is_printed_reads_back_the_same() {
         );
     }
 }
+
+#[test]
+fn the_pane_log_is_in_files_or_on_a_topic() {
+    let files = good("state: {path: log}\n").state;
+    let path = Path::new("/etc/pegel/log");
+    assert_eq!(
+        files.path.as_deref(),
+        Some(path),
+        "beside the configuration"
+    );
+    assert_eq!(files.flush_interval, Duration::from_secs(1), "in files");
+    let state = good("state: {panes_topic: pegel.panes, path: log}\n").state;
+    assert_eq!(state.flush_interval, Duration::from_secs(10), "on a topic");
+    let panes = state.panes.expect("a topic");
+    assert_eq!(panes.brokers, ["b:9092"], "those of the sources");
+    assert_eq!(
+        (panes.partitions, panes.commits(), panes.snapshots()),
+        (9, 8, 8),
+        "partitions"
+    );
+    let own = good(
+        "state: {panes_topic: p, brokers: [c:9092], panes_partitions: 1, flush_interval: 30s}\n",
+    )
+    .state;
+    let panes = own.panes.expect("a topic");
+    assert_eq!(panes.brokers, ["c:9092"], "its own");
+    assert_eq!((panes.commits(), panes.snapshots()), (1, 0), "one for both");
+    assert_eq!(own.flush_interval, Duration::from_secs(30), "as said");
+}
+
+#[test]
+fn a_pane_log_that_cannot_work_is_refused() {
+    check(
+        "state: {panes_topic: p, panes_partitions: 0, snapshot_interval: 2h, brokers: [], flush_interval: 5m}\n",
+        &[
+            "state.panes_partitions: expected a whole number of at least 1, found 0",
+            "state.snapshot_interval: expected between 1s and 1h",
+            "state.brokers: at least one is needed",
+            "state.flush_interval: expected between 100ms and 60s",
+        ],
+    );
+    check(
+        "state: {panes_partitions: 3}\n",
+        &["state.panes_partitions: belongs to a pane log on Kafka: it needs state.panes_topic"],
+    );
+    let problems = load_text(&format!(
+        "version: 1\nsources: {{s: {{kafka: {{brokers: [b:9092], topics: [t]}}}}, r: {{kafka: {{brokers: [c:9092], topics: [t]}}}}}}\n{MONITOR}state: {{panes_topic: p}}\n"
+    ));
+    let text = problems.expect_err("two clusters").to_string();
+    let expected = "state.panes_topic: the sources name different brokers: say in state.brokers where this topic is";
+    assert!(text.contains(expected), "{text}");
+}

@@ -103,23 +103,21 @@ impl MonitorEngine {
 
     /// Closes every window whose time has come; calls `evaluated` after each. Returns how many evaluations were made.
     ///
-    /// `log_time` is the time of the newest commit, by which shards nothing is heard of are given up; `now` is the wall clock, noted as the time of
-    /// evaluation. Neither exists for a file.
+    /// `now` is the wall clock, noted as the time of evaluation; `None` for a file. Which windows are due is decided by the log alone.
     pub(super) fn advance(
         &mut self,
-        log_time: Option<EventTime>,
         now: Option<EventTime>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) -> u64 {
         let lateness = &self.plan.spec.lateness;
-        let found = self.shards.watermark(log_time, lateness);
+        let found = self.shards.watermark(lateness);
         self.watermark = self.watermark.max(found);
         let Some(watermark) = self.watermark else {
             return 0;
         };
         let mut made = 0;
         for index in 0..self.windows.len() {
-            made += self.close_until(index, watermark, (log_time, now), evaluated);
+            made += self.close_until(index, watermark, now, evaluated);
         }
         self.totals.evaluations += made;
         if made > 0 {
@@ -135,7 +133,7 @@ impl MonitorEngine {
         };
         for index in 0..self.windows.len() {
             let closing = self.windows[index].schedule.closing(newest);
-            self.totals.evaluations += self.close_until(index, closing, (None, None), evaluated);
+            self.totals.evaluations += self.close_until(index, closing, None, evaluated);
         }
     }
 
@@ -143,7 +141,7 @@ impl MonitorEngine {
         &mut self,
         index: usize,
         watermark: EventTime,
-        (log_time, now): (Option<EventTime>, Option<EventTime>),
+        now: Option<EventTime>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) -> u64 {
         let mut made = 0;
@@ -153,7 +151,7 @@ impl MonitorEngine {
             let Some(due) = window.schedule.next(watermark, ring) else {
                 return made;
             };
-            let coverage = coverages(&self.shards, &self.plan, ring, due, log_time);
+            let coverage = coverages(&self.shards, &self.plan, ring, due);
             window.evaluate(due, ring, &coverage, &self.plan, &mut self.totals);
             window.evaluated_at = now;
             self.totals.skipped += due.skipped;
@@ -258,14 +256,8 @@ fn part_of<'a>(commit: &'a Commit, places: &Places) -> Option<&'a MonitorCommit>
 }
 
 /// What was counted of each feature in the window that is due; at least one entry.
-fn coverages(
-    shards: &Shards,
-    plan: &MonitorPlan,
-    ring: &Ring,
-    due: Due,
-    log_time: Option<EventTime>,
-) -> Vec<Coverage> {
-    let patience = (log_time, plan.spec.lateness.stall_after);
+fn coverages(shards: &Shards, plan: &MonitorPlan, ring: &Ring, due: Due) -> Vec<Coverage> {
+    let patience = plan.spec.lateness.stall_after;
     let window = (due.start, due.end);
     let mut found: Vec<Coverage> = Vec::with_capacity(plan.features.len().max(1));
     for feature in 0..plan.features.len().max(1) {

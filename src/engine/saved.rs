@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::monitor::MonitorEngine;
-use super::shards::ShardState;
+use super::shards::{Extent, ShardState};
 use super::totals::{FeatureTotals, Totals};
 use super::windows::WindowEngine;
 use super::{Engine, MonitorPlan};
@@ -17,14 +17,13 @@ use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Severity, Shard, St
 use crate::panes::log::LogState;
 use crate::panes::{RecordCounts, Rejected, SparseCounts};
 use crate::stats::FeatureCounts;
-use crate::window::{Covered, Progress, Ring};
+use crate::window::{Covered, LogTime, Progress, Ring};
 
 /// A whole engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedEngine {
     /// How far the log was read; the reader goes on there.
     pub log: LogState,
-    log_time: Option<EventTime>,
     sources: BTreeMap<String, SavedSource>,
     monitors: Vec<SavedMonitor>,
 }
@@ -45,6 +44,8 @@ struct SavedMonitor {
     delays_ms: Vec<(u64, u64)>,
     watermark: Option<EventTime>,
     shards: Vec<(Shard, Progress, Vec<Covered>)>,
+    extent: Extent,
+    time: LogTime,
     rings: Vec<SavedRing>,
     windows: Vec<SavedWindow>,
 }
@@ -95,7 +96,6 @@ impl Engine {
         };
         SavedEngine {
             log: self.log.clone(),
-            log_time: self.log_time,
             sources: self.sources.iter().map(source).collect(),
             monitors: self.monitors.iter().map(save_monitor).collect(),
         }
@@ -104,7 +104,6 @@ impl Engine {
     /// Goes on from what an earlier process saved.
     pub fn restore(&mut self, saved: SavedEngine) {
         self.log = saved.log;
-        self.log_time = saved.log_time;
         for (name, saved) in saved.sources {
             if let Some(totals) = self.sources.get_mut(&name) {
                 totals.records = saved.records;
@@ -139,6 +138,8 @@ fn save_monitor(monitor: &MonitorEngine) -> SavedMonitor {
             .collect(),
         watermark: monitor.watermark,
         shards: monitor.shards.iter().map(shard).collect(),
+        extent: monitor.shards.extent,
+        time: monitor.shards.time,
         rings: monitor.rings.iter().map(save_ring).collect(),
         windows: monitor
             .windows
@@ -212,6 +213,7 @@ fn restore_monitor(monitor: &mut MonitorEngine, saved: SavedMonitor) {
         monitor.shards.restore(shard, progress, covered);
     }
     let newest = monitor.shards.newest();
+    (monitor.shards.extent, monitor.shards.time) = (saved.extent, saved.time);
     for ring in &mut monitor.rings {
         restore_ring(ring, &saved.rings, &places, newest);
     }

@@ -8,7 +8,7 @@ use super::monitor::MonitorEngine;
 use super::places::Directory;
 use super::{MonitorPlan, Snapshot, SourceState, WindowState};
 use crate::decode::DecodeError;
-use crate::model::EventTime;
+use crate::model::{EventTime, Shard};
 use crate::panes::log::LogState;
 use crate::panes::{Claim, Commit, RecordCounts, Rejected};
 
@@ -16,8 +16,6 @@ use crate::panes::{Claim, Commit, RecordCounts, Rejected};
 #[derive(Debug)]
 pub struct Engine {
     pub(super) log: LogState,
-    /// When the newest commit was written.
-    pub(super) log_time: Option<EventTime>,
     pub(super) sources: BTreeMap<String, SourceTotals>,
     /// In configuration order.
     pub(super) monitors: Vec<MonitorEngine>,
@@ -55,7 +53,6 @@ impl Engine {
             .collect();
         Engine {
             log: LogState::default(),
-            log_time: None,
             sources,
             monitors,
             generation: 0,
@@ -129,6 +126,13 @@ impl Engine {
         }
     }
 
+    /// Drops what is known of shards that nobody reads any more, as the configuration says now.
+    pub fn keep_shards(&mut self, is_read: &dyn Fn(&Shard) -> bool) {
+        for monitor in &mut self.monitors {
+            monitor.shards.keep(is_read);
+        }
+    }
+
     /// Says which sources are told of here; where monitors are split among scorers, each source is told of by one of them.
     pub fn tell_of(&mut self, sources: &[&str]) {
         for totals in self.sources.values_mut() {
@@ -145,7 +149,6 @@ impl Engine {
     /// Adds the counts of an accepted commit of `bytes` bytes to the windows.
     pub fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
         self.log.hash(partition, commit);
-        self.log_time = self.log_time.max(commit.written_at);
         let Some(source) = self.sources.get_mut(&commit.shard.source) else {
             return;
         };
@@ -176,7 +179,7 @@ impl Engine {
         now: Option<EventTime>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
     ) -> u64 {
-        let made = self.monitors[monitor].advance(self.log_time, now, evaluated);
+        let made = self.monitors[monitor].advance(now, evaluated);
         self.generation += u64::from(made > 0);
         made
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::places::Places;
 use crate::model::{EventTime, Lateness, Shard};
 use crate::panes::{Commit, MonitorCommit};
-use crate::window::{Coverage, Covered, Progress, coverage, watermark};
+use crate::window::{Coverage, Covered, LogTime, Progress, coverage, watermark};
 
 /// One shard, as a monitor sees it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -23,6 +23,16 @@ pub(super) struct ShardState {
 pub(super) struct Shards {
     features: usize,
     shards: BTreeMap<Shard, ShardState>,
+    pub(super) extent: Extent,
+    pub(super) time: LogTime,
+}
+
+/// How many shards the source has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Extent {
+    shards: u32,
+    /// When that was first heard.
+    known_since: Option<EventTime>,
 }
 
 impl Shards {
@@ -31,7 +41,37 @@ impl Shards {
         Shards {
             features: features.max(1),
             shards: BTreeMap::new(),
+            extent: Extent::default(),
+            time: LogTime::default(),
         }
+    }
+
+    /// Shards that exist and were never heard of.
+    fn missing(&self) -> usize {
+        let expected = usize::try_from(self.extent.shards).unwrap_or(usize::MAX);
+        expected.saturating_sub(self.shards.len())
+    }
+
+    /// Whether shards that were never heard of are still waited for.
+    fn is_gathering(&self, stall_after: Duration) -> bool {
+        let since = self.extent.known_since.max(self.time.resumed_at);
+        let is_over = matches!((self.time.now, since), (Some(now), Some(since)) if now >= since.plus(stall_after));
+        self.missing() > 0 && !is_over
+    }
+
+    /// Drops what is known of other lives of a partition: the topic was made anew, or lies on another cluster.
+    fn supersede(&mut self, shard: &Shard) {
+        let is_same = |other: &Shard| {
+            (&other.source, &other.topic, other.partition)
+                == (&shard.source, &shard.topic, shard.partition)
+        };
+        self.shards
+            .retain(|other, _| other == shard || !is_same(other));
+    }
+
+    /// Drops shards that nobody reads any more.
+    pub(super) fn keep(&mut self, is_read: &dyn Fn(&Shard) -> bool) {
+        self.shards.retain(|shard, _| is_read(shard));
     }
 
     /// Notes an accepted commit; `counts` is the monitor's part in it, `places` what the writer counts of it.
@@ -42,6 +82,16 @@ impl Shards {
         places: Option<&Places>,
         lateness: &Lateness,
     ) {
+        self.time.hear(commit.written_at, lateness.stall_after);
+        if commit.source_shards != self.extent.shards && commit.source_shards > 0 {
+            self.extent = Extent {
+                shards: commit.source_shards,
+                known_since: commit.written_at,
+            };
+        }
+        if !self.shards.contains_key(&*commit.shard) {
+            self.supersede(&commit.shard);
+        }
         let fresh = || ShardState {
             progress: Progress {
                 last_event_at: commit.written_at,
@@ -72,17 +122,13 @@ impl Shards {
         }
     }
 
-    /// The time up to which no earlier event is expected.
-    pub(super) fn watermark(
-        &self,
-        now: Option<EventTime>,
-        lateness: &Lateness,
-    ) -> Option<EventTime> {
-        watermark(
-            self.shards.values().map(|shard| &shard.progress),
-            now,
-            lateness,
-        )
+    /// The time up to which no earlier event is expected; `None` while some shard has not said.
+    pub(super) fn watermark(&self, lateness: &Lateness) -> Option<EventTime> {
+        if self.is_gathering(lateness.stall_after) {
+            return None;
+        }
+        let progress = self.shards.values().map(|shard| &shard.progress);
+        watermark(progress, self.time, lateness)
     }
 
     /// The newest event of all.
@@ -98,13 +144,15 @@ impl Shards {
         window: (EventTime, EventTime),
         slide: Duration,
         kept_from: EventTime,
-        (now, stall_after): (Option<EventTime>, Duration),
+        stall_after: Duration,
     ) -> Coverage {
         let shards = self.shards.values().map(|shard| {
-            let is_released = shard.progress.is_released(now, stall_after);
+            let is_released = shard.progress.is_released(self.time, stall_after);
             (&shard.covered[feature], is_released)
         });
-        coverage(shards, window, slide, kept_from)
+        let unheard = Covered::default();
+        let missing = std::iter::repeat_n((&unheard, true), self.missing());
+        coverage(shards.chain(missing), window, slide, kept_from)
     }
 
     /// Whether two features were counted alike everywhere.

@@ -34,6 +34,7 @@ pub struct Observer {
     wants_commit: bool,
     unlooked: u32,
     is_connected: bool,
+    source_shards: u32,
 }
 
 impl Observer {
@@ -53,12 +54,18 @@ impl Observer {
             wants_commit: false,
             unlooked: 0,
             is_connected: true,
+            source_shards: 0,
         }
     }
 
     /// Whether the source would know of new records: only then does silence at a shard's end mean that there are none.
     pub fn set_connected(&mut self, is_connected: bool) {
         self.is_connected = is_connected;
+    }
+
+    /// How many shards the source has.
+    pub fn set_source_shards(&mut self, count: u32) {
+        self.source_shards = count;
     }
 
     /// Begins to read a shard at offset `base`; `slot` names it from now on, `head` is what earlier owners counted.
@@ -165,6 +172,7 @@ impl Observer {
         Rhythm {
             now,
             is_connected: self.is_connected,
+            source_shards: self.source_shards,
             heartbeat: self.heartbeat,
         }
     }

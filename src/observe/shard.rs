@@ -43,6 +43,8 @@ pub(super) struct Rhythm {
     pub(super) now: Option<EventTime>,
     /// Whether the source would know of new records.
     pub(super) is_connected: bool,
+    /// How many shards the source has.
+    pub(super) source_shards: u32,
     /// A shard without news says so this often.
     pub(super) heartbeat: Duration,
 }
@@ -150,6 +152,7 @@ impl ShardObserver {
             written_at: rhythm.now,
             caught_up_at: self.caught_up_at,
             from_start: self.from_start && self.base == self.opened_at,
+            source_shards: rhythm.source_shards,
             offsets_lost: std::mem::take(&mut self.offsets_lost),
             counted: if is_news || !monitors.is_empty() {
                 Arc::clone(&self.counted)

@@ -84,6 +84,7 @@ struct Rest {
     written_at: Option<EventTime>,
     caught_up_at: Option<EventTime>,
     from_start: bool,
+    source_shards: u32,
     offsets_lost: u64,
     counted: Arc<Counted>,
     records: RecordCounts,
@@ -99,6 +100,7 @@ pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
             commit.written_at,
             commit.caught_up_at,
             commit.from_start,
+            commit.source_shards,
             commit.offsets_lost,
             &commit.counted,
             &commit.records,
@@ -197,6 +199,7 @@ fn decode_commit(body: &[u8]) -> Result<Commit, CodecError> {
         written_at: rest.written_at,
         caught_up_at: rest.caught_up_at,
         from_start: rest.from_start,
+        source_shards: rest.source_shards,
         offsets_lost: rest.offsets_lost,
         counted: rest.counted,
         records: rest.records,
@@ -327,6 +330,7 @@ mod tests {
             written_at: Some(EventTime::from_millis(5)),
             caught_up_at: None,
             from_start: false,
+            source_shards: 4,
             offsets_lost: 2,
             counted: Arc::new(Counted {
                 monitors: vec![CountedMonitor {

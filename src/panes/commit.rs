@@ -26,6 +26,8 @@ pub struct Commit {
     pub caught_up_at: Option<EventTime>,
     /// Whether nothing of the shard was ever before `base`.
     pub from_start: bool,
+    /// How many shards its source has, as far as its reader knows; 0 = not known. While some of them were never heard of, time waits for them.
+    pub source_shards: u32,
     /// Offsets in `base..upto` that retention took before they were read.
     pub offsets_lost: u64,
     /// What its owner counts; empty where no record was read and nothing is new to tell.

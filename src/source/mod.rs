@@ -31,6 +31,8 @@ pub struct RawRecord<'a> {
 
 /// What takes records and news of a source, in order.
 pub trait Sink {
+    /// The source has this many shards, whoever reads them.
+    fn extent(&mut self, shards: u32);
     /// A shard is read from offset `base` on; `from_start` when nothing was ever before it. `slot` is what records will carry: 0, 1, 2, ...
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool);
     /// One record.

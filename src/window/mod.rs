@@ -10,6 +10,6 @@ mod ring;
 mod schedule;
 
 pub use covered::Covered;
-pub use progress::{Coverage, Progress, coverage, watermark};
+pub use progress::{Coverage, LogTime, Progress, coverage, watermark};
 pub use ring::Ring;
 pub use schedule::{Due, Schedule};

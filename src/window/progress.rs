@@ -23,35 +23,63 @@ pub struct Progress {
     pub caught_up_at: Option<EventTime>,
 }
 
+/// Time as the log tells it: by the wall clocks of those who wrote commits, so that every reader sees the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogTime {
+    /// When the newest commit was written; `None` where there is no wall clock, as in a file.
+    pub now: Option<EventTime>,
+    /// When somebody wrote again after nobody had for a while: the silence before was everybody's, and says nothing about a single shard.
+    pub resumed_at: Option<EventTime>,
+}
+
+/// Nobody writing for this long means that nobody was there: each shard is heard of at least every 30 s.
+const EVERYBODY_SILENT: Duration = Duration::from_secs(60);
+
+impl LogTime {
+    /// Takes the time of a commit.
+    pub fn hear(&mut self, written_at: Option<EventTime>, stall_after: Duration) {
+        let gap = EVERYBODY_SILENT.min(stall_after);
+        let is_resumed = |now: EventTime| written_at >= Some(now.plus(gap));
+        if self.now.is_none_or(is_resumed) {
+            self.resumed_at = written_at;
+        }
+        self.now = self.now.max(written_at);
+    }
+}
+
 impl Progress {
-    /// Whether it was caught up and silent for long enough not to hold time back.
+    /// Whether it was caught up and silent for long enough not to hold time back, and said so since everybody was last silent.
     #[must_use]
-    pub fn is_idle(&self, idle_after: Duration) -> bool {
+    pub fn is_idle(&self, idle_after: Duration, time: LogTime) -> bool {
         match (self.caught_up_at, self.last_event_at) {
-            (Some(caught_up_at), Some(last)) => caught_up_at >= last.plus(idle_after),
+            (Some(caught_up_at), Some(last)) => {
+                let is_current = Some(caught_up_at) >= time.resumed_at;
+                is_current && caught_up_at >= last.plus(idle_after)
+            }
             _ => false,
         }
     }
 
-    /// Whether nothing was heard of it for too long.
+    /// Whether nothing was heard of it for too long, while others were heard of.
     #[must_use]
-    pub fn is_released(&self, now: Option<EventTime>, stall_after: Duration) -> bool {
-        matches!((now, self.heard_at), (Some(now), Some(heard)) if now >= heard.plus(stall_after))
+    pub fn is_released(&self, time: LogTime, stall_after: Duration) -> bool {
+        let heard = self.heard_at.max(time.resumed_at);
+        matches!((time.now, heard), (Some(now), Some(heard)) if now >= heard.plus(stall_after))
     }
 }
 
 /// The time up to which no earlier event is expected; `None` while a shard that counts has not said.
 pub fn watermark<'a>(
     shards: impl Iterator<Item = &'a Progress>,
-    now: Option<EventTime>,
+    time: LogTime,
     lateness: &Lateness,
 ) -> Option<EventTime> {
     let live: Vec<&Progress> = shards
-        .filter(|shard| !shard.is_released(now, lateness.stall_after))
+        .filter(|shard| !shard.is_released(time, lateness.stall_after))
         .collect();
     let busy: Vec<&&Progress> = live
         .iter()
-        .filter(|shard| !shard.is_idle(lateness.idle_after))
+        .filter(|shard| !shard.is_idle(lateness.idle_after, time))
         .collect();
     if busy.is_empty() {
         let slowest = live.iter().filter_map(|shard| shard.caught_up_at).min()?;
@@ -122,6 +150,13 @@ mod tests {
         EventTime::from_millis(second * 1000)
     }
 
+    fn time(now: i64) -> LogTime {
+        LogTime {
+            now: Some(at(now)),
+            resumed_at: Some(at(0)),
+        }
+    }
+
     fn busy(newest: i64) -> Progress {
         let now = Some(at(newest));
         Progress {
@@ -144,7 +179,7 @@ mod tests {
     fn the_slowest_busy_shard_holds_the_watermark() {
         let check = |shards: &[Progress], now: i64, expected: Option<i64>| {
             assert_eq!(
-                watermark(shards.iter(), Some(at(now)), &LATENESS),
+                watermark(shards.iter(), time(now), &LATENESS),
                 expected.map(at),
                 "{shards:?}"
             );
@@ -171,7 +206,7 @@ mod tests {
     fn a_shard_nothing_is_heard_of_is_released() {
         let shards = [busy(1000), busy(2000)];
         assert_eq!(
-            watermark(shards.iter(), Some(at(2000)), &LATENESS),
+            watermark(shards.iter(), time(2000), &LATENESS),
             Some(at(1970)),
             "the silent one is given up"
         );
@@ -187,6 +222,31 @@ mod tests {
             began_inside: false,
         };
         assert_eq!(found, half, "and lowers coverage");
+    }
+
+    #[test]
+    fn a_silence_of_everybody_gives_nobody_up() {
+        let shards = [busy(1000), idle(1000, 1090)];
+        let mut time = LogTime::default();
+        time.hear(Some(at(1090)), LATENESS.stall_after);
+        time.hear(Some(at(5000)), LATENESS.stall_after);
+        let found = watermark(shards.iter(), time, &LATENESS);
+        assert_eq!(found, Some(at(970)), "both are waited for after a night");
+        assert!(
+            !shards[1].is_idle(LATENESS.idle_after, time),
+            "its silence is an old story"
+        );
+        time.hear(Some(at(5020)), LATENESS.stall_after);
+        assert_eq!(
+            time.resumed_at,
+            Some(at(5000)),
+            "a pause between commits is none"
+        );
+        time.now = Some(at(5300));
+        assert!(
+            shards[0].is_released(time, LATENESS.stall_after),
+            "until it is too long"
+        );
     }
 
     #[test]

@@ -326,6 +326,7 @@ fn a_broker_that_accepts_and_says_nothing_does_not_hold_up_the_thread() {
 fn a_panic_of_the_sink_reaches_the_caller() {
     struct Fragile;
     impl Sink for Fragile {
+        fn extent(&mut self, _: u32) {}
         fn opened(&mut self, _: usize, _: &Shard, _: i64, _: bool) {}
         fn record(&mut self, record: RawRecord<'_>) {
             assert!(record.offset < 5, "fragile at {}", record.offset);

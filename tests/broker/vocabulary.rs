@@ -75,9 +75,14 @@ pub(crate) struct Told {
 pub(crate) struct Collected {
     pub(crate) records: Vec<Got>,
     pub(crate) slots: Vec<Told>,
+    pub(crate) shards: u32,
 }
 
 impl Sink for Collected {
+    fn extent(&mut self, shards: u32) {
+        self.shards = shards;
+    }
+
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
         assert_eq!(slot, self.slots.len(), "slots are numbered in order");
         self.slots.push(Told {

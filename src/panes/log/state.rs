@@ -167,6 +167,7 @@ mod tests {
             written_at: None,
             caught_up_at: None,
             from_start: false,
+            source_shards: 0,
             offsets_lost: 0,
             counted: Arc::new(Counted {
                 monitors: vec![CountedMonitor {

@@ -118,7 +118,7 @@ impl KafkaSource {
 
     /// `false` when something is left to do soon.
     fn survey(&mut self, sink: &mut dyn Sink) -> Result<bool, Trouble> {
-        let new = self.new_partitions()?;
+        let new = self.new_partitions(sink)?;
         if self.cluster.is_none() {
             let client = self.link.consumer().client();
             // Shards are filed under the cluster's id: nothing is begun without it.
@@ -132,8 +132,8 @@ impl KafkaSource {
         Ok(all_opened && all_restarted)
     }
 
-    fn new_partitions(&mut self) -> Result<Vec<Key>, Trouble> {
-        let mut new = Vec::new();
+    fn new_partitions(&mut self, sink: &mut dyn Sink) -> Result<Vec<Key>, Trouble> {
+        let (mut new, mut shards) = (Vec::new(), 0);
         for topic in self.spec.topics.clone() {
             let concern = Concern::Topic(topic.clone());
             let metadata = self
@@ -154,6 +154,7 @@ impl KafkaSource {
                     self.awaited.insert(topic.clone());
                 }
             }
+            shards += found.partitions().len();
             for partition in found.partitions() {
                 if partition.leader() < 0 {
                     let id = partition.id();
@@ -164,6 +165,7 @@ impl KafkaSource {
             }
             self.health.set(concern, problem);
         }
+        sink.extent(u32::try_from(shards).unwrap_or(u32::MAX));
         Ok(new)
     }
 

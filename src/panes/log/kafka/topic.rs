@@ -34,11 +34,11 @@ struct Facts {
     settings: BTreeMap<String, String>,
 }
 
-/// Creates the topic when it is missing and may be created, and checks that it is fit; what is merely unwise is warned about.
+/// Creates the topic when it is missing and may be created, and checks that it is fit; returns what is merely unwise.
 ///
 /// # Errors
 /// Nobody answers, the topic does not exist, or it is not fit.
-pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<(), KafkaLogError> {
+pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<Vec<String>, KafkaLogError> {
     let admin: AdminClient<DefaultClientContext> = client_config(spec, &[])
         .create()
         .map_err(KafkaLogError::kafka(spec, "no client"))?;
@@ -59,7 +59,7 @@ pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<(), KafkaLogError> 
                 command: command(spec, needs),
             });
         }
-        return create(spec, needs, &admin, replicas);
+        return create(spec, needs, &admin, replicas).map(|()| Vec::new());
     }
     let partitions = found.map(|topic| topic.partitions()).unwrap_or_default();
     let replicas = partitions
@@ -74,10 +74,7 @@ pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<(), KafkaLogError> 
         topic: spec.topic.clone(),
         problem,
     };
-    for warning in judge(&facts, spec, needs).map_err(problem)? {
-        warn!(topic = spec.topic, "pane log topic: {warning}");
-    }
-    Ok(())
+    judge(&facts, spec, needs).map_err(problem)
 }
 
 fn create(
