@@ -9,6 +9,7 @@ mod architecture;
 mod commands;
 mod conservation;
 mod documents;
+mod formats;
 mod reconfiguration;
 mod restart;
 mod support;

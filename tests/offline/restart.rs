@@ -130,9 +130,14 @@ impl Owner {
 /// Three partitions: one begins later, one falls silent.
 pub(crate) fn stream(plan: &MonitorPlan) -> Vec<Commit> {
     let mut owner = Owner::new(plan);
+    owner.ingest.extent(2);
     owner.open(0);
     owner.open(0);
     for minute in 0..LENGTH {
+        if minute == 8 {
+            // Time waits for the third until it is heard of.
+            owner.ingest.extent(3);
+        }
         if minute == 9 {
             owner.open(40);
         }
