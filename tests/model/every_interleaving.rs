@@ -3,7 +3,8 @@
 use pegel::panes::Rejected;
 
 use crate::explore::{Explored, explore};
-use crate::world::{Bounds, Protocol, Rules, Sent, View, fold, in_the_middle};
+use crate::small_fold::{Sent, View, fold, in_the_middle};
+use crate::world::{Bounds, Protocol, Rules};
 
 /// Two writers, three records.
 const SMALL: Bounds = Bounds {

@@ -8,6 +8,7 @@
 mod every_interleaving;
 mod explore;
 mod simulator;
+mod small_fold;
 #[path = "../offline/support.rs"]
 #[allow(dead_code, reason = "the offline suite uses the rest")]
 mod support;

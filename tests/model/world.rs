@@ -6,35 +6,13 @@
 //! A writer never has to notice anything. It may go on after its commit was lost or rejected (a zombie), and may begin anew at the head at any moment (it
 //! noticed, or crashed and came back; what it had sent stays on its way). That covers every schedule of pauses and crashes.
 
-use std::sync::Arc;
-
-use pegel::model::Shard;
-use pegel::panes::{Claim, Heads, Rejected};
+use pegel::panes::Rejected;
 
 use crate::explore::World;
+use crate::small_fold::{CLAIMS, Fold, MOST, Sent, View, number, numbered, views};
 
-/// The most of everything that a state has room for.
-const MOST: usize = 4;
 /// Where a writer that finds no head may begin at the latest.
 const LAST_START: u8 = 1;
-
-/// What a reader knows of the shard's head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct View {
-    pub(crate) upto: Option<u8>,
-    pub(crate) is_complete: bool,
-}
-
-/// A commit's claim; it counts the offsets in between.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Sent {
-    pub(crate) base: u8,
-    pub(crate) upto: u8,
-    pub(crate) opens: bool,
-}
-
-/// Judges a claim, as [`Heads::fold`] does.
-pub(crate) type Fold = fn(View, Sent) -> Result<View, Rejected>;
 
 /// The rules of a protocol: the real ones, or a mutant's.
 #[derive(Debug, Clone, Copy)]
@@ -102,85 +80,6 @@ pub(crate) struct Protocol {
     folded: Vec<Result<View, Rejected>>,
 }
 
-/// The real fold.
-pub(crate) fn fold(view: View, sent: Sent) -> Result<View, Rejected> {
-    let mut heads = heads_of(view);
-    heads.fold(&claim(sent))?;
-    Ok(view_of(&heads, view.is_complete))
-}
-
-/// The real reader in the middle of a log.
-pub(crate) fn in_the_middle() -> View {
-    let judged = Heads::unknown().fold(&claim(opening(0)));
-    View {
-        upto: None,
-        is_complete: judged.is_ok(),
-    }
-}
-
-fn heads_of(view: View) -> Heads {
-    let mut known = if view.is_complete {
-        Heads::default()
-    } else {
-        Heads::unknown()
-    };
-    if let Some(upto) = view.upto {
-        let mut other = Heads::default();
-        other.fold(&claim(opening(upto))).unwrap();
-        known.adopt(other);
-    }
-    known
-}
-
-fn view_of(heads: &Heads, is_complete: bool) -> View {
-    let head = heads.of(&claim(opening(0)).shard);
-    View {
-        upto: head.map(|head| u8::try_from(head.upto).unwrap()),
-        is_complete,
-    }
-}
-
-/// The place of a claim among all claims.
-fn number(sent: Sent) -> usize {
-    (usize::from(sent.opens) * MOST + usize::from(sent.base)) * MOST + usize::from(sent.upto)
-}
-
-fn numbered(number: usize) -> Sent {
-    let digit = |number: usize| u8::try_from(number % MOST).unwrap();
-    Sent {
-        base: digit(number / MOST),
-        upto: digit(number),
-        opens: number >= MOST * MOST,
-    }
-}
-
-fn opening(at: u8) -> Sent {
-    Sent {
-        base: at,
-        upto: at,
-        opens: true,
-    }
-}
-
-fn claim(sent: Sent) -> Claim {
-    let text = |text: &str| text.to_owned();
-    let (source, cluster, topic) = (text("s"), text("c"), text("t"));
-    let (partition, incarnation) = (0, 0);
-    Claim {
-        shard: Arc::new(Shard {
-            source,
-            cluster,
-            topic,
-            partition,
-            incarnation,
-        }),
-        base: i64::from(sent.base),
-        upto: i64::from(sent.upto),
-        opens: sent.opens,
-        newest: Vec::new(),
-    }
-}
-
 impl Reader {
     fn new(view: View) -> Self {
         Reader {
@@ -205,8 +104,7 @@ impl Reader {
 
 impl Protocol {
     pub(crate) fn new(rules: Rules, bounds: Bounds) -> Self {
-        let of =
-            |view| (0..2 * MOST * MOST).map(move |number| (rules.fold)(view, numbered(number)));
+        let of = |view| (0..CLAIMS).map(move |number| (rules.fold)(view, numbered(number)));
         Protocol {
             rules,
             bounds,
@@ -215,9 +113,7 @@ impl Protocol {
     }
 
     fn fold(&self, view: View, sent: Sent) -> Result<View, Rejected> {
-        let view = usize::from(view.is_complete) * (MOST + 1)
-            + view.upto.map_or(0, |upto| 1 + usize::from(upto));
-        self.folded[view * 2 * MOST * MOST + number(sent)]
+        self.folded[view.number() * CLAIMS + number(sent)]
     }
 
     /// Whether the reader takes the commit.
@@ -437,12 +333,6 @@ fn agree(state: &State) -> Result<(), String> {
     } else {
         Err("the reader of the snapshot disagrees with the reader of everything".to_owned())
     }
-}
-
-fn views() -> impl Iterator<Item = View> {
-    let heads = || std::iter::once(None).chain((0..u8::try_from(MOST).unwrap()).map(Some));
-    let with = move |is_complete| heads().map(move |upto| View { upto, is_complete });
-    [false, true].into_iter().flat_map(with)
 }
 
 fn free(places: &mut [Option<Sent>; MOST], most: usize) -> Option<&mut Option<Sent>> {

@@ -106,7 +106,7 @@ fn a_log_cut_at_any_byte_keeps_what_was_whole() {
         }
         assert_eq!(
             commits_of(scanned(&bytes).unwrap()),
-            [commit.clone()],
+            std::slice::from_ref(commit),
             "the whole record"
         );
     }

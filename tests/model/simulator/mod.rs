@@ -8,6 +8,7 @@
 
 mod log;
 mod schedule;
+mod seen;
 mod stream;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,8 @@ use pegel::panes::log::LogState;
 use pegel::panes::{Claim, Heads, Rejected};
 
 use self::log::Fold;
-use self::schedule::{Rules, Seen, run};
+use self::schedule::{Rules, run};
+use self::seen::Seen;
 use self::stream::Topic;
 
 const SCHEDULES: u64 = 100_000;

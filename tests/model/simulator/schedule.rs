@@ -13,6 +13,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::log::{Fold, Log, Reader};
+use super::seen::Seen;
 use super::stream::{OFFSETS, PARTITIONS, Sums, Topic, position, shard};
 use crate::support::at;
 
@@ -29,19 +30,6 @@ pub(super) struct Rules {
     pub(super) from_as_of: bool,
     /// Whether an owner judges lateness by what earlier owners saw.
     pub(super) remembers_newest: bool,
-}
-
-/// How much of what could happen did.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seen {
-    accepted: u64,
-    rejected: u64,
-    unnoticed: u64,
-    lost: u64,
-    repeated: u64,
-    crashes: u64,
-    snapshots: u64,
-    snapshot_reads: u64,
 }
 
 /// An owner: what it counted, and its position in each partition it reads.
@@ -110,36 +98,6 @@ pub(super) fn run(
     schedule.heal()?;
     *seen = seen.plus(schedule.seen);
     Ok(())
-}
-
-impl Seen {
-    pub(super) fn plus(self, other: Seen) -> Seen {
-        Seen {
-            accepted: self.accepted + other.accepted,
-            rejected: self.rejected + other.rejected,
-            unnoticed: self.unnoticed + other.unnoticed,
-            lost: self.lost + other.lost,
-            repeated: self.repeated + other.repeated,
-            crashes: self.crashes + other.crashes,
-            snapshots: self.snapshots + other.snapshots,
-            snapshot_reads: self.snapshot_reads + other.snapshot_reads,
-        }
-    }
-
-    /// Whether every kind of thing happened in a good part of the schedules.
-    pub(super) fn is_rich(&self, schedules: u64) -> bool {
-        let all = [
-            self.accepted,
-            self.rejected,
-            self.unnoticed,
-            self.lost,
-            self.repeated,
-            self.crashes,
-            self.snapshots,
-            self.snapshot_reads,
-        ];
-        all.iter().all(|times| *times > schedules / 4)
-    }
 }
 
 impl Owner {

@@ -230,7 +230,7 @@ fn slot(random: &mut ChaCha8Rng, clock: &mut EventTime) -> Slot {
             let number = random.next_u32() % 1000;
             Slot::Event {
                 time: clock.minus(Duration::from_secs(behind)),
-                x: (number % 5 > 0).then_some(number),
+                x: (!number.is_multiple_of(5)).then_some(number),
                 word: [Some("de"), Some("fr"), Some("xx"), None][random.random_range(0..4)],
             }
         }
