@@ -238,9 +238,10 @@ fn restore_monitor(monitor: &mut MonitorEngine, saved: SavedMonitor) {
         let covered = by_own_place(covered, &places, plan.features.len());
         monitor.shards.restore(shard, progress, covered);
     }
+    let newest = monitor.shards.newest();
     (monitor.shards.extent, monitor.shards.time) = (saved.extent, saved.time);
     for ring in &mut monitor.rings {
-        restore_ring(ring, &saved.rings, &places);
+        restore_ring(ring, &saved.rings, &places, newest);
     }
     for saved in saved.windows {
         let is_same = |window: &&mut WindowEngine| {
@@ -271,11 +272,20 @@ fn by_own_place<T: Default + Clone>(
     own
 }
 
-/// Fills a ring from the saved one of the same slide, else from the widest one whose slide fits into it.
-fn restore_ring(ring: &mut Ring, saved: &[SavedRing], places: &[Option<usize>]) {
+/// Fills a ring from the saved one of the same slide, else from the widest one whose slide fits into it; else what was counted up to `newest` is gone.
+fn restore_ring(
+    ring: &mut Ring,
+    saved: &[SavedRing],
+    places: &[Option<usize>],
+    newest: Option<EventTime>,
+) {
     let slide_ms = millis(ring.slide());
     let fits = |saved: &&SavedRing| slide_ms.is_multiple_of(saved.slide_ms.max(1));
     let Some(source) = saved.iter().filter(fits).max_by_key(|saved| saved.slide_ms) else {
+        let slide = ring.slide();
+        if let Some(newest) = newest {
+            ring.expire(newest.align_down(slide).plus(slide));
+        }
         return;
     };
     // A wider pane is whole only when all the narrow ones in it are kept.

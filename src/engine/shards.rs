@@ -59,14 +59,23 @@ impl Shards {
         self.missing() > 0 && !is_over
     }
 
-    /// Drops what is known of other lives of a partition: the topic was made anew, or lies on another cluster.
-    fn supersede(&mut self, shard: &Shard) {
+    /// Drops what is known of other lives of a partition: the topic was made anew, or lies on another cluster. `false` when this life is over itself.
+    fn supersede(&mut self, shard: &Shard) -> bool {
         let is_same = |other: &Shard| {
             (&other.source, &other.topic, other.partition)
                 == (&shard.source, &shard.topic, shard.partition)
         };
-        self.shards
-            .retain(|other, _| other == shard || !is_same(other));
+        let is_later =
+            |other: &Shard| other.cluster == shard.cluster && other.incarnation > shard.incarnation;
+        if self
+            .shards
+            .keys()
+            .any(|other| is_same(other) && is_later(other))
+        {
+            return false;
+        }
+        self.shards.retain(|other, _| !is_same(other));
+        true
     }
 
     /// Drops shards that nobody reads any more.
@@ -89,8 +98,8 @@ impl Shards {
                 known_since: commit.written_at,
             };
         }
-        if !self.shards.contains_key(&*commit.shard) {
-            self.supersede(&commit.shard);
+        if !self.shards.contains_key(&*commit.shard) && !self.supersede(&commit.shard) {
+            return;
         }
         let fresh = || ShardState {
             progress: Progress {

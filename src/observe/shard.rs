@@ -27,6 +27,8 @@ pub(super) struct ShardObserver {
     topic_id: Option<TopicId>,
     /// What its commits say they count.
     counted: Arc<Counted>,
+    /// Whether no head was found, so that what is counted from `opened_at` on opens the shard.
+    opens: bool,
     /// Whether nothing was ever before `opened_at`.
     from_start: bool,
     opened_at: i64,
@@ -83,6 +85,7 @@ impl ShardObserver {
             monitors: counted.monitors.iter().enumerate().map(monitor).collect(),
             unlooked: 0,
             counted: Arc::clone(counted),
+            opens: head.is_none(),
             from_start,
             opened_at: base,
             base,
@@ -173,6 +176,7 @@ impl ShardObserver {
             topic_id: self.topic_id,
             base: self.base,
             upto: self.upto,
+            opens: self.opens && self.base == self.opened_at,
             written_at: rhythm.now,
             caught_up_at: self.caught_up_at,
             from_start: self.from_start && self.base == self.opened_at,

@@ -20,6 +20,8 @@ pub struct Commit {
     pub base: i64,
     /// The reader's position after the last record; at least `base`.
     pub upto: i64,
+    /// Whether its owner found no head, and counted from where it began.
+    pub opens: bool,
     /// Wall time of writing; `None` where the input has no arrival times (a file).
     pub written_at: Option<EventTime>,
     /// The latest moment at which the shard had no further record.
@@ -143,6 +145,7 @@ impl Commit {
             topic_id: self.topic_id,
             base: self.base,
             upto: self.upto,
+            opens: self.opens,
             newest: self.monitors.iter().filter_map(newest).collect(),
         }
     }
@@ -154,6 +157,7 @@ impl Commit {
             shard: claim.shard,
             base: claim.base,
             topic_id: claim.topic_id,
+            opens: claim.opens,
             upto: claim.upto,
             written_at: None,
             caught_up_at: None,

@@ -4,8 +4,9 @@
 //! accepted iff it begins where its shard's head is. Duplicates, gaps, overlaps, retries, zombies and double owners all fail this one comparison, in the same
 //! way for every reader of the same log, and a rejected commit has no other effect. No clock, lease or transaction is involved.
 //!
-//! A shard without a head is opened by its first commit, whatever its base, but only for a reader that knows all that came before: one that began at a
-//! snapshot or at the first record the log ever had. A reader dropped into the middle of a log would take a zombie's commit for the first one.
+//! A shard without a head is opened by the first commit that says so, whatever its base: its owner found no head and counted from where it began. A later
+//! commit of that owner does not open the shard, or a lost first one would be a gap that nobody sees. Shards are opened only for a reader that knows all that
+//! came before: one that began at a snapshot or at the first record the log ever had. A reader dropped into the middle would take a zombie's commit for the first.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -26,6 +27,8 @@ pub struct Claim {
     pub base: i64,
     /// The head after it.
     pub upto: i64,
+    /// Whether its owner found no head, and counted from where it began.
+    pub opens: bool,
     /// The newest event of each monitor that counted one.
     pub newest: Vec<(MonitorId, EventTime)>,
 }
@@ -53,7 +56,7 @@ pub enum Rejected {
     /// Ends before it begins.
     #[error("ends before it begins")]
     Backwards,
-    /// The shard's head is not known to a reader that began in the middle of the log.
+    /// The shard has no head and the commit does not open it, or its head is not known to a reader that began in the middle of the log.
     #[error("the head of its shard is not known")]
     NoHead,
     /// Lies on a partition of the log that is not its shard's.
@@ -126,7 +129,7 @@ impl Heads {
             return Err(Rejected::Backwards);
         }
         let head = match self.heads.entry(claim.shard.as_ref().clone()) {
-            Entry::Vacant(_) if !self.is_complete => return Err(Rejected::NoHead),
+            Entry::Vacant(_) if !(self.is_complete && claim.opens) => return Err(Rejected::NoHead),
             Entry::Vacant(vacant) => vacant.insert(Head::default()),
             Entry::Occupied(occupied) if claim.base < occupied.get().upto => {
                 return Err(Rejected::Overlap);
@@ -211,6 +214,7 @@ mod tests {
             topic_id: None,
             base,
             upto,
+            opens: true,
             newest: Vec::new(),
         }
     }
@@ -220,11 +224,23 @@ mod tests {
     }
 
     #[test]
-    fn the_first_commit_opens_a_shard_whatever_its_base() {
+    fn an_opening_commit_opens_a_shard_whatever_its_base() {
         let mut heads = Heads::default();
         assert_eq!(heads.fold(&claim(700, 800)), Ok(()), "opens");
         assert_eq!(upto(&heads), Some(800), "head");
         assert_eq!(heads.of(&shard(1, 0)), None, "another shard");
+    }
+
+    #[test]
+    fn a_commit_behind_a_lost_first_one_does_not_open_a_shard() {
+        let mut heads = Heads::default();
+        let second = Claim {
+            opens: false,
+            ..claim(710, 720)
+        };
+        assert_eq!(heads.fold(&second), Err(Rejected::NoHead), "a gap");
+        assert_eq!(heads.fold(&claim(700, 710)), Ok(()), "opens");
+        assert_eq!(heads.fold(&second), Ok(()), "in order");
     }
 
     #[test]

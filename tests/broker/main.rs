@@ -10,6 +10,7 @@
 )]
 
 mod daemon;
+mod disk;
 mod mock;
 mod real;
 mod recreated;

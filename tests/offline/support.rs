@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pegel::engine::{MonitorPlan, MonitorState};
-use pegel::model::{EventTime, FeatureSpec, Kind, MonitorSpec, ReferenceSpec, WindowSpec};
+use pegel::model::{
+    BinsSpec, EventTime, FeatureSpec, Kind, MonitorSpec, ReferenceSpec, WindowSpec,
+};
 use pegel::reference::{Column, FitOptions, Reference, fit};
 use pegel::source::files::DataFile;
 use serde_json::{Map, Value};
@@ -41,6 +43,11 @@ pub(crate) fn spec() -> MonitorSpec {
 
 /// 1,000 numbers 0..1000 and two categories.
 pub(crate) fn reference() -> Arc<Reference> {
+    reference_in(None)
+}
+
+/// The same, the numbers in so many bins.
+pub(crate) fn reference_in(bins: Option<usize>) -> Arc<Reference> {
     let numbers = Column {
         numbers: (0..1000).map(f64::from).collect(),
         ..Column::default()
@@ -50,7 +57,10 @@ pub(crate) fn reference() -> Arc<Reference> {
         categories: categories.into_iter().collect(),
         ..Column::default()
     };
-    let options = FitOptions::default();
+    let options = FitOptions {
+        bins: bins.map(BinsSpec::Count),
+        ..FitOptions::default()
+    };
     let features = vec![
         fit("x", Kind::Numeric, numbers, &options).unwrap(),
         fit("c", Kind::Categorical, words, &options).unwrap(),

@@ -131,6 +131,7 @@ mod tests {
                 topic_id: None,
                 base: 0,
                 upto,
+                opens: true,
                 newest: Vec::new(),
             };
             heads.fold(&claim).unwrap();

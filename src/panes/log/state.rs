@@ -164,6 +164,7 @@ mod tests {
             topic_id: None,
             base: 0,
             upto: 0,
+            opens: true,
             written_at: None,
             caught_up_at: None,
             from_start: false,

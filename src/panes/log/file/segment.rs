@@ -8,8 +8,8 @@ use crate::panes::Commit;
 use crate::panes::codec::{CodecError, FORMAT, Record, decode};
 
 const MAGIC: &[u8; 7] = b"pegelog";
-/// Magic, format, number of the first record.
-const HEADER_BYTES: usize = 16;
+/// Magic, format, number of the first record, and a checksum of these: the same in every format, so that a damaged header is not taken for a newer one.
+const HEADER_BYTES: usize = 20;
 /// Length and checksum.
 const FRAME_BYTES: usize = 8;
 
@@ -25,7 +25,10 @@ pub(super) fn number_of(name: &OsStr) -> Option<u64> {
 
 /// The header of a segment whose first commit has this number.
 pub(super) fn header(first: i64) -> Vec<u8> {
-    [&MAGIC[..], &[FORMAT], &first.to_le_bytes()].concat()
+    let mut header = [&MAGIC[..], &[FORMAT], &first.to_le_bytes()].concat();
+    let checksum = crc32c::crc32c(&header);
+    header.extend(checksum.to_le_bytes());
+    header
 }
 
 /// Appends a record behind its length and checksum.
@@ -87,12 +90,15 @@ pub fn scan(bytes: &[u8]) -> Result<Option<Scan>, CodecError> {
 }
 
 fn read_header(bytes: &[u8]) -> Result<Option<i64>, CodecError> {
-    let Some(header) = bytes
+    let Some((header, checksum)) = bytes
         .get(..HEADER_BYTES)
-        .filter(|header| header.starts_with(MAGIC))
+        .and_then(|header| header.split_last_chunk())
     else {
         return Ok(None);
     };
+    if !header.starts_with(MAGIC) || crc32c::crc32c(header) != u32::from_le_bytes(*checksum) {
+        return Ok(None);
+    }
     let found = header[MAGIC.len()];
     if found > FORMAT {
         return Err(CodecError::Newer { found });

@@ -1,0 +1,319 @@
+//! A restart at any moment changes nothing, and a changed configuration changes no more than it must.
+
+use pegel::engine::{Engine, MonitorPlan, SavedEngine};
+use pegel::ingest::{Ingest, observer_plan};
+use pegel::model::{AlertSpec, MonitorSpec, Shard, Statistic, Thresholds, WindowSpec};
+use pegel::panes::Commit;
+use pegel::panes::log::file::{FileLog, Found};
+use pegel::panes::log::{read, write};
+use pegel::source::{RawRecord, Sink as _};
+use std::time::Duration;
+
+use crate::support::{MINUTE, at, plan, spec};
+
+/// Minutes of the stream.
+const LENGTH: i64 = 26;
+
+/// Two windows, and an alert that fires and resolves in the stream.
+pub(crate) fn watched() -> MonitorSpec {
+    let mut spec = spec();
+    spec.lateness.out_of_orderness = Duration::from_secs(30);
+    spec.windows.push(WindowSpec {
+        name: "8m".to_owned(),
+        size: MINUTE * 8,
+        slide: MINUTE * 2,
+        min_samples: 20,
+    });
+    spec.alerts = vec![alert(0.5)];
+    spec
+}
+
+pub(crate) fn alert(critical: f64) -> AlertSpec {
+    AlertSpec {
+        statistic: Statistic::WassersteinNormalized,
+        thresholds: Thresholds {
+            warning: Some(critical / 2.0),
+            critical: Some(critical),
+        },
+        budget: None,
+        for_evaluations: 2,
+        keep_firing_for: 1,
+        features: None,
+    }
+}
+
+pub(crate) fn shard(partition: usize) -> Shard {
+    Shard {
+        source: "data".to_owned(),
+        cluster: "c".to_owned(),
+        topic: "t".to_owned(),
+        partition: i32::try_from(partition).unwrap(),
+        incarnation: 0,
+    }
+}
+
+/// The record at a place in the stream: ten a minute and partition, some late, some without values, x shifted for a while.
+fn payload(partition: usize, minute: i64, i: i64) -> Option<String> {
+    let number = minute * 10 + i + i64::try_from(partition).unwrap() * 7;
+    let behind = match number % 11 {
+        0 => 50,
+        1 => 100,
+        2 if minute > 12 => 3600,
+        _ => 0,
+    };
+    let time = at(12, minute, i * 6).as_millis() - behind * 1000;
+    let shift = if (7..14).contains(&minute) { 450 } else { 0 };
+    let x = match number % 13 {
+        0 => "null".to_owned(),
+        1 => "\"?\"".to_owned(),
+        _ => ((number * 37) % 1000 + shift).to_string(),
+    };
+    match number % 17 {
+        0 => None,
+        1 => Some("{".to_owned()),
+        _ => {
+            let word = ["de", "fr", "it"][usize::try_from(number % 3).unwrap()];
+            Some(format!(
+                "{{\"ts\":{time},\"x\":{x},\"y\":{x},\"c\":{word:?}}}"
+            ))
+        }
+    }
+}
+
+/// An owner of a few partitions that flushes as the stream goes.
+pub(crate) struct Owner {
+    pub(crate) ingest: Ingest,
+    pub(crate) offsets: Vec<i64>,
+    pub(crate) commits: Vec<Commit>,
+}
+
+impl Owner {
+    pub(crate) fn new(plan: &MonitorPlan) -> Self {
+        let plan = std::sync::Arc::new(plan.clone());
+        Owner {
+            ingest: Ingest::new(observer_plan("data", &[plan]), 1 << 20),
+            offsets: Vec::new(),
+            commits: Vec::new(),
+        }
+    }
+
+    pub(crate) fn open(&mut self, base: i64) {
+        let slot = self.offsets.len();
+        self.ingest.opened(slot, &shard(slot), base, base == 0);
+        self.offsets.push(base);
+    }
+
+    /// A minute of one partition, in two flushes.
+    pub(crate) fn minute(&mut self, slot: usize, minute: i64) {
+        for i in 0..10 {
+            let payload = payload(slot, minute, i);
+            self.ingest.begin_batch(at(12, minute, i * 6 + 2), true);
+            self.ingest.record(RawRecord {
+                slot,
+                offset: self.offsets[slot],
+                timestamp_ms: None,
+                payload: payload.as_deref().map(str::as_bytes),
+            });
+            self.offsets[slot] += 1;
+            if i % 5 == 4 {
+                self.flush();
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        let flushed = self.ingest.flush();
+        self.commits
+            .extend(flushed.into_iter().map(|flushed| flushed.commit));
+    }
+}
+
+/// Three partitions: one begins later, one falls silent.
+pub(crate) fn stream(plan: &MonitorPlan) -> Vec<Commit> {
+    let mut owner = Owner::new(plan);
+    owner.ingest.extent(2);
+    owner.open(0);
+    owner.open(0);
+    for minute in 0..LENGTH {
+        if minute == 8 {
+            // Time waits for the third until it is heard of.
+            owner.ingest.extent(3);
+        }
+        if minute == 9 {
+            owner.open(40);
+        }
+        for slot in 0..owner.offsets.len() {
+            if slot == 1 && minute > 17 {
+                owner.ingest.position(slot, owner.offsets[slot], true);
+            } else {
+                owner.minute(slot, minute);
+            }
+        }
+    }
+    owner.flush();
+    owner.commits
+}
+
+/// Applies a commit; returns what was evaluated then.
+pub(crate) fn apply(engine: &mut Engine, commit: &Commit) -> Vec<String> {
+    engine.apply(commit).unwrap();
+    advance(engine)
+}
+
+fn advance(engine: &mut Engine) -> Vec<String> {
+    let mut lines = Vec::new();
+    for monitor in engine.monitors_of("data") {
+        engine.advance(monitor, &mut |plan, window| {
+            let found = pegel::cli::replay::lines(plan, window, true);
+            lines.extend(
+                found
+                    .into_iter()
+                    .map(|line| serde_json::to_string(&line).unwrap()),
+            );
+        });
+    }
+    lines
+}
+
+/// Everything that is exported, to the bit.
+pub(crate) fn picture(engine: &Engine) -> String {
+    let mut snapshot = engine.snapshot();
+    snapshot.generation = 0;
+    format!("{snapshot:?}")
+}
+
+pub(crate) fn saved(engine: &Engine) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&engine.save(), &mut bytes);
+    bytes
+}
+
+pub(crate) fn restored(bytes: &[u8], plan: MonitorPlan) -> Engine {
+    let mut engine = Engine::new(vec![plan]);
+    engine.restore(read::<SavedEngine>(bytes).unwrap());
+    engine
+}
+
+#[test]
+fn a_restart_at_any_commit_changes_nothing() {
+    let commits = stream(&plan(watched()));
+    let mut engine = Engine::new(vec![plan(watched())]);
+    let (mut boundaries, mut lines) = (vec![saved(&engine)], Vec::new());
+    for commit in &commits {
+        lines.push(apply(&mut engine, commit));
+        boundaries.push(saved(&engine));
+    }
+    let transitions: Vec<u64> = engine.snapshot().monitors[0]
+        .transitions
+        .iter()
+        .map(|(_, _, count)| *count)
+        .collect();
+    assert!(
+        transitions.iter().all(|count| *count > 0),
+        "alerts fire and resolve: {transitions:?}"
+    );
+    for (place, bytes) in boundaries.iter().enumerate() {
+        let mut other = restored(bytes, plan(watched()));
+        assert_eq!(
+            saved(&other),
+            *bytes,
+            "what is restored at {place} is saved again"
+        );
+        for (commit, expected) in commits.iter().zip(&lines).skip(place) {
+            assert_eq!(
+                apply(&mut other, commit),
+                *expected,
+                "evaluations after a restart at {place}"
+            );
+        }
+        assert_eq!(
+            picture(&other),
+            picture(&engine),
+            "the end after a restart at {place}"
+        );
+        assert!(
+            other.save() == engine.save(),
+            "the state after a restart at {place}"
+        );
+    }
+}
+
+#[test]
+fn a_stale_window_is_stale_after_a_restart() {
+    let mut engine = Engine::new(vec![plan(watched())]);
+    for commit in &stream(&plan(watched())) {
+        apply(&mut engine, commit);
+    }
+    engine.watch_silence(at(12, LENGTH, 0));
+    engine.watch_silence(at(14, 0, 0));
+    let stale = picture(&engine);
+    assert!(stale.contains("Err(Stale)"), "windows went stale");
+    let other = restored(&saved(&engine), plan(watched()));
+    assert_eq!(picture(&other), stale, "after a restart");
+}
+
+/// A process on a file log, as the daemon's thread does it.
+struct Process {
+    log: FileLog,
+    engine: Engine,
+}
+
+impl Process {
+    fn start(directory: &std::path::Path) -> Self {
+        let mut engine = Engine::new(vec![plan(watched())]);
+        let opened = FileLog::open(directory, &mut |found| match found {
+            Found::Snapshot(bytes) => engine.restore(read(&bytes).unwrap()),
+            Found::Commit(position, commit, bytes) => {
+                engine.judge(0, position, &commit.claim()).unwrap();
+                engine.count(0, &commit, bytes);
+                advance(&mut engine);
+            }
+        });
+        let log = opened.unwrap().0.with_segment_bytes(4000);
+        Process { log, engine }
+    }
+
+    fn take(&mut self, commit: &Commit) {
+        let position = self.engine.log().next(0);
+        assert_eq!(position, self.log.next(), "one count of records");
+        self.engine.judge(0, position, &commit.claim()).unwrap();
+        let bytes = self.log.append(commit);
+        self.log.sync().unwrap();
+        self.engine.count(0, commit, bytes);
+        advance(&mut self.engine);
+        if self.log.wants_snapshot() {
+            self.log.roll(&saved(&self.engine)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_process_that_lives_for_a_few_commits_ends_where_one_ends_that_lives_for_all() {
+    let commits = stream(&plan(watched()));
+    let whole = tempfile::tempdir().unwrap();
+    let mut long = Process::start(whole.path());
+    commits.iter().for_each(|commit| long.take(commit));
+    for life in [1, 2, 7] {
+        let directory = tempfile::tempdir().unwrap();
+        for commits in commits.chunks(life) {
+            let mut process = Process::start(directory.path());
+            commits.iter().for_each(|commit| process.take(commit));
+        }
+        let last = Process::start(directory.path());
+        assert!(last.log.next() > 50, "{} commits", last.log.next());
+        assert_eq!(
+            picture(&last.engine),
+            picture(&long.engine),
+            "lives of {life}"
+        );
+        assert!(
+            last.engine.save() == long.engine.save(),
+            "the state after lives of {life}"
+        );
+        let segments = std::fs::read_dir(directory.path()).unwrap().count();
+        assert_eq!(
+            segments, 3,
+            "two segments and the lock: older ones are removed"
+        );
+    }
+}

@@ -1,0 +1,307 @@
+//! The file log cut at every byte and with flipped bits: it opens, keeps the valid prefix, and takes nothing that was not written.
+
+use std::path::Path;
+
+use pegel::panes::Commit;
+use pegel::panes::log::file::{FileLog, FileLogError, Found, Recovery, Scan, scan};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::restart::{apply, saved, stream, watched};
+use crate::support::plan;
+
+/// What a log's segments hold.
+struct Written {
+    directory: tempfile::TempDir,
+    commits: Vec<Commit>,
+    /// The segments' bytes, the newest last.
+    segments: Vec<Vec<u8>>,
+}
+
+/// Writes two segments: the first opens with nothing, the second with a real snapshot and grows to `bytes`.
+fn write(bytes: usize) -> Written {
+    let directory = tempfile::tempdir().unwrap();
+    let stream = stream(&plan(watched()));
+    let mut engine = pegel::engine::Engine::new(vec![plan(watched())]);
+    let (mut log, _) = FileLog::open(directory.path(), &mut |_| ()).unwrap();
+    let mut commits = Vec::new();
+    for commit in &stream[..30] {
+        apply(&mut engine, commit);
+        log.append(commit);
+        commits.push(commit.clone());
+    }
+    log.sync().unwrap();
+    log.roll(&saved(&engine)).unwrap();
+    let mut written = 0;
+    // The same records again, in one life of the topic after the other.
+    for (number, commit) in (0_u32..).zip(stream.iter().cycle()) {
+        let mut commit = commit.clone();
+        let mut shard = (*commit.shard).clone();
+        shard.incarnation = 1 + number / u32::try_from(stream.len()).unwrap();
+        commit.shard = shard.into();
+        written += usize::try_from(log.append(&commit)).unwrap();
+        commits.push(commit);
+        if written >= bytes {
+            break;
+        }
+    }
+    log.sync().unwrap();
+    let read = |number: u64| std::fs::read(segment(directory.path(), number)).unwrap();
+    let segments = vec![read(1), read(2)];
+    Written {
+        directory,
+        commits,
+        segments,
+    }
+}
+
+fn segment(directory: &Path, number: u64) -> std::path::PathBuf {
+    directory.join(format!("{number:020}.panes"))
+}
+
+/// The valid prefix; `None` when the opening is not whole.
+fn scanned(bytes: &[u8]) -> Option<Scan> {
+    scan(bytes).unwrap()
+}
+
+/// The opening of a segment, and its records.
+fn parts(bytes: &[u8]) -> (&[u8], Vec<&[u8]>) {
+    let scan = scanned(bytes).unwrap();
+    let (opening, mut rest) = bytes.split_at(scan.snapshot_bytes);
+    let mut records = Vec::new();
+    for (_, length) in &scan.commits {
+        let (record, behind) = rest.split_at(usize::try_from(*length).unwrap());
+        records.push(record);
+        rest = behind;
+    }
+    (opening, records)
+}
+
+fn commits_of(scan: Scan) -> Vec<Commit> {
+    scan.commits.into_iter().map(|(commit, _)| commit).collect()
+}
+
+#[test]
+fn a_log_cut_at_any_byte_keeps_what_was_whole() {
+    let written = write(1 << 20);
+    let whole = &written.segments[1];
+    let (opening, records) = parts(whole);
+    for cut in 0..opening.len() {
+        assert_eq!(scanned(&whole[..cut]), None, "cut in the opening at {cut}");
+    }
+    // Records are read one after the other and know nothing of each other, so each is cut behind an opening of its own; that is every byte of the log.
+    let (short, _) = parts(&written.segments[0]);
+    let (mut cuts, commits) = (0, &written.commits[30..]);
+    for (record, commit) in records.iter().zip(commits) {
+        let bytes = [short, record].concat();
+        for cut in short.len()..bytes.len() {
+            let scan = scanned(&bytes[..cut]).unwrap();
+            assert_eq!(
+                (scan.commits.len(), scan.valid_bytes),
+                (0, short.len()),
+                "cut at {cut} of {}",
+                bytes.len()
+            );
+            cuts += 1;
+        }
+        assert_eq!(
+            commits_of(scanned(&bytes).unwrap()),
+            std::slice::from_ref(commit),
+            "the whole record"
+        );
+    }
+    assert!(cuts >= 1 << 20, "{cuts} cuts");
+}
+
+#[test]
+fn a_long_log_cut_anywhere_keeps_all_records_before() {
+    let written = write(1 << 20);
+    let whole = &written.segments[1];
+    let (opening, records) = parts(whole);
+    let mut random = ChaCha8Rng::seed_from_u64(4);
+    for _ in 0..40 {
+        let cut = random.random_range(opening.len()..whole.len());
+        let mut ends = records.iter().scan(opening.len(), |end, record| {
+            *end += record.len();
+            Some(*end)
+        });
+        let kept = ends.position(|end| end > cut).unwrap();
+        let found = commits_of(scanned(&whole[..cut]).unwrap());
+        assert!(
+            found == written.commits[30..30 + kept],
+            "cut at {cut}: {} of {kept}",
+            found.len()
+        );
+    }
+}
+
+#[test]
+fn no_flipped_bit_is_taken_for_a_record() {
+    let written = write(1 << 20);
+    let (_, records) = parts(&written.segments[1]);
+    let (opening, _) = parts(&written.segments[0]);
+    let commits = &written.commits[30..];
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    for _ in 0..10_000 {
+        let place = random.random_range(1..records.len() - 1);
+        let mut bytes = [
+            opening,
+            records[place - 1],
+            records[place],
+            records[place + 1],
+        ]
+        .concat();
+        let from = opening.len() + records[place - 1].len();
+        let bit = random.random_range(0..records[place].len() * 8);
+        bytes[from + bit / 8] ^= 1 << (bit % 8);
+        let scan = scanned(&bytes).unwrap();
+        assert_eq!(scan.valid_bytes, from, "bit {bit} of record {place}");
+        assert!(
+            commits_of(scan) == [commits[place - 1].clone()],
+            "bit {bit} of record {place}"
+        );
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_an_opening_is_damage_and_never_a_newer_format() {
+    let written = write(1000);
+    let whole = &written.segments[1];
+    let (opening, _) = parts(whole);
+    let mut bytes = whole.clone();
+    // All of the header and of the first frame, then one bit of each byte.
+    let bits = (0..40 * 8).chain((40..opening.len()).map(|byte| byte * 8 + byte % 8));
+    for bit in bits {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(scan(&bytes), Ok(None), "bit {bit}");
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+/// Opens a log of these segments; returns its commits, whether it found a snapshot, and what was cut.
+fn open(directory: &Path, segments: [&[u8]; 2]) -> (FileLog, Vec<Commit>, bool, Recovery) {
+    for (number, bytes) in (1..).zip(segments) {
+        std::fs::write(segment(directory, number), bytes).unwrap();
+    }
+    let (mut commits, mut has_snapshot) = (Vec::new(), false);
+    let opened = FileLog::open(directory, &mut |found| match found {
+        Found::Snapshot(_) => has_snapshot = true,
+        Found::Commit(_, commit, _) => commits.push(*commit),
+    });
+    let (log, recovery) = opened.unwrap();
+    (log, commits, has_snapshot, recovery)
+}
+
+/// Opens a damaged log, asserts what is kept, and goes on writing to it.
+fn check(written: &Written, damaged: &[u8], what: &str) {
+    let (opening, _) = parts(&written.segments[1]);
+    let kept = scanned(damaged).map(|scan| scan.commits.len());
+    let directory = written.directory.path();
+    let (mut log, commits, has_snapshot, recovery) =
+        open(directory, [&written.segments[0], damaged]);
+    let expected = match kept {
+        Some(kept) => &written.commits[30..30 + kept],
+        None => &written.commits[..30],
+    };
+    assert!(
+        commits == expected,
+        "{what}: {} commits, not {}",
+        commits.len(),
+        expected.len()
+    );
+    assert_eq!(
+        has_snapshot,
+        kept.is_some(),
+        "{what}: the snapshot, else the segment before"
+    );
+    let valid = scanned(damaged).map_or(0, |scan| scan.valid_bytes);
+    assert_eq!(
+        recovery.cut_bytes,
+        (damaged.len() - valid) as u64,
+        "{what}: {} bytes of opening",
+        opening.len()
+    );
+    let next = written.commits.last().unwrap();
+    log.append(next);
+    log.sync().unwrap();
+    drop(log);
+    let mut again = Vec::new();
+    let opened = FileLog::open(directory, &mut |found| {
+        if let Found::Commit(_, commit, _) = found {
+            again.push(*commit);
+        }
+    });
+    assert_eq!(
+        opened.unwrap().1.cut_bytes,
+        0,
+        "{what}: nothing is damaged any more"
+    );
+    assert_eq!(again.len(), expected.len() + 1, "{what}: written on");
+    assert!(again.last() == Some(next), "{what}: behind what was kept");
+}
+
+#[test]
+fn a_cut_log_opens_and_goes_on() {
+    let written = write(12_000);
+    let whole = &written.segments[1];
+    let (opening, records) = parts(whole);
+    let last: usize = records[records.len() - 2..]
+        .iter()
+        .map(|record| record.len())
+        .sum();
+    let near = (0..64).chain(opening.len() - 16..opening.len() + 64);
+    let cuts = near.chain(whole.len() - last.min(400)..=whole.len());
+    let coarse = (0..whole.len()).step_by(211);
+    for cut in cuts.chain(coarse) {
+        check(
+            &written,
+            &whole[..cut],
+            &format!("cut at {cut} of {}", whole.len()),
+        );
+    }
+}
+
+#[test]
+fn a_log_with_a_flipped_bit_opens_and_goes_on() {
+    let written = write(1 << 20);
+    let whole = &written.segments[1];
+    let (opening, _) = parts(whole);
+    let mut random = ChaCha8Rng::seed_from_u64(6);
+    for round in 0..200 {
+        let bits = if round % 4 == 0 {
+            opening.len()
+        } else {
+            whole.len()
+        } * 8;
+        let bit = random.random_range(0..bits);
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        check(&written, &damaged, &format!("bit {bit}"));
+    }
+}
+
+#[test]
+fn a_log_whose_every_opening_is_damaged_begins_anew() {
+    let written = write(1000);
+    let (first, second) = (&written.segments[0][..10], &written.segments[1][..10]);
+    let (log, commits, has_snapshot, recovery) = open(written.directory.path(), [first, second]);
+    assert_eq!(
+        (commits.len(), has_snapshot, log.next()),
+        (0, false, 0),
+        "nothing is left"
+    );
+    assert_eq!(recovery.cut_bytes, 20, "and that is told");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_says_where() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    std::fs::write(&path, "not a directory").unwrap();
+    let problem = FileLog::open(&path, &mut |_| ()).unwrap_err();
+    assert!(matches!(problem, FileLogError::Io { .. }), "{problem:?}");
+    assert!(
+        problem.to_string().contains("file: cannot be made"),
+        "{problem}"
+    );
+}
