@@ -170,7 +170,7 @@ fn prepare_topic(
 
 fn tell_problems(plan: &MonitorPlan) {
     let monitor = plan.spec.name.as_str();
-    for problem in &plan.problems {
+    for problem in plan.problems.iter().chain(&plan.warnings) {
         warn!(monitor, "{problem}");
     }
     for reference in &plan.references {

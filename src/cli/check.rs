@@ -64,6 +64,12 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         plans.len(),
         config.limits.max_series
     );
+    for (plan, warning) in plans
+        .iter()
+        .flat_map(|plan| plan.warnings.iter().map(move |warning| (plan, warning)))
+    {
+        anstream::eprintln!("monitor {}: {warning}", plan.spec.name);
+    }
     if let Some(sample) = &args.sample {
         show_sample(sample, &plans, config.limits.max_message_bytes)?;
     }

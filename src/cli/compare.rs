@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::fit::{fit_file, monitor_of};
 use super::report::{FeatureReport, Verdict, by_urgency};
-use super::{Exit, UsageError, dataset, is_reference, progress, table};
+use super::{Exit, UsageError, calibration, dataset, is_reference, progress, table};
 use crate::engine::{FeaturePlan, Judged, Judgement, MonitorPlan, judge};
 use crate::model::{
     AlertSpec, Budget, MonitorSpec, ReferenceSpec, Severity, Statistic, Thresholds,
@@ -96,7 +96,12 @@ fn load_side(name: &str, spec: Option<&MonitorSpec>) -> anyhow::Result<Reference
     if is_reference(name) {
         return Ok(Reference::load(name.as_ref())?);
     }
-    Ok(fit_file(&DataFile::open(name)?, spec, None)?.reference)
+    let file = DataFile::open(name)?;
+    let mut fitted = fit_file(&file, spec, None)?;
+    if fitted.spec.timestamp.path.is_some() {
+        calibration::calibrate(&mut fitted.reference, &file, &fitted.spec)?;
+    }
+    Ok(fitted.reference)
 }
 
 /// The counts of the current side, in the order of the plan's features.

@@ -51,7 +51,8 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     let lender = args.layout.as_deref().map(Reference::load).transpose()?;
     let file = DataFile::open(&args.input)?;
     let spec = timed(spec, args.timestamp.as_deref());
-    let fitted = fit_file(&file, spec.as_ref(), lender.as_ref())?;
+    let mut fitted = fit_file(&file, spec.as_ref(), lender.as_ref())?;
+    calibration::calibrate(&mut fitted.reference, &file, &fitted.spec)?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", table::fitted(&fitted.reference));
     anstream::eprintln!(
@@ -92,6 +93,8 @@ pub struct Fitted {
     pub reference: Reference,
     /// The rows.
     pub rows: RowCounts,
+    /// What was fitted, every feature with its kind.
+    pub spec: MonitorSpec,
 }
 
 /// Fits what a monitor asks for, or what the columns look like.
@@ -134,9 +137,11 @@ pub fn fit_file(
     if fitted.is_empty() {
         bail!("{}: no feature could be fitted", file.name());
     }
-    let mut reference = Reference::new(clock::now(), rows.rows, fitted);
-    calibration::calibrate(&mut reference, file, &spec)?;
-    Ok(Fitted { reference, rows })
+    Ok(Fitted {
+        reference: Reference::new(clock::now(), rows.rows, fitted),
+        rows,
+        spec,
+    })
 }
 
 /// Finds out the features and kinds that nobody has said.

@@ -1,5 +1,6 @@
 //! One file per command, and what they share.
 
+pub mod alarms;
 pub mod calibration;
 pub mod check;
 pub mod compare;
@@ -12,6 +13,7 @@ pub mod progress;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod scores;
 pub mod table;
 
 use std::path::Path;

@@ -1,10 +1,11 @@
-//! `pegel replay`: a data file through the same engine in event time, every evaluation as a line of JSON.
+//! `pegel replay`: a data file through the same engine in event time, every evaluation as a line of JSON, a row of a table, or metrics
+//! with timestamps.
 //!
 //! Commits are cut whenever a pane boundary is passed, and time comes from the data alone, so the same file gives the same lines on any machine. This is
 //! also how windows, watermarks and alerts are tested without a broker.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::alarms::Alarms;
 use super::report::FeatureReport;
+use super::scores::{ScoreFormat, Writer};
 use super::{Exit, UsageError, dataset, progress};
 use crate::app;
 use crate::config;
@@ -38,9 +41,12 @@ pub struct ReplayArgs {
     /// Only this monitor
     #[arg(long)]
     monitor: Option<String>,
-    /// Where the lines go; `-` = standard output
+    /// Where the evaluations go; `-` = standard output
     #[arg(short, long, value_name = "SCORES", default_value = "-")]
     output: String,
+    /// How they are written; by default what the name's ending says (.csv, .om), else NDJSON
+    #[arg(long, value_enum)]
+    format: Option<ScoreFormat>,
     /// Put the score bins into every line
     #[arg(long)]
     bins: bool,
@@ -53,26 +59,31 @@ pub struct ReplayArgs {
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let monitors = monitors(args)?;
     let plans: Vec<MonitorPlan> = monitors.into_iter().map(app::load_monitor).collect();
-    for (plan, problem) in plans
-        .iter()
-        .flat_map(|plan| plan.problems.iter().map(move |problem| (plan, problem)))
-    {
+    for (plan, problem) in plans.iter().flat_map(|plan| {
+        let told = plan.problems.iter().chain(&plan.warnings);
+        told.map(move |problem| (plan, problem))
+    }) {
         anstream::eprintln!("monitor {}: {problem}", plan.spec.name);
     }
     let output: Box<dyn Write> = match args.output.as_str() {
         "-" => Box::new(io::stdout().lock()),
         path => Box::new(File::create(path).with_context(|| format!("{path}: cannot be written"))?),
     };
-    let mut lines = Lines {
-        output: BufWriter::new(output),
-        with_bins: args.bins,
-        error: None,
-    };
+    let format = args.format.unwrap_or_else(|| ScoreFormat::of(&args.output));
+    let mut writer = Writer::new(format, output);
+    let mut alarms = Alarms::default();
     let file = DataFile::open(&args.input)?;
-    let states = replay(&file, plans, &mut |plan, window| lines.write(plan, window))?;
-    lines
+    let states = replay(&file, plans, &mut |plan, window| {
+        alarms.take(plan, window);
+        writer.write(plan, window, &lines(plan, window, args.bins));
+    })?;
+    writer
         .finish()
         .with_context(|| format!("{}: cannot be written", args.output))?;
+    let told = alarms.summary();
+    if !told.is_empty() {
+        anstream::eprintln!("{told}");
+    }
     states
         .iter()
         .for_each(|state| anstream::eprintln!("{}", summary(state)));
@@ -188,30 +199,6 @@ fn hand_over(
     }
     for monitor in 0..engine.monitors() {
         engine.advance(monitor, evaluated);
-    }
-}
-
-/// Writes evaluations; the first error stops the writing and is told at the end.
-struct Lines<W: Write> {
-    output: BufWriter<W>,
-    with_bins: bool,
-    error: Option<io::Error>,
-}
-
-impl<W: Write> Lines<W> {
-    fn write(&mut self, plan: &MonitorPlan, window: &WindowState) {
-        for line in lines(plan, window, self.with_bins) {
-            if self.error.is_none() {
-                self.error = writeln!(self.output, "{}", Value::Object(line)).err();
-            }
-        }
-    }
-
-    fn finish(mut self) -> io::Result<()> {
-        match self.error.take() {
-            Some(error) => Err(error),
-            None => self.output.flush(),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! One owner of all windows, driven by one thread: `apply` takes a commit, `advance` closes the windows whose time has come, `snapshot` is the picture of how
 //! everything stands. Time is an argument everywhere, so that a replayed file, a test and a live stream go through the same code.
 
+mod doubt;
 mod judge;
 mod monitor;
 mod places;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ReferenceState;
+use super::doubt::noisy_lines;
 use crate::alert::Patience;
 use crate::model::{
     BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role, Severity, Statistic,
@@ -30,6 +31,8 @@ pub struct MonitorPlan {
     pub features: Vec<FeaturePlan>,
     /// What is wrong but does not stop the rest.
     pub problems: Vec<String>,
+    /// Fixed lines that noise alone would cross.
+    pub warnings: Vec<String>,
 }
 
 /// A feature ready to be counted and scored.
@@ -104,16 +107,24 @@ impl MonitorPlan {
         let mut problems = Vec::new();
         let names = feature_names(&spec, &references);
         let id = identity::monitor(&spec);
-        let features = names
+        let features: Vec<FeaturePlan> = names
             .iter()
             .filter_map(|name| plan_feature(name, id, &spec, &references, &mut problems))
             .collect();
+        let loaded = references.iter().enumerate();
+        let loaded = loaded.filter_map(|(index, own)| Some((index, own.loaded.as_ref()?)));
+        let warnings = loaded.flat_map(|(index, reference)| {
+            let all = features.iter();
+            all.flat_map(move |feature| noisy_lines(feature, index, reference))
+        });
+        let warnings = warnings.collect();
         MonitorPlan {
             id,
             spec: Arc::new(spec),
             references,
             features,
             problems,
+            warnings,
         }
     }
 

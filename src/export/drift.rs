@@ -4,7 +4,7 @@ use super::catalog as m;
 use super::families::Families;
 use crate::alert::AlertState;
 use crate::engine::{
-    AlertLine, FeatureScores, FeatureState, MonitorPlan, MonitorState, Snapshot, WindowState,
+    AlertLine, FeatureScores, MonitorPlan, MonitorState, ReferenceState, Snapshot, WindowState,
 };
 use crate::model::{MonitorSpec, Statistic};
 use crate::score::Status;
@@ -17,49 +17,67 @@ const FALSE_DISCOVERIES: f64 = 0.05;
 pub(super) fn block(snapshot: &Snapshot) -> Families {
     let mut families = Families::default();
     for monitor in &snapshot.monitors {
+        let names: Vec<&str> = monitor
+            .features
+            .iter()
+            .map(|own| own.name.as_str())
+            .collect();
         for window in &monitor.windows {
-            add_window(&mut families, monitor, window);
+            add_window(
+                &mut families,
+                &monitor.spec,
+                &monitor.references,
+                &names,
+                window,
+            );
         }
         add_references(&mut families, monitor);
     }
     families
 }
 
-fn add_window(families: &mut Families, monitor: &MonitorState, window: &WindowState) {
-    let Some(spec) = monitor.spec.windows.get(window.index) else {
+/// The drift block of one evaluation; `names` are the features'.
+pub(super) fn add_window(
+    families: &mut Families,
+    monitor: &MonitorSpec,
+    references: &[ReferenceState],
+    names: &[&str],
+    window: &WindowState,
+) {
+    let Some(spec) = monitor.windows.get(window.index) else {
         return;
     };
-    let labels = [monitor.spec.name.as_str(), spec.name.as_str()];
+    let labels = [monitor.name.as_str(), spec.name.as_str()];
     families.count(m::WINDOW_MIN_SAMPLES, &labels, spec.min_samples);
     if let Some(end) = window.end {
         families.add(m::WINDOW_COVERAGE_RATIO, &labels, window.coverage);
         families.add(m::WINDOW_END, &labels, end.as_secs_f64());
     }
-    for (feature, scores) in monitor.features.iter().zip(&window.features) {
-        add_feature(families, monitor, &spec.name, feature, scores);
+    for (feature, scores) in names.iter().zip(&window.features) {
+        let labels = [monitor.name.as_str(), feature, "", &spec.name];
+        add_feature(families, monitor, references, &labels, scores);
     }
-    add_totals(families, monitor, &spec.name, window);
+    add_totals(families, monitor, references, &spec.name, window);
 }
 
 fn add_feature(
     families: &mut Families,
-    monitor: &MonitorState,
-    window: &str,
-    feature: &FeatureState,
+    monitor: &MonitorSpec,
+    references: &[ReferenceState],
+    labels: &[&str; 4],
     state: &FeatureScores,
 ) {
-    let labels = [monitor.spec.name.as_str(), &feature.name, "", window];
     if let Some(counts) = &state.counts {
-        families.count(m::WINDOW_SAMPLES, &labels, counts.tallies.values);
+        families.count(m::WINDOW_SAMPLES, labels, counts.tallies.values);
     }
     if let Some(missing) = state.rates.missing {
-        families.add(m::WINDOW_MISSING_RATIO, &labels, missing);
+        families.add(m::WINDOW_MISSING_RATIO, labels, missing);
     }
-    for (index, reference) in monitor.references.iter().enumerate() {
-        let [monitor_name, feature_name, segment, window] = labels;
+    for (index, reference) in references.iter().enumerate() {
+        let [monitor_name, feature_name, segment, window] = *labels;
         let labels = [monitor_name, feature_name, segment, window, &reference.name];
         add_scores(families, &labels, state, index);
-        add_statistics(families, &monitor.spec, &labels, state, index);
+        add_statistics(families, monitor, &labels, state, index);
         add_statuses(families, &labels, state, index);
     }
 }
@@ -200,9 +218,15 @@ fn add_statuses(families: &mut Families, labels: &[&str; 5], state: &FeatureScor
 }
 
 /// How many features of a window drift.
-fn add_totals(families: &mut Families, monitor: &MonitorState, name: &str, window: &WindowState) {
-    for (index, reference) in monitor.references.iter().enumerate() {
-        let labels = [monitor.spec.name.as_str(), name, &reference.name];
+fn add_totals(
+    families: &mut Families,
+    monitor: &MonitorSpec,
+    references: &[ReferenceState],
+    name: &str,
+    window: &WindowState,
+) {
+    for (index, reference) in references.iter().enumerate() {
+        let labels = [monitor.name.as_str(), name, &reference.name];
         let ready = || {
             window
                 .features

@@ -6,6 +6,9 @@ use prometheus::{Encoder as _, TextEncoder};
 
 use super::{Metric, Type};
 
+/// Names and values.
+pub(super) type Labels = Vec<(String, String)>;
+
 /// Families in the order they were begun.
 #[derive(Debug, Default)]
 pub(super) struct Families {
@@ -87,6 +90,18 @@ impl Families {
             .iter()
             .map(|(metric, samples)| of(metric, samples))
             .sum()
+    }
+
+    /// The samples of gauges and counters with their labels, by family.
+    pub(super) fn samples(self) -> impl Iterator<Item = (Metric, Vec<(Labels, f64)>)> {
+        let sample = |sample: &proto::Metric| {
+            let pairs = sample.get_label().iter();
+            let labels = pairs.map(|pair| (pair.name().to_owned(), pair.value().to_owned()));
+            let value = sample.get_gauge().get_value() + sample.get_counter().get_value();
+            (labels.collect(), value)
+        };
+        let families = self.families.into_iter();
+        families.map(move |(metric, samples)| (metric, samples.iter().map(sample).collect()))
     }
 
     /// The families as the text format has them.

@@ -6,10 +6,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::clean::{SIMULATED, noise, place, quadratic, simulate};
+use super::clean::{noise, place, simulate};
 use super::gauge::{BlockLine, Gauge, RateGauge, ScoreGauge};
-use super::{Rates, Scorer, Scores};
-use crate::model::{EventTime, Kind, Statistic};
+use super::learned::{LESSONS, Learned};
+use super::{Rates, Scorer};
+use crate::model::{Kind, Statistic};
 use crate::reference::{FeatureCalibration, FeatureReference, NullTable, Stretches};
 use crate::stats::{FeatureCounts, LEAST, Law, RateLaw, TAIL_FROM};
 
@@ -17,8 +18,6 @@ use crate::stats::{FeatureCounts, LEAST, Law, RateLaw, TAIL_FROM};
 const GRID: u32 = 31;
 /// Whole stretches that a shorter length must have to stand in for the window's.
 const STAND_IN: f64 = 8.0;
-/// Quiet windows that teach a reference without time.
-const LESSONS: u32 = 20;
 /// The pseudo-count that stored tables were made with.
 const STORED_PSEUDO_COUNT: f64 = 0.5;
 
@@ -53,56 +52,6 @@ impl Status {
             Status::PhiLearning => "phi_learning",
             Status::BlocksShort => "blocks_short",
         }
-    }
-}
-
-/// What quiet windows have taught about a reference without time; plain numbers.
-#[derive(serde::Serialize, serde::Deserialize, Debug, Clone, Copy, PartialEq, Default)]
-pub struct Learned {
-    /// Windows looked at, side by side.
-    pub windows: u32,
-    /// End of the latest one.
-    pub until: Option<EventTime>,
-    /// Sums of scores on the quadratic scale over `v`.
-    pub sums: [f64; SIMULATED.len()],
-    /// Sums of their squares.
-    pub squares: [f64; SIMULATED.len()],
-    /// Sum of `v`.
-    pub v: f64,
-}
-
-impl Learned {
-    /// Whether there is nothing more to learn.
-    #[must_use]
-    pub const fn is_complete(&self) -> bool {
-        self.windows >= LESSONS
-    }
-
-    /// Takes a quiet window of `size` ending at `end`, unless it overlaps the one before.
-    pub fn take(&mut self, end: EventTime, size: Duration, scores: &Scores, n: f64, m: f64) {
-        let overlaps = self.until.is_some_and(|until| end.minus(size) < until);
-        if self.is_complete() || overlaps {
-            return;
-        }
-        let v = noise(n, m);
-        for (index, score) in quadratic(scores).into_iter().enumerate() {
-            self.sums[index] += score / v;
-            self.squares[index] += (score / v).powi(2);
-        }
-        self.windows += 1;
-        self.v += v;
-        self.until = Some(end);
-    }
-
-    fn mean(&self, index: usize) -> f64 {
-        self.sums[index] / f64::from(self.windows.max(1))
-    }
-
-    /// `2 mean^2 / variance`.
-    fn freedom(&self, index: usize) -> Option<f64> {
-        let mean = self.mean(index);
-        let variance = self.squares[index] / f64::from(self.windows.max(1)) - mean * mean;
-        (variance > 0.0).then(|| 2.0 * mean * mean / variance)
     }
 }
 

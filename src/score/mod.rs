@@ -3,11 +3,13 @@
 mod calibration;
 mod clean;
 mod gauge;
+mod learned;
 mod stretches;
 mod tolerance;
 
-pub use calibration::{Calibration, Context, Learned, Status};
+pub use calibration::{Calibration, Context, Status};
 pub use gauge::{Gauge, GaugeLine};
+pub use learned::Learned;
 pub use stretches::{Panes, StretchSpec, stretches};
 pub use tolerance::{detectable_shift, tolerance_on};
 

@@ -183,3 +183,92 @@ fn a_reference_without_time_learns_from_quiet_windows() {
         "and not again"
     );
 }
+
+#[test]
+fn a_fixed_line_below_the_noise_is_warned_about() {
+    let directory = directory("path: /ts");
+    let text = config("path: /ts").replace(
+        "{statistic: js, for: 2}",
+        "{statistic: js, warning: 0.001, critical: 0.5}",
+    );
+    std::fs::write(directory.path().join("noisy.yaml"), text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args(["check", "-c", "noisy.yaml"])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "a warning is no mistake: {said}");
+    assert!(
+        said.contains("feature x: js of clean windows of 512 samples is 0.0"),
+        "{said}"
+    );
+    assert!(
+        !said.contains("critical line"),
+        "the other line is fine: {said}"
+    );
+}
+
+/// Replays into a file of the directory and returns its text and what was said.
+fn replay_into(directory: &Path, name: &str) -> (String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args([
+            "replay",
+            "-c",
+            "pegel.yaml",
+            "--input",
+            "stream.ndjson",
+            "-o",
+            name,
+        ])
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{name}: {said}");
+    (std::fs::read_to_string(directory.join(name)).unwrap(), said)
+}
+
+#[test]
+fn a_replay_is_a_table_or_metrics_as_well() {
+    let directory = directory("path: /ts");
+    let json = replay(directory.path(), "2");
+    let (table, said) = replay_into(directory.path(), "scores.csv");
+    let mut reader = csv::Reader::from_reader(table.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let at = |name: &str| header.iter().position(|column| column == name).unwrap();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), json.lines().count(), "a row per line");
+    let (row, line) = (rows.last().unwrap(), json.lines().last().unwrap());
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(row[at("js")], line["scores"]["js"].to_string(), "scores");
+    let threshold = &line["calibration"]["js"]["threshold"];
+    assert_eq!(row[at("js_threshold")], threshold.to_string(), "levels");
+    assert_eq!(
+        row[at("alert")],
+        line["alert"].as_str().unwrap()[..],
+        "alert"
+    );
+    assert!(
+        said.contains("x js: ") && said.contains("99 %"),
+        "quantiles: {said}"
+    );
+    assert!(
+        said.contains("critical: m 15m training x by js"),
+        "alarms: {said}"
+    );
+    let (metrics, _) = replay_into(directory.path(), "scores.om");
+    assert!(metrics.ends_with("# EOF\n"), "ends as OpenMetrics does");
+    let families: Vec<&str> = metrics
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(['{', ' ']).next().unwrap())
+        .collect();
+    let mut pieces = families.clone();
+    pieces.dedup();
+    let mut unique = pieces.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(pieces.len(), unique.len(), "each family in one piece");
+    assert!(unique.contains(&"pegel_drift_noise_floor"), "{unique:?}");
+}

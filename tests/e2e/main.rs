@@ -113,3 +113,67 @@ fn the_page_and_the_api_say_the_same() {
     let status = demo.stop();
     assert!(status.success(), "SIGTERM ends it cleanly: {status}");
 }
+
+#[test]
+fn a_replayed_file_becomes_blocks_of_prometheus() {
+    use std::fmt::Write as _;
+    if !have_prometheus() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut rows = String::new();
+    for i in 0..3600_i64 {
+        let at = 1_793_491_200_000 + i * 1000;
+        writeln!(rows, "{{\"ts\":{at},\"x\":{}}}", (i * 7919) % 1000).unwrap();
+    }
+    let config = "version: 1
+sources: {s: {kafka: {brokers: ['localhost:1'], topics: [t]}}}
+monitors:
+  - name: m
+    source: s
+    timestamp: {path: /ts}
+    windows: [{size: 5m, slide: 1m, min_samples: 100}]
+    reference: {file: ref.json}
+    features: [{name: x, kind: numeric}]
+    alerts: [{statistic: js}, {statistic: wasserstein, severity: warning}]
+";
+    std::fs::write(directory.path().join("rows.ndjson"), rows).unwrap();
+    std::fs::write(directory.path().join("pegel.yaml"), config).unwrap();
+    let pegel = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pegel"));
+        let output = command
+            .args(arguments)
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    };
+    pegel(&[
+        "fit",
+        "rows.ndjson",
+        "-o",
+        "ref.json",
+        "--config",
+        "pegel.yaml",
+    ]);
+    pegel(&[
+        "replay",
+        "-c",
+        "pegel.yaml",
+        "--input",
+        "rows.ndjson",
+        "-o",
+        "scores.om",
+    ]);
+    let (text, blocks) = (
+        directory.path().join("scores.om"),
+        directory.path().join("blocks"),
+    );
+    let (text, blocks) = (text.to_str().unwrap(), blocks.to_str().unwrap());
+    promtool(
+        &["tsdb", "create-blocks-from", "openmetrics", text, blocks],
+        "",
+    );
+    let written = std::fs::read_dir(blocks).unwrap().count();
+    assert!(written > 0, "at least one block");
+}

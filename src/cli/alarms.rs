@@ -1,0 +1,90 @@
+//! What a replay came to: which alarms would have fired and when, and where each score lay.
+
+use std::collections::BTreeMap;
+
+use crate::alert::AlertState;
+use crate::engine::{MonitorPlan, WindowState};
+use crate::export::short;
+use crate::model::{EventTime, Severity, Statistic};
+use crate::stats::quantile_sorted;
+
+/// More alarms than this are counted, not listed.
+const LISTED: usize = 20;
+
+/// Collects evaluations.
+#[derive(Debug, Default)]
+pub struct Alarms {
+    /// By monitor, window, reference, feature and statistic.
+    scores: BTreeMap<Key, Vec<f64>>,
+    /// Rules that fire now.
+    firing: BTreeMap<(Key, Severity), EventTime>,
+    /// Alarms in the order in which they began.
+    fired: Vec<(EventTime, Key, Severity)>,
+}
+
+type Key = (String, String, String, String, Statistic);
+
+impl Alarms {
+    /// Takes an evaluation.
+    pub fn take(&mut self, plan: &MonitorPlan, window: &WindowState) {
+        let (Some(spec), Some(end)) = (plan.spec.windows.get(window.index), window.end) else {
+            return;
+        };
+        for (feature, state) in plan.features.iter().zip(&window.features) {
+            for (index, reference) in plan.references.iter().enumerate() {
+                let key = |statistic| {
+                    let names = [&plan.spec.name, &spec.name, &reference.name, &feature.name];
+                    let [monitor, window, reference, feature] = names.map(Clone::clone);
+                    (monitor, window, reference, feature, statistic)
+                };
+                let scores = state.scores[index].ok();
+                for statistic in &plan.spec.statistics {
+                    let score = scores.and_then(|scores| scores.get(*statistic));
+                    let own = score.map(|score| (key(*statistic), score));
+                    own.into_iter()
+                        .for_each(|(key, score)| self.scores.entry(key).or_default().push(score));
+                }
+                for line in &state.alerts[index] {
+                    self.note(key(line.statistic), line.severity, line.state, end);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, key: Key, severity: Severity, state: AlertState, at: EventTime) {
+        let place = (key, severity);
+        if state != AlertState::Firing {
+            self.firing.remove(&place);
+        } else if !self.firing.contains_key(&place) {
+            self.fired.push((at, place.0.clone(), severity));
+            self.firing.insert(place, at);
+        }
+    }
+
+    /// For people, without a newline at the end.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut said = Vec::new();
+        for ((monitor, window, reference, feature, statistic), scores) in &self.scores {
+            let mut sorted = scores.clone();
+            sorted.sort_by(f64::total_cmp);
+            let [median, high, highest] =
+                [0.5, 0.99, 1.0].map(|share| short(quantile_sorted(&sorted, share)));
+            said.push(format!(
+                "{monitor} {window} {reference} {feature} {statistic}: {} evaluations, median {median}, 99 % {high}, largest {highest}",
+                sorted.len()
+            ));
+        }
+        for (at, (monitor, window, reference, feature, statistic), severity) in
+            self.fired.iter().take(LISTED)
+        {
+            said.push(format!(
+                "{at} {severity}: {monitor} {window} {reference} {feature} by {statistic}"
+            ));
+        }
+        if let Some(more) = self.fired.len().checked_sub(LISTED + 1) {
+            said.push(format!("and {} more alarms", more + 1));
+        }
+        said.join("\n")
+    }
+}
