@@ -185,7 +185,9 @@ impl MonitorEngine {
         for window in &mut self.windows {
             let slide = self.rings[window.ring].slide();
             let patience = (slide * 3).max(idle_after + slide);
-            let since = window.evaluated_at.max(resumed_at).unwrap_or(now);
+            // The watch over a window begins when it is first looked at.
+            let evaluated_at = *window.evaluated_at.get_or_insert(now);
+            let since = resumed_at.map_or(evaluated_at, |at| at.max(evaluated_at));
             if now >= since.plus(patience) {
                 window.go_stale(&self.plan, &mut self.totals);
                 window.evaluated_at = Some(now.minus(patience).plus(slide));
