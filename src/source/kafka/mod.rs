@@ -162,8 +162,9 @@ impl KafkaSource {
     /// Commits what was accepted and leaves; dropping the source does the same.
     pub fn close(self) {}
 
-    /// Serves the callbacks that are due.
-    fn serve_callbacks(&mut self, sink: &mut dyn Sink) {
+    /// Serves the callbacks that are due; `true` when partitions were let go.
+    fn serve_callbacks(&mut self, sink: &mut dyn Sink) -> bool {
+        let mut let_go = false;
         for event in self.callbacks() {
             match event {
                 Event::Error { code, reason } => {
@@ -182,22 +183,25 @@ impl KafkaSource {
                     self.held.clear();
                     self.rhythm.look_now();
                 }
-                Event::Revoked => self.let_all_go(sink),
+                Event::Revoked => let_go |= self.let_all_go(sink),
             }
         }
+        let_go
     }
 
-    /// The group gives all partitions out anew: what was counted goes into a last commit each.
-    fn let_all_go(&mut self, sink: &mut dyn Sink) {
+    /// The group gives all partitions out anew: what was counted goes into a last commit each; `true` when there were any.
+    fn let_all_go(&mut self, sink: &mut dyn Sink) -> bool {
         tracing::info!(source = self.name, "the group revokes");
         self.assigned = Some(BTreeSet::new());
         self.stranded.clear();
         let open = self.table.open_slots();
-        self.table.revoked += u64::from(!open.is_empty());
+        let had_some = !open.is_empty();
+        self.table.revoked += u64::from(had_some);
         for slot in open {
             self.withdraw(slot);
             self.table.close(slot, sink);
         }
+        had_some
     }
 
     /// A poll serves one callback; it is repeated until one finds none.
@@ -345,7 +349,10 @@ fn serve(client: &BaseConsumer<Context>, stray: &mut dyn FnMut(&BorrowedMessage<
 impl Source for KafkaSource {
     fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool {
         let begun = clock::monotonic();
-        self.serve_callbacks(sink);
+        if self.serve_callbacks(sink) {
+            // The last commits must be in the log before the next owner looks there: one that comes later costs that owner a pause.
+            return true;
+        }
         self.hear_of_topics(Duration::ZERO, sink);
         self.look_around(begun, wait, sink);
         self.commit_if_due(begun);
