@@ -142,7 +142,7 @@ fn a_restart_goes_on_where_it_was_with_the_same_windows() {
 
 #[test]
 fn a_restart_on_apache_kafka_does_the_same() {
-    if let Some(kafka) = crate::real::kafka() {
+    if let Some(kafka) = crate::cluster::kafka() {
         restart(&kafka.bootstrap, &kafka.topic(3));
     }
 }

@@ -74,6 +74,7 @@ auto.create.topics.enable=false
 num.network.threads=2
 num.io.threads=2
 log.cleaner.dedupe.buffer.size=8388608
+log.cleaner.backoff.ms=500
 CONF
     java -cp "$cache/*" kafka.tools.StorageTool format -t "$cluster" -c "$1/server.properties" --ignore-formatted >"$1/format.log" 2>&1
     echo "127.0.0.1:$2" >"$1/address"

@@ -9,9 +9,11 @@
     reason = "tests read the clock and the environment, and fail by panicking"
 )]
 
+mod cluster;
 mod daemon;
 mod disk;
 mod mock;
+mod node;
 mod real;
 mod recreated;
 mod retention;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use pegel::model::{Shard, StartAt, TopicId};
 use pegel::source::{EmbeddedBroker, KafkaSource, RawRecord, Sink, Source, SourceError};
 
-use crate::vocabulary::{DEADLINE, Reader, numbered, produce, producer, send_one, spec, unique};
+use crate::cluster::{DEADLINE, producer, send_one, unique};
+use crate::vocabulary::{Reader, numbered, produce, spec};
 use rdkafka::producer::Producer;
 
 pub(crate) fn broker(partitions: i32) -> (EmbeddedBroker, String) {

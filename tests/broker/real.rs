@@ -3,94 +3,14 @@
 //! `PEGEL_TEST_KAFKA=host:port` names a broker (`kafka.sh start DIR` runs one); without it these tests say that they are skipped, or fail when
 //! `PEGEL_TEST_REQUIRE=1`.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use pegel::model::{EventTime, StartAt};
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
 use rdkafka::producer::Producer;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::vocabulary::{
-    DEADLINE, Reader, numbered, produce, producer, send, send_one, spec, unique,
-};
-
-/// A broker and its administration.
-pub(crate) struct Kafka {
-    pub(crate) bootstrap: String,
-    admin: AdminClient<DefaultClientContext>,
-    runtime: tokio::runtime::Runtime,
-}
-
-pub(crate) fn kafka() -> Option<Kafka> {
-    match std::env::var("PEGEL_TEST_KAFKA") {
-        Ok(bootstrap) => Some(Kafka::at(bootstrap)),
-        Err(_) => {
-            let required = std::env::var("PEGEL_TEST_REQUIRE").is_ok_and(|value| value == "1");
-            assert!(
-                !required,
-                "PEGEL_TEST_REQUIRE=1 but PEGEL_TEST_KAFKA is not set"
-            );
-            println!("skipped: PEGEL_TEST_KAFKA is not set");
-            None
-        }
-    }
-}
-
-impl Kafka {
-    fn at(bootstrap: String) -> Self {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &bootstrap);
-        Kafka {
-            bootstrap,
-            admin: config.create().unwrap(),
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .build()
-                .unwrap(),
-        }
-    }
-
-    fn options() -> AdminOptions {
-        AdminOptions::new().operation_timeout(Some(DEADLINE))
-    }
-
-    pub(crate) fn topic(&self, partitions: i32) -> String {
-        let name = unique("topic");
-        self.create(&name, partitions);
-        name
-    }
-
-    pub(crate) fn create(&self, name: &str, partitions: i32) {
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        let created = self.admin.create_topics([&topic], &Self::options());
-        self.runtime.block_on(created).unwrap()[0].as_ref().unwrap();
-    }
-
-    pub(crate) fn delete(&self, name: &str) {
-        let names = [name];
-        let options = Self::options();
-        let deleted = self.admin.delete_topics(&names, &options);
-        self.runtime.block_on(deleted).unwrap()[0].as_ref().unwrap();
-    }
-
-    fn grow(&self, name: &str, partitions: usize) {
-        let wanted = NewPartitions::new(name, partitions);
-        let grown = self.admin.create_partitions([&wanted], &Self::options());
-        self.runtime.block_on(grown).unwrap()[0].as_ref().unwrap();
-    }
-
-    fn delete_before(&self, name: &str, partition: i32, offset: i64) {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(name, partition, Offset::Offset(offset))
-            .unwrap();
-        let options = Self::options();
-        let deleted = self.admin.delete_records(&list, &options);
-        self.runtime.block_on(deleted).unwrap();
-    }
-}
+use crate::cluster::{DEADLINE, Kafka, kafka, producer, send_one, unique};
+use crate::node::Node;
+use crate::vocabulary::{Reader, numbered, produce, send, spec};
 
 #[test]
 fn two_topics_in_every_codec_are_read_once() {
@@ -256,29 +176,6 @@ fn a_topic_deleted_and_created_again_is_a_new_shard() {
         "its second life"
     );
     assert!(reader.sink.slots[0].closed, "its first life is over");
-}
-
-/// A broker of its own, which the test may kill.
-struct Node(PathBuf);
-
-impl Node {
-    fn run(&self, what: &str) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broker/kafka.sh");
-        let status = Command::new(script)
-            .arg(what)
-            .arg(&self.0)
-            .status()
-            .unwrap();
-        assert!(status.success(), "kafka.sh {what}: {status}");
-        let address = std::fs::read_to_string(self.0.join("address")).unwrap();
-        address.trim().to_owned()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.run("kill");
-    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use pegel::source::{Left, TopicProducer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::RDKafkaApiKey;
 
+use crate::cluster::{Kafka, kafka};
 use crate::daemon::{Daemon, fit_reference, produce as produce_events};
-use crate::real::{Kafka, kafka};
 use crate::vocabulary::{Reader, numbered, produce, spec};
 
 /// Puts another topic of the same name in place, and `count` records into it.

@@ -2,8 +2,9 @@
 
 use pegel::model::StartAt;
 
+use crate::cluster::{DEADLINE, producer, send_one};
 use crate::mock::broker;
-use crate::vocabulary::{DEADLINE, Reader, produce, producer, send_one, spec};
+use crate::vocabulary::{Reader, produce, spec};
 use rdkafka::producer::Producer;
 
 #[test]

@@ -17,7 +17,7 @@ struct Deployment {
 }
 
 impl Deployment {
-    fn new(kafka: &crate::real::Kafka, partitions: i32) -> Self {
+    fn new(kafka: &crate::cluster::Kafka, partitions: i32) -> Self {
         let topic = kafka.topic(partitions);
         let directory = tempfile::tempdir().unwrap();
         fit_reference(directory.path());
@@ -68,7 +68,7 @@ fn hashes(one: &Daemon, other: &Daemon) -> (Values, Values) {
 
 #[test]
 fn ingesters_share_the_partitions_and_twins_show_the_same() {
-    let Some(kafka) = crate::real::kafka() else {
+    let Some(kafka) = crate::cluster::kafka() else {
         return;
     };
     let deployment = Deployment::new(&kafka, 4);

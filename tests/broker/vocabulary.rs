@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use pegel::model::{KafkaReport, KafkaSpec, Shard, SourceSpec, StartAt, TopicId};
 use pegel::source::{KafkaSource, RawRecord, Sink, Source, Timing};
-use rdkafka::config::ClientConfig;
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, Producer};
 
-pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
+use crate::cluster::{DEADLINE, producer, send_one, unique};
 
 /// A faster rhythm than the daemon's.
 pub(crate) const FAST: Timing = Timing {
@@ -25,15 +22,6 @@ pub(crate) const FAST: Timing = Timing {
     rejected: Duration::from_millis(100),
     close: Duration::from_secs(5),
 };
-
-/// A name no other test of this run, or of an earlier one, uses.
-pub(crate) fn unique(word: &str) -> String {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let millis = since_epoch.unwrap().as_millis();
-    format!("{word}-{}-{millis}-{number}", std::process::id())
-}
 
 pub(crate) fn spec(bootstrap: &str, topics: &[&str], start: StartAt) -> SourceSpec {
     SourceSpec {
@@ -246,15 +234,6 @@ pub(crate) fn numbered(word: &str, count: usize) -> Vec<String> {
     texts
 }
 
-pub(crate) fn producer(bootstrap: &str, properties: &[(&str, &str)]) -> BaseProducer {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap);
-    for (property, value) in properties {
-        config.set(*property, *value);
-    }
-    config.create().unwrap()
-}
-
 /// Sends `count` records `word 0`, `word 1`, ... to the partitions in turn, and waits until the broker has them.
 pub(crate) fn produce(bootstrap: &str, topic: &str, partitions: i32, word: &str, count: usize) {
     let producer = producer(bootstrap, &[]);
@@ -273,29 +252,4 @@ pub(crate) fn send(
         send_one(producer, topic, partition, Some(&text), None);
     }
     producer.flush(DEADLINE).unwrap();
-}
-
-pub(crate) fn send_one(
-    producer: &BaseProducer,
-    topic: &str,
-    partition: i32,
-    text: Option<&str>,
-    timestamp: Option<i64>,
-) {
-    let mut record = BaseRecord::<str, str>::to(topic)
-        .partition(partition)
-        .key("k");
-    record.payload = text;
-    record.timestamp = timestamp;
-    let mut rest = Some(record);
-    while let Some(record) = rest.take() {
-        if let Err((error, record)) = producer.send(record) {
-            let is_full =
-                error == KafkaError::MessageProduction(rdkafka::error::RDKafkaErrorCode::QueueFull);
-            assert!(is_full, "cannot send: {error}");
-            producer.poll(Duration::from_millis(10));
-            rest = Some(record);
-        }
-    }
-    producer.poll(Duration::ZERO);
 }

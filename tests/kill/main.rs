@@ -1,0 +1,28 @@
+//! Nothing lost, nothing counted twice: real `pegel run` processes on a real Apache Kafka, killed, stopped and restarted while records arrive.
+//!
+//! At the end of each test the topic is read again in one go by the library, without a process, a log or a restart, and every count must be the same.
+//! `PEGEL_TEST_KAFKA=host:port` names a broker (`tests/broker/kafka.sh start DIR` runs one); without it the tests say that they are skipped, or fail when
+//! `PEGEL_TEST_REQUIRE=1`. `PEGEL_TEST_KILLS` is the number of kills (200), `PEGEL_TEST_SEED` repeats the choices of a run.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests read the clock and the environment, and fail by panicking"
+)]
+
+mod chaos;
+#[path = "../broker/cluster.rs"]
+mod cluster;
+mod daemon;
+mod file;
+mod fleet;
+mod membership;
+#[path = "../broker/node.rs"]
+mod node;
+mod recount;
+mod rolling;
+mod stage;
+mod topics;
+mod watch;
+mod workload;

@@ -1,0 +1,249 @@
+//! Ingesters that come and go, and a broker that does: who reads what is the group's business, and no partition is forgotten.
+
+use std::time::{Duration, Instant};
+
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use crate::chaos::{Durations, chance, eventually, from_environment, millis};
+use crate::cluster::{Kafka, kafka};
+use crate::daemon::Daemon;
+use crate::node::Node;
+use crate::recount::{assert_same, assert_same_windows};
+use crate::stage::{PANES, Stage};
+use crate::watch::Watch;
+
+const PARTITIONS: i32 = 6;
+/// Ingesters at rest.
+const INGESTERS: usize = 3;
+const MOST_INGESTERS: usize = 5;
+/// Changes in a row; then every partition must move again before there are more.
+///
+/// One of them at most is a death or a stop: who dies while the group waits for another death is given partitions once more before it is missed, which
+/// takes a second session timeout, whatever we do.
+const BURST: u32 = 5;
+/// Bursts between two restarts of the broker.
+const BURSTS: u32 = 2;
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+const SOON: Duration = Duration::from_secs(60);
+
+/// What may happen to an ingester.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Change {
+    Joins,
+    Leaves,
+    Dies,
+    Stops,
+    Wakes,
+}
+
+/// Ingesters, some of which are stopped or on their way out.
+struct Members<'a> {
+    stage: &'a Stage,
+    running: Vec<Daemon>,
+    stopped: Vec<Daemon>,
+    leaving: Vec<Daemon>,
+    started: u32,
+}
+
+impl Members<'_> {
+    fn join(&mut self) {
+        self.started += 1;
+        let name = format!("ingester-{}", self.started);
+        let daemon = self.stage.role("ingest", &name, &self.stage.config);
+        self.running.push(daemon);
+    }
+
+    /// Lets several things happen that can happen.
+    fn burst(&mut self, random: &mut ChaCha8Rng) -> Vec<Change> {
+        let (mut happened, mut may_fail) = (Vec::new(), true);
+        for _ in 0..BURST {
+            let change = self.change(may_fail, random);
+            may_fail &= !matches!(change, Change::Dies | Change::Stops);
+            happened.push(change);
+            std::thread::sleep(millis(random, 20..200));
+        }
+        happened
+    }
+
+    fn change(&mut self, may_fail: bool, random: &mut ChaCha8Rng) -> Change {
+        let possible = self.possible(may_fail);
+        let change = possible[random.random_range(0..possible.len())];
+        let of =
+            |daemons: &Vec<Daemon>, random: &mut ChaCha8Rng| random.random_range(0..daemons.len());
+        match change {
+            Change::Joins => self.join(),
+            Change::Leaves => {
+                let daemon = self.running.remove(of(&self.running, random));
+                daemon.signal("TERM");
+                self.leaving.push(daemon);
+            }
+            Change::Dies => self.running.remove(of(&self.running, random)).kill(),
+            Change::Stops => {
+                let daemon = self.running.remove(of(&self.running, random));
+                daemon.signal("STOP");
+                self.stopped.push(daemon);
+            }
+            Change::Wakes => {
+                let daemon = self.stopped.remove(of(&self.stopped, random));
+                daemon.signal("CONT");
+                self.running.push(daemon);
+            }
+        }
+        change
+    }
+
+    fn possible(&self, may_fail: bool) -> Vec<Change> {
+        let all = self.running.len() + self.stopped.len();
+        let mut possible = Vec::new();
+        if all < MOST_INGESTERS {
+            possible.extend([Change::Joins, Change::Joins]);
+        }
+        if self.running.len() > 1 {
+            possible.push(Change::Leaves);
+        }
+        if self.running.len() > 1 && may_fail {
+            possible.extend([Change::Dies, Change::Stops]);
+        }
+        if !self.stopped.is_empty() {
+            possible.push(Change::Wakes);
+        }
+        possible
+    }
+
+    /// As many as there should be; who is stopped stays stopped.
+    fn settle(&mut self) {
+        while self.running.len() < INGESTERS {
+            self.join();
+        }
+    }
+
+    fn wake_all(&mut self) {
+        for daemon in self.stopped.drain(..) {
+            daemon.signal("CONT");
+            self.running.push(daemon);
+        }
+    }
+
+    /// Those that were asked to end have ended well; one that was not up yet simply ends.
+    fn bury(&mut self) {
+        for daemon in self.leaving.drain(..) {
+            let said = daemon.said();
+            let is_up = said.contains("http://");
+            let ended = daemon.ended();
+            assert!(ended.success() || !is_up, "a clean end: {ended}: {said}");
+        }
+    }
+
+    fn said(&self) -> String {
+        self.running.iter().map(Daemon::said).collect()
+    }
+}
+
+#[test]
+fn no_partition_is_forgotten_while_ingesters_come_and_go_and_the_broker_does() {
+    if kafka().is_none() {
+        return;
+    }
+    let mut random = chance();
+    let changes = from_environment("PEGEL_TEST_CHANGES", 100_u32);
+    let directory = tempfile::tempdir().unwrap();
+    let node = Node(directory.path().to_owned());
+    let kafka = Kafka::at(node.run("start"));
+    let stage = Stage::on_topic(&kafka, &kafka.topic(PARTITIONS));
+    let writing = stage.workload(PARTITIONS, random.random()).start();
+    let scorer = stage.role("score", "scorer", &stage.config);
+    let mut members = Members {
+        stage: &stage,
+        running: Vec::new(),
+        stopped: Vec::new(),
+        leaving: Vec::new(),
+        started: 0,
+    };
+    members.settle();
+    let made = || stage.has_panes().then_some(());
+    eventually(SOON, made, || members.said());
+    let watch = Watch::start(&stage.bootstrap, stage.panes(), PANES);
+    until_all_move(&members, &watch);
+    let mut seen = Seen::default();
+    for burst in 1..=changes / BURST {
+        seen.happened.extend(members.burst(&mut random));
+        members.settle();
+        seen.settled.note(until_all_move(&members, &watch));
+        seen.stood.extend(watch.stood().into_iter().max());
+        members.bury();
+        if burst % BURSTS == 0 {
+            node.run("kill");
+            members.wake_all();
+            node.run("start");
+            seen.recovered.note(until_all_move(&members, &watch));
+            until_calm(&members, &watch);
+        }
+        watch.excuse();
+    }
+    seen.report(&watch);
+    writing.close();
+    let expected = stage.recount();
+    Stage::expect(&scorer, &expected);
+    drop((members, scorer));
+    let found = stage.read_log();
+    assert_same(&found, &expected);
+    assert_same_windows(&found, &expected);
+}
+
+/// What was seen on the way.
+#[derive(Default)]
+struct Seen {
+    happened: Vec<Change>,
+    /// From the last change of a burst until every partition moved again.
+    settled: Durations,
+    /// The same, from the moment at which the broker was there again.
+    recovered: Durations,
+    /// The longest that a partition stood still in each burst, outages aside.
+    stood: Vec<Duration>,
+}
+
+impl Seen {
+    fn report(&mut self, watch: &Watch) {
+        self.happened.sort_unstable();
+        let kinds = self.happened.chunk_by(|one, other| one == other);
+        let kinds: Vec<String> = kinds
+            .map(|kind| format!("{:?} {}", kind[0], kind.len()))
+            .collect();
+        let (changes, rejected) = (self.happened.len(), watch.rejected());
+        println!(
+            "{changes} changes: {}; {rejected} commits rejected",
+            kinds.join(", ")
+        );
+        self.settled
+            .print("from a burst of changes to all partitions moving");
+        self.recovered
+            .print("from the broker's start to all partitions moving");
+        println!(
+            "the longest a partition stood, by burst: {:.1?}",
+            self.stood
+        );
+        let longest = self.stood.iter().max().copied().unwrap_or_default();
+        assert!(
+            longest <= 2 * SESSION_TIMEOUT,
+            "a partition stood for {longest:?}"
+        );
+    }
+}
+
+/// Waits until all partitions move without a pause for a while: the group is done with what happened before.
+fn until_calm(members: &Members<'_>, watch: &Watch) {
+    let mut in_a_row = 0;
+    while in_a_row < 10 {
+        let is_calm = until_all_move(members, watch) < Duration::from_secs(1);
+        in_a_row = if is_calm { in_a_row + 1 } else { 0 };
+    }
+}
+
+/// Waits until commits of every partition were accepted from now on; returns how long that took.
+fn until_all_move(members: &Members<'_>, watch: &Watch) -> Duration {
+    let (now, all) = (Instant::now(), usize::try_from(PARTITIONS).unwrap());
+    let move_on = || (watch.moved_since(now) == all).then_some(());
+    eventually(SOON, move_on, || members.said());
+    now.elapsed()
+}
