@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::ingesting::Message;
 use crate::clock;
 use crate::model::{PanesTopicSpec, Shard};
+use crate::panes::Heads;
 use crate::panes::log::kafka::{
     Entry, KafkaLogError, Reader, Writer, newest_snapshots, partition_of,
 };
@@ -289,10 +290,9 @@ impl Reach {
     /// The state of a reader that begins with the oldest records.
     pub(super) fn beginning(&self) -> LogState {
         let mut state = LogState::default();
-        for (partition, (first, _)) in &self.partitions {
-            if *first > 0 {
-                state.pass(*partition, first - 1);
-            }
+        for (partition, (first, _)) in self.partitions.iter().filter(|(_, (first, _))| *first > 0) {
+            state.heads = Heads::gone();
+            state.pass(*partition, first - 1);
         }
         info!("the pane log is read from its oldest record");
         state

@@ -197,6 +197,7 @@ impl Tail {
         let took = now.duration_since(began);
         info!(took_ms = took.as_millis(), "pane log read");
         self.began = None;
+        scoring.engine.log_mut().heads.settle();
         scoring.standing.problem = None;
         scoring.standing.recovery = Some(took);
         scoring.publish();

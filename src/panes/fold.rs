@@ -92,12 +92,22 @@ impl Rejected {
     }
 }
 
+/// What a reader knows of shards it has no head of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Past {
+    /// They were never counted: it read everything, or began at a snapshot.
+    Known,
+    /// Nothing: it was dropped into the middle.
+    Unknown,
+    /// Nothing, and nobody does: the log's first records are gone and no snapshot is left.
+    Gone,
+}
+
 /// The head of every shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heads {
     heads: BTreeMap<Shard, Head>,
-    /// Whether the reader knows every head there is.
-    is_complete: bool,
+    past: Past,
 }
 
 impl Default for Heads {
@@ -105,7 +115,7 @@ impl Default for Heads {
     fn default() -> Self {
         Heads {
             heads: BTreeMap::new(),
-            is_complete: true,
+            past: Past::Known,
         }
     }
 }
@@ -115,9 +125,25 @@ impl Heads {
     #[must_use]
     pub fn unknown() -> Self {
         Heads {
-            is_complete: false,
+            past: Past::Unknown,
             ..Heads::default()
         }
+    }
+
+    /// What is known at the oldest record of a log whose first ones are gone, when no snapshot is left: the oldest commit of each shard stands for its head.
+    ///
+    /// That it was an accepted one is likely and not certain, which is why nobody begins so who can begin at a snapshot.
+    #[must_use]
+    pub fn gone() -> Self {
+        Heads {
+            past: Past::Gone,
+            ..Heads::default()
+        }
+    }
+
+    /// The log was read to its end: whoever has no head by now was never counted.
+    pub fn settle(&mut self) {
+        self.past = Past::Known;
     }
 
     /// Moves the shard's head over the claim.
@@ -129,7 +155,7 @@ impl Heads {
             return Err(Rejected::Backwards);
         }
         let head = match self.heads.entry(claim.shard.as_ref().clone()) {
-            Entry::Vacant(_) if !(self.is_complete && claim.opens) => return Err(Rejected::NoHead),
+            Entry::Vacant(_) if !may_open(self.past, claim) => return Err(Rejected::NoHead),
             Entry::Vacant(vacant) => vacant.insert(Head::default()),
             Entry::Occupied(occupied) if claim.base < occupied.get().upto => {
                 return Err(Rejected::Overlap);
@@ -181,14 +207,24 @@ impl Heads {
             heads: wanted
                 .map(|(shard, head)| (shard.clone(), head.clone()))
                 .collect(),
-            is_complete: self.is_complete,
+            past: self.past,
         }
     }
 
     /// Adds what a snapshot of another part of the log knows.
     pub fn adopt(&mut self, other: Heads) {
         self.heads.extend(other.heads);
-        self.is_complete |= other.is_complete;
+        if self.past == Past::Unknown || other.past == Past::Gone {
+            self.past = other.past;
+        }
+    }
+}
+
+fn may_open(past: Past, claim: &Claim) -> bool {
+    match past {
+        Past::Known => claim.opens,
+        Past::Unknown => false,
+        Past::Gone => true,
     }
 }
 
@@ -255,6 +291,28 @@ mod tests {
         assert_eq!(known.fold(&claim(0, 700)), Ok(()), "elsewhere");
         heads.adopt(known);
         assert_eq!(heads.fold(&claim(700, 800)), Ok(()), "at a snapshot's head");
+    }
+
+    #[test]
+    fn where_the_beginning_is_gone_the_oldest_commit_stands_for_the_head() {
+        let going_on = |base, upto| Claim {
+            opens: false,
+            ..claim(base, upto)
+        };
+        let mut heads = Heads::gone();
+        assert_eq!(heads.fold(&going_on(700, 800)), Ok(()), "the oldest");
+        assert_eq!(
+            heads.fold(&going_on(700, 800)),
+            Err(Rejected::Overlap),
+            "once"
+        );
+        let mut settled = Heads::gone();
+        settled.settle();
+        assert_eq!(
+            settled.fold(&going_on(700, 800)),
+            Err(Rejected::NoHead),
+            "not later"
+        );
     }
 
     #[test]

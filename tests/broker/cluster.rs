@@ -97,8 +97,20 @@ impl Kafka {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(name, partition, Offset::Offset(offset))
             .unwrap();
+        self.take_away(&list);
+    }
+
+    /// Takes everything a partition holds.
+    pub(crate) fn delete_all(&self, name: &str, partition: i32) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(name, partition, Offset::End)
+            .unwrap();
+        self.take_away(&list);
+    }
+
+    fn take_away(&self, list: &TopicPartitionList) {
         let options = Self::options();
-        let deleted = self.admin.delete_records(&list, &options);
+        let deleted = self.admin.delete_records(list, &options);
         self.runtime.block_on(deleted).unwrap();
     }
 }

@@ -97,3 +97,27 @@ fn ingesters_share_the_partitions_and_twins_show_the_same() {
     scorer.expect(EVENTS, "3500");
     [whole, scorer, twin].into_iter().for_each(Daemon::stop);
 }
+
+#[test]
+fn a_scorer_without_any_snapshot_goes_on_at_the_oldest_commits() {
+    let Some(kafka) = crate::cluster::kafka() else {
+        return;
+    };
+    let deployment = Deployment::new(&kafka, 1);
+    let producer = TopicProducer::try_new(&deployment.brokers, &deployment.topic).unwrap();
+    produce(&producer, 0, 1000);
+    let (ingester, scorer) = (deployment.start("ingest"), deployment.start("score"));
+    scorer.expect(EVENTS, "1000");
+    scorer.kill();
+    let panes = format!("{}-panes", deployment.topic);
+    for partition in 0..3 {
+        kafka.delete_all(&panes, partition);
+    }
+    produce(&producer, 1000, 1500);
+    // Nobody knows the shard's head any more but the ingester, which goes on.
+    let scorer = deployment.start("score");
+    scorer.expect(EVENTS, "500");
+    produce(&producer, 1500, 1700);
+    scorer.expect(EVENTS, "700");
+    [ingester, scorer].into_iter().for_each(Daemon::stop);
+}
