@@ -239,7 +239,9 @@ fn tail(log: &mut FileLog, plans: &[MonitorPlan], pane_ms: i64, snapshot_bytes: 
         let offset = i64::try_from(number / PARTITIONS).unwrap();
         let mut commit = one.clone();
         // The first partition stands where the snapshot left it.
-        let base = offset + i64::from(number % PARTITIONS == 0);
+        let is_known = number % PARTITIONS == 0;
+        let base = offset + i64::from(is_known);
+        commit.opens = offset == 0 && !is_known;
         (commit.shard, commit.base, commit.upto) =
             (Arc::new(shard(number % PARTITIONS)), base, base + 1);
         bytes += usize::try_from(log.append(&commit)).unwrap();
@@ -372,6 +374,7 @@ fn commit(
         offsets_lost: 0,
         source_shards: 0,
         topic_id: None,
+        opens: true,
         monitors: monitors.collect(),
         counted: Arc::new(Counted { monitors: counted }),
         records: RecordCounts {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
+use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::chaos::{Durations, chance, eventually, from_environment, millis};
@@ -16,14 +17,14 @@ use crate::watch::Watch;
 const PARTITIONS: i32 = 6;
 /// Ingesters at rest.
 const INGESTERS: usize = 3;
-const MOST_INGESTERS: usize = 5;
+const MOST_INGESTERS: usize = 7;
 /// Changes in a row; then every partition must move again before there are more.
 ///
-/// One of them at most is a death or a stop: who dies while the group waits for another death is given partitions once more before it is missed, which
-/// takes a second session timeout, whatever we do.
+/// A burst holds one death or stop and nobody leaves after it, or none at all. Whoever dies, or leaves without the patience to be heard, while the group waits
+/// for another death is given partitions once more before it is missed: that takes a second session timeout, whatever we do.
 const BURST: u32 = 5;
-/// Bursts between two restarts of the broker.
-const BURSTS: u32 = 2;
+/// Restarts of the broker, one after each of the first bursts.
+const RESTARTS: u32 = 10;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 const SOON: Duration = Duration::from_secs(60);
 
@@ -56,19 +57,23 @@ impl Members<'_> {
 
     /// Lets several things happen that can happen.
     fn burst(&mut self, random: &mut ChaCha8Rng) -> Vec<Change> {
-        let (mut happened, mut may_fail) = (Vec::new(), true);
-        for _ in 0..BURST {
-            let change = self.change(may_fail, random);
-            may_fail &= !matches!(change, Change::Dies | Change::Stops);
-            happened.push(change);
+        let fails = self.running.len() > 1 && random.random_bool(0.6);
+        let mut happened = Vec::new();
+        for number in 0..BURST {
+            let possible = match (fails, number) {
+                (true, 0) => vec![Change::Dies, Change::Stops],
+                _ => self.possible(!fails),
+            };
+            if let Some(change) = possible.choose(random) {
+                self.change(*change, random);
+                happened.push(*change);
+            }
             std::thread::sleep(millis(random, 20..200));
         }
         happened
     }
 
-    fn change(&mut self, may_fail: bool, random: &mut ChaCha8Rng) -> Change {
-        let possible = self.possible(may_fail);
-        let change = possible[random.random_range(0..possible.len())];
+    fn change(&mut self, change: Change, random: &mut ChaCha8Rng) {
         let of =
             |daemons: &Vec<Daemon>, random: &mut ChaCha8Rng| random.random_range(0..daemons.len());
         match change {
@@ -90,25 +95,18 @@ impl Members<'_> {
                 self.running.push(daemon);
             }
         }
-        change
     }
 
-    fn possible(&self, may_fail: bool) -> Vec<Change> {
+    /// What can happen besides deaths and stops.
+    fn possible(&self, may_leave: bool) -> Vec<Change> {
         let all = self.running.len() + self.stopped.len();
-        let mut possible = Vec::new();
-        if all < MOST_INGESTERS {
-            possible.extend([Change::Joins, Change::Joins]);
-        }
-        if self.running.len() > 1 {
-            possible.push(Change::Leaves);
-        }
-        if self.running.len() > 1 && may_fail {
-            possible.extend([Change::Dies, Change::Stops]);
-        }
-        if !self.stopped.is_empty() {
-            possible.push(Change::Wakes);
-        }
-        possible
+        let possible = [
+            (all < MOST_INGESTERS, Change::Joins),
+            (may_leave && self.running.len() > 1, Change::Leaves),
+            (!self.stopped.is_empty(), Change::Wakes),
+        ];
+        let possible = possible.into_iter().filter(|(can, _)| *can);
+        possible.map(|(_, change)| change).collect()
     }
 
     /// As many as there should be; who is stopped stays stopped.
@@ -116,6 +114,15 @@ impl Members<'_> {
         while self.running.len() < INGESTERS {
             self.join();
         }
+    }
+
+    /// No more than there should be.
+    fn thin_out(&mut self) -> Vec<Change> {
+        let surplus = self.running.split_off(INGESTERS.min(self.running.len()));
+        surplus.iter().for_each(|daemon| daemon.signal("TERM"));
+        let left = vec![Change::Leaves; surplus.len()];
+        self.leaving.extend(surplus);
+        left
     }
 
     fn wake_all(&mut self) {
@@ -166,13 +173,19 @@ fn no_partition_is_forgotten_while_ingesters_come_and_go_and_the_broker_does() {
     let watch = Watch::start(&stage.bootstrap, stage.panes(), PANES);
     until_all_move(&members, &watch);
     let mut seen = Seen::default();
-    for burst in 1..=changes / BURST {
+    let enough = usize::try_from(changes).unwrap();
+    for burst in 0.. {
+        if burst >= RESTARTS && seen.happened.len() >= enough {
+            break;
+        }
         seen.happened.extend(members.burst(&mut random));
         members.settle();
         seen.settled.note(until_all_move(&members, &watch));
         seen.stood.extend(watch.stood().into_iter().max());
         members.bury();
-        if burst % BURSTS == 0 {
+        seen.happened.extend(members.thin_out());
+        until_calm(&members, &watch);
+        if burst < RESTARTS {
             node.run("kill");
             members.wake_all();
             node.run("start");
@@ -234,7 +247,7 @@ impl Seen {
 /// Waits until all partitions move without a pause for a while: the group is done with what happened before.
 fn until_calm(members: &Members<'_>, watch: &Watch) {
     let mut in_a_row = 0;
-    while in_a_row < 10 {
+    while in_a_row < 5 {
         let is_calm = until_all_move(members, watch) < Duration::from_secs(1);
         in_a_row = if is_calm { in_a_row + 1 } else { 0 };
     }
