@@ -93,24 +93,12 @@ impl Kafka {
         self.runtime.block_on(grown).unwrap()[0].as_ref().unwrap();
     }
 
-    pub(crate) fn delete_before(&self, name: &str, partition: i32, offset: i64) {
+    /// Takes away what lies before an offset, or everything there is.
+    pub(crate) fn delete_before(&self, name: &str, partition: i32, offset: Offset) {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(name, partition, Offset::Offset(offset))
-            .unwrap();
-        self.take_away(&list);
-    }
-
-    /// Takes everything a partition holds.
-    pub(crate) fn delete_all(&self, name: &str, partition: i32) {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(name, partition, Offset::End)
-            .unwrap();
-        self.take_away(&list);
-    }
-
-    fn take_away(&self, list: &TopicPartitionList) {
+        list.add_partition_offset(name, partition, offset).unwrap();
         let options = Self::options();
-        let deleted = self.admin.delete_records(list, &options);
+        let deleted = self.admin.delete_records(&list, &options);
         self.runtime.block_on(deleted).unwrap();
     }
 }

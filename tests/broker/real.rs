@@ -8,6 +8,8 @@ use std::time::Duration;
 use pegel::model::{EventTime, StartAt};
 use rdkafka::producer::Producer;
 
+use rdkafka::topic_partition_list::Offset;
+
 use crate::cluster::{DEADLINE, Kafka, kafka, producer, send_one, unique};
 use crate::node::Node;
 use crate::vocabulary::{Reader, numbered, produce, send, spec};
@@ -104,7 +106,7 @@ fn aborted_records_are_invisible_and_the_position_passes_them() {
     assert_eq!(reader.slot_of(&topic, 0).upto, 44, "the position");
     reader.accept_all();
     drop(reader);
-    kafka.delete_before(&topic, 0, 44);
+    kafka.delete_before(&topic, 0, Offset::Offset(44));
     let mut second = Reader::new(&spec);
     second.until_caught_up(1);
     second.until("the report", |reader| !reader.report().topics.is_empty());
@@ -146,7 +148,7 @@ fn retention_that_overtakes_the_committed_position_is_counted() {
     first.until_caught_up(1);
     pegel::source::Source::accepted(&mut first.source, 0, 20);
     drop(first);
-    kafka.delete_before(&topic, 0, 70);
+    kafka.delete_before(&topic, 0, Offset::Offset(70));
     let mut second = Reader::new(&spec);
     second.until_caught_up(1);
     let told = second.slot_of(&topic, 0);

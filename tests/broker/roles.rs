@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use pegel::source::TopicProducer;
 
+use rdkafka::topic_partition_list::Offset;
+
 use crate::daemon::{Daemon, fit_reference, produce, window_of};
 
 const EVENTS: &str = "pegel_events_total{monitor=\"m\"}";
@@ -111,7 +113,7 @@ fn a_scorer_without_any_snapshot_goes_on_at_the_oldest_commits() {
     scorer.kill();
     let panes = format!("{}-panes", deployment.topic);
     for partition in 0..3 {
-        kafka.delete_all(&panes, partition);
+        kafka.delete_before(&panes, partition, Offset::End);
     }
     produce(&producer, 1000, 1500);
     // Nobody knows the shard's head any more but the ingester, which goes on.

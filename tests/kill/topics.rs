@@ -9,6 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use rdkafka::message::Message as _;
 use rdkafka::producer::Producer as _;
 
+use rdkafka::topic_partition_list::Offset;
+
 use crate::chaos::{chance, eventually, millis};
 use crate::cluster::{DEADLINE, Kafka, kafka, unique};
 use crate::daemon::{Daemon, sum};
@@ -124,7 +126,7 @@ fn aborted(make: Make) {
     wait_for(&daemon, "no lag", |scrape| is_read_to_its_end(scrape, 2));
     assert!(daemon.terminate().success(), "a clean end");
     for (partition, end) in (0..).zip(ends(&stage.bootstrap, &stage.topic)) {
-        kafka.delete_before(&stage.topic, partition, end);
+        kafka.delete_before(&stage.topic, partition, Offset::Offset(end));
     }
     let daemon = stage.daemon();
     wait_for(&daemon, "no lag", |scrape| is_read_to_its_end(scrape, 2));
@@ -205,7 +207,7 @@ fn retention(make: Make) {
     daemon.kill();
     // While it is down.
     write(400);
-    kafka.delete_before(&stage.topic, 0, 800);
+    kafka.delete_before(&stage.topic, 0, Offset::Offset(800));
     for _ in 0..4 {
         moment(&stage, &mut random);
     }
@@ -215,7 +217,7 @@ fn retention(make: Make) {
     // While it runs, but does not get to read.
     daemon.signal("STOP");
     write(3000);
-    kafka.delete_before(&stage.topic, 0, 4000);
+    kafka.delete_before(&stage.topic, 0, Offset::Offset(4000));
     daemon.signal("CONT");
     wait_for(&daemon, "the loss", |scrape| {
         sum(scrape, LOST) > 300.0 && is_read_to_its_end(scrape, 1)
