@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, info, warn};
 
 use super::ingesting::Message;
 use crate::clock;
-use crate::model::{PanesTopicSpec, Shard};
+use crate::model::{LogReport, PanesTopicSpec, Shard};
 use crate::panes::Heads;
 use crate::panes::log::kafka::{
     Entry, KafkaLogError, Reader, Writer, newest_snapshots, partition_of,
@@ -42,11 +43,18 @@ pub(super) struct CommitLog {
     /// Questions about heads: the position up to which their partition must be read first.
     waiting: BTreeMap<Shard, i64>,
     retry_at: Option<Instant>,
+    /// Where it says how it stands, unless a scorer of the same process does.
+    report: Option<Arc<ArcSwap<LogReport>>>,
 }
 
 impl CommitLog {
     /// Ready to send and read.
-    pub(super) fn try_new(spec: &PanesTopicSpec, board: Arc<Board>) -> Result<Self, KafkaLogError> {
+    pub(super) fn try_new(
+        spec: &PanesTopicSpec,
+        board: Arc<Board>,
+        report: Option<Arc<ArcSwap<LogReport>>>,
+    ) -> Result<Self, KafkaLogError> {
+        tell(report.as_ref(), None);
         Ok(CommitLog {
             spec: spec.clone(),
             board,
@@ -56,6 +64,7 @@ impl CommitLog {
             in_flight: HashMap::new(),
             waiting: BTreeMap::new(),
             retry_at: None,
+            report,
         })
     }
 
@@ -174,10 +183,14 @@ impl CommitLog {
             return Ok(());
         }
         match self.follow(&questions) {
-            Ok(()) => self.retry_at = None,
+            Ok(()) => {
+                self.retry_at = None;
+                tell(self.report.as_ref(), None);
+            }
             Err(problem) if problem.may_pass() => {
                 let error = format!("{:#}", anyhow::Error::new(problem));
-                warn!(error, "heads cannot be looked up: tried again");
+                warn!(error, "heads cannot be looked up, it will be tried again");
+                tell(self.report.as_ref(), Some(error));
                 self.retry_at = Some(clock::monotonic() + RETRY);
             }
             Err(problem) => return Err(problem),
@@ -222,6 +235,15 @@ impl CommitLog {
         if let Some(place) = begun.partitions.get(&partition) {
             self.state.partitions.insert(partition, *place);
         }
+    }
+}
+
+fn tell(report: Option<&Arc<ArcSwap<LogReport>>>, problem: Option<String>) {
+    if let Some(report) = report {
+        report.store(Arc::new(LogReport {
+            problem,
+            ..LogReport::default()
+        }));
     }
 }
 

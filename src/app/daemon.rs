@@ -16,7 +16,7 @@ use super::roles::{Parts, Role, Split};
 use crate::config::Config;
 use crate::engine::MonitorPlan;
 use crate::export::{Exporter, estimate_series, serve};
-use crate::model::PanesTopicSpec;
+use crate::model::{LogReport, PanesTopicSpec};
 use crate::panes::log::kafka::{KafkaLogError, Needs, ensure, open_partitions};
 
 /// Which part of the work a process does.
@@ -70,6 +70,14 @@ impl Daemon {
             .await
             .with_context(|| format!("cannot listen on {address}"))?;
         let address = listener.local_addr()?;
+        exporter.log().store(Arc::new(LogReport {
+            problem: Some("the pane log was not read yet".to_owned()),
+            ..LogReport::default()
+        }));
+        let (stop_http, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        let http = tokio::spawn(serve(listener, Arc::clone(&exporter), shutdown));
+        info!(%address, "metrics, page and API at http://{address}/");
         if let Some(topic) = config.state.panes.clone() {
             let longest = longest_window(&plans);
             tokio::task::spawn_blocking(move || prepare_topic(&topic, longest, duty.create_topics))
@@ -85,10 +93,6 @@ impl Daemon {
             split: duty.split,
         };
         let pipeline = parts.start()?;
-        let (stop_http, stopped) = oneshot::channel();
-        let shutdown = async { drop(stopped.await) };
-        let http = tokio::spawn(serve(listener, Arc::clone(&exporter), shutdown));
-        info!(%address, "metrics, page and API at http://{address}/");
         Ok(Daemon {
             address,
             exporter,
@@ -160,7 +164,11 @@ fn prepare_topic(
         match opened {
             Err(problem) if problem.may_pass() => {
                 let error = format!("{:#}", anyhow::Error::new(problem));
-                warn!(error, "the pane log cannot be opened yet: tried again");
+                let brokers = spec.brokers.join(",");
+                warn!(
+                    brokers,
+                    error, "the pane log cannot be opened yet, it will be tried again"
+                );
                 std::thread::sleep(Duration::from_secs(2));
             }
             other => return other,

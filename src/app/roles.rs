@@ -136,7 +136,8 @@ impl Parts<'_> {
         if self.role.ingests() {
             let plans: Vec<Arc<MonitorPlan>> = self.plans.iter().cloned().map(Arc::new).collect();
             let board = Arc::new(Board::default());
-            let log = CommitLog::try_new(topic, Arc::clone(&board))?;
+            let report = (!self.role.scores()).then(|| self.exporter.log());
+            let log = CommitLog::try_new(topic, Arc::clone(&board), report)?;
             let waiting = self.start_ingesters(&plans, &board, &mut pipeline)?;
             let work = move |stop: &_| log.run(&waiting, stop);
             pipeline.start("commit-log".to_owned(), Box::new(work))?;

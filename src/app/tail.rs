@@ -80,7 +80,10 @@ impl Tail {
             match self.try_restore(scoring) {
                 Err(problem) if problem.may_pass() && !stop.load(Ordering::Relaxed) => {
                     let error = format!("{:#}", anyhow::Error::new(problem));
-                    warn!(error, "the pane log cannot be read yet: tried again");
+                    warn!(
+                        error,
+                        "the pane log cannot be read yet, it will be tried again"
+                    );
                     scoring.standing.problem = Some(error);
                     scoring.publish();
                     std::thread::sleep(RETRY);
@@ -140,7 +143,8 @@ impl Tail {
                     let whole = assembly.take(chunk);
                     others_snapshot |= whole.is_some_and(|whole| whole.scope == *scope);
                 }
-                Err(source @ CodecError::Newer { .. }) => {
+                // What no writer of ours wrote is noise, whatever its first byte.
+                Err(source @ CodecError::Newer { .. }) if entry.key.is_some() => {
                     problem.get_or_insert(KafkaLogError::Newer {
                         topic: spec.topic.clone(),
                         partition: entry.partition,
@@ -214,7 +218,7 @@ impl Tail {
             Ok(()) => tracing::debug!(size, scope, "snapshot written"),
             Err(problem) => {
                 let error = format!("{:#}", anyhow::Error::new(problem));
-                warn!(error, "snapshot not written: tried again");
+                warn!(error, "snapshot not written, it will be tried again");
                 self.snapshot_at = clock::monotonic() + Duration::from_secs(10);
             }
         }

@@ -17,7 +17,7 @@ use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
 use crate::model::{KafkaReport, Kind, Shard, SourceSpec, TopicId};
 use crate::observe::{ObserverPlan, is_selected};
-use crate::panes::log::kafka::{Needs, ensure};
+use crate::panes::log::kafka::{Needs, ensure, inspect};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
 
 /// Arguments of `pegel check`.
@@ -184,7 +184,8 @@ fn connect(config: &Config) -> anyhow::Result<Exit> {
             longest_window: windows.map(|window| window.size).max().unwrap_or_default(),
             may_create: false,
         };
-        match ensure(panes, needs) {
+        let inspected = ensure(panes, needs).and_then(|warnings| inspect(panes).map(|()| warnings));
+        match inspected {
             Ok(warnings) => {
                 anstream::eprintln!("pane log topic {}: fit", panes.topic);
                 let tell = |warning: &String| anstream::eprintln!("  {warning}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
@@ -71,6 +71,12 @@ impl RunArgs {
             (self.shard.is_some(), "--shard"),
             (self.create_topics, "--create-topics"),
         ];
+        if role == Role::Ingest && self.shard.is_some() {
+            return Err(UsageError(
+                "--shard splits what is scored; ingesters share partitions by their group"
+                    .to_owned(),
+            ));
+        }
         let first = needs_topic.into_iter().find(|(is_given, _)| *is_given);
         match (first, &config.state.panes) {
             (Some((_, option)), None) => Err(UsageError(format!(
@@ -117,17 +123,54 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let duty = args.duty(&config)?;
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");
-    runtime()?.block_on(async {
-        let daemon = Daemon::start_as(config, duty).await?;
-        let is_broken = until_signal(&daemon).await?;
-        let drained = daemon.stop().await;
-        info!(drained, "pegel ends");
-        Ok(if is_broken || !drained {
-            Exit::Failure
-        } else {
-            Exit::Ok
-        })
+    let runtime = runtime()?;
+    let exit = runtime.block_on(serve(config, duty));
+    // A start that was given up may still wait for a broker on a thread of its own.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Starts, waits and ends; signals are heard from the beginning.
+async fn serve(config: Config, duty: Duty) -> anyhow::Result<Exit> {
+    let mut signals = Signals::new()?;
+    let daemon = tokio::select! {
+        started = Daemon::start_as(config, duty) => started?,
+        name = signals.next() => {
+            info!("{name} before everything was started, ending");
+            return Ok(Exit::Ok);
+        }
+    };
+    let is_broken = until_signal(&daemon, &mut signals).await;
+    let drained = daemon.stop().await;
+    info!(drained, "pegel ends");
+    Ok(if is_broken || !drained {
+        Exit::Failure
+    } else {
+        Exit::Ok
     })
+}
+
+/// The signals that end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The next one's name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 /// The runtime of HTTP and signals; two threads are plenty, the work is done on threads of its own.
@@ -144,17 +187,17 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// Waits for a signal, or for a thread that has ended by itself (`true`).
-async fn until_signal(daemon: &Daemon) -> anyhow::Result<bool> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn until_signal(daemon: &Daemon, signals: &mut Signals) -> bool {
     let mut watch = tokio::time::interval(Duration::from_millis(500));
     loop {
         tokio::select! {
-            _ = terminate.recv() => { info!("SIGTERM, shutting down"); return Ok(false) }
-            _ = interrupt.recv() => { info!("interrupted, shutting down"); return Ok(false) }
+            name = signals.next() => {
+                info!("{name}, shutting down");
+                return false;
+            }
             _ = watch.tick() => if daemon.is_broken() {
                 error!("a worker thread has ended, shutting down");
-                return Ok(true);
+                return true;
             }
         }
     }

@@ -241,8 +241,18 @@ fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
         Some(item) => texts(Some(item)),
         None => shared(),
     };
+    let name = topic.name()?;
+    if let Some(source) = sources
+        .iter()
+        .find(|source| source.kafka.topics.contains(&name))
+    {
+        topic.complain(format!(
+            "{name} is a topic of source {}: the pane log needs one of its own",
+            source.name
+        ));
+    }
     Some(PanesTopicSpec {
-        topic: topic.name()?,
+        topic: name,
         brokers: found?,
         partitions: partitions.unwrap_or(defaults::PANES_PARTITIONS),
         snapshot_interval: snapshot_interval.unwrap_or(defaults::SNAPSHOT_INTERVAL),

@@ -448,6 +448,10 @@ fn a_pane_log_that_cannot_work_is_refused() {
             ": lateness.stall_after of monitor m is shorter than three signs of life of a silent partition (one per flush_interval, or half of idle_after up to 30s)",
         ],
     );
+    check(
+        "state: {panes_topic: t}\n",
+        &["state.panes_topic: t is a topic of source s: the pane log needs one of its own"],
+    );
     let shared = load_text(&format!(
         "version: 1\nsources: {{s: {{kafka: {{brokers: [b:9092], topics: [t]}}}}, r: {{kafka: {{brokers: [b:9092], topics: [t, u]}}}}}}\n{MONITOR}state: {{panes_topic: p}}\n"
     ));

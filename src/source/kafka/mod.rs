@@ -379,7 +379,7 @@ impl Source for KafkaSource {
             topic,
             partition,
             pause_ms = pause.as_millis(),
-            "somebody else counted this partition: begun again at its head"
+            "what was counted does not count: somebody else counted it, or the pane log did not take it; begun again at its head"
         );
         let key = (topic.clone(), *partition);
         let until = clock::monotonic() + pause;

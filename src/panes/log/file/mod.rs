@@ -56,7 +56,7 @@ pub enum FileLogError {
         owner: String,
     },
     /// Written by a newer program.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be read")]
     Newer {
         /// The segment.
         path: PathBuf,

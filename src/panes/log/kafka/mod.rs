@@ -20,7 +20,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
-pub use openings::open_partitions;
+pub use openings::{inspect, open_partitions};
 pub use reader::{Entry, Reader};
 pub use snapshots::{Assembly, Whole, newest_snapshots};
 pub use topic::{Needs, ensure};
@@ -36,14 +36,14 @@ const MAX_MESSAGE_BYTES: &str = "4194304";
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaLogError {
     /// Nobody answers, or a request was refused; may pass.
-    #[error("pane log topic {topic}: {what}")]
+    #[error("pane log topic {topic}: {what}: {reason}")]
     Kafka {
         /// The topic.
         topic: String,
         /// What was tried.
         what: &'static str,
-        /// The client's words.
-        source: KafkaError,
+        /// The client's words; its error would repeat them as its own cause.
+        reason: String,
     },
     /// Records were not written; may pass.
     #[error("pane log topic {topic}: a record was not written: {reason}")]
@@ -80,7 +80,7 @@ pub enum KafkaLogError {
         problem: String,
     },
     /// Written by a newer program.
-    #[error("the pane log topic {topic}, partition {partition}, record {offset}: {source}")]
+    #[error("pane log topic {topic}: record {offset} of partition {partition} cannot be read")]
     Newer {
         /// The topic.
         topic: String,
@@ -99,10 +99,10 @@ impl KafkaLogError {
         what: &'static str,
     ) -> impl FnOnce(KafkaError) -> KafkaLogError + use<> {
         let topic = spec.topic.clone();
-        move |source| KafkaLogError::Kafka {
+        move |error| KafkaLogError::Kafka {
             topic,
             what,
-            source,
+            reason: error.to_string(),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{KafkaLogError, Reader, Writer};
+use super::{Entry, KafkaLogError, Reader, Writer};
 use crate::model::PanesTopicSpec;
 use crate::panes::log::{CodecError, Record, decode};
 
@@ -15,37 +15,44 @@ use crate::panes::log::{CodecError, Record, decode};
 /// # Errors
 /// Nobody answers, the log was begun with another number of partitions, or a newer program wrote it.
 pub fn open_partitions(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
-    let mut reader = Reader::try_new(spec)?;
-    let beginnings = reader.beginnings()?;
+    let reader = Reader::try_new(spec)?;
     let ends = reader.ends(0..spec.partitions)?;
-    let end = |partition: u32| ends.get(&partition).copied().unwrap_or(0);
-    let whole: Vec<u32> = beginnings
-        .into_iter()
-        .filter(|(_, first)| *first == 0)
-        .map(|(partition, _)| partition)
-        .collect();
     let mut writer = Writer::try_new(spec)?;
-    for partition in whole.iter().filter(|partition| end(**partition) == 0) {
-        writer.opening(*partition)?;
+    let is_new = |partition: &u32| ends.get(partition).is_none_or(|end| *end == 0);
+    for partition in (0..spec.partitions).filter(is_new) {
+        writer.opening(partition)?;
     }
     writer.flush(Duration::from_secs(30))?;
-    for partition in whole {
-        reader.follow(partition, 0)?;
+    inspect(spec)
+}
+
+/// Checks the partitions that still have their first record; writes nothing.
+///
+/// # Errors
+/// As above.
+pub fn inspect(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
+    let mut reader = Reader::try_new(spec)?;
+    let ends = reader.ends(0..spec.partitions)?;
+    for (partition, first) in reader.beginnings()? {
+        if first == 0 && ends.get(&partition).is_some_and(|end| *end > 0) {
+            reader.follow(partition, 0)?;
+        }
     }
     check(&reader, spec)
 }
 
 /// Reads the first record of each followed partition.
 fn check(reader: &Reader, spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
-    let mut firsts: BTreeMap<u32, Result<Record, CodecError>> = BTreeMap::new();
+    let mut firsts: BTreeMap<u32, First> = BTreeMap::new();
     let mut silences = 0;
-    while !(0..spec.partitions)
-        .all(|partition| firsts.contains_key(&partition) || !reader.follows(partition))
-    {
+    let is_read = |partition: &u32, firsts: &BTreeMap<u32, First>| {
+        firsts.contains_key(partition) || !reader.follows(*partition)
+    };
+    while !(0..spec.partitions).all(|partition| is_read(&partition, &firsts)) {
         let taken = reader.poll(Duration::from_millis(250), &mut |entry| {
             firsts
                 .entry(entry.partition)
-                .or_insert_with(|| decode(entry.bytes));
+                .or_insert_with(|| First::of(&entry));
         })?;
         silences = if taken == 0 { silences + 1 } else { 0 };
         if silences > 40 {
@@ -55,32 +62,50 @@ fn check(reader: &Reader, spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
             });
         }
     }
-    for (partition, first) in firsts {
-        match first {
-            Ok(Record::Opening(opening)) if opening.partitions == spec.partitions => {}
-            Ok(Record::Opening(opening)) => {
-                let (found, wanted) = (opening.partitions, spec.partitions);
-                let problem = format!(
-                    "it was begun with {found} partitions and state.panes_partitions is {wanted}; the number must never change"
-                );
-                return Err(unfit(spec, problem));
-            }
-            Err(source @ CodecError::Newer { .. }) => {
-                return Err(KafkaLogError::Newer {
-                    topic: spec.topic.clone(),
-                    partition,
-                    offset: 0,
-                    source,
-                });
-            }
-            _ => {
-                let problem =
-                    format!("partition {partition} begins with something that is not pegel's");
-                return Err(unfit(spec, problem));
-            }
+    let mut firsts = firsts.into_iter();
+    firsts.try_for_each(|(partition, first)| first.judge(partition, spec))
+}
+
+/// What the first record of a partition says.
+enum First {
+    /// How many partitions its writer believed in. A commit says so too: a topic made anew may get one before its opening.
+    Partitions(u32),
+    Newer(CodecError),
+    Foreign,
+}
+
+impl First {
+    fn of(entry: &Entry<'_>) -> Self {
+        match (decode(entry.bytes), entry.key) {
+            (Ok(Record::Opening(opening)), _) => First::Partitions(opening.partitions),
+            (Err(newer @ CodecError::Newer { .. }), Some(_)) => First::Newer(newer),
+            (_, Some(key)) => First::Partitions(key.partitions),
+            (_, None) => First::Foreign,
         }
     }
-    Ok(())
+
+    fn judge(self, partition: u32, spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
+        let wanted = spec.partitions;
+        match self {
+            First::Partitions(found) if found == wanted => Ok(()),
+            First::Partitions(found) => Err(unfit(
+                spec,
+                format!(
+                    "it was begun with {found} partitions and state.panes_partitions is {wanted}; the number must never change"
+                ),
+            )),
+            First::Newer(source) => Err(KafkaLogError::Newer {
+                topic: spec.topic.clone(),
+                partition,
+                offset: 0,
+                source,
+            }),
+            First::Foreign => Err(unfit(
+                spec,
+                format!("partition {partition} begins with something that is not pegel's"),
+            )),
+        }
+    }
 }
 
 fn unfit(spec: &PanesTopicSpec, problem: String) -> KafkaLogError {

@@ -98,7 +98,7 @@ fn scan(
             next = entry.offset + 1;
             match decode(entry.bytes) {
                 Ok(Record::Snapshot(chunk)) => keep(assembly.take(chunk), &mut found),
-                Err(source @ CodecError::Newer { .. }) => {
+                Err(source @ CodecError::Newer { .. }) if entry.key.is_some() => {
                     newer = Some((entry.partition, entry.offset, source));
                 }
                 _ => {}

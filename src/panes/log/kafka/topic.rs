@@ -54,7 +54,7 @@ pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<Vec<String>, KafkaL
         if !needs.may_create {
             return Err(KafkaLogError::Missing {
                 topic: spec.topic.clone(),
-                command: command(spec, needs),
+                command: command(spec, needs, replicas),
             });
         }
         return create(spec, needs, &admin, replicas).map(|()| Vec::new());
@@ -123,14 +123,14 @@ fn wanted(needs: Needs, replicas: usize) -> Vec<(&'static str, String)> {
 }
 
 /// What a person types to create the topic.
-fn command(spec: &PanesTopicSpec, needs: Needs) -> String {
-    let settings = wanted(needs, 3);
+fn command(spec: &PanesTopicSpec, needs: Needs, replicas: usize) -> String {
+    let settings = wanted(needs, replicas);
     let settings: Vec<String> = settings
         .iter()
         .map(|(name, value)| format!(" --config {name}={value}"))
         .collect();
     format!(
-        "kafka-topics --bootstrap-server {} --create --topic {} --partitions {} --replication-factor 3{}",
+        "kafka-topics --bootstrap-server {} --create --topic {} --partitions {} --replication-factor {replicas}{}",
         spec.brokers.join(","),
         spec.topic,
         spec.partitions,
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn the_command_is_complete() {
         let expected = "kafka-topics --bootstrap-server a:9092,b:9092 --create --topic pegel.panes --partitions 8 --replication-factor 3 --config cleanup.policy=delete --config retention.ms=86400000 --config min.insync.replicas=2 --config message.timestamp.type=LogAppendTime --config max.message.bytes=4194304 --config compression.type=producer";
-        assert_eq!(command(&spec(), NEEDS), expected, "as typed");
+        assert_eq!(command(&spec(), NEEDS, 3), expected, "as typed");
     }
 
     #[test]
