@@ -38,7 +38,7 @@ pub struct SourceState {
     pub tombstones: u64,
     /// Commits accepted.
     pub commits: u64,
-    /// Bytes of accepted commits, as held in memory.
+    /// Bytes of accepted commits, as encoded; as held in memory where there is no log.
     pub commit_bytes: u64,
     /// Commits rejected, by reason; every reason is present.
     pub rejected: Vec<(&'static str, u64)>,

@@ -91,7 +91,7 @@ struct Rest {
     monitors: Vec<MonitorCommit>,
 }
 
-/// Appends a commit's bytes; its monitors are taken out for the moment of writing.
+/// Appends a commit's bytes.
 pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
     begin(COMMIT, out);
     write(&commit.claim(), out);

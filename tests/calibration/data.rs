@@ -1,11 +1,9 @@
 //! Published data sets with known changes: the alarms are the documented ones, and nothing else.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
 use pegel::decode::{Reading, category, number};
 use pegel::engine::{Judged, MonitorPlan, judge};
 use pegel::model::{
@@ -17,21 +15,7 @@ use pegel::score::{Calibration, Context, Panes, Rates, Scorer, StretchSpec, stre
 use pegel::stats::{FeatureCounts, Layout};
 use serde_json::Value;
 
-/// The folder of a data set; `None` when it is absent and that is allowed.
-fn folder(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var("PEGEL_SHARED").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let folder = shared.join("data").join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let required = std::env::var("PEGEL_TEST_REQUIRE").is_ok_and(|value| value == "1");
-    assert!(!required, "data set {name} is required and absent");
-    println!("skipped: data set {name} is absent");
-    None
-}
+use crate::published::{folder, read_columns};
 
 struct DataSet {
     columns: HashMap<String, Vec<String>>,
@@ -69,23 +53,6 @@ impl DataSet {
             .map(|row| column[row].as_str())
             .collect()
     }
-}
-
-fn read_columns(path: &Path) -> HashMap<String, Vec<String>> {
-    let mut reader = csv::Reader::from_reader(GzDecoder::new(File::open(path).unwrap()));
-    let header: Vec<String> = reader
-        .headers()
-        .unwrap()
-        .iter()
-        .map(str::to_owned)
-        .collect();
-    let mut columns = vec![Vec::new(); header.len()];
-    for row in reader.records() {
-        for (column, cell) in columns.iter_mut().zip(row.unwrap().iter()) {
-            column.push(cell.to_owned());
-        }
-    }
-    header.into_iter().zip(columns).collect()
 }
 
 fn rows<'a, 'b>(cells: &'b [&'a str], slice: &Value) -> &'b [&'a str] {

@@ -17,6 +17,8 @@ mod data;
 mod iid;
 mod outliers;
 mod power;
+#[path = "../oracle/published.rs"]
+mod published;
 mod stream;
 mod support;
 mod time;

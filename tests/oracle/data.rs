@@ -1,28 +1,11 @@
 //! Where the data sets are, and how a column becomes a reference or a window.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use pegel::decode::{Reading, category, number};
 use pegel::model::{BinsSpec, Kind, Slot, TextRange};
 use pegel::reference::{Column, FeatureReference, FitOptions, fit};
 use pegel::stats::{FeatureCounts, Layout};
-
-/// The folder of a data set; `None` when it is absent and that is allowed.
-pub(crate) fn folder(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var("PEGEL_SHARED").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let folder = shared.join("data").join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let required = std::env::var("PEGEL_TEST_REQUIRE").is_ok_and(|value| value == "1");
-    assert!(!required, "data set {name} is required and absent");
-    println!("skipped: data set {name} is absent");
-    None
-}
 
 /// A cell of a table as decoding hands it on.
 fn cell(text: &str) -> Slot {

@@ -2,38 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::f64::consts::LN_2;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
 use pegel::model::Kind;
 use pegel::reference::FeatureReference;
 use pegel::score::{Scorer, Scores};
 use pegel::stats::{CategoricalLayout, FeatureCounts, Layout};
 use serde_json::Value;
 
-use crate::data::{fit_categories, fit_numbers, folder, open_edges, sample, window};
+use crate::data::{fit_categories, fit_numbers, open_edges, sample, window};
+use crate::published::{folder, read_columns};
 
 /// A table by column.
 struct Table(HashMap<String, Vec<String>>);
 
 fn read_table(path: &Path) -> Table {
-    let file = GzDecoder::new(File::open(path).unwrap());
-    let mut reader = csv::Reader::from_reader(file);
-    let header: Vec<String> = reader
-        .headers()
-        .unwrap()
-        .iter()
-        .map(str::to_owned)
-        .collect();
-    let mut columns = vec![Vec::new(); header.len()];
-    for row in reader.records() {
-        for (column, cell) in columns.iter_mut().zip(row.unwrap().iter()) {
-            column.push(cell.to_owned());
-        }
-    }
-    Table(header.into_iter().zip(columns).collect())
+    Table(read_columns(path))
 }
 
 impl Table {

@@ -14,3 +14,4 @@ mod accuracy;
 mod analytic;
 mod data;
 mod datasets;
+mod published;
