@@ -122,6 +122,7 @@ impl Engine {
             }
         }
         self.forget_unread();
+        self.note_change();
     }
 }
 

@@ -222,12 +222,17 @@ impl Engine {
         for monitor in &mut self.monitors {
             monitor.finish(evaluated);
         }
-        self.generation += 1;
+        self.note_change();
     }
 
     /// Notes how long an evaluation of a monitor took.
     pub fn time_evaluation(&mut self, monitor: usize, took: Duration) {
         self.monitors[monitor].time_evaluation(took);
+    }
+
+    /// Notes that what was shown before is no longer how things stand.
+    pub(super) fn note_change(&mut self) {
+        self.generation += 1;
     }
 
     /// Goes up whenever a score, an alert or a window changed.

@@ -1,6 +1,7 @@
 //! A restart at any moment changes nothing, and a changed configuration changes no more than it must.
 
 use pegel::engine::{Engine, MonitorPlan, SavedEngine};
+use pegel::export::Exporter;
 use pegel::ingest::{Ingest, observer_plan};
 use pegel::model::{AlertSpec, MonitorSpec, Shard, Statistic, Thresholds, WindowSpec};
 use pegel::panes::Commit;
@@ -250,6 +251,30 @@ fn a_stale_window_is_stale_after_a_restart() {
     assert!(stale.contains("Err(Stale)"), "windows went stale");
     let other = restored(&saved(&engine), plan(watched()));
     assert_eq!(picture(&other), stale, "after a restart");
+}
+
+#[test]
+fn what_was_shown_before_a_restart_was_read_is_not_shown_any_more() {
+    let mut engine = Engine::new(vec![plan(watched())]);
+    for commit in &stream(&plan(watched())) {
+        apply(&mut engine, commit);
+    }
+    let shown = |exporter: &Exporter| {
+        let scrape = String::from_utf8(exporter.scrape(false)).unwrap();
+        let lines = scrape
+            .lines()
+            .filter(|line| line.starts_with("pegel_window_"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = Exporter::new(["data"].into_iter(), 1000);
+    before.publish(engine.snapshot());
+    let mut other = Engine::new(vec![plan(watched())]);
+    let after = Exporter::new(["data"].into_iter(), 1000);
+    after.publish(other.snapshot());
+    assert_ne!(shown(&after), shown(&before), "nothing was read yet");
+    other.restore(engine.save());
+    after.publish(other.snapshot());
+    assert_eq!(shown(&after), shown(&before), "the same windows");
 }
 
 /// A process on a file log, as the daemon's thread does it.
