@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use pegel::model::{EventTime, StartAt};
+use pegel::model::StartAt;
 use rdkafka::producer::Producer;
 
 use rdkafka::topic_partition_list::Offset;
@@ -43,7 +43,9 @@ fn each_start_policy_begins_where_it_says() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     let producer = producer(&kafka.bootstrap, &[]);
-    for (offset, time) in (0..10).map(|offset| (offset, 1_700_000_000_000 + offset * 1000)) {
+    // Not older than the broker keeps records for.
+    let first = pegel::clock::now().minus(Duration::from_secs(3600));
+    for (offset, time) in (0..10).map(|offset| (offset, first.as_millis() + offset * 1000)) {
         send_one(&producer, &topic, 0, Some(&offset.to_string()), Some(time));
     }
     producer.flush(DEADLINE).unwrap();
@@ -56,11 +58,11 @@ fn each_start_policy_begins_where_it_says() {
     check(StartAt::Earliest, 0);
     check(StartAt::Latest, 10);
     check(
-        StartAt::Timestamp(EventTime::from_millis(1_700_000_003_500)),
+        StartAt::Timestamp(first.plus(Duration::from_millis(3500))),
         4,
     );
     check(
-        StartAt::Timestamp(EventTime::from_millis(1_800_000_000_000)),
+        StartAt::Timestamp(first.plus(Duration::from_secs(86_400))),
         10,
     );
 }
