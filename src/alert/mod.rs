@@ -88,6 +88,16 @@ impl Line {
         }
     }
 
+    /// A fixed line below which an alert fires, and at which it is cleared.
+    #[must_use]
+    pub const fn at_least(threshold: f64) -> Self {
+        Line {
+            above: f64::INFINITY,
+            cleared: f64::INFINITY,
+            below: Some(threshold),
+        }
+    }
+
     /// Whether a score is an alarm.
     #[must_use]
     pub fn is_exceeded_by(&self, score: f64) -> bool {

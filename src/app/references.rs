@@ -16,7 +16,8 @@ pub fn load_monitor(spec: MonitorSpec) -> MonitorPlan {
     let loaded = spec
         .references
         .iter()
-        .map(|reference| load(&reference.file))
+        .filter_map(|reference| reference.origin.file())
+        .map(|file| load(file))
         .collect();
     MonitorPlan::new(spec, loaded)
 }

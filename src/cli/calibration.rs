@@ -11,10 +11,12 @@ use rayon::prelude::*;
 
 use super::{dataset, progress};
 use crate::engine::MonitorPlan;
-use crate::model::{MonitorSpec, WindowSpec};
+use crate::model::{MonitorSpec, ReferenceSpec, WindowSpec};
 use crate::panes::SparseCounts;
-use crate::reference::{FeatureCalibration, FeatureReference, Reference};
-use crate::score::{Calibration, Panes, Scorer, StretchSpec, stretches};
+use crate::reference::{FeatureCalibration, FeatureReference, HourOfWeek, Profiles, Reference};
+use crate::score::{
+    Calibration, Panes, Scorer, Seasonal, StretchSpec, seasonal_stretches, stretches,
+};
 use crate::source::files::{DataFile, FileError};
 use crate::stats::FeatureCounts;
 
@@ -24,6 +26,8 @@ const USUAL_SAMPLES: u64 = 500;
 const PANES: i64 = 900;
 /// Beyond this many panes a reference's clock is not to be trusted.
 const MOST_PANES: i64 = 4_000_000;
+/// Stretches are compared by the hour only where their panes are no wider.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The reference's rows in panes of one width.
 #[derive(Debug, Default)]
@@ -45,12 +49,15 @@ pub fn calibrate(
     let lengths = lengths(spec, &timed);
     let bar = progress::over_items("calibrating", reference.features.len());
     let hash = reference.hash.as_str();
+    let profiles = reference.profiles.as_ref();
+    let clock = profiles.and_then(|own| HourOfWeek::try_new(&own.timezone).ok());
+    let hours = clock.as_ref().zip(profiles);
     let calibrated = reference
         .features
         .par_iter()
         .enumerate()
         .map(|(index, feature)| {
-            let own = one(index, feature, hash, &timed, &lengths);
+            let own = one(index, feature, hash, &timed, &lengths, hours);
             bar.inc(1);
             own
         });
@@ -66,6 +73,7 @@ fn one(
     hash: &str,
     timed: &[(Duration, TimedRows)],
     lengths: &[Length],
+    hours: Option<(&HourOfWeek, &Profiles)>,
 ) -> FeatureCalibration {
     let scorer = Scorer::new(Arc::new(feature.clone()), 0.5);
     let mut calibration = Calibration::new(scorer, hash, None);
@@ -73,15 +81,29 @@ fn one(
         .iter()
         .filter_map(|length| {
             let rows = &timed.iter().find(|(width, _)| *width == length.pane)?.1;
-            stretches_of(&calibration, index, rows, length)
+            stretches_of(&calibration, index, rows, length, None)
         })
         .collect();
+    let by_hour = hours.map(|(clock, profiles)| {
+        let hours = profiles.features[index].as_slice().into();
+        let seasonal = Seasonal::new(Arc::clone(calibration.scorer().reference()), hours);
+        let found = lengths.iter().filter(|length| length.pane <= HOUR);
+        let found = found.filter_map(|length| {
+            let rows = &timed.iter().find(|(width, _)| *width == length.pane)?.1;
+            let by_hour = Some((&seasonal, clock));
+            stretches_of(&calibration, index, rows, length, by_hour)
+        });
+        found.collect()
+    });
     if found.is_empty() {
         let least = lengths.iter().map(|length| length.min_samples).min();
         calibration.prepare(2 * least.unwrap_or(USUAL_SAMPLES));
     }
     calibration.set_stretches(found);
-    calibration.to_stored()
+    FeatureCalibration {
+        hour_of_week: by_hour.unwrap_or_default(),
+        ..calibration.to_stored()
+    }
 }
 
 fn stretches_of(
@@ -89,6 +111,7 @@ fn stretches_of(
     feature: usize,
     rows: &TimedRows,
     length: &Length,
+    by_hour: Option<(&Seasonal, &HourOfWeek)>,
 ) -> Option<crate::reference::Stretches> {
     let first = *rows.panes.first_key_value()?.0;
     let last = *rows.panes.last_key_value()?.0;
@@ -100,16 +123,26 @@ fn stretches_of(
             pane[feature].add_to(window);
         }
     };
+    let hour = |pane: usize| {
+        let pane = first.saturating_add(i64::try_from(pane).unwrap_or(i64::MAX));
+        by_hour.map_or(0, |(_, clock)| {
+            clock.of(dataset::pane_start(pane, length.pane))
+        })
+    };
     let panes = Panes {
         count: usize::try_from(last - first + 1).ok()?,
         add: &add,
+        hour: &hour,
     };
     let spec = StretchSpec {
         window: length.pane * u32::try_from(length.panes).ok()?,
         panes: length.panes,
         min_samples: length.min_samples,
     };
-    stretches(calibration, &panes, &spec)
+    match by_hour {
+        Some((seasonal, _)) => seasonal_stretches(calibration, seasonal, &panes, &spec),
+        None => stretches(calibration, &panes, &spec),
+    }
 }
 
 /// A length of stretches.
@@ -175,27 +208,13 @@ fn timed_rows(
     if spec.timestamp.path.is_none() {
         return Ok(Vec::new());
     }
-    let mut spec = spec.clone();
-    spec.features_from_reference = true;
-    spec.features
-        .retain(|feature| reference.feature(&feature.name).is_some());
-    // The order of the reference's features is the order of the counts.
-    let place = |name: &str| reference.features.iter().position(|own| own.name == name);
-    spec.features.sort_by_key(|feature| place(&feature.name));
-    spec.references.truncate(1);
-    if spec.references.is_empty() {
-        spec.references.push(crate::model::ReferenceSpec {
-            name: String::new(),
-            file: std::path::PathBuf::new(),
-        });
-    }
     let mut widths: Vec<Duration> = spec.windows.iter().map(|window| window.slide).collect();
     if widths.is_empty() {
-        widths.extend(width_of_span(file, &spec)?);
+        widths.extend(width_of_span(file, spec)?);
     }
     widths.sort_unstable();
     widths.dedup();
-    let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference.clone()))]);
+    let plan = plan_of(reference, spec);
     let timed = widths.into_iter().map(|width| {
         let panes = dataset::count_panes(file, &plan, width)?;
         let span = panes.last_key_value().zip(panes.first_key_value());
@@ -208,6 +227,19 @@ fn timed_rows(
         Ok((width, TimedRows { panes }))
     });
     timed.collect()
+}
+
+/// The monitor joined with the reference being made; its features are in the reference's order.
+#[must_use]
+pub fn plan_of(reference: &Reference, spec: &MonitorSpec) -> MonitorPlan {
+    let mut spec = spec.clone();
+    spec.features_from_reference = true;
+    spec.features
+        .retain(|feature| reference.feature(&feature.name).is_some());
+    let place = |name: &str| reference.features.iter().position(|own| own.name == name);
+    spec.features.sort_by_key(|feature| place(&feature.name));
+    spec.references = vec![ReferenceSpec::fitted("", "")];
+    MonitorPlan::new(spec, vec![Ok(Arc::new(reference.clone()))])
 }
 
 /// A width that cuts the rows' span into some hundred panes.

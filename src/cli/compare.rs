@@ -16,7 +16,7 @@ use crate::model::{
     AlertSpec, Budget, MonitorSpec, ReferenceSpec, Severity, Statistic, Thresholds,
 };
 use crate::reference::Reference;
-use crate::score::{Context, Rates, Scores};
+use crate::score::{Context, Rates, Scorer, Scores};
 use crate::source::files::DataFile;
 use crate::stats::FeatureCounts;
 
@@ -130,10 +130,7 @@ fn count_side(name: &str, plan: &MonitorPlan) -> anyhow::Result<(u64, Vec<Featur
 
 /// Makes the monitor one window and one reference, with a budget for every question when no configuration asked others.
 fn prepare(spec: &mut MonitorSpec, is_bare: bool) {
-    spec.references = vec![ReferenceSpec {
-        name: "training".to_owned(),
-        file: PathBuf::new(),
-    }];
+    spec.references = vec![ReferenceSpec::fitted("training", PathBuf::new())];
     spec.features_from_reference |= spec.features.is_empty();
     if is_bare {
         let budgeted = |statistic| AlertSpec {
@@ -177,7 +174,12 @@ fn report<'a>(
         .map_or_else(Rates::default, |layout| Rates::of(counts, layout));
     FeatureReport {
         plan: feature,
-        reference: 0,
+        against: feature
+            .scorers
+            .first()
+            .and_then(Option::as_ref)
+            .map(Scorer::reference)
+            .cloned(),
         counts,
         rates,
         judgement: judgement(feature, counts, &rates, scores.as_ref().ok()),
@@ -199,14 +201,20 @@ fn judgement(
         step: None,
         context: Context::default(),
     };
-    judge(feature, 0, &judged)
-        .filter(|_| scores.is_some())
-        .map(Arc::new)
+    scores?;
+    let calibration = feature.calibrations.first()?.as_deref()?;
+    Some(Arc::new(judge(feature, calibration, &judged)))
 }
 
 /// Makes the null tables the comparison needs, on all cores.
 fn calibrate(plan: &MonitorPlan, counts: &[FeatureCounts]) {
-    let unprepared = plan.unprepared(counts);
+    let pairs = plan.features.iter().zip(counts);
+    let needed = pairs.filter_map(|(feature, counts)| {
+        let calibration = feature.calibrations.first()?.as_deref()?;
+        let n = counts.tallies.values;
+        (n > 0 && !calibration.is_prepared(n)).then_some((calibration, n))
+    });
+    let unprepared: Vec<_> = needed.collect();
     let bar = progress::over_items("calibrating", unprepared.len());
     unprepared.into_par_iter().for_each(|(calibration, n)| {
         calibration.prepare(n);

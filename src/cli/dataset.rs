@@ -198,6 +198,13 @@ pub fn count_panes(
     Ok(panes)
 }
 
+/// When a pane of `width` begins, by its number since the epoch.
+#[must_use]
+pub fn pane_start(pane: i64, width: Duration) -> EventTime {
+    let width_ms = i64::try_from(width.as_millis()).unwrap_or(i64::MAX);
+    EventTime::from_millis(pane.saturating_mul(width_ms))
+}
+
 /// Moves what a frame has counted to its pane.
 fn keep(frame: &mut Frame, pane: Option<i64>, panes: &mut BTreeMap<i64, Vec<SparseCounts>>) {
     let Some(pane) = pane else {

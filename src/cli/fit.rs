@@ -8,12 +8,12 @@ use clap::Args;
 
 use super::dataset::{self, RowCounts};
 use super::infer::{Inferred, infer};
-use super::{Exit, UsageError, calibration, pick_monitor, table};
+use super::{Exit, UsageError, calibration, pick_monitor, profiles, table};
 use crate::clock;
 use crate::config;
 use crate::model::{FeatureSpec, Kind, MonitorSpec, Pointer};
 use crate::observe::ObserverPlan;
-use crate::reference::{FitOptions, Reference, fit};
+use crate::reference::{FitOptions, HourOfWeek, Reference, fit};
 use crate::source::files::DataFile;
 
 /// Arguments of `pegel fit`.
@@ -36,6 +36,14 @@ pub struct FitArgs {
     /// The rows' time (RFC 3339 or milliseconds): alarm lines then follow how the stream breathes
     #[arg(long, value_name = "COLUMN")]
     timestamp: Option<String>,
+    /// Count by hour of the week too, by the clock of this time zone: for `hour_of_week: true`
+    #[arg(
+        long,
+        value_name = "TIMEZONE",
+        num_args = 0..=1,
+        default_missing_value = "UTC"
+    )]
+    hour_of_week: Option<String>,
 }
 
 /// Fits and saves a reference, and prints what is in it.
@@ -51,7 +59,23 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     let lender = args.layout.as_deref().map(Reference::load).transpose()?;
     let file = DataFile::open(&args.input)?;
     let spec = timed(spec, args.timestamp.as_deref());
+    let clock = args.hour_of_week.as_deref();
+    let has_time = spec
+        .as_ref()
+        .is_some_and(|spec| spec.timestamp.path.is_some());
+    if clock.is_some() && !has_time {
+        bail!(UsageError("--hour-of-week needs the rows' time: say --timestamp, or --config with a timestamp.path".to_owned()));
+    }
+    let clock = clock.map(|name| HourOfWeek::try_new(name).map(|clock| (name, clock)));
+    let clock = clock
+        .transpose()
+        .map_err(|error| UsageError(error.to_string()))?;
     let mut fitted = fit_file(&file, spec.as_ref(), lender.as_ref())?;
+    if let Some((timezone, clock)) = clock {
+        let plan = calibration::plan_of(&fitted.reference, &fitted.spec);
+        let profiles = profiles::count(&file, &plan, timezone, &clock)?;
+        fitted.reference = fitted.reference.with_profiles(profiles);
+    }
     calibration::calibrate(&mut fitted.reference, &file, &fitted.spec)?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", table::fitted(&fitted.reference));

@@ -8,6 +8,7 @@ pub mod dataset;
 pub mod demo;
 pub mod fit;
 pub mod infer;
+pub mod profiles;
 pub mod progress;
 
 pub mod replay;

@@ -113,10 +113,7 @@ fn monitors(args: &ReplayArgs) -> anyhow::Result<Vec<MonitorSpec>> {
                 .references
                 .first()
                 .map_or_else(|| "training".to_owned(), |own| own.name.clone());
-            monitor.references = vec![ReferenceSpec {
-                name,
-                file: path.clone(),
-            }];
+            monitor.references = vec![ReferenceSpec::fitted(&name, path.clone())];
         }
     }
     Ok(monitors)
@@ -229,7 +226,7 @@ pub fn lines(plan: &MonitorPlan, window: &WindowState, with_bins: bool) -> Vec<M
             line.insert("reference".to_owned(), json!(plan.references[index].name));
             let report = FeatureReport {
                 plan: feature,
-                reference: index,
+                against: state.against[index].clone(),
                 counts,
                 rates: state.rates,
                 scores: *scores,

@@ -9,6 +9,7 @@ use crate::alert::Line;
 use crate::engine::{Bar, FeaturePlan, Judgement, Rule};
 use crate::export::calibration_json;
 use crate::model::{NotReady, Severity};
+use crate::reference::FeatureReference;
 use crate::score::{Rates, Scores};
 use crate::stats::{BinName, FeatureCounts, Layout};
 
@@ -40,8 +41,8 @@ impl Verdict {
 pub struct FeatureReport<'a> {
     /// The feature and its lines.
     pub plan: &'a FeaturePlan,
-    /// Which of the plan's references.
-    pub reference: usize,
+    /// What it was compared with; `None` where there is nothing.
+    pub against: Option<Arc<FeatureReference>>,
     /// The current counts.
     pub counts: &'a FeatureCounts,
     /// The current rates.
@@ -68,7 +69,7 @@ impl FeatureReport<'_> {
     pub fn lines(&self) -> impl Iterator<Item = (&Rule, Line)> {
         let rules = self.plan.rules.iter().enumerate();
         rules.filter_map(|(place, rule)| match rule.bar {
-            Bar::Fixed(threshold) => Some((rule, Line::fixed(threshold))),
+            Bar::Fixed(threshold) => Some((rule, rule.fixed_line(threshold))),
             Bar::Budget { .. } => {
                 let lines = &self.judgement.as_ref()?.lines;
                 Some((rule, lines.get(place).copied().flatten()?))
@@ -106,11 +107,7 @@ impl FeatureReport<'_> {
     #[must_use]
     pub fn to_json(&self, name_key: &str, with_bins: bool) -> Map<String, Value> {
         let verdict = self.verdict();
-        let scorer = self
-            .plan
-            .scorers
-            .get(self.reference)
-            .and_then(Option::as_ref);
+        let against = self.against.as_deref();
         let reason = match verdict {
             Verdict::NotReady(reason) => Some(reason.reason()),
             _ => None,
@@ -123,7 +120,7 @@ impl FeatureReport<'_> {
         put("reason", json!(reason));
         put(
             "reference_samples",
-            json!(scorer.map_or(0, |scorer| scorer.reference().counts.tallies.values)),
+            json!(against.map_or(0, |reference| reference.counts.tallies.values)),
         );
         put("samples", json!(self.counts.tallies.values));
         put("missing_ratio", json!(self.rates.missing.unwrap_or(0.0)));
@@ -154,12 +151,8 @@ impl FeatureReport<'_> {
         let Some(layout) = self.plan.layout.as_deref() else {
             return json!([]);
         };
-        let scorer = self
-            .plan
-            .scorers
-            .get(self.reference)
-            .and_then(Option::as_ref);
-        let reference = |bin: usize| scorer.map_or(0, |scorer| scorer.reference().counts.bins[bin]);
+        let against = self.against.as_deref();
+        let reference = |bin: usize| against.map_or(0, |reference| reference.counts.bins[bin]);
         let shown = (0..layout.len()).filter(|bin| {
             !layout.is_optional(*bin) || reference(*bin) + self.counts.bins[*bin] > 0
         });

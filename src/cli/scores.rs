@@ -133,11 +133,15 @@ fn scored() -> impl Iterator<Item = &'static str> {
         .chain(["entropy", "cross_entropy"])
 }
 
+/// Every statistic that has a level when nothing happens.
+fn levelled() -> impl Iterator<Item = &'static Statistic> {
+    Statistic::ALL.iter().filter(|own| !own.alarms_below())
+}
+
 fn header() -> Vec<String> {
     let scores = scored().map(str::to_owned);
-    let levels = Statistic::ALL
-        .iter()
-        .flat_map(|statistic| LEVELS.map(|level| format!("{statistic}_{level}")));
+    let levels =
+        levelled().flat_map(|statistic| LEVELS.map(|level| format!("{statistic}_{level}")));
     let head = HEAD.iter().map(|name| (*name).to_owned());
     let tail = ["support_overlap", "design_effect", "status"].map(str::to_owned);
     head.chain(scores).chain(levels).chain(tail).collect()
@@ -146,8 +150,7 @@ fn header() -> Vec<String> {
 fn row(line: &Map<String, Value>) -> Vec<String> {
     let calibration = &line["calibration"];
     let scores = scored().map(|name| cell(&line["scores"][name]));
-    let levels = Statistic::ALL
-        .iter()
+    let levels = levelled()
         .flat_map(|statistic| LEVELS.map(|level| cell(&calibration[statistic.name()][level])));
     let statuses = calibration["status"].as_array();
     let statuses: Vec<&str> = statuses

@@ -145,15 +145,14 @@ fn percent(share: Option<f64>) -> String {
 
 /// The bin whose share changed most, and for numbers the medians, when there is drift.
 fn what_moved(report: &FeatureReport<'_>) -> String {
-    let scorers = &report.plan.scorers;
-    let scorer = scorers.get(report.reference).and_then(Option::as_ref);
-    let (Some(layout), Some(scorer)) = (report.plan.layout.as_deref(), scorer) else {
+    let against = report.against.as_deref();
+    let (Some(layout), Some(reference)) = (report.plan.layout.as_deref(), against) else {
         return String::new();
     };
     if report.verdict() == Verdict::None || report.scores.is_err() {
         return String::new();
     }
-    words::moved(layout, report.counts, scorer.reference()).join("; ")
+    words::moved(layout, report.counts, reference).join("; ")
 }
 
 /// One line under a comparison.

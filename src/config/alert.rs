@@ -148,13 +148,7 @@ fn alert(table: Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> 
         critical: line("critical"),
     };
     let budget = budget(&table, statistic);
-    if let (Some(warning), Some(critical)) = (thresholds.warning, thresholds.critical)
-        && warning >= critical
-    {
-        table.item().complain(format!(
-            "\"warning\" ({warning}) must be below \"critical\" ({critical})"
-        ));
-    }
+    check_lines(&table, statistic, &thresholds, budget.is_some());
     let evaluations = |key, least, fallback| {
         table
             .get(key)
@@ -181,6 +175,31 @@ fn alert(table: Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> 
         keep_firing_for,
         features: names,
     })
+}
+
+fn check_lines(
+    table: &Table<'_>,
+    statistic: Option<Statistic>,
+    thresholds: &Thresholds,
+    has_budget: bool,
+) {
+    let alarms_below = statistic.is_some_and(Statistic::alarms_below);
+    if let (true, true, Some(statistic)) = (alarms_below, has_budget, statistic) {
+        table.item().complain(format!("{statistic} has fixed lower lines and no budget: give \"warning\" or \"critical\", the least that is enough in a window"));
+    }
+    let (Some(warning), Some(critical)) = (thresholds.warning, thresholds.critical) else {
+        return;
+    };
+    let (order, is_wrong) = if alarms_below {
+        ("above", warning <= critical)
+    } else {
+        ("below", warning >= critical)
+    };
+    if is_wrong {
+        table.item().complain(format!(
+            "\"warning\" ({warning}) must be {order} \"critical\" ({critical})"
+        ));
+    }
 }
 
 fn threshold(item: &Item<'_>, statistic: Option<Statistic>) -> Option<f64> {

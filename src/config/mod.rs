@@ -11,6 +11,7 @@ mod monitor;
 mod node;
 mod print;
 mod problem;
+mod reference;
 mod sections;
 #[cfg(test)]
 mod tests;

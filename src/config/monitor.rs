@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::node::{Item, Table};
 use super::problem::suggest;
-use super::{alert, defaults, feature};
+use super::{alert, defaults, feature, reference};
 use crate::model::{
     FeatureSpec, Lateness, MonitorSpec, Pointer, ReferenceSpec, Select, Statistic, TimestampSpec,
     WindowSpec,
@@ -40,7 +40,7 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> Option<Monitor
         .and_then(|item| item.name());
     let source = source(table, sources);
     let windows = windows(table);
-    let references = references(table, directory);
+    let references = reference::read_all(table, &windows, directory);
     let (features, features_from_reference) = features(table, &references);
     let known = if features_from_reference {
         &[][..]
@@ -268,39 +268,6 @@ fn default_slide(size: Duration) -> Duration {
     } else {
         size
     }
-}
-
-fn references(table: &Table<'_>, directory: &Path) -> Vec<ReferenceSpec> {
-    let short = table.get("reference");
-    let long = table.get("references");
-    if let (Some(short), Some(_)) = (&short, &long) {
-        short.complain("give either \"reference\" or \"references\"");
-    }
-    let listed = long.and_then(|item| item.list()).unwrap_or_default();
-    let items: Vec<Item<'_>> = short.into_iter().chain(listed).collect();
-    let mut references: Vec<ReferenceSpec> = Vec::new();
-    for item in &items {
-        let Some(table) = item.table() else {
-            continue;
-        };
-        let name = table
-            .get("name")
-            .and_then(|item| item.name())
-            .unwrap_or_else(|| defaults::REFERENCE_NAME.to_owned());
-        let file = table
-            .need("file", "a reference made by `pegel fit`")
-            .and_then(|item| item.text());
-        table.reserve(&["previous", "trailing", "hour_of_week"]);
-        table.finish();
-        if references.iter().any(|other| other.name == name) {
-            item.complain(format!("a second reference named {name:?}"));
-        }
-        references.extend(file.map(|file| ReferenceSpec {
-            name,
-            file: directory.join(file),
-        }));
-    }
-    references
 }
 
 fn features(table: &Table<'_>, references: &[ReferenceSpec]) -> (Vec<FeatureSpec>, bool) {

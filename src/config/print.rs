@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::alert::default_tolerance;
 use super::{Config, State};
 use crate::model::{
-    AlertSpec, BinsSpec, FeatureSpec, KafkaSpec, Literal, MonitorSpec, StartAt, Statistic,
-    Tolerance, WindowSpec,
+    AlertSpec, BinsSpec, FeatureSpec, KafkaSpec, Literal, MonitorSpec, Origin, ReferenceSpec,
+    Rolling, StartAt, Statistic, Tolerance, WindowSpec,
 };
 
 /// Every option with its value, as YAML; paths are absolute.
@@ -105,11 +105,7 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "path": spec.timestamp.path.as_ref().map(ToString::to_string),
         "fallback": if spec.timestamp.fallback_kafka { "kafka" } else { "none" },
     });
-    let references: Vec<Value> = spec
-        .references
-        .iter()
-        .map(|reference| json!({"name": reference.name, "file": absolute(&reference.file)}))
-        .collect();
+    let references: Vec<Value> = spec.references.iter().map(reference).collect();
     given(json!({
         "name": spec.name,
         "source": spec.source,
@@ -212,4 +208,21 @@ fn alert(spec: &AlertSpec) -> Value {
         "keep_firing_for": spec.keep_firing_for,
         "features": spec.features,
     }))
+}
+
+fn reference(spec: &ReferenceSpec) -> Value {
+    let name = &spec.name;
+    match &spec.origin {
+        Origin::File(file) => json!({"name": name, "file": absolute(file)}),
+        Origin::HourOfWeek(file) => {
+            json!({"name": name, "file": absolute(file), "hour_of_week": true})
+        }
+        Origin::Rolling(Rolling { period: None, .. }) => json!({"name": name, "previous": true}),
+        Origin::Rolling(Rolling {
+            period: Some(period),
+            delay,
+        }) => {
+            json!({"name": name, "trailing": {"period": duration(*period), "delay": duration(*delay)}})
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! The loader from outside: what is accepted, and one case per class of mistake.
 
 use super::*;
-use crate::model::{BinsSpec, Kind, StartAt};
+use std::time::Duration;
+
+use crate::model::{BinsSpec, Kind, Origin, Rolling, StartAt};
 
 const HEAD: &str = "version: 1\nsources: {s: {kafka: {brokers: [b:9092], topics: [t]}}}\n";
 const MONITOR: &str = "monitors:\n  - name: m\n    source: s\n    windows: [{size: 15m, slide: 1m}]\n    features: [{name: x, kind: numeric}, {name: c, kind: categorical}]\n";
@@ -463,4 +465,71 @@ fn a_pane_log_that_cannot_work_is_refused() {
     let text = problems.expect_err("two clusters").to_string();
     let expected = "state.panes_topic: the sources name different brokers: say in state.brokers where this topic is";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn references_come_from_files_and_from_the_stream() {
+    let config = good(
+        "    references:
+      - {file: a.json}
+      - {file: a.json, hour_of_week: true}
+      - {previous: true}
+      - {name: last_week, trailing: {period: 7d, delay: 1h}}
+",
+    );
+    let found = &config.monitors[0].references;
+    let names: Vec<&str> = found.iter().map(|own| own.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["training", "hour_of_week", "previous", "last_week"],
+        "names"
+    );
+    let rolling = |period, delay| Origin::Rolling(Rolling { period, delay });
+    assert_eq!(found[2].origin, rolling(None, Duration::ZERO), "previous");
+    let (week, hour) = (Duration::from_secs(604_800), Duration::from_secs(3600));
+    assert_eq!(found[3].origin, rolling(Some(week), hour), "trailing");
+    let again = load_text(&print(&config)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(again.monitors, config.monitors, "printed and read again");
+}
+
+#[test]
+fn mistakes_in_references_say_what_would_be_accepted() {
+    let one_of = "expected one of \"file\" (made by `pegel fit`), \"previous: true\" and \"trailing: {period: 7d, delay: 1d}\"";
+    let first = |message: &str| format!("monitors[0].references[0]: {message}");
+    let check = |references: &str, expected: &str| {
+        check(&format!("    references: [{references}]\n"), &[expected]);
+    };
+    check("{name: a}", &first(one_of));
+    check("{file: a.json, previous: true}", &first(one_of));
+    check(
+        "{previous: true}",
+        &first(
+            "what moves with the stream is counted in the bins of a fitted reference: add one with a \"file\" beside it",
+        ),
+    );
+    check(
+        "{file: a.json}, {previous: true, hour_of_week: true}",
+        "monitors[0].references[1].hour_of_week: \"hour_of_week\" needs a \"file\" made by `pegel fit --hour-of-week`",
+    );
+    check(
+        "{file: a.json}, {trailing: {delay: 1h}}",
+        "monitors[0].references[1].trailing: \"period\" is missing: a duration, as \"7d\"",
+    );
+}
+
+#[test]
+fn volume_has_fixed_lower_lines() {
+    let config = good("    alerts: [{statistic: samples, warning: 400, critical: 100}]\n");
+    let lines = config.monitors[0].alerts[0].thresholds;
+    assert_eq!(lines.critical, Some(100.0), "the lower one is more urgent");
+    check(
+        "    alerts: [{statistic: samples, warning: 100, critical: 400}]\n",
+        &["monitors[0].alerts[0]: \"warning\" (100) must be above \"critical\" (400)"],
+    );
+    check(
+        "    alerts: [{statistic: samples}]\n",
+        &[
+            "monitors[0].alerts[0]: samples has fixed lower lines and no budget: give \"warning\" or \"critical\", the least that is enough in a window",
+        ],
+    );
 }

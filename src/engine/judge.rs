@@ -72,10 +72,9 @@ pub struct Judged<'a> {
     pub context: Context<'a>,
 }
 
-/// Judges a feature against one of its references; `None` where nothing is calibrated.
+/// Judges a feature by what is known of clean windows.
 #[must_use]
-pub fn judge(feature: &FeaturePlan, reference: usize, judged: &Judged<'_>) -> Option<Judgement> {
-    let calibration = feature.calibrations.get(reference)?.as_deref()?;
+pub fn judge(feature: &FeaturePlan, calibration: &Calibration, judged: &Judged<'_>) -> Judgement {
     let gauge = |statistic| calibration.gauge(statistic, judged.counts, &judged.context);
     let gauges: Vec<(Statistic, Gauge)> = Statistic::ALL
         .iter()
@@ -107,12 +106,12 @@ pub fn judge(feature: &FeaturePlan, reference: usize, judged: &Judged<'_>) -> Op
     });
     let rarest = rarest.fold(1.0, f64::min);
     let n = judged.counts.tallies.values;
-    Some(Judgement {
+    Judgement {
         levels: levels.collect(),
         design_effect: found(Statistic::Js).map_or(1.0, Gauge::design_effect),
         statuses: calibration.statuses(n, rarest, &judged.context),
         lines,
-    })
+    }
 }
 
 /// How often a clean window may exceed a line, so that all rules of a feature together keep the budget.
@@ -131,7 +130,7 @@ fn line(
     judged: &Judged<'_>,
 ) -> Option<Line> {
     match rule.bar {
-        Bar::Fixed(threshold) => Some(Line::fixed(threshold)),
+        Bar::Fixed(threshold) => Some(rule.fixed_line(threshold)),
         Bar::Budget {
             interval,
             tolerance,

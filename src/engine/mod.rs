@@ -5,17 +5,21 @@
 
 mod doubt;
 mod judge;
+mod lines;
 mod monitor;
+mod moving;
 mod places;
 mod plan;
 mod saved;
 mod scorer;
 mod shards;
 mod snapshot;
+mod standards;
 mod totals;
 mod windows;
 
 pub use judge::{Judged, Judgement, Level, effective, judge};
+pub use moving::{Hours, Mover};
 pub use plan::{Bar, FeaturePlan, LoadedReference, MonitorPlan, Rule};
 pub use saved::SavedEngine;
 pub use scorer::Engine;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::moving::History;
 use super::places::Places;
 use super::shards::Shards;
 use super::totals::{FeatureTotals, Totals};
@@ -42,6 +43,7 @@ impl MonitorEngine {
             .windows
             .iter()
             .map(|window| window.slide)
+            .chain(plan.spec.lookbacks().map(|back| back.width))
             .collect();
         slides.sort_unstable();
         slides.dedup();
@@ -153,7 +155,13 @@ impl MonitorEngine {
                 return made;
             };
             let coverage = coverages(&self.shards, &self.plan, ring, due);
-            window.evaluate(due, ring, &coverage, &self.plan, &mut self.totals);
+            let history = History {
+                rings: &self.rings,
+                shards: &self.shards,
+                stall_after: self.plan.spec.lateness.stall_after,
+                min_coverage: self.plan.spec.min_coverage,
+            };
+            window.evaluate(due, &history, &coverage, &self.plan, &mut self.totals);
             window.evaluated_at = self.shards.time.now;
             self.totals.skipped += due.skipped;
             made += 1;
@@ -164,7 +172,20 @@ impl MonitorEngine {
     fn expire(&mut self) {
         for (index, ring) in self.rings.iter_mut().enumerate() {
             let own = self.windows.iter().filter(|window| window.ring == index);
-            if let Some(floor) = own.map(|window| window.schedule.floor()).min() {
+            let own = own.map(|window| window.schedule.floor());
+            let width = ring.slide();
+            let lookbacks = self
+                .plan
+                .spec
+                .lookbacks()
+                .filter(|back| back.width == width);
+            let behind = lookbacks.map(|back| {
+                let start = self.windows[back.window].schedule.floor();
+                back.rolling
+                    .span(&self.plan.spec.windows[back.window], start)
+                    .0
+            });
+            if let Some(floor) = own.chain(behind).min() {
                 ring.expire(floor);
             }
         }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::ReferenceState;
 use super::doubt::noisy_lines;
-use crate::alert::Patience;
+use super::moving::{Mover, movers};
+use crate::alert::{Line, Patience};
 use crate::model::{
     BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role, Severity, Statistic,
     Tolerance,
@@ -13,7 +14,7 @@ use crate::model::{
 use crate::panes::identity;
 use crate::reference::{FeatureReference, Reference};
 use crate::score::{Calibration, Scorer};
-use crate::stats::{FeatureCounts, Layout};
+use crate::stats::Layout;
 
 /// A reference as it was found: loaded, or why not.
 pub type LoadedReference = Result<Arc<Reference>, String>;
@@ -52,6 +53,8 @@ pub struct FeaturePlan {
     pub scorers: Vec<Option<Scorer>>,
     /// One per reference; `None` where no line is calibrated.
     pub calibrations: Vec<Option<Arc<Calibration>>>,
+    /// One per reference; `None` where it stays what it is, or there is nothing to compare with.
+    pub movers: Vec<Option<Mover>>,
     /// The lines in force.
     pub rules: Vec<Rule>,
     /// Statistics that share the budget of false alarms.
@@ -87,21 +90,29 @@ pub struct Rule {
     pub patience: Patience,
 }
 
+impl Rule {
+    /// The line at a number given by the user.
+    #[must_use]
+    pub const fn fixed_line(&self, threshold: f64) -> Line {
+        if self.statistic.alarms_below() {
+            Line::at_least(threshold)
+        } else {
+            Line::fixed(threshold)
+        }
+    }
+}
+
 impl MonitorPlan {
-    /// Joins a monitor with its references, one per `spec.references`, in that order.
+    /// Joins a monitor with its references; `loaded` has one for each of `spec.references` that comes from a file, in that order.
     #[must_use]
     pub fn new(spec: MonitorSpec, loaded: Vec<LoadedReference>) -> Self {
+        let mut loaded = loaded.into_iter();
         let references: Vec<ReferenceState> = spec
             .references
             .iter()
-            .zip(loaded)
-            .map(|(reference, loaded)| {
-                let problem = loaded.as_ref().err().cloned();
-                ReferenceState {
-                    name: reference.name.clone(),
-                    loaded: loaded.ok(),
-                    problem,
-                }
+            .map(|reference| {
+                let file = reference.origin.file().and_then(|_| loaded.next());
+                ReferenceState::new(reference, file)
             })
             .collect();
         let mut problems = Vec::new();
@@ -111,9 +122,9 @@ impl MonitorPlan {
             .iter()
             .filter_map(|name| plan_feature(name, id, &spec, &references, &mut problems))
             .collect();
-        let loaded = references.iter().enumerate();
-        let loaded = loaded.filter_map(|(index, own)| Some((index, own.loaded.as_ref()?)));
-        let warnings = loaded.flat_map(|(index, reference)| {
+        let fitted = references.iter().enumerate();
+        let fitted = fitted.filter_map(|(index, own)| Some((index, own.loaded.as_ref()?)));
+        let warnings = fitted.flat_map(|(index, reference)| {
             let all = features.iter();
             all.flat_map(move |feature| noisy_lines(feature, index, reference))
         });
@@ -126,20 +137,6 @@ impl MonitorPlan {
             problems,
             warnings,
         }
-    }
-
-    /// The calibrations that lack null tables for windows of these counts, by feature: what is worth making on all cores.
-    #[must_use]
-    pub fn unprepared(&self, counts: &[FeatureCounts]) -> Vec<(&Calibration, u64)> {
-        let pairs = self.features.iter().zip(counts);
-        let needed = pairs.flat_map(|(feature, counts)| {
-            let n = counts.tallies.values;
-            let own = feature.calibrations.iter().flatten();
-            own.map(move |calibration| (calibration.as_ref(), n))
-        });
-        needed
-            .filter(|(calibration, n)| *n > 0 && !calibration.is_prepared(*n))
-            .collect()
     }
 
     /// Name, kind and layout of the features, for the observer.
@@ -180,12 +177,7 @@ fn plan_feature(
     let listed = spec.features.iter().find(|feature| feature.name == name);
     let found: Vec<Option<&FeatureReference>> = references
         .iter()
-        .map(|reference| {
-            reference
-                .loaded
-                .as_ref()
-                .and_then(|loaded| loaded.feature(name))
-        })
+        .map(|reference| reference.loaded.as_ref()?.feature(name))
         .collect();
     let first = found.iter().flatten().next().copied();
     let Some(kind) = listed
@@ -200,19 +192,18 @@ fn plan_feature(
     let layout = first
         .filter(|reference| fits(reference, kind, listed, problems))
         .map(|reference| Arc::clone(&reference.layout));
-    let scorer = |(index, reference): (usize, &Option<&FeatureReference>)| {
-        let reference = (*reference)?;
-        let layout = layout.as_ref()?;
-        if reference.layout != *layout {
-            let other = &references[index].name;
+    let scorer = |(reference, own): (&ReferenceState, &Option<&FeatureReference>)| {
+        let own = own.filter(|_| layout.is_some())?;
+        if Some(&own.layout) != layout.as_ref() {
+            let other = &reference.name;
             problems.push(format!(
                 "feature {name}: reference {other} has another layout; fit it again with --layout"
             ));
             return None;
         }
-        Some(Scorer::new(Arc::new(reference.clone()), spec.pseudo_count))
+        Some(Scorer::new(Arc::new(own.clone()), spec.pseudo_count))
     };
-    let scorers: Vec<Option<Scorer>> = found.iter().enumerate().map(scorer).collect();
+    let scorers: Vec<Option<Scorer>> = references.iter().zip(&found).map(scorer).collect();
     let rules = rules(name, kind, spec);
     let share = share(&rules);
     let calibrations = scorers.iter().zip(references).map(|(scorer, reference)| {
@@ -226,6 +217,7 @@ fn plan_feature(
         kind,
         role: listed.map(|feature| feature.role).unwrap_or_default(),
         calibrations: calibrations.collect(),
+        movers: movers(name, spec, references, &scorers),
         scorers,
         layout,
         rules,

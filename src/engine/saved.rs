@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::monitor::MonitorEngine;
+use super::moving::Memory;
 use super::shards::{Extent, ShardState};
 use super::totals::{FeatureTotals, Totals};
 use super::windows::WindowEngine;
@@ -72,6 +73,8 @@ struct SavedWindow {
     alerts: Vec<SavedAlert>,
     /// By place in the monitor's list and by reference.
     learned: Vec<(usize, String, Learned)>,
+    /// By place in the monitor's list and by reference: what moving references were.
+    moving: Vec<(usize, String, Memory)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -186,7 +189,20 @@ fn save_window(window: &WindowEngine, plan: &MonitorPlan) -> SavedWindow {
         features: features.collect(),
         alerts: save_alerts(window, plan),
         learned: save_learned(window, plan),
+        moving: save_moving(window, plan),
     }
+}
+
+fn save_moving(window: &WindowEngine, plan: &MonitorPlan) -> Vec<(usize, String, Memory)> {
+    let all = window.moving.iter().enumerate();
+    let saved = all.flat_map(|(feature, by_reference)| {
+        let pairs = by_reference.iter().zip(&plan.references);
+        pairs.filter_map(move |(moving, reference)| {
+            let memory = moving.as_ref()?.memory.clone();
+            Some((feature, reference.name.clone(), memory))
+        })
+    });
+    saved.collect()
 }
 
 fn save_learned(window: &WindowEngine, plan: &MonitorPlan) -> Vec<(usize, String, Learned)> {
@@ -324,6 +340,12 @@ fn restore_window(
         let place = places.get(feature).copied().flatten();
         if let (Some(place), Some(reference)) = (place, reference_named(&reference, plan)) {
             window.learned[place][reference] = learned;
+        }
+    }
+    for (feature, reference, memory) in saved.moving {
+        let place = places.get(feature).copied().flatten();
+        if let (Some(place), Some(reference)) = (place, reference_named(&reference, plan)) {
+            window.restore_moving((place, reference), memory, plan);
         }
     }
     for ((counts, incomplete), place) in saved.features.into_iter().zip(places) {

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::Judgement;
+use super::{Judgement, LoadedReference};
 use crate::alert::AlertState;
-use crate::model::{EventTime, Kind, MonitorSpec, NotReady, Role, Severity, Statistic};
-use crate::reference::Reference;
+use crate::model::{
+    EventTime, Kind, MonitorSpec, NotReady, Origin, ReferenceSpec, Role, Severity, Statistic,
+};
+use crate::reference::{FeatureReference, HourOfWeek, Reference};
 use crate::score::{Rates, Scores};
 use crate::stats::{FeatureCounts, Layout, Tallies};
 
@@ -80,10 +82,47 @@ pub struct MonitorState {
 pub struct ReferenceState {
     /// Its name in labels.
     pub name: String,
-    /// `None` when it could not be loaded.
+    /// What it is: `file`, `hour_of_week`, `previous` or `trailing`.
+    pub kind: &'static str,
+    /// The file; `None` when it could not be loaded, and where the stream is its own reference.
     pub loaded: Option<Arc<Reference>>,
     /// Why it is not loaded.
     pub problem: Option<String>,
+}
+
+impl ReferenceState {
+    /// A reference as it was found; `file` is `None` where it does not come from one.
+    pub(super) fn new(spec: &ReferenceSpec, file: Option<LoadedReference>) -> Self {
+        let state = |loaded, problem| ReferenceState {
+            name: spec.name.clone(),
+            kind: spec.origin.name(),
+            loaded,
+            problem,
+        };
+        match file {
+            None if spec.origin.file().is_some() => state(None, Some("was not read".to_owned())),
+            None => state(None, None),
+            Some(Err(problem)) => state(None, Some(problem)),
+            Some(Ok(loaded)) => match unusable_hours(&spec.origin, &loaded) {
+                Some(problem) => state(None, Some(problem)),
+                None => state(Some(loaded), None),
+            },
+        }
+    }
+}
+
+/// Why a reference cannot be used by hour of the week, where it is to be.
+fn unusable_hours(origin: &Origin, loaded: &Reference) -> Option<String> {
+    if !matches!(origin, Origin::HourOfWeek(_)) {
+        return None;
+    }
+    let Some(profiles) = &loaded.profiles else {
+        return Some(
+            "holds no counts by hour of the week; fit it again with --hour-of-week".to_owned(),
+        );
+    };
+    let clock = HourOfWeek::try_new(&profiles.timezone);
+    clock.err().map(|error| error.to_string())
 }
 
 /// A feature's life-long counters.
@@ -129,6 +168,8 @@ pub struct FeatureScores {
     pub rates: Rates,
     /// One entry per reference: the scores or why there are none.
     pub scores: Vec<Result<Scores, NotReady>>,
+    /// One entry per reference: what the window was compared with; `None` where there is nothing.
+    pub against: Vec<Option<Arc<FeatureReference>>>,
     /// One entry per reference: what calibration says; `None` where nothing is calibrated or ready.
     pub judgements: Vec<Option<Arc<Judgement>>>,
     /// One entry per reference: the lines in force.

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::judge::enough;
-use super::plan::{Bar, FeaturePlan, Rule};
+use super::lines::{bar, count, judged_value, line, trusted};
+use super::moving::{History, Moving};
+use super::plan::{FeaturePlan, Rule};
+use super::standards::moving;
 use super::totals::{Totals, Transitions};
 use super::{AlertLine, FeatureScores, Judged, Judgement, MonitorPlan, WindowState, judge};
-use crate::alert::{Alert, AlertState, Line, Transition};
-use crate::model::{EventTime, NotReady, Severity, Statistic, WindowSpec};
+use crate::alert::{Alert, AlertState};
+use crate::model::{EventTime, NotReady, WindowSpec};
 use crate::score::{Context, Learned, Rates, Scores};
 use crate::stats::FeatureCounts;
-use crate::window::{Coverage, Due, Ring, Schedule};
+use crate::window::{Coverage, Due, Schedule};
 
 /// A window and everything it remembers.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(super) struct WindowEngine {
     pub(super) ring: usize,
     /// By feature, reference and rule.
     pub(super) alerts: Vec<Vec<Vec<Alert>>>,
+    /// By feature and reference; `None` where a reference stays what it is.
+    pub(super) moving: Vec<Vec<Option<Moving>>>,
     /// By feature and reference: what quiet windows have taught.
     pub(super) learned: Vec<Vec<Learned>>,
     pub(super) state: WindowState,
@@ -47,6 +51,7 @@ impl WindowEngine {
             schedule: Schedule::new(spec),
             ring,
             alerts: plan.features.iter().map(alerts).collect(),
+            moving: plan.features.iter().map(moving).collect(),
             learned: vec![untaught; plan.features.len()],
             state: WindowState {
                 index,
@@ -62,12 +67,14 @@ impl WindowEngine {
     pub(super) fn evaluate(
         &mut self,
         due: Due,
-        ring: &Ring,
+        history: &History<'_>,
         coverage: &[Coverage],
         plan: &MonitorPlan,
         totals: &mut Totals,
     ) {
         self.learn_from_last(plan);
+        self.move_on(due, history, plan);
+        let ring = &history.rings[self.ring];
         let transitions = &mut totals.transitions;
         let ratios = coverage.iter().map(|coverage| coverage.ratio);
         self.state.end = Some(due.end);
@@ -83,7 +90,7 @@ impl WindowEngine {
         let counts: Vec<FeatureCounts> = plan.features.iter().enumerate().map(sum).collect();
         let incomplete = |index: usize| incompleteness(coverage[index], plan.spec.min_coverage);
         if (0..plan.features.len()).any(|index| incomplete(index).is_none()) {
-            let unprepared = plan.unprepared(&counts).into_par_iter();
+            let unprepared = self.unprepared(&counts, plan).into_par_iter();
             unprepared.for_each(|(calibration, n)| calibration.prepare(n));
         }
         let features = plan.features.iter().enumerate();
@@ -114,11 +121,9 @@ impl WindowEngine {
         state.incomplete = reason;
         state.rates = Rates::default();
         state.judgements = vec![None; feature.scorers.len()];
+        state.against = vec![None; feature.scorers.len()];
         let reason = reason.unwrap_or(NotReady::Warming);
-        let scorers = feature.scorers.iter();
-        state.scores = scorers
-            .map(|scorer| Err(absent(scorer.is_some(), reason)))
-            .collect();
+        state.scores = waiting(feature, reason);
     }
 
     fn judge(
@@ -140,6 +145,7 @@ impl WindowEngine {
             plan,
             transitions,
         );
+        self.leave_out_alarms(index, plan);
     }
 
     /// Scores a feature's counts, without a step of its alerts.
@@ -152,17 +158,21 @@ impl WindowEngine {
         plan: &MonitorPlan,
     ) {
         let min_samples = self.min_samples(plan);
-        let scores = feature
-            .scorers
-            .iter()
-            .map(|scorer| match (scorer, incomplete) {
-                (None, _) => Err(NotReady::NoReference),
-                (Some(_), Some(reason)) => Err(reason),
-                (Some(scorer), None) => scorer.evaluate(&counts, min_samples),
-            });
-        let scores = scores.collect();
+        let against = |reference: usize| {
+            let found = self.standard(index, feature, reference);
+            let (scorer, _) = match (found, incomplete) {
+                (Err(NotReady::NoReference), _) => return (None, Err(NotReady::NoReference)),
+                (_, Some(reason)) | (Err(reason), None) => return (None, Err(reason)),
+                (Ok(standard), None) => standard,
+            };
+            let own = Arc::clone(scorer.reference());
+            (Some(own), scorer.evaluate(&counts, min_samples))
+        };
+        let found = (0..plan.references.len()).map(against);
+        let (against, scores): (Vec<_>, Vec<_>) = found.unzip();
         let state = &mut self.state.features[index];
         state.scores = scores;
+        state.against = against;
         state.rates = feature.layout.as_deref().map_or_else(
             || Rates {
                 missing: counts.tallies.missing_ratio(),
@@ -213,43 +223,14 @@ impl WindowEngine {
                 context: Context {
                     window: window.map(|window| window.size),
                     learned: Some(&self.learned[index][reference]),
+                    reference: state.against[reference].as_deref(),
                 },
             };
-            judge(feature, reference, &judged).map(Arc::new)
+            let (_, calibration) = self.standard(index, feature, reference).ok()?;
+            Some(Arc::new(judge(feature, calibration?, &judged)))
         };
         let all = state.scores.iter().enumerate();
         all.map(judgement).collect()
-    }
-
-    /// The latest window, if it was quiet, teaches the next one. Not sooner: what is shown, and restored, is what was judged.
-    fn learn_from_last(&mut self, plan: &MonitorPlan) {
-        for (index, feature) in plan.features.iter().enumerate() {
-            self.learn(index, feature, plan);
-        }
-    }
-
-    /// A quiet window teaches a reference without time how much windows differ.
-    fn learn(&mut self, index: usize, feature: &FeaturePlan, plan: &MonitorPlan) {
-        let state = &self.state.features[index];
-        let window = plan.spec.windows.get(self.state.index);
-        let (Some(window), Some(counts)) = (window, state.counts.as_deref()) else {
-            return;
-        };
-        let samples = counts.tallies.values;
-        for (reference, calibration) in feature.calibrations.iter().enumerate() {
-            let Some(calibration) = calibration.as_ref().filter(|own| own.needs_lessons()) else {
-                continue;
-            };
-            let is_quiet = state.alerts[reference]
-                .iter()
-                .all(|line| line.state == AlertState::Inactive);
-            if let (Ok(scores), Some(end), true) =
-                (&state.scores[reference], self.state.end, is_quiet)
-            {
-                let m = calibration.reference_values();
-                self.learned[index][reference].take(end, window.size, scores, samples as f64, m);
-            }
-        }
     }
 
     fn min_samples(&self, plan: &MonitorPlan) -> u64 {
@@ -295,72 +276,7 @@ impl WindowEngine {
     }
 }
 
-/// What a rule judges: a rate of the window, or a score against a reference.
-fn judged_value(
-    statistic: Statistic,
-    (rates, counts, incomplete): (&Rates, Option<&FeatureCounts>, Option<NotReady>),
-    scores: Result<Scores, NotReady>,
-    min_samples: u64,
-) -> Result<f64, NotReady> {
-    if statistic.is_rate() {
-        rate(statistic, rates, counts, incomplete, min_samples)
-    } else {
-        scores.and_then(|scores| scores.get(statistic).ok_or(NotReady::Empty))
-    }
-}
-
-/// The line of a rule in a window.
-fn bar(rule: &Rule, place: usize, judgement: Option<&Judgement>) -> Option<Line> {
-    match rule.bar {
-        Bar::Fixed(threshold) => Some(Line::fixed(threshold)),
-        Bar::Budget { .. } => judgement?.lines.get(place).copied().flatten(),
-    }
-}
-
-/// Whether a calibrated line has enough samples behind it; a fixed one asks for no more than the score did.
-fn trusted(
-    rule: &Rule,
-    counts: Option<&FeatureCounts>,
-    judgement: Option<&Judgement>,
-    need: u64,
-) -> Result<(), NotReady> {
-    match (rule.bar, counts, judgement) {
-        (Bar::Budget { .. }, Some(counts), Some(judgement)) => {
-            let have = if rule.statistic == Statistic::MissingRatio {
-                counts.tallies.events()
-            } else {
-                counts.tallies.values
-            };
-            enough(have, judgement.design_effect, need)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A rate, if there is enough behind it: events for missing values, values for the others.
-fn rate(
-    statistic: Statistic,
-    rates: &Rates,
-    counts: Option<&FeatureCounts>,
-    incomplete: Option<NotReady>,
-    need: u64,
-) -> Result<f64, NotReady> {
-    if let Some(reason) = incomplete {
-        return Err(reason);
-    }
-    let tallies = counts.map(|counts| counts.tallies).unwrap_or_default();
-    let have = match statistic {
-        Statistic::MissingRatio => tallies.events(),
-        _ => tallies.values,
-    };
-    match rates.get(statistic) {
-        Some(_) if have < need => Err(NotReady::TooFewSamples { have, need }),
-        Some(value) => Ok(value),
-        None => Err(NotReady::Empty),
-    }
-}
-
-fn incompleteness(coverage: Coverage, min_coverage: f64) -> Option<NotReady> {
+pub(super) fn incompleteness(coverage: Coverage, min_coverage: f64) -> Option<NotReady> {
     if coverage.ratio >= min_coverage {
         return None;
     }
@@ -371,16 +287,22 @@ fn incompleteness(coverage: Coverage, min_coverage: f64) -> Option<NotReady> {
     })
 }
 
-fn absent(has_reference: bool, reason: NotReady) -> NotReady {
-    if has_reference {
-        reason
-    } else {
-        NotReady::NoReference
-    }
+/// No score of any reference, for this reason or because there is no reference.
+fn waiting(feature: &FeaturePlan, reason: NotReady) -> Vec<Result<Scores, NotReady>> {
+    let pairs = feature.scorers.iter().zip(&feature.movers);
+    let reason = |has_reference: bool| {
+        if has_reference {
+            reason
+        } else {
+            NotReady::NoReference
+        }
+    };
+    pairs
+        .map(|(scorer, mover)| Err(reason(scorer.is_some() || mover.is_some())))
+        .collect()
 }
 
 fn initial(feature: &FeaturePlan, plan: &MonitorPlan) -> FeatureScores {
-    let waiting = |has_reference| absent(has_reference, NotReady::Warming);
     let lines = || {
         let waiting = AlertState::NotReady(NotReady::Warming);
         let line = |rule: &Rule| line(rule, bar(rule, 0, None).as_ref(), None, waiting);
@@ -390,33 +312,9 @@ fn initial(feature: &FeaturePlan, plan: &MonitorPlan) -> FeatureScores {
         counts: None,
         incomplete: Some(NotReady::Warming),
         rates: Rates::default(),
-        scores: feature
-            .scorers
-            .iter()
-            .map(|scorer| Err(waiting(scorer.is_some())))
-            .collect(),
+        scores: waiting(feature, NotReady::Warming),
+        against: vec![None; feature.scorers.len()],
         judgements: vec![None; feature.scorers.len()],
         alerts: plan.references.iter().map(|_| lines()).collect(),
-    }
-}
-
-fn line(rule: &Rule, line: Option<&Line>, value: Option<f64>, state: AlertState) -> AlertLine {
-    AlertLine {
-        statistic: rule.statistic,
-        severity: rule.severity,
-        threshold: line.map(|line| line.above),
-        lower: line.and_then(|line| line.below),
-        interval: match rule.bar {
-            Bar::Fixed(_) => None,
-            Bar::Budget { interval, .. } => Some(interval),
-        },
-        value,
-        state,
-    }
-}
-
-fn count(transition: Option<Transition>, severity: Severity, transitions: &mut Transitions) {
-    if let Some(transition) = transition {
-        transitions[severity as usize][transition as usize] += 1;
     }
 }

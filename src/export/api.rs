@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Exporter;
-use super::words::explain;
+use super::words::{Subject, explain};
 use crate::engine::{FeatureScores, Judgement, MonitorState, WindowState};
 
 /// `/api/v1/monitors`
@@ -16,7 +16,8 @@ fn monitor(state: &MonitorState) -> Value {
     let references = state.references.iter().map(|reference| {
         json!({
             "name": reference.name,
-            "loaded": reference.loaded.is_some(),
+            "kind": reference.kind,
+            "loaded": reference.problem.is_none(),
             "problem": reference.problem,
             "hash": reference.loaded.as_ref().map(|loaded| &loaded.hash),
             "rows": reference.loaded.as_ref().map(|loaded| loaded.rows),
@@ -119,7 +120,7 @@ pub(super) fn alerts(exporter: &Exporter) -> Value {
                 .map(|spec| spec.name.as_str());
             for (feature, scores) in state.features.iter().zip(&window.features) {
                 for (index, reference) in state.references.iter().enumerate() {
-                    let subject = reference.subject(feature, scores, index);
+                    let subject = Subject::of(feature, scores, index);
                     found.extend(scores.alerts[index].iter().map(|line| {
                         let value = json!({
                             "monitor": state.spec.name, "feature": feature.name, "segment": "", "window": name, "reference": reference.name,

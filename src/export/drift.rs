@@ -271,7 +271,7 @@ fn add_references(families: &mut Families, monitor: &MonitorState) {
         families.count(
             m::REFERENCE_LOADED,
             &labels,
-            u64::from(reference.loaded.is_some()),
+            u64::from(reference.problem.is_none()),
         );
         let Some(loaded) = &reference.loaded else {
             continue;

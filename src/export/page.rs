@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::Exporter;
-use super::words::{explain, short};
+use super::words::{Subject, explain, short};
 use crate::alert::AlertState;
 use crate::engine::{FeatureScores, FeatureState, MonitorState, ReferenceState, WindowState};
 use crate::model::Statistic;
@@ -144,7 +144,7 @@ fn row(
     };
     let note = match (furthest.filter(|line| line.state.rank() > 1), scores) {
         (Some(line), _) if line.state != AlertState::Inactive => {
-            let subject = reference.subject(feature, state, index);
+            let subject = Subject::of(feature, state, index);
             format!("{}: {}", line.severity, explain(line, &subject))
         }
         (_, Err(reason)) => reason.to_string(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{AlertLine, FeatureScores, FeatureState, Judgement, ReferenceState, effective};
+use crate::engine::{AlertLine, FeatureScores, FeatureState, Judgement, effective};
 use crate::reference::FeatureReference;
 use crate::stats::{BinName, CellScale, FeatureCounts, Interval, Layout};
 
@@ -148,21 +148,19 @@ pub struct Subject<'a> {
     pub judgement: Option<&'a Judgement>,
 }
 
-impl ReferenceState {
-    /// What an alert of a feature against this reference, the monitor's `index`-th, is about.
-    pub(super) fn subject<'a>(
-        &'a self,
+impl<'a> Subject<'a> {
+    /// What an alert of a feature against the monitor's `reference`-th reference is about.
+    pub(super) fn of(
         feature: &'a FeatureState,
         state: &'a FeatureScores,
-        index: usize,
-    ) -> Subject<'a> {
-        let loaded = self.loaded.as_deref();
+        reference: usize,
+    ) -> Self {
         Subject {
             feature: &feature.name,
             layout: feature.layout.as_deref(),
             counts: state.counts.as_deref(),
-            reference: loaded.and_then(|loaded| loaded.feature(&feature.name)),
-            judgement: state.judgements[index].as_deref(),
+            reference: state.against[reference].as_deref(),
+            judgement: state.judgements[reference].as_deref(),
         }
     }
 }
@@ -185,7 +183,12 @@ pub fn explain(line: &AlertLine, subject: &Subject<'_>) -> String {
         said += &format!(", no-drift level {}", short(level.noise_floor));
     }
     if let Some(threshold) = line.threshold {
-        said += &format!(", alarm line {}", short(threshold));
+        let side = if line.statistic.alarms_below() {
+            "below "
+        } else {
+            ""
+        };
+        said += &format!(", alarm line {side}{}", short(threshold));
     }
     if let Some(lower) = line.lower {
         said += &format!(" (and {} below)", short(lower));

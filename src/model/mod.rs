@@ -9,6 +9,7 @@ mod kafka;
 mod name;
 mod not_ready;
 mod record;
+mod reference;
 mod spec;
 mod time;
 
@@ -17,9 +18,10 @@ pub use kafka::{KafkaReport, LogPartition, LogReport, Shard, TopicId, TopicRepor
 pub use name::{Severity, Statistic};
 pub use not_ready::NotReady;
 pub use record::{DropReason, InvalidReason, MissingKind, Slot, TextRange};
+pub use reference::{Lookback, Origin, ReferenceSpec, Rolling};
 pub use spec::{
     AlertSpec, BinsSpec, Budget, FeatureSpec, HdrBins, KafkaSpec, Kind, Lateness, Literal,
-    MonitorSpec, PanesTopicSpec, Pointer, ReferenceSpec, Role, Select, SourceSpec, StartAt,
-    Thresholds, TimestampSpec, Tolerance, WindowSpec,
+    MonitorSpec, PanesTopicSpec, Pointer, Role, Select, SourceSpec, StartAt, Thresholds,
+    TimestampSpec, Tolerance, WindowSpec,
 };
 pub use time::EventTime;

@@ -34,7 +34,7 @@ macro_rules! names {
 }
 
 names! {
-    /// What may be scored and alerted on: the divergences and distances, then the three rates.
+    /// What may be scored and alerted on: the divergences and distances, then the three rates, then volume.
     Statistic {
         /// Jensen-Shannon divergence, bits, 0..=1.
         Js = "js",
@@ -64,6 +64,8 @@ names! {
         UnseenRatio = "unseen_ratio",
         /// Share of values in the two guard bins.
         OutOfRangeRatio = "out_of_range_ratio",
+        /// Values in the window; the only one that alarms below its line.
+        Samples = "samples",
     }
 }
 
@@ -78,13 +80,22 @@ names! {
 }
 
 impl Statistic {
-    /// Whether the statistic is a rate, not a comparison of distributions.
+    /// Whether the statistic is a rate or a count of the window alone, not a comparison of distributions.
     #[must_use]
     pub const fn is_rate(self) -> bool {
         matches!(
             self,
-            Statistic::MissingRatio | Statistic::UnseenRatio | Statistic::OutOfRangeRatio
+            Statistic::MissingRatio
+                | Statistic::UnseenRatio
+                | Statistic::OutOfRangeRatio
+                | Statistic::Samples
         )
+    }
+
+    /// Whether too little is the alarm: such a line is a fixed number.
+    #[must_use]
+    pub const fn alarms_below(self) -> bool {
+        matches!(self, Statistic::Samples)
     }
 
     /// The statistic a budgeted alert on this one judges: raw Wasserstein has no line over clean windows, its body has.
@@ -118,7 +129,8 @@ impl Statistic {
             | Statistic::Wasserstein
             | Statistic::WassersteinNormalized
             | Statistic::WassersteinBody
-            | Statistic::Psi => None,
+            | Statistic::Psi
+            | Statistic::Samples => None,
             _ => Some(1.0),
         }
     }

@@ -3,10 +3,9 @@
 //! The configuration builds these values and every stage takes the part it needs; no stage knows the file format they came from.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{EventTime, Severity, Statistic};
+use super::{EventTime, Lookback, Origin, ReferenceSpec, Severity, Statistic};
 
 /// A JSON Pointer (RFC 6901), split at its slashes and unescaped; empty = the whole record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -191,15 +190,6 @@ pub struct WindowSpec {
     pub slide: Duration,
     /// A score needs at least this many values; at least 1.
     pub min_samples: u64,
-}
-
-/// Where a fitted reference lies, and what it is called in labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReferenceSpec {
-    /// Unique in its monitor; default `training`.
-    pub name: String,
-    /// The artefact.
-    pub file: PathBuf,
 }
 
 /// How long records may be late, and when a silent partition stops holding time back.
@@ -439,6 +429,21 @@ pub struct MonitorSpec {
 }
 
 impl MonitorSpec {
+    /// Every rolling reference of every window.
+    pub fn lookbacks(&self) -> impl Iterator<Item = Lookback> {
+        self.windows.iter().enumerate().flat_map(|(window, spec)| {
+            let rolling = self.references.iter().filter_map(|own| match own.origin {
+                Origin::Rolling(rolling) => Some(rolling),
+                Origin::File(_) | Origin::HourOfWeek(_) => None,
+            });
+            rolling.map(move |rolling| Lookback {
+                window,
+                rolling,
+                width: rolling.pane_width(spec),
+            })
+        })
+    }
+
     /// A monitor of whatever the data holds, with defaults for everything: what commands use without a configuration.
     #[must_use]
     pub fn bare() -> Self {

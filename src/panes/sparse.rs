@@ -48,6 +48,12 @@ impl SparseCounts {
         }
     }
 
+    /// Events counted, with and without a value.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.tallies.events()).sum()
+    }
+
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

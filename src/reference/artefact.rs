@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::document::{Content, content};
-use super::{FeatureCalibration, FeatureReference, Reference};
+use super::{FeatureCalibration, FeatureReference, Profiles, Reference};
 use crate::model::EventTime;
 
 /// The version written, and the only one read.
@@ -127,7 +127,7 @@ impl Reference {
             pegel_reference: VERSION,
             created: self.created.to_string(),
             hash: self.hash.clone(),
-            content: content(self.rows, &self.features),
+            content: content(self.rows, &self.features, self.profiles.as_ref()),
             calibration_hash: if self.calibration.is_empty() {
                 String::new()
             } else {
@@ -177,7 +177,13 @@ fn compact_atoms(pretty: &[u8]) -> Vec<u8> {
 
 /// Whether a line opens a list of numbers.
 fn begins_numbers(line: &str) -> bool {
-    ["[", "\"quantiles\": [", "\"design_effect\": ["].contains(&line)
+    let named = ["quantiles", "design_effect", "missing", "invalid", "counts"];
+    let is_named = |name: &str| {
+        line.strip_prefix('"')
+            .and_then(|line| line.strip_prefix(name))
+            == Some("\": [")
+    };
+    line == "[" || named.into_iter().any(is_named)
 }
 
 fn parse(bytes: &[u8], path: &str) -> Result<Reference, ArtefactError> {
@@ -203,6 +209,7 @@ fn parse(bytes: &[u8], path: &str) -> Result<Reference, ArtefactError> {
         });
     }
     let created: jiff::Timestamp = file.created.parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let hour_of_week = file.content.hour_of_week;
     let features = file.content.features.into_iter().map(|feature| {
         let name = feature.name.clone();
         feature.load().map_err(|what| ArtefactError::Content {
@@ -211,18 +218,30 @@ fn parse(bytes: &[u8], path: &str) -> Result<Reference, ArtefactError> {
             what,
         })
     });
+    let features: Vec<FeatureReference> = features.collect::<Result<_, _>>()?;
+    let profiles = hour_of_week.map(|hours| hours.load(&features)).transpose();
+    let profiles = profiles.map_err(|feature| ArtefactError::Content {
+        path: path.to_owned(),
+        feature,
+        what: "an hour of the week outside the layout",
+    })?;
     Ok(Reference {
         created: EventTime::from_millis(created.as_millisecond()),
         rows: file.content.rows,
         hash: file.hash,
-        features: features.collect::<Result<_, _>>()?,
+        features,
+        profiles,
         calibration: file.calibration,
     })
 }
 
 /// The hash of what a reference says.
-pub(super) fn content_hash(rows: u64, features: &[FeatureReference]) -> String {
-    hash(&content(rows, features))
+pub(super) fn content_hash(
+    rows: u64,
+    features: &[FeatureReference],
+    profiles: Option<&Profiles>,
+) -> String {
+    hash(&content(rows, features, profiles))
 }
 
 fn hash(content: &impl Serialize) -> String {

@@ -14,6 +14,9 @@ pub struct FeatureCalibration {
     pub nulls: Vec<NullTable>,
     /// Laws of stretches, by length; empty where the reference carries no time.
     pub stretches: Vec<Stretches>,
+    /// The same against the rest of the reference in the same hours of the week; empty where it has no such profiles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hour_of_week: Vec<Stretches>,
 }
 
 /// The laws of every score in clean windows of one size.

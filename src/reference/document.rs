@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::fit::counts_of_atoms;
-use super::{Atom, FeatureReference, NumberFacts};
+use super::{Atom, FeatureReference, HOURS, NumberFacts, Profiles};
 use crate::model::Kind;
 use crate::stats::{
-    Bins, CELLS, CategoricalLayout, CellScale, FeatureCounts, Layout, NumericLayout, Tallies,
+    Bins, CELLS, CategoricalLayout, CellCounts, CellScale, FeatureCounts, Layout, NumericLayout,
+    Tallies,
 };
 
 /// Everything the hash covers.
@@ -16,6 +17,32 @@ use crate::stats::{
 pub(super) struct Content {
     pub(super) rows: u64,
     pub(super) features: Vec<Feature>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) hour_of_week: Option<HourOfWeek>,
+}
+
+/// The counts by hour of the week.
+#[derive(Serialize, Deserialize)]
+pub(super) struct HourOfWeek {
+    timezone: String,
+    /// Hours without events are left out.
+    hours: Vec<Hour>,
+}
+
+/// One hour of one feature.
+#[derive(Serialize, Deserialize)]
+struct Hour {
+    feature: String,
+    hour: usize,
+    /// Null, absent, not a number.
+    missing: [u64; 3],
+    /// Of the wrong kind, infinite.
+    invalid: [u64; 2],
+    saturated: u64,
+    /// Values per bin.
+    counts: Vec<u64>,
+    /// Cell, count, sum of places.
+    cells: CellCounts,
 }
 
 /// One feature.
@@ -100,10 +127,76 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// What a reference says, as JSON says it.
-pub(super) fn content(rows: u64, features: &[FeatureReference]) -> Content {
+pub(super) fn content(
+    rows: u64,
+    features: &[FeatureReference],
+    profiles: Option<&Profiles>,
+) -> Content {
     Content {
         rows,
         features: features.iter().map(Feature::of).collect(),
+        hour_of_week: profiles.map(|profiles| HourOfWeek::of(profiles, features)),
+    }
+}
+
+impl HourOfWeek {
+    fn of(profiles: &Profiles, features: &[FeatureReference]) -> Self {
+        let hours = features.iter().zip(&profiles.features);
+        let hours = hours.flat_map(|(feature, hours)| {
+            let seen = hours.iter().enumerate();
+            seen.filter(|(_, counts)| counts.tallies.events() > 0)
+                .map(|(hour, counts)| Hour::of(&feature.name, hour, counts))
+        });
+        HourOfWeek {
+            timezone: profiles.timezone.clone(),
+            hours: hours.collect(),
+        }
+    }
+
+    /// The profiles of `features`, or the feature that is wrong.
+    pub(super) fn load(self, features: &[FeatureReference]) -> Result<Profiles, String> {
+        let none = |feature: &FeatureReference| vec![FeatureCounts::new(&feature.layout); HOURS];
+        let mut profiles: Vec<Vec<FeatureCounts>> = features.iter().map(none).collect();
+        for hour in self.hours {
+            let place = features.iter().position(|own| own.name == hour.feature);
+            let own = place.and_then(|place| profiles[place].get_mut(hour.hour));
+            match own {
+                Some(own) if own.bins.len() == hour.counts.len() => *own = hour.load(),
+                _ => return Err(hour.feature),
+            }
+        }
+        Ok(Profiles {
+            timezone: self.timezone,
+            features: profiles,
+        })
+    }
+}
+
+impl Hour {
+    fn of(feature: &str, hour: usize, counts: &FeatureCounts) -> Self {
+        Hour {
+            feature: feature.to_owned(),
+            hour,
+            missing: counts.tallies.missing,
+            invalid: counts.tallies.invalid,
+            saturated: counts.tallies.saturated,
+            counts: counts.bins.clone(),
+            cells: counts.cells.clone(),
+        }
+    }
+
+    fn load(self) -> FeatureCounts {
+        let tallies = Tallies {
+            values: self.counts.iter().sum(),
+            missing: self.missing,
+            invalid: self.invalid,
+            saturated: self.saturated,
+        };
+        FeatureCounts {
+            tallies,
+            bins: self.counts,
+            cells: self.cells,
+        }
     }
 }
 

@@ -5,12 +5,15 @@
 
 mod artefact;
 mod calibration;
+mod counted;
 mod document;
 mod fit;
+mod profiles;
 
 pub use artefact::{ArtefactError, VERSION};
 pub use calibration::{FeatureCalibration, NullTable, Stretches};
 pub use fit::{Column, DEFAULT_BINS, DEFAULT_TOP, FitError, FitOptions, fit};
+pub use profiles::{HOURS, HourOfWeek, Profiles, UnknownTimezone};
 
 use std::sync::Arc;
 
@@ -79,6 +82,8 @@ pub struct Reference {
     pub hash: String,
     /// The features, in the order of the data.
     pub features: Vec<FeatureReference>,
+    /// The counts by hour of the week, where they were asked for.
+    pub profiles: Option<Profiles>,
     /// One per feature, or empty where nothing was calibrated yet; not part of the hash.
     pub calibration: Vec<FeatureCalibration>,
 }
@@ -87,14 +92,32 @@ impl Reference {
     /// A reference of fitted features, created at a time.
     #[must_use]
     pub fn new(created: EventTime, rows: u64, features: Vec<FeatureReference>) -> Self {
-        let hash = artefact::content_hash(rows, &features);
+        let hash = artefact::content_hash(rows, &features, None);
         Reference {
             created,
             rows,
             hash,
             features,
+            profiles: None,
             calibration: Vec::new(),
         }
+    }
+
+    /// The same with its counts by hour of the week.
+    #[must_use]
+    pub fn with_profiles(mut self, profiles: Profiles) -> Self {
+        self.hash = artefact::content_hash(self.rows, &self.features, Some(&profiles));
+        self.profiles = Some(profiles);
+        self
+    }
+
+    /// The counts of a feature by hour of the week; 168 of them.
+    #[must_use]
+    pub fn hours_of(&self, name: &str) -> Option<&[FeatureCounts]> {
+        let named = |feature: &FeatureReference| feature.name == name;
+        let place = self.features.iter().position(named)?;
+        let profiles = self.profiles.as_ref()?.features.get(place)?;
+        (profiles.len() == HOURS).then_some(profiles.as_slice())
     }
 
     /// What is stored about a feature when nothing happens.

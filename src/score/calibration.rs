@@ -62,6 +62,8 @@ pub struct Context<'a> {
     pub window: Option<Duration>,
     /// What quiet windows have taught.
     pub learned: Option<&'a Learned>,
+    /// What it is compared with, where that moves with the window; else what the laws were made from.
+    pub reference: Option<&'a FeatureReference>,
 }
 
 /// The calibration of one feature against one reference.
@@ -127,6 +129,7 @@ impl Calibration {
                 .cloned()
                 .collect(),
             stretches: self.stretches.clone(),
+            hour_of_week: Vec::new(),
         }
     }
 
@@ -146,7 +149,7 @@ impl Calibration {
         if statistic.is_rate() {
             return self.rate(statistic, counts, context).map(Gauge::Rate);
         }
-        let (n, m) = (counts.tallies.values, self.reference_values());
+        let (n, m) = (counts.tallies.values, self.values_behind(context));
         let place = place(statistic).filter(|_| n > 0)?;
         let null = self.null(place, n)?;
         let v = noise(n as f64, m);
@@ -170,7 +173,7 @@ impl Calibration {
         let is_known = found.is_some() || learned.is_some();
         let effective = found.map_or(f64::from(LESSONS), |(stretches, _)| stretches.effective);
         let holds = |status: &Status| match status {
-            Status::ReferenceSmall => n as f64 > self.reference_values() / 10.0,
+            Status::ReferenceSmall => n as f64 > self.values_behind(context) / 10.0,
             Status::BudgetExtrapolated => is_known && effective < SHOWN && alpha < RARE,
             Status::PhiLearning => !is_known,
             Status::BlocksShort => found.is_some_and(|(_, is_short)| is_short),
@@ -184,10 +187,13 @@ impl Calibration {
         self.stretches.is_empty()
     }
 
-    /// Values of the reference.
-    #[must_use]
-    pub fn reference_values(&self) -> f64 {
-        self.scorer.reference().counts.tallies.values as f64
+    /// What a window is compared with.
+    fn reference<'a>(&'a self, context: &Context<'a>) -> &'a FeatureReference {
+        context.reference.unwrap_or(self.scorer.reference())
+    }
+
+    fn values_behind(&self, context: &Context<'_>) -> f64 {
+        self.reference(context).counts.tallies.values as f64
     }
 
     /// The null law of a simulated statistic for windows of `n` values.
@@ -263,7 +269,7 @@ impl Calibration {
         counts: &FeatureCounts,
         context: &Context<'_>,
     ) -> Option<RateGauge> {
-        let reference = self.scorer.reference();
+        let reference = self.reference(context);
         Rates::of(counts, &reference.layout).get(statistic)?;
         let tallies = &counts.tallies;
         let is_missing = statistic == Statistic::MissingRatio;

@@ -4,13 +4,15 @@ mod calibration;
 mod clean;
 mod gauge;
 mod learned;
+mod seasonal;
 mod stretches;
 mod tolerance;
 
 pub use calibration::{Calibration, Context, Status};
 pub use gauge::{Gauge, GaugeLine};
 pub use learned::Learned;
-pub use stretches::{Panes, StretchSpec, stretches};
+pub use seasonal::{Part, Seasonal, dominant};
+pub use stretches::{Panes, StretchSpec, seasonal_stretches, stretches};
 pub use tolerance::{detectable_shift, tolerance_on};
 
 use std::sync::Arc;
@@ -230,7 +232,10 @@ impl Scores {
                 .map(|distances| distances.wasserstein_normalized),
             Statistic::WassersteinBody => self.distances.map(|distances| distances.body),
             Statistic::Ks => self.distances.map(|distances| distances.ks),
-            Statistic::MissingRatio | Statistic::UnseenRatio | Statistic::OutOfRangeRatio => None,
+            Statistic::MissingRatio
+            | Statistic::UnseenRatio
+            | Statistic::OutOfRangeRatio
+            | Statistic::Samples => None,
         }
     }
 }

@@ -3,15 +3,19 @@
 //! The reference is cut into panes in order of time; a stretch is as many as make a window, and there is one per pane. Each is taken out of the reference before
 //! it is compared with it, or it would resemble itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Calibration;
 use super::clean::{SIMULATED, noise, quadratic};
+use super::seasonal::{Part, Seasonal};
+use super::{Calibration, Scorer};
 use crate::reference::Stretches;
 use crate::stats::{FeatureCounts, block_law, moments};
 
 /// More stretches than this say nothing new; longer references are stepped through faster.
 const MOST: usize = 20_000;
+/// The same where each stretch has a reference of its own.
+const MOST_SEASONAL: usize = 4_000;
 
 /// A reference in panes, in order of time.
 #[expect(missing_debug_implementations, reason = "holds a function")]
@@ -20,6 +24,8 @@ pub struct Panes<'a> {
     pub count: usize,
     /// Adds the counts of one.
     pub add: &'a dyn Fn(usize, &mut FeatureCounts),
+    /// The hour of the week that one begins in.
+    pub hour: &'a dyn Fn(usize) -> u16,
 }
 
 /// The stretches of one length.
@@ -50,9 +56,82 @@ pub fn stretches(
     panes: &Panes<'_>,
     spec: &StretchSpec,
 ) -> Option<Stretches> {
+    let step = step(panes, spec, MOST)?;
+    let reference = calibration.scorer().reference();
+    let mut window = FeatureCounts::new(&reference.layout);
+    let mut scratch = window.clone();
+    let mut series = Series::new();
+    walk(panes, spec, step, &mut |change, is_due| {
+        change.apply(panes, &mut window, &mut scratch);
+        if is_due {
+            let rest = remainder(&reference.counts, &window);
+            series.take(&window, rest.as_ref(), calibration.scorer(), spec);
+        }
+    });
+    summed_up(&series, calibration, spec, step)
+}
+
+/// The same, each stretch against the rest of the reference in the same hours of the week.
+#[must_use]
+pub fn seasonal_stretches(
+    calibration: &Calibration,
+    seasonal: &Seasonal,
+    panes: &Panes<'_>,
+    spec: &StretchSpec,
+) -> Option<Stretches> {
+    let step = step(panes, spec, MOST_SEASONAL)?;
+    let pseudo_count = calibration.scorer().pseudo_count();
+    let empty = || FeatureCounts::new(&seasonal.week().layout);
+    let (mut window, mut scratch, mut hours) = (empty(), empty(), Part::new());
+    let mut series = Series::new();
+    walk(panes, spec, step, &mut |change, is_due| {
+        change.apply(panes, &mut window, &mut scratch);
+        let own = of_hour(&mut hours, (panes.hour)(change.pane()), empty);
+        change.apply(panes, own, &mut scratch);
+        if is_due {
+            let events: Vec<(u16, u64)> = hours
+                .iter()
+                .map(|(hour, part)| (*hour, part.tallies.events()))
+                .collect();
+            let rest = seasonal.mixed(&events, &hours);
+            let rest = rest.map(|rest| Scorer::new(Arc::new(rest), pseudo_count));
+            if let Some(scorer) = rest {
+                series.take(&window, Some(&scorer.reference().counts), &scorer, spec);
+            }
+        }
+    });
+    summed_up(&series, calibration, spec, step)
+}
+
+/// Every how many panes a stretch is looked at; `None` where none fits.
+fn step(panes: &Panes<'_>, spec: &StretchSpec, most: usize) -> Option<usize> {
     let all = (panes.count + 1).checked_sub(spec.panes)?;
-    let step = all.div_ceil(MOST).max(1);
-    let series = series(calibration, panes, spec, step);
+    Some(all.div_ceil(most).max(1))
+}
+
+/// The counts of an hour among those of a stretch.
+fn of_hour(hours: &mut Part, hour: u16, empty: impl Fn() -> FeatureCounts) -> &mut FeatureCounts {
+    let place = hours.iter().position(|(known, _)| *known == hour);
+    let place = place.unwrap_or_else(|| {
+        hours.push((hour, empty()));
+        hours.len() - 1
+    });
+    &mut hours[place].1
+}
+
+/// What is left of a reference without a stretch of it; `None` where that is nothing.
+fn remainder(whole: &FeatureCounts, stretch: &FeatureCounts) -> Option<FeatureCounts> {
+    let mut rest = whole.clone();
+    (stretch.tallies.values < rest.tallies.values).then(|| rest.subtract(stretch))?;
+    Some(rest)
+}
+
+fn summed_up(
+    series: &Series,
+    calibration: &Calibration,
+    spec: &StretchSpec,
+    step: usize,
+) -> Option<Stretches> {
     let per_window = spec.panes as f64 / step as f64;
     let effective = series.v.len() as f64 / per_window;
     if effective < crate::stats::LEAST {
@@ -89,39 +168,67 @@ fn whole(samples: f64) -> u64 {
     samples.round() as u64
 }
 
-fn series(calibration: &Calibration, panes: &Panes<'_>, spec: &StretchSpec, step: usize) -> Series {
-    let reference = calibration.scorer().reference();
-    let mut series = Series {
-        scores: vec![Vec::new(); SIMULATED.len()],
-        ..Series::default()
-    };
-    let mut window = FeatureCounts::new(&reference.layout);
-    let mut pane = FeatureCounts::new(&reference.layout);
-    for index in 0..panes.count {
-        (panes.add)(index, &mut window);
-        if let Some(left) = index.checked_sub(spec.panes) {
-            pane.clear();
-            (panes.add)(left, &mut pane);
-            window.subtract(&pane);
-        }
-        let is_whole = index + 1 >= spec.panes;
-        if is_whole && (index + 1 - spec.panes).is_multiple_of(step) {
-            series.take(calibration, &window, spec.min_samples);
+/// A pane that comes into the stretch, or leaves it.
+#[derive(Clone, Copy)]
+enum Change {
+    Comes(usize),
+    Leaves(usize),
+}
+
+impl Change {
+    const fn pane(self) -> usize {
+        match self {
+            Change::Comes(pane) | Change::Leaves(pane) => pane,
         }
     }
-    series
+
+    /// Makes it happen to `counts`; `scratch` is what the pane is counted in on its way out.
+    fn apply(self, panes: &Panes<'_>, counts: &mut FeatureCounts, scratch: &mut FeatureCounts) {
+        match self {
+            Change::Comes(pane) => (panes.add)(pane, counts),
+            Change::Leaves(pane) => {
+                scratch.clear();
+                (panes.add)(pane, scratch);
+                counts.subtract(scratch);
+            }
+        }
+    }
+}
+
+/// Walks a stretch through all panes; `each` is told every change, and whether the stretch is then one to look at.
+fn walk(panes: &Panes<'_>, spec: &StretchSpec, step: usize, each: &mut dyn FnMut(Change, bool)) {
+    for index in 0..panes.count {
+        if let Some(left) = index.checked_sub(spec.panes) {
+            each(Change::Leaves(left), false);
+        }
+        let is_whole = index + 1 >= spec.panes;
+        let is_due = is_whole && (index + 1 - spec.panes).is_multiple_of(step);
+        each(Change::Comes(index), is_due);
+    }
 }
 
 impl Series {
-    /// Scores one stretch against the rest of the reference.
-    fn take(&mut self, calibration: &Calibration, stretch: &FeatureCounts, min_samples: u64) {
-        let mut rest = calibration.scorer().reference().counts.clone();
-        let n = stretch.tallies.values;
-        if n < min_samples.max(1) || n >= rest.tallies.values {
-            return;
+    fn new() -> Self {
+        Series {
+            scores: vec![Vec::new(); SIMULATED.len()],
+            ..Series::default()
         }
-        rest.subtract(stretch);
-        let Some(scores) = calibration.scorer().against(stretch, &rest) else {
+    }
+
+    /// Scores one stretch against the rest of the reference.
+    fn take(
+        &mut self,
+        stretch: &FeatureCounts,
+        rest: Option<&FeatureCounts>,
+        scorer: &Scorer,
+        spec: &StretchSpec,
+    ) {
+        let n = stretch.tallies.values;
+        let is_enough = n >= spec.min_samples.max(1);
+        let Some(rest) = rest.filter(|_| is_enough) else {
+            return;
+        };
+        let Some(scores) = scorer.against(stretch, rest) else {
             return;
         };
         let v = noise(n as f64, rest.tallies.values as f64);
@@ -132,7 +239,7 @@ impl Series {
             stretch.tallies.events() as f64,
             rest.tallies.events() as f64,
         );
-        let rates = [stretch, &rest].map(|counts| counts.tallies.missing_ratio().unwrap_or(0.0));
+        let rates = [stretch, rest].map(|counts| counts.tallies.missing_ratio().unwrap_or(0.0));
         self.missing.push((rates[0] - rates[1]).powi(2) / missing_v);
         self.missing_v.push(missing_v);
         self.v.push(v);

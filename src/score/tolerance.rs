@@ -25,7 +25,7 @@ const fn default(statistic: Statistic) -> f64 {
         Statistic::Wasserstein | Statistic::WassersteinNormalized | Statistic::WassersteinBody => {
             SHIFT
         }
-        Statistic::MissingRatio => 0.0,
+        Statistic::MissingRatio | Statistic::Samples => 0.0,
         Statistic::UnseenRatio | Statistic::OutOfRangeRatio => 0.001,
     }
 }

@@ -77,6 +77,16 @@ impl Ring {
         true
     }
 
+    /// The panes that begin in `start..end`.
+    pub fn range(
+        &self,
+        start: EventTime,
+        end: EventTime,
+    ) -> impl Iterator<Item = (EventTime, &[SparseCounts])> {
+        let panes = self.panes.range(start..end.max(start));
+        panes.map(|(start, pane)| (*start, &**pane))
+    }
+
     /// Adds what the panes in `start..end` hold of a feature to `counts`.
     pub fn sum(
         &self,
@@ -85,7 +95,7 @@ impl Ring {
         feature: usize,
         counts: &mut FeatureCounts,
     ) {
-        for (_, pane) in self.panes.range(start..end) {
+        for (_, pane) in self.range(start, end) {
             if let Some(sparse) = pane.get(feature) {
                 sparse.add_to(counts);
             }

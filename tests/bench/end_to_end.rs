@@ -194,10 +194,7 @@ fn own(brokers: &str) -> f64 {
 fn plan() -> MonitorPlan {
     let mut spec = MonitorSpec::bare();
     spec.timestamp.path = pegel::model::Pointer::parse("/ts");
-    spec.references = vec![ReferenceSpec {
-        name: "training".to_owned(),
-        file: "none".into(),
-    }];
+    spec.references = vec![ReferenceSpec::fitted("training", "none")];
     let minute = Duration::from_secs(60);
     spec.windows = vec![pegel::model::WindowSpec {
         name: "15m".to_owned(),

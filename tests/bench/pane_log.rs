@@ -307,10 +307,7 @@ fn plan(name: &str, features: &[String], size: Duration, slide: Duration) -> Mon
     name.clone_into(&mut spec.name);
     "data".clone_into(&mut spec.source);
     spec.timestamp.path = pegel::model::Pointer::parse("/ts");
-    spec.references = vec![ReferenceSpec {
-        name: "training".to_owned(),
-        file: "none".into(),
-    }];
+    spec.references = vec![ReferenceSpec::fitted("training", "none")];
     spec.windows = vec![WindowSpec {
         name: "w".to_owned(),
         size,

@@ -27,10 +27,7 @@ fn snapshot() -> Snapshot {
         .iter()
         .map(|name| FeatureSpec::new(name, Kind::Numeric))
         .collect();
-    spec.references = vec![ReferenceSpec {
-        name: "training".to_owned(),
-        file: "none".into(),
-    }];
+    spec.references = vec![ReferenceSpec::fitted("training", "none")];
     spec.statistics = Statistic::ALL
         .iter()
         .copied()

@@ -1,7 +1,6 @@
 //! Published data sets with known changes: the alarms are the documented ones, and nothing else.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use pegel::decode::{Reading, category, number};
@@ -130,6 +129,7 @@ fn plan(
     let all = Panes {
         count: panes.len(),
         add: &add,
+        hour: &|_| 0,
     };
     let found = lengths.into_iter().filter_map(|length| {
         let spec = StretchSpec {
@@ -144,10 +144,7 @@ fn plan(
     reference.calibration = vec![calibration.to_stored()];
     let mut spec = MonitorSpec::bare();
     spec.features_from_reference = true;
-    spec.references = vec![ReferenceSpec {
-        name: "training".to_owned(),
-        file: PathBuf::new(),
-    }];
+    spec.references = vec![ReferenceSpec::fitted("training", "none")];
     spec.alerts = alerts
         .iter()
         .map(|(statistic, tolerance)| alert(*statistic, *tolerance))
@@ -211,9 +208,11 @@ fn alarms(
             context: Context {
                 window: Some(std::time::Duration::from_secs(window_rows as u64)),
                 learned: None,
+                ..Context::default()
             },
         };
-        let judgement = judge(own, 0, &judged).unwrap();
+        let calibration = own.calibrations[0].as_deref().unwrap();
+        let judgement = judge(own, calibration, &judged);
         for (rule, line) in own.rules.iter().zip(&judgement.lines) {
             let score = scores.get(rule.statistic).or(rates.get(rule.statistic));
             let (Some(score), Some(line)) = (score, line) else {

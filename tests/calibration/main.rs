@@ -19,6 +19,7 @@ mod outliers;
 mod power;
 #[path = "../oracle/published.rs"]
 mod published;
+mod seasonal;
 mod stream;
 mod support;
 mod time;

@@ -97,7 +97,16 @@ fn calibrated(seed: u64) -> (Arc<FeatureReference>, Calibration) {
         panes: PANES,
         min_samples: 1,
     };
-    let found = stretches(&calibration, &Panes { count, add: &add }, &spec).unwrap();
+    let found = stretches(
+        &calibration,
+        &Panes {
+            count,
+            add: &add,
+            hour: &|_| 0,
+        },
+        &spec,
+    )
+    .unwrap();
     calibration.set_stretches(vec![found]);
     (reference, calibration)
 }
@@ -123,6 +132,7 @@ fn panes_until_found(
     let context = Context {
         window: Some(Duration::from_secs(3600)),
         learned: None,
+        ..Context::default()
     };
     for at in 0..PANES {
         panes[at] = (0..PER_PANE).map(|_| shift.draw(&mut shifted)).collect();

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::support::rng;
 
-const MINUTE_MS: u64 = 60_000;
+pub(crate) const MINUTE_MS: u64 = 60_000;
 /// A shift is found before the window is full of it.
 const WINDOW: usize = 15;
 /// 2026-11-01T00:00:00Z
-const START_MS: u64 = 1_793_491_200_000;
+pub(crate) const START_MS: u64 = 1_793_491_200_000;
 
 /// `minutes` of a stream with 40 rows each: a number that moves by `shift`, a category.
 fn rows(rng: &mut ChaCha8Rng, from: u64, minutes: u64, shift: f64) -> String {
@@ -30,7 +30,7 @@ fn rows(rng: &mut ChaCha8Rng, from: u64, minutes: u64, shift: f64) -> String {
     text
 }
 
-fn pegel(directory: &Path, arguments: &[&str], threads: &str) -> String {
+pub(crate) fn pegel(directory: &Path, arguments: &[&str], threads: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
         .args(arguments)
         .current_dir(directory)

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use pegel::model::Statistic;
-use pegel::score::{Context, Panes, StretchSpec, stretches};
+use pegel::score::{Calibration, Context, Panes, StretchSpec, stretches};
 use pegel::stats::{FeatureCounts, NumericLayout};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, StandardNormal};
@@ -105,6 +105,23 @@ fn add(layout: &NumericLayout, values: &[f64], window: &mut FeatureCounts) {
     values.iter().for_each(|x| window.record_number(layout, *x));
 }
 
+/// The line of each statistic for one exceedance in 30 days.
+fn lines_of(
+    calibration: &Calibration,
+    window: &FeatureCounts,
+    size: Duration,
+) -> [f64; STATISTICS.len()] {
+    let alpha = 1.0 / (DAYS * DAY) as f64;
+    let context = Context {
+        window: Some(size),
+        ..Context::default()
+    };
+    STATISTICS.map(|statistic| {
+        let gauge = calibration.gauge(statistic, window, &context).unwrap();
+        gauge.line(alpha, 0.0).upper
+    })
+}
+
 /// Exceedances in 30 days, by statistic.
 fn exceedances(stream: Stream, reference_days: usize, seed: u64) -> [u32; STATISTICS.len()] {
     let mut source = Source::new(stream, seed);
@@ -127,6 +144,7 @@ fn exceedances(stream: Stream, reference_days: usize, seed: u64) -> [u32; STATIS
     let panes = Panes {
         count: reference_days * DAY,
         add: &pane,
+        hour: &|_| 0,
     };
     let size = Duration::from_secs(15 * 60);
     let spec = StretchSpec {
@@ -151,17 +169,7 @@ fn exceedances(stream: Stream, reference_days: usize, seed: u64) -> [u32; STATIS
             continue;
         }
         // Every window has as many values, so its lines are the same.
-        let lines = lines.get_or_insert_with(|| {
-            let alpha = 1.0 / (DAYS * DAY) as f64;
-            let context = Context {
-                window: Some(size),
-                learned: None,
-            };
-            STATISTICS.map(|statistic| {
-                let gauge = calibration.gauge(statistic, &window, &context).unwrap();
-                gauge.line(alpha, 0.0).upper
-            })
-        });
+        let lines = lines.get_or_insert_with(|| lines_of(&calibration, &window, size));
         let scores = calibration.scorer().evaluate(&window, 1).unwrap();
         for ((count, statistic), line) in exceeded.iter_mut().zip(STATISTICS).zip(*lines) {
             *count += u32::from(scores.get(statistic).unwrap() > line);

@@ -10,6 +10,7 @@ mod commands;
 mod conservation;
 mod documents;
 mod formats;
+mod moving;
 mod reconfiguration;
 mod restart;
 mod support;

@@ -10,6 +10,7 @@ use pegel::panes::log::{read, write};
 use pegel::source::{RawRecord, Sink as _};
 use std::time::Duration;
 
+use crate::moving::{all_kinds, plan_with_hours};
 use crate::support::{MINUTE, at, plan, spec};
 
 /// Minutes of the stream.
@@ -197,8 +198,18 @@ pub(crate) fn restored(bytes: &[u8], plan: MonitorPlan) -> Engine {
 
 #[test]
 fn a_restart_at_any_commit_changes_nothing() {
-    let commits = stream(&plan(watched()));
-    let mut engine = Engine::new(vec![plan(watched())]);
+    restart_everywhere(&|| plan(watched()), 1);
+}
+
+#[test]
+fn a_restart_changes_nothing_about_moving_references() {
+    restart_everywhere(&|| plan_with_hours(all_kinds(watched())), 7);
+}
+
+/// Restarts at every so many commits, and goes on to the end.
+fn restart_everywhere(plan: &dyn Fn() -> MonitorPlan, every: usize) {
+    let commits = stream(&plan());
+    let mut engine = Engine::new(vec![plan()]);
     let (mut boundaries, mut lines) = (vec![saved(&engine)], Vec::new());
     for commit in &commits {
         lines.push(apply(&mut engine, commit));
@@ -213,8 +224,8 @@ fn a_restart_at_any_commit_changes_nothing() {
         transitions.iter().all(|count| *count > 0),
         "alerts fire and resolve: {transitions:?}"
     );
-    for (place, bytes) in boundaries.iter().enumerate() {
-        let mut other = restored(bytes, plan(watched()));
+    for (place, bytes) in boundaries.iter().enumerate().step_by(every) {
+        let mut other = restored(bytes, plan());
         assert_eq!(
             saved(&other),
             *bytes,

@@ -33,10 +33,7 @@ pub(crate) fn spec() -> MonitorSpec {
         slide: MINUTE,
         min_samples: 1,
     }];
-    spec.references = vec![ReferenceSpec {
-        name: "training".to_owned(),
-        file: "none".into(),
-    }];
+    spec.references = vec![ReferenceSpec::fitted("training", "none")];
     spec.lateness.out_of_orderness = Duration::ZERO;
     spec
 }

@@ -141,6 +141,46 @@ fn an_alert_fires_after_its_patience_and_resolves_after_its_cause() {
 }
 
 #[test]
+fn too_little_volume_alarms_however_little_there_is_to_score() {
+    let mut spec = spec();
+    spec.windows[0].min_samples = 45;
+    spec.alerts = vec![AlertSpec {
+        statistic: Statistic::Samples,
+        thresholds: Thresholds {
+            warning: Some(40.0),
+            critical: Some(5.0),
+        },
+        budget: None,
+        for_evaluations: 1,
+        keep_firing_for: 0,
+        features: Some(vec!["x".to_owned()]),
+    }];
+    // Nothing from 12:10 to 12:18, then one record.
+    let text = minutes(0, 10, 0.0) + &record(at(12, 18, 0), "5", "\"de\"") + &minutes(19, 25, 0.0);
+    let (lines, states) = replay(&text, vec![plan(spec)]);
+    let x = of_feature(&lines, "x");
+    let seen: Vec<(String, String)> = column(&x, "samples")
+        .into_iter()
+        .zip(column(&x, "alert"))
+        .collect();
+    assert!(
+        seen[..4].iter().all(|(_, alert)| alert == "not_ready"),
+        "windows that were not counted whole say nothing: {seen:?}"
+    );
+    for (samples, alert) in &seen[4..] {
+        let is_little = samples.parse::<u64>().unwrap() < 40;
+        assert_eq!(alert == "firing", is_little, "{samples} samples: {alert}");
+    }
+    let critical: u64 = states[0]
+        .transitions
+        .iter()
+        .filter(|(severity, to, _)| severity.name() == "critical" && *to == "firing")
+        .map(|(_, _, count)| count)
+        .sum();
+    assert_eq!(critical, 1, "the empty stretch");
+}
+
+#[test]
 fn too_few_samples_have_no_scores() {
     let mut spec = spec();
     spec.windows[0].min_samples = 51;
