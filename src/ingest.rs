@@ -25,6 +25,7 @@ pub struct Flushed {
 pub struct Ingest {
     decoder: Decoder,
     observer: Observer,
+    max_bytes: usize,
     now: Option<EventTime>,
     /// What earlier owners of a shard counted.
     board: Arc<Board>,
@@ -41,12 +42,21 @@ impl Ingest {
         Ingest {
             decoder: Decoder::new(&plan.paths).with_max_bytes(max_bytes),
             observer: Observer::new(plan.monitors),
+            max_bytes,
             now: None,
             board: Arc::new(Board::settled(&Heads::default())),
             opened: false,
             flushed: Vec::new(),
             problem: None,
         }
+    }
+
+    /// Counts by another plan from now on; what was counted by the old one is committed first.
+    pub fn recount(&mut self, plan: ObserverPlan) {
+        self.cut();
+        self.decoder = Decoder::new(&plan.paths).with_max_bytes(self.max_bytes);
+        self.observer.recount(plan.monitors);
+        self.opened = true;
     }
 
     /// The wall clock for the records that follow; `is_connected` says whether the source would know of new ones.

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::load_monitor;
+use super::outlets::Outlets;
 use super::pipeline::Pipeline;
 use super::roles::{Parts, Role, Split};
 use crate::config::Config;
 use crate::engine::MonitorPlan;
-use crate::export::{Exporter, estimate_series, serve};
+use crate::export::{Exporter, ReloadRequest, estimate_series, serve};
 use crate::model::{LogReport, PanesTopicSpec};
 use crate::panes::log::kafka::{KafkaLogError, Needs, ensure, open_partitions};
 
@@ -36,6 +37,11 @@ pub struct Daemon {
     address: SocketAddr,
     exporter: Arc<Exporter>,
     pipeline: Pipeline,
+    outlets: Outlets,
+    duty: Duty,
+    /// What it was started with, but for the monitors.
+    fixed: Config,
+    reloads: mpsc::Receiver<ReloadRequest>,
     http: JoinHandle<std::io::Result<()>>,
     stop_http: oneshot::Sender<()>,
     grace: Duration,
@@ -54,9 +60,10 @@ impl Daemon {
     ///
     /// # Errors
     /// As above, and what the pane log's topic lacks.
-    pub async fn start_as(config: Config, duty: Duty) -> anyhow::Result<Self> {
+    pub async fn start_as(mut config: Config, duty: Duty) -> anyhow::Result<Self> {
         let grace = config.limits.shutdown_grace;
-        let plans: Vec<MonitorPlan> = config.monitors.into_iter().map(load_monitor).collect();
+        let monitors = std::mem::take(&mut config.monitors);
+        let plans: Vec<MonitorPlan> = monitors.into_iter().map(load_monitor).collect();
         plans.iter().for_each(tell_problems);
         let scored = |plan: &&MonitorPlan| duty.role.scores() && duty.split.has(&plan.spec.name);
         check_series(plans.iter().filter(scored), config.limits.max_series)?;
@@ -76,7 +83,9 @@ impl Daemon {
         }));
         let (stop_http, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let http = tokio::spawn(serve(listener, Arc::clone(&exporter), shutdown));
+        let (requests, reloads) = mpsc::channel(1);
+        let requests = config.web.enable_reload.then_some(requests);
+        let http = tokio::spawn(serve(listener, Arc::clone(&exporter), requests, shutdown));
         info!(%address, "metrics, page and API at http://{address}/");
         if let Some(topic) = config.state.panes.clone() {
             let longest = longest_window(&plans);
@@ -84,7 +93,7 @@ impl Daemon {
                 .await??;
         }
         let parts = Parts {
-            sources: config.sources,
+            sources: config.sources.clone(),
             plans,
             state: &config.state,
             max_bytes: config.limits.max_message_bytes,
@@ -92,15 +101,50 @@ impl Daemon {
             role: duty.role,
             split: duty.split,
         };
-        let pipeline = parts.start()?;
+        let (pipeline, outlets) = parts.start()?;
         Ok(Daemon {
             address,
             exporter,
             pipeline,
+            outlets,
+            duty,
+            fixed: config,
+            reloads,
             http,
             stop_http,
             grace,
         })
+    }
+
+    /// Goes on with the monitors of another configuration, all of them or none.
+    ///
+    /// # Errors
+    /// A reference cannot be loaded, too many series may come of it, or something changed that a running process keeps: it goes on as before.
+    pub fn reload(&self, mut config: Config) -> anyhow::Result<()> {
+        let monitors = std::mem::take(&mut config.monitors);
+        let kept = kept(&self.fixed, &config);
+        if !kept.is_empty() {
+            bail!("{} changed: that needs a restart", kept.join(", "));
+        }
+        let plans: Vec<MonitorPlan> = monitors.into_iter().map(load_monitor).collect();
+        let problems: Vec<String> = plans.iter().flat_map(problems).collect();
+        if !problems.is_empty() {
+            bail!(problems.join("\n"));
+        }
+        let duty = self.duty;
+        let scored = |plan: &&MonitorPlan| duty.role.scores() && duty.split.has(&plan.spec.name);
+        check_series(plans.iter().filter(scored), config.limits.max_series)?;
+        plans.iter().for_each(tell_problems);
+        self.outlets.hand_over(&plans);
+        Ok(())
+    }
+
+    /// The next request to read the configuration again, and where to say what became of it; waits for ever where that is switched off.
+    pub async fn reload_requested(&mut self) -> ReloadRequest {
+        match self.reloads.recv().await {
+            Some(request) => request,
+            None => std::future::pending().await,
+        }
     }
 
     /// Where HTTP is served.
@@ -174,6 +218,33 @@ fn prepare_topic(
             other => return other,
         }
     }
+}
+
+/// The sections that differ and that a running process keeps.
+fn kept(now: &Config, next: &Config) -> Vec<&'static str> {
+    let sections = [
+        ("web", now.web != next.web),
+        ("state", now.state != next.state),
+        ("limits", now.limits != next.limits),
+        ("sources", now.sources != next.sources),
+    ];
+    let changed = sections.into_iter().filter(|(_, differs)| *differs);
+    changed.map(|(name, _)| name).collect()
+}
+
+/// What would keep a monitor from being compared with all of its references.
+fn problems(plan: &MonitorPlan) -> Vec<String> {
+    let name = &plan.spec.name;
+    let references = plan.references.iter().filter_map(|reference| {
+        let problem = reference.problem.as_ref()?;
+        Some(format!(
+            "monitor {name}: reference {}: {problem}",
+            reference.name
+        ))
+    });
+    let others = plan.problems.iter();
+    let others = others.map(|problem| format!("monitor {name}: {problem}"));
+    references.chain(others).collect()
 }
 
 fn tell_problems(plan: &MonitorPlan) {

@@ -13,6 +13,7 @@ use tracing::{debug, error, warn};
 use crate::clock;
 use crate::ingest::{Flushed, Ingest};
 use crate::model::KafkaReport;
+use crate::observe::ObserverPlan;
 use crate::source::Source;
 
 /// How long a source may wait for records.
@@ -32,6 +33,8 @@ pub(super) struct Ingester {
     pub(super) source: Box<dyn FnOnce() -> anyhow::Result<Box<dyn Source>> + Send>,
     /// Decoder and observer.
     pub(super) ingest: Ingest,
+    /// Where other plans come from.
+    pub(super) plans: Receiver<ObserverPlan>,
     /// Where the source says how it stands.
     pub(super) report: Arc<arc_swap::ArcSwap<KafkaReport>>,
 }
@@ -88,6 +91,7 @@ impl Message {
 struct Worker<'a> {
     name: String,
     ingest: Ingest,
+    plans: Receiver<ObserverPlan>,
     source: Box<dyn Source>,
     commits: &'a Sender<Message>,
     answers: (Sender<Answer>, Receiver<Answer>),
@@ -106,6 +110,7 @@ pub(super) fn run(
         name,
         source,
         ingest,
+        plans,
         report,
     } = ingester;
     let source = match source() {
@@ -119,6 +124,7 @@ pub(super) fn run(
     let mut worker = Worker {
         name,
         ingest,
+        plans,
         source,
         commits,
         answers: unbounded(),
@@ -142,6 +148,9 @@ impl Worker<'_> {
     /// One poll and what follows from it; `false` when there is nothing more to do.
     fn turn(&mut self, is_connected: bool, is_due: bool) -> bool {
         self.ingest.begin_batch(clock::now(), is_connected);
+        if let Some(plan) = self.plans.try_iter().last() {
+            self.ingest.recount(plan);
+        }
         let has_more = self.source.poll(POLL_WAIT, &mut self.ingest);
         let flushed = if is_due {
             self.ingest.flush()

@@ -4,6 +4,7 @@ mod commit_log;
 mod daemon;
 mod ingesting;
 mod local;
+mod outlets;
 mod pipeline;
 mod references;
 mod roles;

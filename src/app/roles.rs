@@ -17,6 +17,7 @@ use tracing::info;
 use super::commit_log::CommitLog;
 use super::ingesting::{self, Ingester, Message};
 use super::local;
+use super::outlets::Outlets;
 use super::pipeline::Pipeline;
 use super::scoring::{Publish, Scoring, Standing};
 use super::tail::Tail;
@@ -25,6 +26,7 @@ use crate::engine::{Engine, MonitorPlan};
 use crate::export::Exporter;
 use crate::ingest::{Ingest, observer_plan};
 use crate::model::{PanesTopicSpec, Shard, SourceSpec, place_of};
+use crate::observe::ObserverPlan;
 use crate::panes::log::{Board, Known};
 use crate::source::{KafkaSource, Left, Source, Timing};
 
@@ -96,19 +98,21 @@ pub(super) struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Starts the threads.
+    /// Starts the threads; says where they take other monitors from.
     ///
     /// # Errors
     /// The log cannot be opened, or the operating system refuses a thread.
-    pub(super) fn start(self) -> anyhow::Result<Pipeline> {
-        match &self.state.panes {
-            None => self.on_one_machine(),
-            Some(topic) => self.on_a_topic(topic),
-        }
+    pub(super) fn start(self) -> anyhow::Result<(Pipeline, Outlets)> {
+        let mut outlets = Outlets::new(self.split);
+        let pipeline = match &self.state.panes {
+            None => self.on_one_machine(&mut outlets),
+            Some(topic) => self.on_a_topic(topic, &mut outlets),
+        };
+        Ok((pipeline?, outlets))
     }
 
     /// Ingest threads and the scorer's thread, with the log in files or in memory between them.
-    fn on_one_machine(self) -> anyhow::Result<Pipeline> {
+    fn on_one_machine(self, outlets: &mut Outlets) -> anyhow::Result<Pipeline> {
         let plans: Vec<Arc<MonitorPlan>> = self.plans.iter().cloned().map(Arc::new).collect();
         let mut engine = Engine::new(self.plans.clone());
         let mut standing = Standing::default();
@@ -120,10 +124,10 @@ impl Parts<'_> {
         engine.read_only(topics(&self.sources));
         let board = local::board(&engine);
         let mut pipeline = Pipeline::default();
-        let waiting = self.start_ingesters(&plans, &board, &mut pipeline)?;
-        let (publish, report) = (self.publish(), self.exporter.log());
+        let waiting = self.start_ingesters(&plans, &board, &mut pipeline, outlets)?;
+        let (publish, report, others) = (self.publish(), self.exporter.log(), outlets.scorer());
         let score = move |_: &_| {
-            let scoring = Scoring::new(engine, publish, report, standing);
+            let scoring = Scoring::new(engine, publish, report, others, standing);
             local::run(scoring, log, &waiting);
         };
         pipeline.start("scorer".to_owned(), Box::new(score))?;
@@ -131,14 +135,14 @@ impl Parts<'_> {
     }
 
     /// The halves this role has, with the topic between them.
-    fn on_a_topic(self, topic: &PanesTopicSpec) -> anyhow::Result<Pipeline> {
+    fn on_a_topic(self, topic: &PanesTopicSpec, outlets: &mut Outlets) -> anyhow::Result<Pipeline> {
         let mut pipeline = Pipeline::default();
         if self.role.ingests() {
             let plans: Vec<Arc<MonitorPlan>> = self.plans.iter().cloned().map(Arc::new).collect();
             let board = Arc::new(Board::default());
             let report = (!self.role.scores()).then(|| self.exporter.log());
             let log = CommitLog::try_new(topic, Arc::clone(&board), report)?;
-            let waiting = self.start_ingesters(&plans, &board, &mut pipeline)?;
+            let waiting = self.start_ingesters(&plans, &board, &mut pipeline, outlets)?;
             let work = move |stop: &_| log.run(&waiting, stop);
             pipeline.start("commit-log".to_owned(), Box::new(work))?;
         }
@@ -149,7 +153,8 @@ impl Parts<'_> {
                 ..Standing::default()
             };
             let (publish, report) = (self.publish(), self.exporter.log());
-            let scoring = Scoring::new(self.engine(), publish, report, standing);
+            let others = outlets.scorer();
+            let scoring = Scoring::new(self.engine(), publish, report, others, standing);
             let work = move |stop: &_| tail.run(scoring, stop);
             pipeline.start("scorer".to_owned(), Box::new(work))?;
         }
@@ -180,10 +185,12 @@ impl Parts<'_> {
         plans: &[Arc<MonitorPlan>],
         board: &Arc<Board>,
         pipeline: &mut Pipeline,
+        outlets: &mut Outlets,
     ) -> anyhow::Result<Receiver<Message>> {
         let (commits, waiting) = bounded(COMMITS_IN_FLIGHT);
         for spec in &self.sources {
-            let ingester = self.ingester(spec.clone(), plans, board);
+            let others = outlets.ingester(&spec.name);
+            let ingester = self.ingester(spec.clone(), plans, board, others);
             let (name, commits) = (format!("ingest-{}", spec.name), commits.clone());
             let flush_interval = self.state.flush_interval;
             let work = move |stop: &_| ingesting::run(ingester, flush_interval, stop, &commits);
@@ -200,6 +207,7 @@ impl Parts<'_> {
         spec: SourceSpec,
         plans: &[Arc<MonitorPlan>],
         board: &Arc<Board>,
+        others: Receiver<ObserverPlan>,
     ) -> Ingester {
         let ingest = Ingest::new(observer_plan(&spec.name, plans), self.max_bytes);
         let ingest = ingest.with_board(Arc::clone(board));
@@ -221,6 +229,7 @@ impl Parts<'_> {
             name,
             source,
             ingest,
+            plans: others,
             report,
         }
     }

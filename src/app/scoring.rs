@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use tracing::debug;
+use crossbeam_channel::Receiver;
+use tracing::{debug, info};
 
 use crate::clock;
-use crate::engine::{Engine, Snapshot};
+use crate::engine::{Engine, MonitorPlan, Snapshot};
 use crate::model::{LogPartition, LogReport};
 use crate::panes::Commit;
 use crate::panes::log::Position;
@@ -28,6 +29,8 @@ pub(super) struct Scoring {
     publish: Publish,
     published: (u64, Instant),
     report: Arc<ArcSwap<LogReport>>,
+    /// Where other monitors come from.
+    plans: Receiver<Vec<MonitorPlan>>,
     /// How the log is read, but for its partitions' positions.
     pub(super) standing: Standing,
 }
@@ -55,6 +58,7 @@ impl Scoring {
         engine: Engine,
         publish: Publish,
         report: Arc<ArcSwap<LogReport>>,
+        plans: Receiver<Vec<MonitorPlan>>,
         standing: Standing,
     ) -> Self {
         let mut scoring = Scoring {
@@ -62,6 +66,7 @@ impl Scoring {
             engine,
             publish,
             report,
+            plans,
             standing,
         };
         scoring.publish();
@@ -84,8 +89,15 @@ impl Scoring {
         }
     }
 
-    /// What time alone brings: stale windows, and a new picture when one is due.
+    /// What time alone brings: other monitors, stale windows, and a new picture when one is due.
     pub(super) fn tick(&mut self) {
+        if let Some(plans) = self.plans.try_iter().last() {
+            self.engine = self.engine.with_monitors(plans);
+            info!(
+                monitors = self.engine.monitors(),
+                "scoring by the new configuration"
+            );
+        }
         self.engine.watch_silence(clock::now());
         let pause = if self.engine.generation() == self.published.0 {
             PUBLISH_EVERY

@@ -124,23 +124,26 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");
     let runtime = runtime()?;
-    let exit = runtime.block_on(serve(config, duty));
+    let again = || {
+        config::load(&args.config, &Overrides::from_process(&args.set)).map_err(anyhow::Error::new)
+    };
+    let exit = runtime.block_on(serve(config, duty, &again));
     // A start that was given up may still wait for a broker on a thread of its own.
     runtime.shutdown_background();
     exit
 }
 
 /// Starts, waits and ends; signals are heard from the beginning.
-async fn serve(config: Config, duty: Duty) -> anyhow::Result<Exit> {
+async fn serve(config: Config, duty: Duty, again: &Again<'_>) -> anyhow::Result<Exit> {
     let mut signals = Signals::new()?;
-    let daemon = tokio::select! {
+    let mut daemon = tokio::select! {
         started = Daemon::start_as(config, duty) => started?,
-        name = signals.next() => {
+        name = signals.end() => {
             info!("{name} before everything was started, ending");
             return Ok(Exit::Ok);
         }
     };
-    let is_broken = until_signal(&daemon, &mut signals).await;
+    let is_broken = until_end(&mut daemon, &mut signals, again).await;
     let drained = daemon.stop().await;
     info!(drained, "pegel ends");
     Ok(if is_broken || !drained {
@@ -150,10 +153,20 @@ async fn serve(config: Config, duty: Duty) -> anyhow::Result<Exit> {
     })
 }
 
-/// The signals that end the process.
+/// Reads the configuration again.
+type Again<'a> = dyn Fn() -> anyhow::Result<Config> + 'a;
+
+/// The signals that end the process, and the one that asks for the configuration to be read again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// What a signal asks for.
+enum Asked {
+    Reload,
+    End(&'static str),
 }
 
 impl Signals {
@@ -161,14 +174,28 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
-    /// The next one's name.
-    async fn next(&mut self) -> &'static str {
+    /// What the next one asks for.
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Asked::End("SIGTERM"),
+            _ = self.interrupt.recv() => Asked::End("SIGINT"),
+            _ = self.hang_up.recv() => Asked::Reload,
+        }
+    }
+
+    /// The name of the next one that ends the process; others find it not ready for them.
+    async fn end(&mut self) -> &'static str {
+        loop {
+            match self.next().await {
+                Asked::End(name) => return name,
+                Asked::Reload => {
+                    info!("SIGHUP before everything was started: the configuration was just read")
+                }
+            }
         }
     }
 }
@@ -186,19 +213,35 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("cannot start the HTTP runtime")
 }
 
-/// Waits for a signal, or for a thread that has ended by itself (`true`).
-async fn until_signal(daemon: &Daemon, signals: &mut Signals) -> bool {
+/// Waits for the end, by a signal or because a thread has ended by itself (`true`), and reads the configuration again whenever that is asked for.
+async fn until_end(daemon: &mut Daemon, signals: &mut Signals, again: &Again<'_>) -> bool {
     let mut watch = tokio::time::interval(Duration::from_millis(500));
     loop {
         tokio::select! {
-            name = signals.next() => {
-                info!("{name}, shutting down");
-                return false;
-            }
+            asked = signals.next() => match asked {
+                Asked::Reload => drop(reload(daemon, again)),
+                Asked::End(name) => {
+                    info!("{name}, shutting down");
+                    return false;
+                }
+            },
+            request = daemon.reload_requested() => drop(request.send(reload(daemon, again))),
             _ = watch.tick() => if daemon.is_broken() {
                 error!("a worker thread has ended, shutting down");
                 return true;
             }
         }
     }
+}
+
+/// Reads the configuration again and goes on by it, or by the old one if it is wrong.
+fn reload(daemon: &Daemon, again: &Again<'_>) -> Result<(), String> {
+    let outcome = tokio::task::block_in_place(|| daemon.reload(again()?));
+    let problem = outcome.err().map(|error| format!("{error:#}"));
+    match &problem {
+        None => info!("configuration read again"),
+        Some(problem) => error!("configuration not read again, the old one stays: {problem}"),
+    }
+    daemon.exporter().reloaded(problem.clone());
+    problem.map_or(Ok(()), Err)
 }

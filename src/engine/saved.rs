@@ -352,6 +352,7 @@ fn restore_window(
         match (place, counts) {
             (Some(place), Some(counts)) => {
                 window.look(*place, &plan.features[*place], counts, incomplete, plan);
+                window.draw_lines(*place, plan);
             }
             (Some(place), None) => window.miss(*place, &plan.features[*place], incomplete),
             (None, _) => {}

@@ -19,6 +19,8 @@ pub struct Engine {
     /// The topics each source reads; `None` = whatever comes.
     read: Option<BTreeMap<String, Vec<String>>>,
     pub(super) sources: BTreeMap<String, SourceTotals>,
+    /// The sources that are told of here; `None` = all.
+    told: Option<Vec<String>>,
     /// In configuration order.
     pub(super) monitors: Vec<MonitorEngine>,
     generation: u64,
@@ -56,6 +58,7 @@ impl Engine {
         Engine {
             log: LogState::default(),
             read: None,
+            told: None,
             sources,
             monitors,
             generation: 0,
@@ -152,8 +155,22 @@ impl Engine {
         self.monitors = monitors;
     }
 
+    /// The same engine with other monitors: what is still counted in the same way keeps its windows and alerts, the rest begins to warm.
+    #[must_use]
+    pub fn with_monitors(&self, plans: Vec<MonitorPlan>) -> Self {
+        let mut next = Engine::new(plans);
+        next.read.clone_from(&self.read);
+        if let Some(told) = &self.told {
+            next.tell_of(&told.iter().map(String::as_str).collect::<Vec<_>>());
+        }
+        next.restore(self.save());
+        next.generation = self.generation + 1;
+        next
+    }
+
     /// Says which sources are told of here; where monitors are split among scorers, each source is told of by one of them.
     pub fn tell_of(&mut self, sources: &[&str]) {
+        self.told = Some(sources.iter().map(|name| (*name).to_owned()).collect());
         for totals in self.sources.values_mut() {
             totals.is_hidden = true;
         }

@@ -202,6 +202,18 @@ impl WindowEngine {
         line(rule, bar.as_ref(), value.ok(), state)
     }
 
+    /// Puts every rule's line next to the scores as they are, its alert not judged yet.
+    pub(super) fn draw_lines(&mut self, feature: usize, plan: &MonitorPlan) {
+        let waiting = AlertState::NotReady(NotReady::Warming);
+        let rules = 0..plan.features[feature].rules.len();
+        for reference in 0..plan.references.len() {
+            let lines = rules
+                .clone()
+                .map(|place| self.line_now((feature, reference, place), waiting, plan));
+            self.state.features[feature].alerts[reference] = lines.collect();
+        }
+    }
+
     /// What calibration says about a feature, by reference.
     fn judgements(
         &self,

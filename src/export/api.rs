@@ -162,7 +162,7 @@ pub(super) fn sources(exporter: &Exporter) -> Value {
 /// `/api/v1/status`
 pub(super) fn status(exporter: &Exporter) -> Value {
     let reasons = exporter.unready();
-    json!({"version": env!("CARGO_PKG_VERSION"), "ready": reasons.is_empty(), "reasons": reasons})
+    json!({"version": env!("CARGO_PKG_VERSION"), "ready": reasons.is_empty(), "reasons": reasons, "reload_problem": exporter.reload_problem()})
 }
 
 /// A number, or the text `inf` where JSON has none.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prometheus::process_collector::ProcessCollector;
@@ -50,6 +50,7 @@ pub struct Exporter {
     log: Arc<ArcSwap<LogReport>>,
     process: ProcessCollector,
     max_series: usize,
+    reload_problem: ArcSwapOption<String>,
     is_stopping: AtomicBool,
 }
 
@@ -75,6 +76,7 @@ impl Exporter {
             log: Arc::default(),
             process: ProcessCollector::for_self(),
             max_series,
+            reload_problem: ArcSwapOption::empty(),
             is_stopping: AtomicBool::new(false),
         }
     }
@@ -107,6 +109,17 @@ impl Exporter {
             drift,
             counts,
         }));
+    }
+
+    /// Says what became of the latest attempt to read the configuration again: nothing is wrong, or this.
+    pub fn reloaded(&self, problem: Option<String>) {
+        self.reload_problem.store(problem.map(Arc::new));
+    }
+
+    /// Why the configuration on disk is not the one in force.
+    #[must_use]
+    pub fn reload_problem(&self) -> Option<String> {
+        self.reload_problem.load().as_deref().cloned()
     }
 
     /// Says that the process is about to end.
@@ -161,7 +174,8 @@ impl Exporter {
             live::block(reports.iter().map(|(name, report)| (name.as_str(), report)));
         live::add_log(&mut families, &self.log.load());
         families.add(m::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
-        families.add(m::CONFIG_RELOAD, &[], 1.0);
+        let is_in_force = self.reload_problem.load().is_none();
+        families.add(m::CONFIG_RELOAD, &[], f64::from(u8::from(is_in_force)));
         families.count(m::SERIES_LIMIT, &[], self.max_series as u64);
         families.count(
             m::SERIES,

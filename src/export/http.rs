@@ -1,4 +1,4 @@
-//! HTTP: a page, metrics, health, and JSON; nothing that changes anything.
+//! HTTP: a page, metrics, health, and JSON; nothing that changes anything but a reload, where that is allowed.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -7,15 +7,19 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Exporter, api, page};
 
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Only what the page needs: its own inline style, and nothing from anywhere else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// A request to read the configuration again; the answer goes back through it.
+pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
 /// Serves until `shutdown` completes, then lets requests finish.
 ///
@@ -24,19 +28,21 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 pub async fn serve(
     listener: TcpListener,
     exporter: Arc<Exporter>,
+    reloads: Option<mpsc::Sender<ReloadRequest>>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router(exporter))
+    axum::serve(listener, router(exporter, reloads))
         .with_graceful_shutdown(shutdown)
         .await
 }
 
-fn router(exporter: Arc<Exporter>) -> Router {
+fn router(exporter: Arc<Exporter>, reloads: Option<mpsc::Sender<ReloadRequest>>) -> Router {
     Router::new()
         .route("/", get(landing))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "pegel is healthy\n" }))
         .route("/-/ready", get(ready))
+        .route("/-/reload", post(move || reload(reloads)))
         .route("/api/v1/monitors", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::monitors(&exporter)) }))
         .route("/api/v1/alerts", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::alerts(&exporter)) }))
         .route("/api/v1/sources", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::sources(&exporter)) }))
@@ -84,6 +90,27 @@ async fn ready(State(exporter): State<Arc<Exporter>>) -> (StatusCode, String) {
         return (StatusCode::OK, "pegel is ready\n".to_owned());
     }
     (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+}
+
+/// Asks for the configuration to be read again, and says what became of it.
+async fn reload(reloads: Option<mpsc::Sender<ReloadRequest>>) -> (StatusCode, String) {
+    let Some(reloads) = reloads else {
+        let off = "reloading by HTTP is off: web.enable_reload turns it on, SIGHUP always works\n";
+        return (StatusCode::FORBIDDEN, off.to_owned());
+    };
+    let (request, outcome) = oneshot::channel();
+    let is_asked = reloads.send(request).await.is_ok();
+    match outcome.await {
+        Ok(Ok(())) if is_asked => (StatusCode::OK, "reloaded\n".to_owned()),
+        Ok(Err(problem)) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("not reloaded, the old configuration stays: {problem}\n"),
+        ),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "pegel is starting or ending\n".to_owned(),
+        ),
+    }
 }
 
 async fn landing(State(exporter): State<Arc<Exporter>>) -> Response {

@@ -21,6 +21,6 @@ pub use api::calibration_json;
 pub use catalog::{CATALOG, Metric, Type, markdown};
 pub use drift::estimate_series;
 pub use exporter::Exporter;
-pub use http::serve;
+pub use http::{ReloadRequest, serve};
 pub use openmetrics::OpenMetrics;
 pub use words::{Subject, bin, explain, grouped, moved, percent, short};

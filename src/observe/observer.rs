@@ -52,6 +52,15 @@ impl Observer {
         }
     }
 
+    /// Counts for other monitors from now on; what was counted for the old ones has been taken by [`Observer::commits`].
+    pub fn recount(&mut self, monitors: Vec<ObservedMonitor>) {
+        let fresh = Observer::new(monitors);
+        let open = self.shards.iter_mut().flatten();
+        open.for_each(|shard| shard.recount(&fresh.counted));
+        (self.monitors, self.counted) = (fresh.monitors, fresh.counted);
+        (self.spare, self.heartbeat) = (fresh.spare, fresh.heartbeat);
+    }
+
     /// Whether the source would know of new records: only then does silence at a shard's end mean that there are none.
     pub fn set_connected(&mut self, is_connected: bool) {
         self.is_connected = is_connected;

@@ -98,6 +98,24 @@ impl ShardObserver {
         }
     }
 
+    /// Counts for other monitors from now on, or for the same ones in other layouts; what was counted has been taken.
+    pub(super) fn recount(&mut self, counted: &Arc<Counted>) {
+        let newest = |monitor: &CountedMonitor| {
+            let known = self
+                .counted
+                .monitors
+                .iter()
+                .position(|own| own.id == monitor.id);
+            known.and_then(|place| self.monitors[place].newest)
+        };
+        let monitors = counted.monitors.iter().enumerate();
+        let monitors = monitors.map(|(place, monitor)| ShardMonitor::new(place, newest(monitor)));
+        self.monitors = monitors.collect();
+        self.counted = Arc::clone(counted);
+        // The next commit says what is counted from here on.
+        self.last_commit = None;
+    }
+
     pub(super) fn identify(&mut self, topic_id: TopicId) {
         self.topic_id = Some(topic_id);
     }

@@ -95,16 +95,30 @@ monitors:
         }
     }
 
-    pub(crate) fn stop(mut self) {
+    /// Sends a signal, as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success(),
-            "kill"
-        );
+        let kill = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(kill.unwrap().success(), "kill -{name}");
+    }
+
+    /// Asks for a reload by HTTP: the status and what is said.
+    pub(crate) fn reload(&self) -> (u16, String) {
+        let url = format!("http://{}/-/reload", self.address);
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build();
+        let mut answer = ureq::Agent::from(agent).post(&url).send_empty().unwrap();
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_to_string().unwrap(),
+        )
+    }
+
+    pub(crate) fn stop(mut self) {
+        self.signal("TERM");
         assert!(self.child.wait().unwrap().success(), "a clean end");
     }
 }

@@ -16,6 +16,7 @@ mod mock;
 mod node;
 mod real;
 mod recreated;
+mod reload;
 mod retention;
 mod roles;
 mod vocabulary;

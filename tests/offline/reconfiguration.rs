@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pegel::engine::{Engine, MonitorPlan};
+use pegel::ingest::observer_plan;
 use pegel::model::{MonitorSpec, NotReady, Pointer, Severity, WindowSpec};
 use pegel::panes::Commit;
 use pegel::panes::log::Board;
@@ -107,6 +108,44 @@ fn a_changed_threshold_keeps_windows_and_alerts() {
         (critical.state.name(), critical.threshold),
         ("firing", Some(0.25)),
         "fires on, by the new line"
+    );
+}
+
+#[test]
+fn a_reload_keeps_what_a_restart_keeps_and_loses_no_record() {
+    let before = plan(watched());
+    let after = MonitorPlan::new(watched(), vec![Ok(reference_in(Some(8)))]);
+    let mut owner = Owner::new(&before);
+    owner.open(0);
+    (0..CHANGE).for_each(|minute| owner.minute(0, minute));
+    owner
+        .ingest
+        .recount(observer_plan("data", &[Arc::new(after.clone())]));
+    (CHANGE..CHANGE + 14).for_each(|minute| owner.minute(0, minute));
+    let (old, new) = owner.commits.split_at(usize::try_from(CHANGE * 2).unwrap());
+    let mut engine = Engine::new(vec![before.clone()]);
+    old.iter()
+        .for_each(|commit| drop(evaluate(&mut engine, commit, ("x", "5m"))));
+    let mut engine = engine.with_monitors(vec![after.clone()]);
+    let mut x = Evaluations::new();
+    for commit in new {
+        x.extend(evaluate(&mut engine, commit, ("x", "5m")));
+    }
+    assert_eq!(
+        x,
+        changed(watched(), &after, ("x", "5m")),
+        "as after a restart"
+    );
+    let state = &engine.snapshot().monitors[0];
+    let dropped: u64 = state.dropped.iter().map(|(_, count)| count).sum();
+    let source = &engine.snapshot().sources[0];
+    assert_eq!(state.events + dropped, source.decoded, "every record once");
+    let errors: u64 = source.decode_errors.iter().map(|(_, count)| count).sum();
+    let read = source.decoded + errors + source.tombstones;
+    assert_eq!(
+        read,
+        u64::try_from((CHANGE + 14) * 10).unwrap(),
+        "all of them"
     );
 }
 

@@ -1,0 +1,131 @@
+//! A running daemon that is given another configuration: what it keeps, what it begins, and that a wrong one changes nothing.
+
+use std::path::{Path, PathBuf};
+
+use pegel::source::{EmbeddedBroker, TopicProducer};
+
+use crate::daemon::{Daemon, fit_reference, produce, window_of};
+
+const EVENTS: &str = "pegel_events_total{monitor=\"m\"}";
+const RELOADED: &str = "pegel_config_last_reload_successful";
+const THRESHOLD: &str = "pegel_drift_threshold{monitor=\"m\",feature=\"x\"";
+
+fn config(directory: &Path) -> PathBuf {
+    let mut files = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    files
+        .find(|path| path.extension().is_some_and(|end| end == "yaml"))
+        .unwrap()
+}
+
+/// The configuration as it was, and more.
+fn rewrite(config: &Path, before: &str, more: &str) {
+    std::fs::write(config, format!("{before}{more}")).unwrap();
+}
+
+#[test]
+fn a_running_daemon_takes_another_configuration_or_keeps_its_own() {
+    let broker = EmbeddedBroker::start("reload", 3).unwrap();
+    let brokers = broker.bootstrap_servers();
+    let directory = tempfile::tempdir().unwrap();
+    fit_reference(directory.path());
+    let producer = TopicProducer::try_new(&brokers, "reload").unwrap();
+    produce(&producer, 0, 2000);
+    let arguments = ["--set", "web.enable_reload=true"];
+    let state = "flush_interval: 100ms";
+    let daemon = Daemon::start_as(&brokers, "reload", directory.path(), state, &arguments);
+    daemon.expect(EVENTS, "2000");
+    let scrape = daemon.expect("pegel_score_ready{monitor=\"m\",feature=\"x\"", "1");
+    let before = window_of(&scrape);
+    let config = config(directory.path());
+    let text = std::fs::read_to_string(&config).unwrap();
+
+    let rule = "    alerts: [{statistic: js, critical: 0.9}]\n";
+    rewrite(&config, &text, rule);
+    assert_eq!(
+        daemon.reload(),
+        (200, "reloaded\n".to_owned()),
+        "a good one"
+    );
+    let scrape = daemon.expect(THRESHOLD, "0.9");
+    assert_eq!(window_of(&scrape), before, "the windows are kept");
+
+    rewrite(
+        &config,
+        &text,
+        "    alerts: [{statistic: js, critical: 1.9}]\n",
+    );
+    daemon.signal("HUP");
+    daemon.expect(RELOADED, "0");
+    let (status, told) = daemon.reload();
+    assert!(
+        status == 500 && told.contains("js cannot exceed 1 bit"),
+        "{told}"
+    );
+    std::fs::rename(
+        directory.path().join("reference.json"),
+        directory.path().join("gone.json"),
+    )
+    .unwrap();
+    rewrite(&config, &text, rule);
+    let (status, told) = daemon.reload();
+    assert!(
+        status == 500 && told.contains("reference training"),
+        "{told}"
+    );
+    std::fs::rename(
+        directory.path().join("gone.json"),
+        directory.path().join("reference.json"),
+    )
+    .unwrap();
+    std::fs::write(&config, text.replace("start: earliest", "start: latest")).unwrap();
+    let (status, told) = daemon.reload();
+    assert!(
+        status == 500 && told.contains("sources changed: that needs a restart"),
+        "{told}"
+    );
+    let scrape = daemon.expect(THRESHOLD, "0.9");
+    assert_eq!(window_of(&scrape), before, "nothing changed");
+
+    let second = text[text.find("  - name: m\n").unwrap()..].replace("name: m", "name: other");
+    rewrite(&config, &text, &format!("{rule}{second}"));
+    daemon.signal("HUP");
+    daemon.expect(RELOADED, "1");
+    daemon.expect("pegel_events_total{monitor=\"other\"}", "0");
+    let total = until_counted(&daemon, &producer, 2000);
+    daemon.expect(EVENTS, &total.to_string());
+    daemon.stop();
+}
+
+/// Produces a hundred records at a time until the monitor that was added counts some; returns how many there are then.
+fn until_counted(daemon: &Daemon, producer: &TopicProducer, from: u64) -> u64 {
+    let mut total = from;
+    while total < from + 10_000 {
+        produce(producer, total, total + 100);
+        total += 100;
+        let scrape = daemon.expect(EVENTS, &total.to_string());
+        let other = scrape
+            .lines()
+            .find(|line| line.starts_with("pegel_events_total{monitor=\"other\"}"));
+        if other.is_some_and(|line| !line.ends_with(" 0")) {
+            return total;
+        }
+    }
+    panic!("the added monitor never counted anything");
+}
+
+#[test]
+fn reloading_by_http_is_off_unless_it_is_switched_on() {
+    let broker = EmbeddedBroker::start("off", 1).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    fit_reference(directory.path());
+    let daemon = Daemon::start(&broker.bootstrap_servers(), "off", directory.path());
+    daemon.expect("pegel_series_limit", "20000");
+    let (status, told) = daemon.reload();
+    assert!(
+        status == 403 && told.contains("web.enable_reload"),
+        "{told}"
+    );
+    daemon.stop();
+}
