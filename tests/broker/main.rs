@@ -14,6 +14,7 @@ mod daemon;
 mod disk;
 mod mock;
 mod node;
+mod range;
 mod real;
 mod recreated;
 mod retention;
