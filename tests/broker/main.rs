@@ -17,6 +17,7 @@ mod node;
 mod range;
 mod real;
 mod recreated;
+mod replay;
 mod retention;
 mod roles;
 mod vocabulary;
