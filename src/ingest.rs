@@ -3,6 +3,7 @@
 //! Owned by the thread that polls the source. A record passes through by reference; nothing is locked, sent or allocated for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::decode::{DecodeError, Decoder, Fields};
 use crate::model::{EventTime, Shard, TopicId};
@@ -65,6 +66,11 @@ impl Ingest {
         self.observer.set_connected(is_connected);
     }
 
+    /// When the records that follow arrived, for a source that is read long after; `None` where nobody knows.
+    pub fn arrived(&mut self, at: Option<EventTime>) {
+        self.now = at;
+    }
+
     /// Where to look up what earlier owners of a shard counted.
     #[must_use]
     pub fn with_board(mut self, board: Arc<Board>) -> Self {
@@ -110,6 +116,26 @@ impl Ingest {
     /// A reason for which a record was rejected since this was last asked; one stands for all.
     pub fn take_problem(&mut self) -> Option<DecodeError> {
         self.problem.take()
+    }
+
+    /// The newest event of a shard, of whichever monitor.
+    #[must_use]
+    pub fn newest(&self, slot: usize) -> Option<EventTime> {
+        self.observer.newest(slot)
+    }
+
+    /// The longest time between two signs of life of a shard.
+    #[must_use]
+    pub fn heartbeat(&self) -> Duration {
+        self.observer.heartbeat()
+    }
+
+    /// Everything counted of one shard since it was last flushed, and what was cut early.
+    pub fn flush_shard(&mut self, slot: usize) -> Vec<Flushed> {
+        let commit = self.observer.commit(slot, self.now);
+        self.flushed
+            .extend(commit.map(|commit| Flushed { slot, commit }));
+        std::mem::take(&mut self.flushed)
     }
 
     /// Everything counted since the last call.

@@ -17,7 +17,7 @@ use crate::reference::{FeatureCalibration, FeatureReference, HourOfWeek, Profile
 use crate::score::{
     Calibration, Panes, Scorer, Seasonal, StretchSpec, seasonal_stretches, stretches,
 };
-use crate::source::files::{DataFile, FileError};
+use crate::source::{Rows, RowsError};
 use crate::stats::FeatureCounts;
 
 /// Windows hold at least this many values unless a configuration says otherwise; tables are made for twice as many.
@@ -42,10 +42,10 @@ pub struct TimedRows {
 /// The rows cannot be read again.
 pub fn calibrate(
     reference: &mut Reference,
-    file: &DataFile,
+    rows: &dyn Rows,
     spec: &MonitorSpec,
-) -> Result<(), FileError> {
-    let timed = timed_rows(reference, file, spec)?;
+) -> Result<(), RowsError> {
+    let timed = timed_rows(reference, rows, spec)?;
     let lengths = lengths(spec, &timed);
     let bar = progress::over_items("calibrating", reference.features.len());
     let hash = reference.hash.as_str();
@@ -202,21 +202,21 @@ fn lengths(spec: &MonitorSpec, timed: &[(Duration, TimedRows)]) -> Vec<Length> {
 /// The rows in panes as wide as each slide; nothing where they carry no time.
 fn timed_rows(
     reference: &Reference,
-    file: &DataFile,
+    rows: &dyn Rows,
     spec: &MonitorSpec,
-) -> Result<Vec<(Duration, TimedRows)>, FileError> {
-    if spec.timestamp.path.is_none() {
+) -> Result<Vec<(Duration, TimedRows)>, RowsError> {
+    if spec.timestamp.path.is_none() && !rows.are_timed() {
         return Ok(Vec::new());
     }
     let mut widths: Vec<Duration> = spec.windows.iter().map(|window| window.slide).collect();
     if widths.is_empty() {
-        widths.extend(width_of_span(file, spec)?);
+        widths.extend(width_of_span(rows, spec)?);
     }
     widths.sort_unstable();
     widths.dedup();
     let plan = plan_of(reference, spec);
     let timed = widths.into_iter().map(|width| {
-        let panes = dataset::count_panes(file, &plan, width)?;
+        let panes = dataset::count_panes(rows, &plan, width)?;
         let span = panes.last_key_value().zip(panes.first_key_value());
         let count = span.map_or(0, |((last, _), (first, _))| last - first);
         let panes = if count < MOST_PANES {
@@ -243,8 +243,8 @@ pub fn plan_of(reference: &Reference, spec: &MonitorSpec) -> MonitorPlan {
 }
 
 /// A width that cuts the rows' span into some hundred panes.
-fn width_of_span(file: &DataFile, spec: &MonitorSpec) -> Result<Option<Duration>, FileError> {
-    let span = dataset::span(file, spec)?;
+fn width_of_span(rows: &dyn Rows, spec: &MonitorSpec) -> Result<Option<Duration>, RowsError> {
+    let span = dataset::span(rows, spec)?;
     Ok(span.map(|(first, last)| {
         let millis = (last.as_millis() - first.as_millis()) / PANES + 1;
         Duration::from_millis(millis.unsigned_abs())

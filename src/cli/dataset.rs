@@ -1,4 +1,4 @@
-//! Data files as columns to fit, or as counts to compare.
+//! Data files and topic ranges as columns to fit, or as counts to compare.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use crate::model::{EventTime, Kind, MonitorSpec};
 use crate::observe::{ObservedMonitor, ObserverPlan, count_record, is_selected};
 use crate::panes::{Frame, SparseCounts};
 use crate::reference::Column;
-use crate::source::files::{DataFile, FileError, Row};
+use crate::source::files::Row;
+use crate::source::{Rows, RowsError};
 use crate::stats::FeatureCounts;
 
-/// Rows of a file that were read, and those that could not be.
+/// Rows that were read, and those that could not be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowCounts {
     /// Rows that belong to the monitor.
@@ -42,27 +43,36 @@ impl RowCounts {
     }
 }
 
-/// Decodes every readable row of a file and hands its fields to `each`, which says whether the row counts.
+/// Decodes every readable row and hands its fields to `each`, which says whether the row counts.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The rows cannot be read.
 pub fn read(
-    file: &DataFile,
+    rows: &dyn Rows,
     decoder: &mut Decoder,
     each: &mut dyn FnMut(Fields<'_>) -> bool,
-) -> Result<RowCounts, FileError> {
-    let columns = columns(file, decoder)?;
-    let bar = progress::over_file(file.name(), file.size_bytes());
+) -> Result<RowCounts, RowsError> {
+    read_timed(rows, decoder, &mut |fields, _| each(fields))
+}
+
+/// The same, with the time that a topic holds for the row.
+fn read_timed(
+    rows: &dyn Rows,
+    decoder: &mut Decoder,
+    each: &mut dyn FnMut(Fields<'_>, Option<EventTime>) -> bool,
+) -> Result<RowCounts, RowsError> {
+    let columns = columns(rows, decoder)?;
+    let bar = progress::over_rows(rows.name(), rows.size());
     let mut counts = RowCounts::default();
-    let mut on_row = |row: Row<'_>| {
+    let mut on_row = |row: Row<'_>, time: Option<EventTime>| {
         match fields(row, decoder, columns.as_ref()) {
-            Ok(fields) if each(fields) => counts.rows += 1,
+            Ok(fields) if each(fields, time) => counts.rows += 1,
             Ok(_) => counts.filtered += 1,
             Err(error) => *counts.errors.entry(error.reason()).or_default() += 1,
         }
         true
     };
-    file.rows(&mut |bytes| bar.set_position(bytes), &mut on_row)?;
+    rows.rows(&mut |read| bar.set_position(read), &mut on_row)?;
     bar.finish_and_clear();
     Ok(counts)
 }
@@ -70,9 +80,9 @@ pub fn read(
 /// The columns of a table that feed the decoder; `None` for NDJSON.
 ///
 /// # Errors
-/// The file cannot be read or has no header.
-pub fn columns(file: &DataFile, decoder: &Decoder) -> Result<Option<Columns>, FileError> {
-    let header = file.header()?;
+/// The rows cannot be read, or the table has no header.
+pub fn columns(rows: &dyn Rows, decoder: &Decoder) -> Result<Option<Columns>, RowsError> {
+    let header = rows.header()?;
     Ok(header.map(|header| decoder.table(&header.iter().map(String::as_str).collect::<Vec<_>>())))
 }
 
@@ -96,15 +106,15 @@ pub fn fields<'a>(
 /// The values of the monitor's features, one column each.
 ///
 /// # Errors
-/// The file cannot be read.
-pub fn gather(file: &DataFile, plan: &ObserverPlan) -> Result<(RowCounts, Vec<Column>), FileError> {
+/// The rows cannot be read.
+pub fn gather(rows: &dyn Rows, plan: &ObserverPlan) -> Result<(RowCounts, Vec<Column>), RowsError> {
     let mut decoder = Decoder::new(&plan.paths);
     let Some(monitor) = plan.monitors.first() else {
         return Ok((RowCounts::default(), Vec::new()));
     };
     let mut columns = vec![Column::default(); monitor.features.len()];
     let mut buffer = String::new();
-    let counts = read(file, &mut decoder, &mut |fields| {
+    let counts = read(rows, &mut decoder, &mut |fields| {
         if !is_selected(monitor, fields) {
             return false;
         }
@@ -144,18 +154,18 @@ fn count(column: &mut Column, name: &str) {
 /// The first and last time of a monitor's rows; `None` where they carry none.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The rows cannot be read.
 pub fn span(
-    file: &DataFile,
+    rows: &dyn Rows,
     spec: &MonitorSpec,
-) -> Result<Option<(EventTime, EventTime)>, FileError> {
+) -> Result<Option<(EventTime, EventTime)>, RowsError> {
     let mut observer = ObserverPlan::default();
     observer.add(spec, &[]);
     let monitor = &observer.monitors[0];
     let mut decoder = Decoder::new(&observer.paths);
     let mut span: Option<(EventTime, EventTime)> = None;
-    read(file, &mut decoder, &mut |fields| {
-        if let Some(time) = time_of(monitor, fields) {
+    read_timed(rows, &mut decoder, &mut |fields, time| {
+        if let Some(time) = time_of(monitor, fields, time) {
             let (first, last) = span.unwrap_or((time, time));
             span = Some((first.min(time), last.max(time)));
         }
@@ -167,12 +177,12 @@ pub fn span(
 /// The rows of a monitor in panes of `width`, by number since the epoch: counts of every feature of the plan. Rows without a time are passed over.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The rows cannot be read.
 pub fn count_panes(
-    file: &DataFile,
+    rows: &dyn Rows,
     plan: &MonitorPlan,
     width: Duration,
-) -> Result<BTreeMap<i64, Vec<SparseCounts>>, FileError> {
+) -> Result<BTreeMap<i64, Vec<SparseCounts>>, RowsError> {
     let mut observer = ObserverPlan::default();
     observer.add(&plan.spec, &plan.observed());
     let monitor = &observer.monitors[0];
@@ -182,8 +192,9 @@ pub fn count_panes(
     let mut panes: BTreeMap<i64, Vec<SparseCounts>> = BTreeMap::new();
     let mut current = None;
     let width_ms = i64::try_from(width.as_millis()).unwrap_or(i64::MAX).max(1);
-    read(file, &mut decoder, &mut |fields| {
-        let Some(time) = time_of(monitor, fields).filter(|_| is_selected(monitor, fields)) else {
+    read_timed(rows, &mut decoder, &mut |fields, time| {
+        let time = time_of(monitor, fields, time);
+        let Some(time) = time.filter(|_| is_selected(monitor, fields)) else {
             return false;
         };
         let pane = time.as_millis().div_euclid(width_ms);
@@ -217,18 +228,26 @@ fn keep(frame: &mut Frame, pane: Option<i64>, panes: &mut BTreeMap<i64, Vec<Spar
     pairs.for_each(|(sum, delta)| sum.merge(delta));
 }
 
-fn time_of(monitor: &ObservedMonitor, fields: Fields<'_>) -> Option<EventTime> {
-    timestamp(fields.slots[monitor.timestamp?], fields.scratch)
+/// The row's own time, else the one its topic holds where that may stand in.
+fn time_of(
+    monitor: &ObservedMonitor,
+    fields: Fields<'_>,
+    held: Option<EventTime>,
+) -> Option<EventTime> {
+    let own = monitor
+        .timestamp
+        .and_then(|slot| timestamp(fields.slots[slot], fields.scratch));
+    own.or(held.filter(|time| monitor.fallback && time.as_millis() > 0))
 }
 
-/// The counts of a whole file in the layouts of a plan.
+/// The counts of all rows in the layouts of a plan.
 ///
 /// # Errors
-/// The file cannot be read.
+/// The rows cannot be read.
 pub fn count_file(
-    file: &DataFile,
+    rows: &dyn Rows,
     plan: &MonitorPlan,
-) -> Result<(RowCounts, Vec<FeatureCounts>), FileError> {
+) -> Result<(RowCounts, Vec<FeatureCounts>), RowsError> {
     let mut observer = ObserverPlan::default();
     observer.add(&plan.spec, &plan.observed());
     let monitor: &ObservedMonitor = &observer.monitors[0];
@@ -240,7 +259,7 @@ pub fn count_file(
             .map(|feature| feature.layout.as_deref()),
     );
     let mut buffer = String::new();
-    let counts = read(file, &mut decoder, &mut |fields| {
+    let counts = read(rows, &mut decoder, &mut |fields| {
         let is_ours = is_selected(monitor, fields);
         if is_ours {
             count_record(&mut frame, monitor, fields, &mut buffer);

@@ -1,4 +1,4 @@
-//! `pegel fit`: a reference from a data file.
+//! `pegel fit`: a reference from a data file or a topic range.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,19 +8,24 @@ use clap::Args;
 
 use super::dataset::{self, RowCounts};
 use super::infer::{Inferred, infer};
+use super::range::{self, RangeArgs};
 use super::{Exit, UsageError, calibration, pick_monitor, profiles, table};
 use crate::clock;
-use crate::config;
+use crate::config::{self, Config};
 use crate::model::{FeatureSpec, Kind, MonitorSpec, Pointer};
 use crate::observe::ObserverPlan;
 use crate::reference::{FitOptions, HourOfWeek, Reference, fit};
+use crate::source::Rows;
 use crate::source::files::DataFile;
 
 /// Arguments of `pegel fit`.
 #[derive(Debug, Args)]
 pub struct FitArgs {
     /// CSV or NDJSON, plain or gzipped; `-` = standard input
-    input: String,
+    #[arg(required_unless_present = "from", conflicts_with_all = ["from", "to"])]
+    input: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
     /// Where to write the reference
     #[arg(short, long, value_name = "REF")]
     output: PathBuf,
@@ -51,18 +56,15 @@ pub struct FitArgs {
 /// # Errors
 /// The data cannot be read, no feature can be fitted, or the reference cannot be written.
 pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
-    let spec = args
-        .config
-        .as_deref()
-        .map(|path| monitor_of(path, args.monitor.as_deref()))
-        .transpose()?;
+    let config = args.config.as_deref().map(config::load_file).transpose()?;
+    let named = |config| pick_monitor(config, args.monitor.as_deref());
+    let spec = config.as_ref().map(named).transpose()?;
     let lender = args.layout.as_deref().map(Reference::load).transpose()?;
-    let file = DataFile::open(&args.input)?;
+    let rows = open(args, config.as_ref(), spec.as_ref())?;
     let spec = timed(spec, args.timestamp.as_deref());
     let clock = args.hour_of_week.as_deref();
-    let has_time = spec
-        .as_ref()
-        .is_some_and(|spec| spec.timestamp.path.is_some());
+    let has_path = |spec: &MonitorSpec| spec.timestamp.path.is_some();
+    let has_time = rows.are_timed() || spec.as_ref().is_some_and(has_path);
     if clock.is_some() && !has_time {
         bail!(UsageError("--hour-of-week needs the rows' time: say --timestamp, or --config with a timestamp.path".to_owned()));
     }
@@ -70,13 +72,13 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     let clock = clock
         .transpose()
         .map_err(|error| UsageError(error.to_string()))?;
-    let mut fitted = fit_file(&file, spec.as_ref(), lender.as_ref())?;
+    let mut fitted = fit_file(&*rows, spec.as_ref(), lender.as_ref())?;
     if let Some((timezone, clock)) = clock {
         let plan = calibration::plan_of(&fitted.reference, &fitted.spec);
-        let profiles = profiles::count(&file, &plan, timezone, &clock)?;
+        let profiles = profiles::count(&*rows, &plan, timezone, &clock)?;
         fitted.reference = fitted.reference.with_profiles(profiles);
     }
-    calibration::calibrate(&mut fitted.reference, &file, &fitted.spec)?;
+    calibration::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", table::fitted(&fitted.reference));
     anstream::eprintln!(
@@ -85,6 +87,21 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
         args.output.display()
     );
     Ok(Exit::Ok)
+}
+
+/// The file, or the topics of the monitor's source.
+fn open(
+    args: &FitArgs,
+    config: Option<&Config>,
+    spec: Option<&MonitorSpec>,
+) -> anyhow::Result<Box<dyn Rows>> {
+    if let (Some(bounds), Some(config)) = (args.range.bounds()?, config) {
+        let ranges = range::find(config, spec.map_or(&[], std::slice::from_ref), bounds)?;
+        let range = ranges.into_iter().next();
+        return Ok(Box::new(range.context("the monitor reads no topic")?));
+    }
+    let name = args.input.as_deref().unwrap_or_default();
+    Ok(Box::new(DataFile::open(name)?))
 }
 
 /// The monitor with its time in a column, where one is named.
@@ -126,7 +143,7 @@ pub struct Fitted {
 /// # Errors
 /// The data cannot be read, or no feature can be fitted.
 pub fn fit_file(
-    file: &DataFile,
+    data: &dyn Rows,
     spec: Option<&MonitorSpec>,
     lender: Option<&Reference>,
 ) -> anyhow::Result<Fitted> {
@@ -138,7 +155,7 @@ pub fn fit_file(
             .map(|feature| FeatureSpec::new(&feature.name, feature.kind))
             .collect();
     }
-    complete(file, &mut spec)?;
+    complete(data, &mut spec)?;
     let features: Vec<(String, Kind, _)> = spec
         .features
         .iter()
@@ -146,7 +163,7 @@ pub fn fit_file(
         .collect();
     let mut plan = ObserverPlan::default();
     plan.add(&spec, &features);
-    let (rows, columns) = dataset::gather(file, &plan)?;
+    let (rows, columns) = dataset::gather(data, &plan)?;
     if let Some(complaint) = rows.complaint() {
         anstream::eprintln!("{complaint}");
     }
@@ -159,7 +176,7 @@ pub fn fit_file(
         }
     }
     if fitted.is_empty() {
-        bail!("{}: no feature could be fitted", file.name());
+        bail!("{}: no feature could be fitted", data.name());
     }
     Ok(Fitted {
         reference: Reference::new(clock::now(), rows.rows, fitted),
@@ -169,14 +186,14 @@ pub fn fit_file(
 }
 
 /// Finds out the features and kinds that nobody has said.
-fn complete(file: &DataFile, spec: &mut MonitorSpec) -> anyhow::Result<()> {
+fn complete(data: &dyn Rows, spec: &mut MonitorSpec) -> anyhow::Result<()> {
     let is_complete =
         !spec.features.is_empty() && spec.features.iter().all(|feature| feature.kind.is_some());
     if is_complete {
         return Ok(());
     }
     let inferred =
-        infer(file).with_context(|| format!("{}: cannot be looked through", file.name()))?;
+        infer(data).with_context(|| format!("{}: cannot be looked through", data.name()))?;
     if spec.features.is_empty() {
         anstream::eprintln!("{}", table::inferred(&inferred));
         spec.features = inferred.iter().filter_map(Inferred::feature).collect();

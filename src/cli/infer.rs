@@ -1,4 +1,4 @@
-//! What the columns of a file are, when nobody has said.
+//! What the columns of a data set are, when nobody has said.
 //!
 //! `true` and `false` make a boolean, numbers a numeric feature, text a categorical one. Text in which every value is different is an identifier and says
 //! nothing about drift; text that reads as times is the clock. Both are left out, and everything is printed, so that nothing happens silently.
@@ -8,7 +8,8 @@ use rustc_hash::FxHashSet;
 use super::dataset;
 use crate::decode::{Decoder, Fields, Paths, Reading, boolean, category, number, timestamp};
 use crate::model::{FeatureSpec, Kind, Pointer, Role, Slot};
-use crate::source::files::{DataFile, FileError, Row};
+use crate::source::files::Row;
+use crate::source::{Rows, RowsError};
 
 /// Columns are discovered in this many rows of NDJSON.
 const SAMPLE_ROWS: usize = 1000;
@@ -57,12 +58,12 @@ struct Profile {
     distinct: FxHashSet<String>,
 }
 
-/// Looks at every row of a file.
+/// Looks at every row.
 ///
 /// # Errors
-/// The file cannot be read.
-pub fn infer(file: &DataFile) -> Result<Vec<Inferred>, FileError> {
-    let found = discover(file)?;
+/// The rows cannot be read.
+pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
+    let found = discover(rows)?;
     let mut paths = Paths::new();
     let slots: Vec<usize> = found
         .iter()
@@ -71,7 +72,7 @@ pub fn infer(file: &DataFile) -> Result<Vec<Inferred>, FileError> {
     let mut profiles: Vec<Profile> = found.iter().map(|_| Profile::default()).collect();
     let mut decoder = Decoder::new(&paths);
     let mut buffer = String::new();
-    dataset::read(file, &mut decoder, &mut |fields| {
+    dataset::read(rows, &mut decoder, &mut |fields| {
         for (slot, profile) in slots.iter().zip(&mut profiles) {
             profile.see(fields, *slot, &mut buffer);
         }
@@ -84,24 +85,24 @@ pub fn infer(file: &DataFile) -> Result<Vec<Inferred>, FileError> {
 }
 
 /// The columns of a table, or the scalar paths in the first rows of NDJSON.
-fn discover(file: &DataFile) -> Result<Vec<(String, Pointer)>, FileError> {
+fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsError> {
     let root = Pointer::default();
-    if let Some(header) = file.header()? {
+    if let Some(header) = rows.header()? {
         return Ok(header
             .into_iter()
             .map(|name| (name.clone(), root.child(&name)))
             .collect());
     }
     let mut found = Vec::new();
-    let mut rows = 0;
-    file.rows(&mut |_| (), &mut |row| {
+    let mut seen = 0;
+    rows.rows(&mut |_| (), &mut |row, _| {
         if let Row::Json(line) = row
             && let Ok(value) = serde_json::from_slice(line)
         {
             walk(&value, "", &root, &mut found);
         }
-        rows += 1;
-        rows < SAMPLE_ROWS
+        seen += 1;
+        seen < SAMPLE_ROWS
     })?;
     Ok(found)
 }

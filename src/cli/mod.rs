@@ -8,9 +8,10 @@ pub mod dataset;
 pub mod demo;
 pub mod fit;
 pub mod infer;
+mod merge;
 pub mod profiles;
 pub mod progress;
-
+pub mod range;
 pub mod replay;
 pub mod report;
 pub mod run;
@@ -42,11 +43,11 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Check a configuration, print it, try a message on it
     Check(check::CheckArgs),
-    /// Build a reference from a data file
+    /// Build a reference from a data file or a topic range
     Fit(fit::FitArgs),
     /// Compare two data sets, or a data set with a reference
     Compare(compare::CompareArgs),
-    /// Send a data file through the engine in event time
+    /// Send a data file or a topic range through the engine in event time
     Replay(replay::ReplayArgs),
 }
 

@@ -1,8 +1,10 @@
-//! A progress bar while a file is read; on a terminal only.
+//! A progress bar while rows are read; on a terminal only.
 
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::source::Size;
 
 /// A bar over pieces of work; invisible when standard error is no terminal.
 #[must_use]
@@ -16,12 +18,14 @@ pub fn over_items(what: &str, count: usize) -> ProgressBar {
     bar
 }
 
-/// A bar over the bytes of a file; invisible when standard error is no terminal.
+/// A bar over rows that are read; invisible when standard error is no terminal.
 #[must_use]
-pub fn over_file(what: &str, size_bytes: u64) -> ProgressBar {
-    let bar =
-        ProgressBar::with_draw_target(Some(size_bytes), ProgressDrawTarget::stderr_with_hz(10));
-    let template = "{prefix} {wide_bar} {bytes}/{total_bytes} {eta}";
+pub fn over_rows(what: &str, size: Size) -> ProgressBar {
+    let (length, template) = match size {
+        Size::Bytes(bytes) => (bytes, "{prefix} {wide_bar} {bytes}/{total_bytes} {eta}"),
+        Size::Offsets(offsets) => (offsets, "{prefix} {wide_bar} {human_pos}/{human_len} {eta}"),
+    };
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(10));
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

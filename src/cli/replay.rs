@@ -1,8 +1,8 @@
-//! `pegel replay`: a data file through the same engine in event time, every evaluation as a line of JSON, a row of a table, or metrics
+//! `pegel replay`: a data file or a topic range through the same engine in event time, every evaluation as a line of JSON, a row of a table, or metrics
 //! with timestamps.
 //!
 //! Commits are cut whenever a pane boundary is passed, and time comes from the data alone, so the same file gives the same lines on any machine. This is
-//! also how windows, watermarks and alerts are tested without a broker.
+//! also how windows, watermarks and alerts are tested without a broker. `merge` says how the partitions of a topic become one stream.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,17 +14,19 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::alarms::Alarms;
+use super::range::{self, RangeArgs};
 use super::report::FeatureReport;
 use super::scores::{ScoreFormat, Writer};
-use super::{Exit, UsageError, dataset, progress};
+use super::{Exit, UsageError, dataset, merge, progress};
 use crate::app;
-use crate::config;
+use crate::config::{self, Config};
 use crate::decode::DecodeError;
 use crate::engine::{Engine, MonitorPlan, MonitorState, WindowState};
-use crate::ingest::{Ingest, observer_plan};
+use crate::ingest::{Flushed, Ingest, observer_plan};
 use crate::model::{MonitorSpec, ReferenceSpec, Shard};
 use crate::source::files::{DataFile, Row};
-use crate::source::{RawRecord, Sink as _};
+use crate::source::range::TopicRange;
+use crate::source::{RawRecord, Rows as _, Sink as _};
 
 /// Arguments of `pegel replay`.
 #[derive(Debug, Args)]
@@ -33,8 +35,15 @@ pub struct ReplayArgs {
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     /// CSV or NDJSON, plain or gzipped; `-` = standard input
-    #[arg(long, value_name = "DATA")]
-    input: String,
+    #[arg(
+        long,
+        value_name = "DATA",
+        required_unless_present = "from",
+        conflicts_with_all = ["from", "to"]
+    )]
+    input: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
     /// Compare with this reference instead of the configured ones
     #[arg(long, value_name = "REF")]
     reference: Option<PathBuf>,
@@ -57,14 +66,20 @@ pub struct ReplayArgs {
 /// # Errors
 /// The configuration is wrong, the data cannot be read, or no row has a usable time.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
-    let monitors = monitors(args)?;
-    let plans: Vec<MonitorPlan> = monitors.into_iter().map(app::load_monitor).collect();
+    let config = config::load_file(&args.config)?;
+    let monitors = monitors(args, &config)?;
+    let bounds = args.range.bounds()?;
+    let plans: Vec<MonitorPlan> = monitors.iter().cloned().map(app::load_monitor).collect();
     for (plan, problem) in plans.iter().flat_map(|plan| {
         let told = plan.problems.iter().chain(&plan.warnings);
         told.map(move |problem| (plan, problem))
     }) {
         anstream::eprintln!("monitor {}: {problem}", plan.spec.name);
     }
+    let input = match (bounds, &args.input) {
+        (Some(bounds), _) => Input::Ranges(range::find(&config, &monitors, bounds)?),
+        (None, name) => Input::File(DataFile::open(name.as_deref().unwrap_or_default())?),
+    };
     let output: Box<dyn Write> = match args.output.as_str() {
         "-" => Box::new(io::stdout().lock()),
         path => Box::new(File::create(path).with_context(|| format!("{path}: cannot be written"))?),
@@ -72,11 +87,19 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let format = args.format.unwrap_or_else(|| ScoreFormat::of(&args.output));
     let mut writer = Writer::new(format, output);
     let mut alarms = Alarms::default();
-    let file = DataFile::open(&args.input)?;
-    let states = replay(&file, plans, &mut |plan, window| {
+    let mut evaluated = |plan: &MonitorPlan, window: &WindowState| {
         alarms.take(plan, window);
         writer.write(plan, window, &lines(plan, window, args.bins));
-    })?;
+    };
+    let states = match &input {
+        Input::File(file) => replay(file, plans, &mut evaluated)?,
+        Input::Ranges(ranges) => replay_ranges(
+            ranges,
+            config.limits.max_message_bytes,
+            plans,
+            &mut evaluated,
+        )?,
+    };
     writer
         .finish()
         .with_context(|| format!("{}: cannot be written", args.output))?;
@@ -90,17 +113,40 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     if states.iter().all(|state| state.events == 0) {
         bail!(
             "{}: no row became an event, nothing was evaluated",
-            args.input
+            input.name()
         );
     }
     Ok(Exit::Ok)
 }
 
-fn monitors(args: &ReplayArgs) -> anyhow::Result<Vec<MonitorSpec>> {
-    let config = config::load_file(&args.config)?;
+/// What is replayed.
+enum Input {
+    File(DataFile),
+    /// One per source.
+    Ranges(Vec<TopicRange>),
+}
+
+impl Input {
+    fn name(&self) -> String {
+        match self {
+            Input::File(file) => file.name().to_owned(),
+            Input::Ranges(ranges) => {
+                let topics = ranges.iter().map(TopicRange::topics);
+                topics.collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+}
+
+fn monitors(args: &ReplayArgs, config: &Config) -> anyhow::Result<Vec<MonitorSpec>> {
     let is_wanted =
         |spec: &MonitorSpec| args.monitor.as_ref().is_none_or(|name| *name == spec.name);
-    let mut monitors: Vec<MonitorSpec> = config.monitors.into_iter().filter(is_wanted).collect();
+    let mut monitors: Vec<MonitorSpec> = config
+        .monitors
+        .iter()
+        .filter(|spec| is_wanted(spec))
+        .cloned()
+        .collect();
     if monitors.is_empty() {
         bail!(UsageError(format!(
             "no monitor {:?} in the configuration",
@@ -119,6 +165,9 @@ fn monitors(args: &ReplayArgs) -> anyhow::Result<Vec<MonitorSpec>> {
     Ok(monitors)
 }
 
+/// Called after each evaluation.
+pub type Evaluated<'a> = &'a mut dyn FnMut(&MonitorPlan, &WindowState);
+
 /// Runs a file through an engine, once per source of the monitors, and calls `evaluated` after each evaluation. Returns how everything stands at the end.
 ///
 /// # Errors
@@ -126,7 +175,42 @@ fn monitors(args: &ReplayArgs) -> anyhow::Result<Vec<MonitorSpec>> {
 pub fn replay(
     file: &DataFile,
     plans: Vec<MonitorPlan>,
-    evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+    evaluated: Evaluated<'_>,
+) -> anyhow::Result<Vec<MonitorState>> {
+    let mut read = |source: &str, ingest: Ingest, engine: &mut Engine, evaluated: Evaluated<'_>| {
+        read_file(file, source, ingest, engine, evaluated)
+    };
+    each_source(plans, usize::MAX, evaluated, &mut read)
+}
+
+/// Runs topic ranges through an engine, one per source of the monitors; records above `max_bytes` are rejected. The rest is as for a file.
+///
+/// # Errors
+/// A range cannot be read.
+pub fn replay_ranges(
+    ranges: &[TopicRange],
+    max_bytes: usize,
+    plans: Vec<MonitorPlan>,
+    evaluated: Evaluated<'_>,
+) -> anyhow::Result<Vec<MonitorState>> {
+    let mut read = |source: &str, ingest: Ingest, engine: &mut Engine, evaluated: Evaluated<'_>| {
+        let range = ranges.iter().find(|range| range.source() == source);
+        Ok(range.map_or(Ok(()), |range| {
+            merge::read(range, ingest, engine, evaluated)
+        })?)
+    };
+    each_source(plans, max_bytes, evaluated, &mut read)
+}
+
+/// Reads one source to its end.
+type ReadSource<'a> =
+    &'a mut dyn FnMut(&str, Ingest, &mut Engine, Evaluated<'_>) -> anyhow::Result<()>;
+
+fn each_source(
+    plans: Vec<MonitorPlan>,
+    max_bytes: usize,
+    evaluated: Evaluated<'_>,
+    read: ReadSource<'_>,
 ) -> anyhow::Result<Vec<MonitorState>> {
     let mut engine = Engine::new(plans);
     let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
@@ -136,19 +220,19 @@ pub fn replay(
     sources.sort();
     sources.dedup();
     for source in sources {
-        let ingest = Ingest::new(observer_plan(&source, &plans), usize::MAX);
-        read_source(file, &source, ingest, &mut engine, evaluated)?;
+        let ingest = Ingest::new(observer_plan(&source, &plans), max_bytes);
+        read(&source, ingest, &mut engine, evaluated)?;
     }
     engine.finish(evaluated);
     Ok(engine.snapshot().monitors)
 }
 
-fn read_source(
+fn read_file(
     file: &DataFile,
     source: &str,
     mut ingest: Ingest,
     engine: &mut Engine,
-    evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+    evaluated: Evaluated<'_>,
 ) -> anyhow::Result<()> {
     let columns = dataset::columns(file, ingest.decoder())?;
     let topic = file.name().to_owned();
@@ -160,7 +244,7 @@ fn read_source(
         incarnation: 0,
     };
     ingest.opened(0, &shard, 0, false);
-    let bar = progress::over_file(file.name(), file.size_bytes());
+    let bar = progress::over_rows(file.name(), file.size());
     let mut offset = 0;
     file.rows(&mut |bytes| bar.set_position(bytes), &mut |row| {
         match (row, &columns) {
@@ -176,21 +260,18 @@ fn read_source(
         }
         offset += 1;
         if ingest.take_crossed_pane() {
-            hand_over(&mut ingest, engine, evaluated);
+            hand_over(ingest.flush(), engine, evaluated);
         }
         true
     })?;
-    hand_over(&mut ingest, engine, evaluated);
+    hand_over(ingest.flush(), engine, evaluated);
     bar.finish_and_clear();
     Ok(())
 }
 
-fn hand_over(
-    ingest: &mut Ingest,
-    engine: &mut Engine,
-    evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
-) {
-    for flushed in ingest.flush() {
+/// Folds commits and closes the windows whose time has come.
+pub(super) fn hand_over(flushed: Vec<Flushed>, engine: &mut Engine, evaluated: Evaluated<'_>) {
+    for flushed in flushed {
         let accepted = engine.apply(&flushed.commit);
         debug_assert!(accepted.is_ok(), "one reader's commits tile: {accepted:?}");
     }

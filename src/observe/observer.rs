@@ -191,6 +191,28 @@ impl Observer {
         std::mem::take(&mut self.crossed_pane)
     }
 
+    /// The newest event of a shard, of whichever monitor.
+    #[must_use]
+    pub fn newest(&self, slot: usize) -> Option<EventTime> {
+        let shard = self.shards.get(slot)?.as_ref()?;
+        shard.monitors.iter().filter_map(ShardMonitor::newest).max()
+    }
+
+    /// The longest time between two signs of life of a shard.
+    #[must_use]
+    pub fn heartbeat(&self) -> Duration {
+        self.heartbeat
+    }
+
+    /// Everything counted of one shard since it was last committed.
+    pub fn commit(&mut self, slot: usize, now: Option<EventTime>) -> Option<Commit> {
+        let rhythm = self.rhythm(now);
+        let shard = self.shards.get_mut(slot)?.as_mut()?;
+        shard
+            .is_due(rhythm)
+            .then(|| shard.take(rhythm, &mut self.spare))
+    }
+
     /// Whether so many panes are open that a commit should not wait for the next flush.
     #[must_use]
     pub fn wants_commit(&self) -> bool {

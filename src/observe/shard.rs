@@ -230,6 +230,10 @@ impl ShardMonitor {
         }
     }
 
+    pub(super) fn newest(&self) -> Option<EventTime> {
+        self.newest
+    }
+
     pub(super) fn drop_event(&mut self, reason: DropReason) {
         self.counts.dropped[reason as usize] += 1;
     }

@@ -7,14 +7,17 @@ pub mod files;
 mod kafka;
 pub mod loans;
 mod producer;
+mod rows;
 
 use std::time::Duration;
 
 use crate::model::{Shard, TopicId};
 
 pub use embedded::{BrokerError, EmbeddedBroker};
+pub use kafka::range;
 pub use kafka::{KafkaSource, SourceError, Timing};
 pub use producer::TopicProducer;
+pub use rows::{Rows, RowsError, Size};
 
 /// A record as it arrived.
 #[derive(Debug, Clone, Copy)]

@@ -106,6 +106,35 @@ fn exit_codes_tell_drift_from_doubt_and_mistakes() {
     );
 }
 
+#[test]
+fn a_range_is_asked_for_with_a_configuration_and_instead_of_a_file() {
+    let directory = directory();
+    let config = "version: 1
+sources: {s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t]}}}
+monitors: [{name: m, source: s, windows: [{size: 5m}], reference: {file: ref.json}}]
+";
+    std::fs::write(directory.path().join("pegel.yaml"), config).unwrap();
+    let check = |arguments: &str, words: &str| {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let output = pegel(directory.path(), &arguments);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
+        assert!(told.contains(words), "{arguments:?}: {told}");
+    };
+    let replay = |more: &str| format!("replay -c pegel.yaml {more}");
+    check("replay -c pegel.yaml", "--input <DATA>");
+    check(&replay("--input x.csv --from 1d"), "cannot be used with");
+    check(&replay("--input x.csv --to 1d"), "cannot be used with");
+    check(&replay("--to 1d"), "required");
+    check(&replay("--from 1d --to 2d"), "is not before --to");
+    check(&replay("--from yesterday"), "as 2026-11-01T00:00:00Z");
+    check("fit -o x.json", "INPUT");
+    check("fit -o x.json --from 1d", "--config <FILE>");
+    let fit = "fit -o x.json --config pegel.yaml --from 1d";
+    check(&format!("{fit} --to 2d"), "is not before --to");
+    check(&format!("{fit} reference.csv"), "cannot be used with");
+}
+
 /// The keys of one feature, in order.
 const KEYS: [&str; 14] = [
     "name",

@@ -19,6 +19,7 @@ mod discover;
 mod health;
 mod offsets;
 mod queue;
+pub mod range;
 mod settings;
 mod start;
 mod table;

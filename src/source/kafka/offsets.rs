@@ -1,15 +1,17 @@
 //! Questions to brokers about offsets, each for many partitions at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::KafkaSource;
+use super::context::Context;
 use super::health::Concern;
 use super::start::Bounds;
-use crate::model::StartAt;
+use crate::model::{EventTime, StartAt};
 use crate::source::Left;
 
 /// A partition by name.
@@ -42,34 +44,8 @@ impl KafkaSource {
 
     /// What the partitions hold; one whose leader does not answer is left out.
     pub(super) fn bounds(&self, keys: &[Key]) -> Result<BTreeMap<Key, Bounds>, Trouble> {
-        let low = self.listed(keys, Offset::Beginning)?;
-        let high = self.listed(keys, Offset::End)?;
-        let both = |(key, low): (Key, i64)| {
-            let high = *high.get(&key)?;
-            Some((key, Bounds { low, high }))
-        };
-        Ok(low.into_iter().filter_map(both).collect())
-    }
-
-    /// Kafka's ListOffsets for many partitions at once; its special times for the two ends are librdkafka's logical offsets.
-    fn listed(&self, keys: &[Key], at: Offset) -> Result<BTreeMap<Key, i64>, Trouble> {
-        let concern = || Concern::Topic(keys[0].0.clone());
-        let mut list = list_of(keys);
-        let answer = list
-            .set_all_offsets(at)
-            .and_then(|()| {
-                let consumer = self.link.consumer();
-                consumer.offsets_for_times(list, self.rhythm.patience())
-            })
-            .map_err(Trouble::with(concern()))?;
-        let answered = answer.elements().into_iter().filter_map(|element| {
-            let key = (element.topic().to_owned(), element.partition());
-            match (element.error(), element.offset()) {
-                (Ok(()), Offset::Offset(offset)) => Some((key, offset)),
-                _ => None,
-            }
-        });
-        Ok(answered.collect())
+        let consumer = self.link.consumer();
+        bounds(consumer, keys, self.rhythm.patience()).map_err(about_topic(keys))
     }
 
     /// Where partitions without a position begin; one that is missing here begins at its end.
@@ -103,10 +79,60 @@ impl KafkaSource {
         if let StartAt::Timestamp(at) = self.spec.start
             && !first.is_empty()
         {
-            chosen.extend(self.listed(&first, Offset::Offset(at.as_millis().max(0)))?);
+            let (consumer, patience) = (self.link.consumer(), self.rhythm.patience());
+            let found = listed(consumer, &first, at_time(at), patience);
+            let found = found.map_err(about_topic(&first))?;
+            chosen.extend(found.into_iter().filter_map(|(key, at)| Some((key, at?))));
         }
         Ok(chosen)
     }
+}
+
+/// The topic of these partitions is what a failed request was about.
+pub(super) fn about_topic(keys: &[Key]) -> impl FnOnce(KafkaError) -> Trouble {
+    Trouble::with(Concern::Topic(keys[0].0.clone()))
+}
+
+/// What the partitions hold; one whose leader does not answer is left out.
+pub(super) fn bounds(
+    consumer: &BaseConsumer<Context>,
+    keys: &[Key],
+    patience: Duration,
+) -> KafkaResult<BTreeMap<Key, Bounds>> {
+    let low = listed(consumer, keys, Offset::Beginning, patience)?;
+    let high = listed(consumer, keys, Offset::End, patience)?;
+    let both = |(key, low): (Key, Option<i64>)| {
+        let (low, high) = (low?, (*high.get(&key)?)?);
+        Some((key, Bounds { low, high }))
+    };
+    Ok(low.into_iter().filter_map(both).collect())
+}
+
+/// Kafka's ListOffsets for many partitions at once; its special times for the two ends are librdkafka's logical offsets. `None` = nothing is at or after the
+/// time; a partition whose leader does not answer is left out.
+pub(super) fn listed(
+    consumer: &BaseConsumer<Context>,
+    keys: &[Key],
+    at: Offset,
+    patience: Duration,
+) -> KafkaResult<BTreeMap<Key, Option<i64>>> {
+    let mut list = list_of(keys);
+    list.set_all_offsets(at)?;
+    let answer = consumer.offsets_for_times(list, patience)?;
+    let answered = answer.elements().into_iter().filter_map(|element| {
+        let key = (element.topic().to_owned(), element.partition());
+        match (element.error(), element.offset()) {
+            (Ok(()), Offset::Offset(offset)) => Some((key, Some(offset))),
+            (Ok(()), _) => Some((key, None)),
+            (Err(_), _) => None,
+        }
+    });
+    Ok(answered.collect())
+}
+
+/// What `listed` takes for a time: the first record at or after it.
+pub(super) fn at_time(at: EventTime) -> Offset {
+    Offset::Offset(at.as_millis().max(0))
 }
 
 /// A list of partitions without offsets.

@@ -66,6 +66,8 @@ struct Ends {
     records: Queue,
     answers: Queue,
     topic_ids: Queue,
+    /// Queues of single partitions.
+    taps: Vec<Queue>,
     consumer: BaseConsumer<Context>,
     /// The member of the group, where there is one; it reads nothing.
     member: Option<BaseConsumer<Context>>,
@@ -90,7 +92,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from rd_kafka_queue_new, is destroyed only here, and the client still lives (field order of `Ends`).
+        // SAFETY: the pointer came from rd_kafka_queue_new or rd_kafka_queue_get_partition, is destroyed only here, and the client still lives (field order of `Ends`).
         unsafe { rd::rd_kafka_queue_destroy(self.0.as_ptr()) }
     }
 }
@@ -126,6 +128,7 @@ impl Link {
             records: Queue::new(&consumer)?,
             answers: Queue::new(member.as_ref().unwrap_or(&consumer))?,
             topic_ids: Queue::new(&consumer)?,
+            taps: Vec::new(),
             consumer,
             member,
         });
@@ -163,26 +166,29 @@ impl Link {
         }
     }
 
+    /// Leaves a partition's records on its own queue, instead of the one for all, and returns that queue's number; called before the partition is assigned.
+    pub(super) fn tap(&mut self, topic: &str, partition: i32) -> Option<usize> {
+        let topic = CString::new(topic).ok()?;
+        let client = self.ends.consumer.client().native_ptr();
+        // SAFETY: client and topic are valid for the calls; the handle is counted, ours, and given back before the client is dropped (field order of `Ends`).
+        let own = unsafe {
+            let own = rd::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
+            NonNull::new(own).inspect(|own| {
+                rd::rd_kafka_queue_forward(own.as_ptr(), std::ptr::null_mut());
+            })
+        };
+        self.ends.taps.push(Queue(own?));
+        Some(self.ends.taps.len() - 1)
+    }
+
     /// Waits at most `wait` for the first arrival and hands on everything that is there then.
     pub(super) fn drain(&self, wait: Duration, receiver: &mut dyn Receiver) {
-        let mut drain = Drain {
-            receiver,
-            last: None,
-            panic: None,
-        };
-        let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the queue is valid; librdkafka calls `hand_on` on this thread, only during this call, with the pointer to `drain`, which outlives it.
-        unsafe {
-            rd::rd_kafka_consume_callback_queue(
-                self.ends.records.0.as_ptr(),
-                millis,
-                Some(hand_on),
-                (&raw mut drain).cast(),
-            );
-        }
-        if let Some(panic) = drain.panic {
-            resume_unwind(panic);
-        }
+        drain(&self.ends.records, wait, receiver);
+    }
+
+    /// The same for one partition, by the number `tap` returned.
+    pub(super) fn drain_tap(&self, tap: usize, wait: Duration, receiver: &mut dyn Receiver) {
+        drain(&self.ends.taps[tap], wait, receiver);
     }
 
     /// Commits without waiting; `answer` tells how it ended. A group with members takes commits from them only.
@@ -230,6 +236,27 @@ impl Link {
             // Every offset of a list can be set to this one.
             partitions.set_all_offsets(Offset::Invalid).ok();
         }
+    }
+}
+
+fn drain(queue: &Queue, wait: Duration, receiver: &mut dyn Receiver) {
+    let mut drain = Drain {
+        receiver,
+        last: None,
+        panic: None,
+    };
+    let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the queue is valid; librdkafka calls `hand_on` on this thread, only during this call, with the pointer to `drain`, which outlives it.
+    unsafe {
+        rd::rd_kafka_consume_callback_queue(
+            queue.as_ptr(),
+            millis,
+            Some(hand_on),
+            (&raw mut drain).cast(),
+        );
+    }
+    if let Some(panic) = drain.panic {
+        resume_unwind(panic);
     }
 }
 

@@ -94,6 +94,27 @@ pub(super) fn member_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
     config
 }
 
+/// What the queues of all partitions of a range may hold together, in KiB, as long as each has room for a fetch.
+const RANGE_KBYTES: usize = 64 * 1024;
+/// Two fetches of a partition, in KiB.
+const LEAST_KBYTES: usize = 2 * 1024;
+
+/// The properties of a client that reads a range of this many partitions: each has a queue of its own, and memory is shared among them.
+pub(super) fn range_config(spec: &KafkaSpec, partitions: usize) -> ClientConfig {
+    let mut config = client_config(spec, &Timing::default());
+    let share = (RANGE_KBYTES / partitions.max(1)).clamp(LEAST_KBYTES, RANGE_KBYTES / 4);
+    for (property, value) in [
+        ("statistics.interval.ms", "0".to_owned()),
+        ("queued.min.messages", "100000".to_owned()),
+        ("queued.max.messages.kbytes", share.to_string()),
+    ] {
+        if !spec.properties.contains_key(property) {
+            config.set(property, value);
+        }
+    }
+    config
+}
+
 /// The client's properties: ours, then the user's.
 ///
 /// `auto.offset.reset=error`: otherwise an offset that retention overtook moves silently to the end and drops what is left (librdkafka #521).

@@ -1,0 +1,287 @@
+//! `pegel replay` and `pegel fit` on a range of a topic, beside the same records in a file.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pegel::source::EmbeddedBroker;
+use rdkafka::producer::Producer;
+use rdkafka::topic_partition_list::Offset;
+
+use crate::cluster::{DEADLINE, kafka, producer, send_one, unique};
+use crate::daemon::fit_reference;
+use crate::range::MIDNIGHT;
+
+/// 3,000 records in half an hour; `disorder` seconds early or late.
+fn records(disorder: i64) -> Vec<(i64, String)> {
+    let record = |i: i64| {
+        let late = if i % 7 == 3 { disorder * 1000 } else { 0 };
+        let ts = MIDNIGHT + i * 600 - late;
+        let c = if i % 3 == 0 { "fr" } else { "de" };
+        (
+            MIDNIGHT + i * 600,
+            format!("{{\"ts\":{ts},\"x\":{},\"c\":\"{c}\"}}", (i * 37) % 100),
+        )
+    };
+    (0..3000).map(record).collect()
+}
+
+/// A topic with these records, and a directory with a configuration, a reference and the same records in a file.
+struct Stage {
+    directory: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new(bootstrap: &str, topic: &str, partitions: i32, records: &[(i64, String)]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fit_reference(directory.path());
+        let producer = producer(bootstrap, &[]);
+        let mut lines = String::new();
+        for ((time, text), place) in records.iter().zip(0..) {
+            // Neither in turn nor evenly.
+            let partition = (place / 10 + place % 2) % partitions;
+            send_one(&producer, topic, partition, Some(text), Some(*time));
+            writeln!(lines, "{text}").unwrap();
+        }
+        producer.flush(DEADLINE).unwrap();
+        std::fs::write(directory.path().join("data.ndjson"), lines).unwrap();
+        let stage = Stage { directory };
+        stage.configure(bootstrap, topic, "timestamp: {path: /ts}");
+        stage
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn configure(&self, bootstrap: &str, topic: &str, more: &str) {
+        let text = format!(
+            "version: 1
+sources:
+  s: {{kafka: {{brokers: [{bootstrap:?}], topics: [{topic:?}]}}}}
+monitors:
+  - name: m
+    source: s
+    {more}
+    windows: [{{size: 5m, slide: 1m, min_samples: 1}}]
+    reference: {{file: reference.json}}
+    features: [{{name: x, kind: numeric}}, {{name: c, kind: categorical}}]
+    lateness: {{out_of_orderness: 10s}}
+    alerts: [{{statistic: js, critical: 0.1}}]
+"
+        );
+        std::fs::write(self.path().join("pegel.yaml"), text).unwrap();
+    }
+
+    fn pegel(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_pegel"))
+            .args(arguments)
+            .current_dir(self.path())
+            .output()
+            .unwrap()
+    }
+
+    /// The evaluations, and what was said beside them.
+    fn replay(&self, arguments: &[&str]) -> (String, String) {
+        let output = self.pegel(&[&["replay", "-c", "pegel.yaml"], arguments].concat());
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (lines, told) = (text(output.stdout), text(output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        (lines, told)
+    }
+
+    fn hash(&self, arguments: &[&str], output: &str) -> serde_json::Value {
+        let fitted = self.pegel(&[&["fit", "-o", output], arguments].concat());
+        let told = String::from_utf8_lossy(&fitted.stderr).into_owned();
+        assert!(fitted.status.success(), "{arguments:?}: {told}");
+        let text = std::fs::read_to_string(self.path().join(output)).unwrap();
+        let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
+        reference["hash"].clone()
+    }
+}
+
+const FROM_START: [&str; 2] = ["--from", "earliest"];
+const FROM_FILE: [&str; 2] = ["--input", "data.ndjson"];
+
+/// Tells the first line that differs, not all of them.
+fn assert_same(found: &str, expected: &str, what: &str) {
+    assert!(!found.is_empty(), "{what}: nothing was evaluated");
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        assert_eq!(found, expected, "{what}");
+    }
+    assert_eq!(found.lines().count(), expected.lines().count(), "{what}");
+}
+
+fn one_partition_is_a_file(bootstrap: &str, topic: &str) {
+    let stage = Stage::new(bootstrap, topic, 1, &records(60));
+    let (lines, told) = stage.replay(&FROM_START);
+    assert!(told.contains("3000 offsets in 1 partition\n"), "{told}");
+    assert!(
+        lines.contains("\"verdict\":\"none\""),
+        "windows were scored"
+    );
+    assert_same(&lines, &stage.replay(&FROM_FILE).0, "the lines of the file");
+}
+
+fn three_partitions_are_one_stream(bootstrap: &str, topic: &str) {
+    let stage = Stage::new(bootstrap, topic, 3, &records(5));
+    let (lines, told) = stage.replay(&FROM_START);
+    assert!(told.contains("3000 offsets in 3 partitions"), "{told}");
+    assert_same(
+        &lines,
+        &stage.replay(&FROM_START).0,
+        "the same a second time",
+    );
+    // Nothing is later than the disorder allowed, so no order can matter.
+    assert_same(&lines, &stage.replay(&FROM_FILE).0, "the lines of the file");
+}
+
+#[test]
+fn a_range_of_one_partition_gives_the_lines_of_its_records_in_a_file() {
+    let broker = EmbeddedBroker::start("one", 1).unwrap();
+    one_partition_is_a_file(&broker.bootstrap_servers(), "one");
+}
+
+#[test]
+fn partitions_become_one_stream_whatever_arrives_first() {
+    let broker = EmbeddedBroker::start("three", 3).unwrap();
+    three_partitions_are_one_stream(&broker.bootstrap_servers(), "three");
+}
+
+#[test]
+fn on_apache_kafka_the_same_lines_come_out() {
+    let Some(kafka) = kafka() else { return };
+    one_partition_is_a_file(&kafka.bootstrap, &kafka.topic(1));
+    three_partitions_are_one_stream(&kafka.bootstrap, &kafka.topic(3));
+}
+
+#[test]
+fn late_records_of_several_partitions_are_counted_alike_each_time() {
+    let broker = EmbeddedBroker::start("late", 3).unwrap();
+    let stage = Stage::new(&broker.bootstrap_servers(), "late", 3, &records(90));
+    let (lines, told) = stage.replay(&FROM_START);
+    assert!(told.contains("3000 events"), "{told}");
+    assert_same(
+        &lines,
+        &stage.replay(&FROM_START).0,
+        "the same a second time",
+    );
+    let (_, of_file) = stage.replay(&FROM_FILE);
+    assert!(of_file.contains("3000 events"), "{of_file}");
+}
+
+#[test]
+fn a_partition_filled_long_before_the_others_waits_for_them() {
+    let broker = EmbeddedBroker::start("apart", 2).unwrap();
+    let bootstrap = broker.bootstrap_servers();
+    let stage = Stage::new(&bootstrap, "apart", 2, &[]);
+    let producer = producer(&bootstrap, &[]);
+    let (first, second): (Vec<_>, Vec<_>) =
+        (0..).zip(records(0)).partition(|(place, _)| place % 2 == 0);
+    // All of one partition, then all of the other, as a loader does it: Kafka's times say nothing of the events'.
+    for (partition, half) in [(1, first), (0, second)] {
+        for (_, (_, text)) in half {
+            let loaded_at = MIDNIGHT + 86_400_000 * (2 - i64::from(partition));
+            send_one(&producer, "apart", partition, Some(&text), Some(loaded_at));
+        }
+    }
+    producer.flush(DEADLINE).unwrap();
+    let all: String = records(0)
+        .into_iter()
+        .map(|(_, text)| text + "\n")
+        .collect();
+    std::fs::write(stage.path().join("data.ndjson"), all).unwrap();
+    let (lines, told) = stage.replay(&FROM_START);
+    assert!(
+        told.contains("3000 events (0 late, dropped: none)"),
+        "{told}"
+    );
+    assert_same(&lines, &stage.replay(&FROM_FILE).0, "the lines of the file");
+}
+
+#[test]
+fn a_partition_of_other_monitors_does_not_hold_the_windows() {
+    let broker = EmbeddedBroker::start("others", 2).unwrap();
+    let bootstrap = broker.bootstrap_servers();
+    let stage = Stage::new(&bootstrap, "others", 2, &[]);
+    stage.configure(
+        &bootstrap,
+        "others",
+        "timestamp: {path: /ts}\n    select: {where: {path: /c, equals: de}}",
+    );
+    let producer = producer(&bootstrap, &[]);
+    for (time, text) in records(0) {
+        let partition = i32::from(text.contains("fr"));
+        send_one(&producer, "others", partition, Some(&text), Some(time));
+    }
+    producer.flush(DEADLINE).unwrap();
+    let (lines, told) = stage.replay(&FROM_START);
+    assert!(
+        told.contains("2000 events (0 late, dropped: 1000 filtered)"),
+        "{told}"
+    );
+    let slides = lines.matches("\"feature\":\"x\"").count();
+    assert_eq!(slides, 30, "every slide of half an hour was evaluated");
+}
+
+#[test]
+fn a_reference_of_a_range_is_that_of_its_records_in_a_file() {
+    let broker = EmbeddedBroker::start("fit", 3).unwrap();
+    let stage = Stage::new(&broker.bootstrap_servers(), "fit", 3, &records(0));
+    let config = ["--config", "pegel.yaml"];
+    let from = stage.hash(&[&config[..], &FROM_START].concat(), "range.json");
+    let file = stage.hash(&[&config[..], &["data.ndjson"]].concat(), "file.json");
+    assert_eq!(from, file, "the same rows are the same reference");
+    // Without a time in the records, Kafka's says how the stream breathes.
+    stage.configure(
+        &broker.bootstrap_servers(),
+        "fit",
+        "timestamp: {fallback: kafka}",
+    );
+    stage.hash(&[&config[..], &FROM_START].concat(), "kafka.json");
+    stage.hash(&[&config[..], &["data.ndjson"]].concat(), "untimed.json");
+    let has_stretches = |name: &str| {
+        let text = std::fs::read_to_string(stage.path().join(name)).unwrap();
+        text.contains("window_ms")
+    };
+    assert!(has_stretches("range.json"), "times of the records");
+    assert!(has_stretches("kafka.json"), "times of Kafka");
+    assert!(!has_stretches("untimed.json"), "a file without times");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_in_a_line() {
+    let broker = EmbeddedBroker::start("empty", 2).unwrap();
+    let bootstrap = broker.bootstrap_servers();
+    let stage = Stage::new(&bootstrap, "empty", 2, &[]);
+    let check = |words: &str| {
+        let output = stage.pegel(&["replay", "-c", "pegel.yaml", "--from", "earliest"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(words), "{words:?} in {told}");
+    };
+    check("topic empty holds no record from its beginning to its end");
+    let missing = unique("missing");
+    stage.configure(&bootstrap, &missing, "timestamp: {path: /ts}");
+    check(&format!("topic {missing} does not exist"));
+}
+
+#[test]
+fn what_retention_took_from_the_beginning_is_told() {
+    let Some(kafka) = kafka() else { return };
+    let topic = kafka.topic(1);
+    let stage = Stage::new(&kafka.bootstrap, &topic, 1, &records(0));
+    kafka.delete_before(&topic, 0, Offset::Offset(1000));
+    let (_, told) = stage.replay(&["--from", "2026-11-01T00:05:00Z"]);
+    assert!(told.contains("older records are gone"), "{told}");
+    assert!(told.contains("begins at offset 1000"), "{told}");
+    assert!(told.contains("2000 events"), "{told}");
+    let (_, told) = stage.replay(&[
+        "--from",
+        "2026-11-01T00:15:00Z",
+        "--to",
+        "2026-11-01T00:20:00Z",
+    ]);
+    assert!(!told.contains("gone"), "{told}");
+    assert!(told.contains("500 events"), "{told}");
+}
