@@ -192,8 +192,12 @@ fn complete(data: &dyn Rows, spec: &mut MonitorSpec) -> anyhow::Result<()> {
     if is_complete {
         return Ok(());
     }
-    let inferred =
+    let mut inferred =
         infer(data).with_context(|| format!("{}: cannot be looked through", data.name()))?;
+    inferred
+        .iter_mut()
+        .filter(|found| Some(&found.path) == spec.timestamp.path.as_ref())
+        .for_each(Inferred::set_time);
     if spec.features.is_empty() {
         anstream::eprintln!("{}", table::inferred(&inferred));
         spec.features = inferred.iter().filter_map(Inferred::feature).collect();

@@ -32,6 +32,12 @@ pub struct Inferred {
 }
 
 impl Inferred {
+    /// It is what tells the rows' time, and no feature.
+    pub fn set_time(&mut self) {
+        self.kind = None;
+        "the rows' time".clone_into(&mut self.why);
+    }
+
     /// The feature it becomes.
     #[must_use]
     pub fn feature(&self) -> Option<FeatureSpec> {

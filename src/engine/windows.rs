@@ -194,6 +194,9 @@ impl WindowEngine {
         plan: &MonitorPlan,
     ) -> AlertLine {
         let rule = &plan.features[feature].rules[place];
+        if !rule.statistic.is_judged_against(reference) {
+            return line(rule, None, None, AlertState::Inactive);
+        }
         let own = &self.state.features[feature];
         let judged = (&own.rates, own.counts.as_deref(), own.incomplete);
         let scores = own.scores[reference];
@@ -273,6 +276,9 @@ impl WindowEngine {
             let judgement = judgements[reference].as_deref();
             let rules = feature.rules.iter().zip(machines).enumerate();
             let lines = rules.map(|(place, (rule, alert))| {
+                if !rule.statistic.is_judged_against(reference) {
+                    return line(rule, None, None, AlertState::Inactive);
+                }
                 let judged = (&*rates, counts, incomplete);
                 let value = judged_value(rule.statistic, judged, scores[reference], min_samples);
                 let bar = bar(rule, place, judgement);

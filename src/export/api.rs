@@ -121,7 +121,9 @@ pub(super) fn alerts(exporter: &Exporter) -> Value {
             for (feature, scores) in state.features.iter().zip(&window.features) {
                 for (index, reference) in state.references.iter().enumerate() {
                     let subject = Subject::of(feature, scores, index);
-                    found.extend(scores.alerts[index].iter().map(|line| {
+                    let own = scores.alerts[index].iter();
+                    let own = own.filter(|line| line.statistic.is_judged_against(index));
+                    found.extend(own.map(|line| {
                         let value = json!({
                             "monitor": state.spec.name, "feature": feature.name, "segment": "", "window": name, "reference": reference.name,
                             "statistic": line.statistic.name(), "severity": line.severity.name(), "threshold": line.threshold,

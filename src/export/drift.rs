@@ -139,7 +139,9 @@ fn add_statistics(
             reference,
             statistic.name(),
         ];
-        let own = || lines.iter().filter(|line| line.statistic == *statistic);
+        let is_own =
+            |line: &&AlertLine| line.statistic == *statistic && statistic.is_judged_against(index);
+        let own = || lines.iter().filter(is_own);
         let level = state.judgements[index]
             .as_deref()
             .and_then(|judgement| judgement.level(*statistic))

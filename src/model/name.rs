@@ -92,6 +92,12 @@ impl Statistic {
         )
     }
 
+    /// Whether it is judged against the monitor's `reference`-th reference; volume is the same against all of them and judged against the first.
+    #[must_use]
+    pub const fn is_judged_against(self, reference: usize) -> bool {
+        reference == 0 || !self.alarms_below()
+    }
+
     /// Whether too little is the alarm: such a line is a fixed number.
     #[must_use]
     pub const fn alarms_below(self) -> bool {
