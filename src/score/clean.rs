@@ -74,11 +74,11 @@ pub(super) fn simulate(scorer: &Scorer, k: u32, seed: &str) -> Vec<Option<Law>> 
     let v = noise(n as f64, reference.counts.tallies.values as f64);
     let digest = Sha256::digest(format!("{seed} {} {k}", reference.name).as_bytes());
     let mut rng = ChaCha8Rng::from_seed(digest.into());
-    let mut clean = CleanWindows::new(&atoms(reference));
+    let mut clean = CleanWindows::new(&atoms(reference), n);
     let mut window = FeatureCounts::new(&reference.layout);
     let mut draws: Vec<Vec<f64>> = vec![Vec::with_capacity(DRAWS); SIMULATED.len()];
     for _ in 0..DRAWS {
-        clean.draw(&mut rng, n, &mut window);
+        clean.draw(&mut rng, &mut window);
         if let Some(scores) = scorer.against(&window, &reference.counts) {
             let all = draws.iter_mut().zip(quadratic(&scores));
             all.for_each(|(draws, score)| draws.push(score / v));

@@ -17,6 +17,7 @@ mod null;
 mod quantile;
 mod rate;
 mod transport;
+mod urn;
 
 pub use bins::{Bins, BinsError, Interval, histogram_edges};
 pub use blocks::{LEAST, TAIL_FROM, block_law};

@@ -18,6 +18,13 @@ const EVERYTHING: RangeBounds = RangeBounds {
     to: None,
 };
 
+/// A topic that keeps records of long ago.
+pub(crate) fn archive(kafka: &Kafka, partitions: i32) -> String {
+    let name = unique("archive");
+    kafka.create_with(&name, partitions, &[("retention.ms", "-1")]);
+    name
+}
+
 fn range(bootstrap: &str, topic: &str, bounds: RangeBounds) -> Result<TopicRange, RangeError> {
     let spec = spec(bootstrap, &[topic], StartAt::Latest);
     TopicRange::find(&spec, bounds, PATIENCE)
@@ -75,7 +82,7 @@ fn a_range_can_be_read_again_and_does_not_grow() {
 #[test]
 fn times_cut_where_they_say() {
     let Some(kafka) = kafka() else { return };
-    let topic = kafka.topic(2);
+    let topic = archive(&kafka, 2);
     let producer = producer(&kafka.bootstrap, &[]);
     for i in 0..20 {
         let text = i.to_string();

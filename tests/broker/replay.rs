@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::Offset;
 
 use crate::cluster::{DEADLINE, kafka, producer, send_one, unique};
 use crate::daemon::fit_reference;
-use crate::range::MIDNIGHT;
+use crate::range::{MIDNIGHT, archive};
 
 /// 3,000 records in half an hour; `disorder` seconds early or late.
 fn records(disorder: i64) -> Vec<(i64, String)> {
@@ -151,8 +151,8 @@ fn partitions_become_one_stream_whatever_arrives_first() {
 #[test]
 fn on_apache_kafka_the_same_lines_come_out() {
     let Some(kafka) = kafka() else { return };
-    one_partition_is_a_file(&kafka.bootstrap, &kafka.topic(1));
-    three_partitions_are_one_stream(&kafka.bootstrap, &kafka.topic(3));
+    one_partition_is_a_file(&kafka.bootstrap, &archive(&kafka, 1));
+    three_partitions_are_one_stream(&kafka.bootstrap, &archive(&kafka, 3));
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn what_cannot_be_read_is_told_in_a_line() {
 #[test]
 fn what_retention_took_from_the_beginning_is_told() {
     let Some(kafka) = kafka() else { return };
-    let topic = kafka.topic(1);
+    let topic = archive(&kafka, 1);
     let stage = Stage::new(&kafka.bootstrap, &topic, 1, &records(0));
     kafka.delete_before(&topic, 0, Offset::Offset(1000));
     let (_, told) = stage.replay(&["--from", "2026-11-01T00:05:00Z"]);

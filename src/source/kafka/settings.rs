@@ -95,8 +95,8 @@ pub(super) fn member_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
 }
 
 /// What the queues of all partitions of a range may hold together, in KiB, as long as each has room for a fetch.
-const RANGE_KBYTES: usize = 64 * 1024;
-/// Two fetches of a partition, in KiB.
+const RANGE_KBYTES: usize = 32 * 1024;
+/// A fetch of a partition and its successor, in KiB.
 const LEAST_KBYTES: usize = 2 * 1024;
 
 /// The properties of a client that reads a range of this many partitions: each has a queue of its own, and memory is shared among them.
