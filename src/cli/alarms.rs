@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::alert::AlertState;
-use crate::engine::{MonitorPlan, WindowState};
+use crate::engine::{AlertLine, MonitorPlan, WindowState};
 use crate::export::short;
 use crate::model::{EventTime, Severity, Statistic};
 use crate::stats::quantile_sorted;
 
 /// More alarms than this are counted, not listed.
-const LISTED: usize = 20;
+const LISTED: usize = 50;
 
 /// Collects evaluations.
 #[derive(Debug, Default)]
@@ -19,7 +19,15 @@ pub struct Alarms {
     /// Rules that fire now.
     firing: BTreeMap<(Key, Severity), EventTime>,
     /// Alarms in the order in which they began.
-    fired: Vec<(EventTime, Key, Severity)>,
+    fired: Vec<Fired>,
+}
+
+/// The beginning of an alarm.
+#[derive(Debug)]
+struct Fired {
+    at: EventTime,
+    key: Key,
+    line: AlertLine,
 }
 
 type Key = (String, String, String, String, Statistic);
@@ -45,18 +53,19 @@ impl Alarms {
                         .for_each(|(key, score)| self.scores.entry(key).or_default().push(score));
                 }
                 for line in &state.alerts[index] {
-                    self.note(key(line.statistic), line.severity, line.state, end);
+                    self.note(key(line.statistic), *line, end);
                 }
             }
         }
     }
 
-    fn note(&mut self, key: Key, severity: Severity, state: AlertState, at: EventTime) {
-        let place = (key, severity);
-        if state != AlertState::Firing {
+    fn note(&mut self, key: Key, line: AlertLine, at: EventTime) {
+        let place = (key, line.severity);
+        if line.state != AlertState::Firing {
             self.firing.remove(&place);
         } else if !self.firing.contains_key(&place) {
-            self.fired.push((at, place.0.clone(), severity));
+            let key = place.0.clone();
+            self.fired.push(Fired { at, key, line });
             self.firing.insert(place, at);
         }
     }
@@ -75,16 +84,29 @@ impl Alarms {
                 sorted.len()
             ));
         }
-        for (at, (monitor, window, reference, feature, statistic), severity) in
-            self.fired.iter().take(LISTED)
-        {
-            said.push(format!(
-                "{at} {severity}: {monitor} {window} {reference} {feature} by {statistic}"
-            ));
-        }
+        said.extend(self.fired.iter().take(LISTED).map(Fired::to_string));
         if let Some(more) = self.fired.len().checked_sub(LISTED + 1) {
             said.push(format!("and {} more alarms", more + 1));
         }
         said.join("\n")
+    }
+}
+
+impl std::fmt::Display for Fired {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (at, severity) = (self.at, self.line.severity);
+        let (monitor, window, reference, feature, statistic) = &self.key;
+        write!(
+            f,
+            "{at} {severity}: {monitor} {window} {reference} {feature} by {statistic}"
+        )?;
+        let unit = match statistic.unit() {
+            "" => String::new(),
+            unit => format!(" {unit}"),
+        };
+        let numbers = self.line.value.zip(self.line.threshold);
+        numbers.map_or(Ok(()), |(value, line)| {
+            write!(f, ", {}{unit}, line {}", short(value), short(line))
+        })
     }
 }

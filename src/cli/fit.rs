@@ -46,6 +46,7 @@ pub struct FitArgs {
         long,
         value_name = "TIMEZONE",
         num_args = 0..=1,
+        require_equals = true,
         default_missing_value = "UTC"
     )]
     hour_of_week: Option<String>,
@@ -79,6 +80,7 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
         fitted.reference = fitted.reference.with_profiles(profiles);
     }
     calibration::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
+    tell_times(&*rows, &fitted.spec, args)?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", table::fitted(&fitted.reference));
     anstream::eprintln!(
@@ -102,6 +104,24 @@ fn open(
     }
     let name = args.input.as_deref().unwrap_or_default();
     Ok(Box::new(DataFile::open(name)?))
+}
+
+/// Says from when to when the rows are; nothing where they have no time and nobody asked for one.
+///
+/// # Errors
+/// The rows cannot be read, or a time was asked for and no row has one.
+fn tell_times(rows: &dyn Rows, spec: &MonitorSpec, args: &FitArgs) -> anyhow::Result<()> {
+    if spec.timestamp.path.is_none() && !rows.are_timed() {
+        return Ok(());
+    }
+    match dataset::span(rows, spec)? {
+        Some((first, last)) => anstream::eprintln!("rows from {first} to {last}"),
+        None if args.timestamp.is_some() || args.hour_of_week.is_some() => bail!(UsageError(
+            "no row has a time: expected RFC 3339 with a zone, as 2026-11-01T00:00:00Z, or milliseconds since 1970".to_owned()
+        )),
+        None => anstream::eprintln!("no row has the time the configuration names: alarm lines are as for independent values"),
+    }
+    Ok(())
 }
 
 /// The monitor with its time in a column, where one is named.

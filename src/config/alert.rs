@@ -116,6 +116,14 @@ fn tolerance(item: &Item<'_>, statistic: Option<Statistic>) -> Option<Tolerance>
     if unit == "%" && value > 100.0 {
         item.complain(format!("at most 100%, found {text}"));
     }
+    let bound = statistic
+        .filter(|_| unit.is_empty())
+        .and_then(Statistic::upper_bound);
+    if let (Some(statistic), Some(bound)) = (statistic, bound)
+        && value >= bound
+    {
+        item.complain(format!("{statistic} never exceeds {bound}, found {value}"));
+    }
     let found = match unit {
         "std" => Tolerance::Std(value),
         "%" => Tolerance::Mass(value / 100.0),

@@ -306,7 +306,13 @@ impl<'a> Table<'a> {
 
     /// Refuses options that nobody asked for.
     pub(super) fn finish(self) {
-        let known = self.known.borrow();
+        let asked = self.known.borrow();
+        let mut known: Vec<&str> = Vec::new();
+        for name in asked.iter() {
+            if !known.contains(name) {
+                known.push(name);
+            }
+        }
         for (key, item) in self.entries() {
             if !known.contains(&key.as_str()) {
                 item.complain(format!("unknown option, {}", suggest(&key, &known)));

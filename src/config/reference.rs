@@ -39,6 +39,20 @@ pub(super) fn read_all(
 }
 
 fn check_windows(item: &Item<'_>, origin: &Origin, windows: &[WindowSpec]) {
+    if let Origin::Rolling(Rolling {
+        period: Some(period),
+        ..
+    }) = origin
+    {
+        let fits = |window: &&WindowSpec| {
+            let slides = period.as_millis() % window.slide.as_millis().max(1) == 0;
+            *period >= window.size && slides
+        };
+        if let Some(window) = windows.iter().find(|window| !fits(window)) {
+            let slide = humantime::format_duration(window.slide);
+            item.complain(format!("a trailing period is at least as long as the window and a whole number of its slides: window {} has slides of {slide}", window.name));
+        }
+    }
     let is_wide = |window: &&WindowSpec| window.slide > Duration::from_secs(3600);
     if let (Origin::HourOfWeek(_), Some(window)) = (origin, windows.iter().find(is_wide)) {
         let (name, slide) = (&window.name, humantime::format_duration(window.slide));

@@ -37,6 +37,8 @@ pub enum Mover {
         rolling: Rolling,
         /// The fitted reference that lends its layout.
         like: Arc<FeatureReference>,
+        /// How the stream breathes, where the fitted reference knows it and the stretch is a trailing one; else quiet windows teach it.
+        breathing: FeatureCalibration,
     },
 }
 
@@ -116,7 +118,21 @@ pub(super) fn movers(
     references: &[ReferenceState],
     scorers: &[Option<Scorer>],
 ) -> Vec<Option<Mover>> {
-    let like = scorers.iter().flatten().next().map(Scorer::reference);
+    let fitted = references
+        .iter()
+        .zip(scorers)
+        .find(|(_, scorer)| scorer.is_some());
+    let like = fitted
+        .and_then(|(_, scorer)| scorer.as_ref())
+        .map(Scorer::reference);
+    let stored = fitted.and_then(|(reference, _)| reference.loaded.as_ref()?.calibration_of(name));
+    let breathing = |rolling: Rolling| FeatureCalibration {
+        // A window differs from the one before it less than from the long run.
+        stretches: stored
+            .filter(|_| rolling.period.is_some())
+            .map_or_else(Vec::new, |stored| stored.stretches.clone()),
+        ..FeatureCalibration::default()
+    };
     let mover = |((own, reference), scorer): (
         (&ReferenceSpec, &ReferenceState),
         &Option<Scorer>,
@@ -125,6 +141,7 @@ pub(super) fn movers(
         Origin::Rolling(rolling) => Some(Mover::Rolling {
             rolling,
             like: Arc::clone(like?),
+            breathing: breathing(rolling),
         }),
         Origin::HourOfWeek(_) => {
             let loaded = reference.loaded.as_ref()?;
@@ -218,13 +235,13 @@ impl Moving {
         let window = place.window;
         self.memory.basis = match mover {
             Mover::Hours(hours) => hours_in(hours, place, history),
-            Mover::Rolling { rolling, like } => {
+            Mover::Rolling { rolling, like, .. } => {
                 let (from, _) = rolling.span(window, place.due.start);
                 self.memory.left_out.retain(|(_, end)| *end > from);
                 self.earlier(*rolling, like, place, history)
             }
         };
-        if let (Mover::Rolling { rolling, like }, Basis::Counts(counts)) =
+        if let (Mover::Rolling { rolling, like, .. }, Basis::Counts(counts)) =
             (mover, &self.memory.basis)
         {
             let age = |since: EventTime| place.due.end.since(since);
@@ -254,15 +271,22 @@ impl Moving {
             (Mover::Hours(hours), Basis::Hours(events), _) => {
                 self.calibration = Some(hours.calibration(events))
             }
-            (Mover::Rolling { like, .. }, _, Some((since, model)))
-                if self.calibration.is_none() =>
-            {
+            (
+                Mover::Rolling {
+                    like, breathing, ..
+                },
+                _,
+                Some((since, model)),
+            ) if self.calibration.is_none() => {
                 let scorer = Scorer::new(
                     Arc::new(like.with_counts(model.clone(), true)),
                     pseudo_count,
                 );
-                self.calibration =
-                    Some(Arc::new(Calibration::new(scorer, &since.to_string(), None)));
+                self.calibration = Some(Arc::new(Calibration::new(
+                    scorer,
+                    &since.to_string(),
+                    Some(breathing),
+                )));
             }
             _ => {}
         }

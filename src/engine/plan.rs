@@ -122,6 +122,20 @@ impl MonitorPlan {
             .iter()
             .filter_map(|name| plan_feature(name, id, &spec, &references, &mut problems))
             .collect();
+        let is_known = |name: &&String| features.iter().any(|own| own.name == **name);
+        for alert in &spec.alerts {
+            let unknown = alert
+                .features
+                .iter()
+                .flatten()
+                .filter(|name| !is_known(name));
+            problems.extend(unknown.map(|name| {
+                format!(
+                    "alert on {}: no feature {name} is monitored",
+                    alert.statistic
+                )
+            }));
+        }
         let fitted = references.iter().enumerate();
         let fitted = fitted.filter_map(|(index, own)| Some((index, own.loaded.as_ref()?)));
         let warnings = fitted.flat_map(|(index, reference)| {

@@ -9,10 +9,12 @@ use super::moving::{History, Moving};
 use super::plan::{FeaturePlan, Rule};
 use super::standards::moving;
 use super::totals::{Totals, Transitions};
-use super::{AlertLine, FeatureScores, Judged, Judgement, MonitorPlan, WindowState, judge};
+use super::{
+    AlertLine, FeatureScores, Judged, Judgement, MonitorPlan, WindowState, effective, judge,
+};
 use crate::alert::{Alert, AlertState};
 use crate::model::{EventTime, NotReady, WindowSpec};
-use crate::score::{Context, Learned, Rates, Scores};
+use crate::score::{Context, Learned, Rates, Scores, Status};
 use crate::stats::FeatureCounts;
 use crate::window::{Coverage, Due, Schedule};
 
@@ -242,7 +244,12 @@ impl WindowEngine {
                 },
             };
             let (_, calibration) = self.standard(index, feature, reference).ok()?;
-            Some(Arc::new(judge(feature, calibration?, &judged)))
+            let mut judgement = judge(feature, calibration?, &judged);
+            let samples = counts.tallies.values;
+            if effective(samples, judgement.design_effect) < self.min_samples(plan) {
+                judgement.statuses.push(Status::TooFewEffective);
+            }
+            Some(Arc::new(judgement))
         };
         let all = state.scores.iter().enumerate();
         all.map(judgement).collect()

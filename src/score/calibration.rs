@@ -32,15 +32,18 @@ pub enum Status {
     PhiLearning,
     /// The reference is too short for stretches as long as the window; shorter ones stand in.
     BlocksShort,
+    /// The window's values repeat each other so much that they are worth fewer than `min_samples`: calibrated alerts wait.
+    TooFewEffective,
 }
 
 impl Status {
     /// Every status.
-    pub const ALL: [Status; 4] = [
+    pub const ALL: [Status; 5] = [
         Status::ReferenceSmall,
         Status::BudgetExtrapolated,
         Status::PhiLearning,
         Status::BlocksShort,
+        Status::TooFewEffective,
     ];
 
     /// The name in JSON and labels.
@@ -51,6 +54,7 @@ impl Status {
             Status::BudgetExtrapolated => "budget_extrapolated",
             Status::PhiLearning => "phi_learning",
             Status::BlocksShort => "blocks_short",
+            Status::TooFewEffective => "too_few_effective",
         }
     }
 }
@@ -177,6 +181,8 @@ impl Calibration {
             Status::BudgetExtrapolated => is_known && effective < SHOWN && alpha < RARE,
             Status::PhiLearning => !is_known,
             Status::BlocksShort => found.is_some_and(|(_, is_short)| is_short),
+            // That is for who knows how many are needed.
+            Status::TooFewEffective => false,
         };
         Status::ALL.into_iter().filter(holds).collect()
     }
