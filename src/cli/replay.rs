@@ -6,11 +6,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
 use super::alarms::Alarms;
@@ -21,8 +22,9 @@ use crate::app;
 use crate::config;
 use crate::decode::DecodeError;
 use crate::engine::{Engine, MonitorPlan, MonitorState, WindowState};
-use crate::ingest::{Ingest, observer_plan};
+use crate::ingest::{Alter, Ingest, observer_plan};
 use crate::model::{MonitorSpec, ReferenceSpec, Shard};
+use crate::observe::ObserverPlan;
 use crate::source::files::{DataFile, Row};
 use crate::source::{RawRecord, Sink as _};
 
@@ -108,19 +110,27 @@ fn monitors(args: &ReplayArgs) -> anyhow::Result<Vec<MonitorSpec>> {
         )));
     }
     if let Some(path) = &args.reference {
-        for monitor in &mut monitors {
-            let name = monitor
-                .references
-                .first()
-                .map_or_else(|| "training".to_owned(), |own| own.name.clone());
-            monitor.references = vec![ReferenceSpec {
-                name,
-                file: path.clone(),
-            }];
-        }
+        monitors
+            .iter_mut()
+            .for_each(|monitor| compare_with(monitor, path));
     }
     Ok(monitors)
 }
+
+/// Puts a fitted reference in the place of the monitor's own.
+pub(super) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
+    let name = monitor
+        .references
+        .first()
+        .map_or_else(|| "training".to_owned(), |own| own.name.clone());
+    monitor.references = vec![ReferenceSpec {
+        name,
+        file: path.to_owned(),
+    }];
+}
+
+/// Changes what is counted of a source, in which the plan says what is looked for.
+pub type Alteration<'a> = &'a dyn Fn(&ObserverPlan) -> Box<dyn Alter>;
 
 /// Runs a file through an engine, once per source of the monitors, and calls `evaluated` after each evaluation. Returns how everything stands at the end.
 ///
@@ -131,6 +141,21 @@ pub fn replay(
     plans: Vec<MonitorPlan>,
     evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
 ) -> anyhow::Result<Vec<MonitorState>> {
+    let bar = progress::over_file(file.name(), file.size_bytes());
+    replay_altered(file, plans, None, &bar, evaluated)
+}
+
+/// The same, with every record as `alteration` leaves it; `bar` is told how far the file has been read.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn replay_altered(
+    file: &DataFile,
+    plans: Vec<MonitorPlan>,
+    alteration: Option<Alteration<'_>>,
+    bar: &ProgressBar,
+    evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+) -> anyhow::Result<Vec<MonitorState>> {
     let mut engine = Engine::new(plans);
     let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
         .map(|index| Arc::clone(engine.plan(index)))
@@ -139,9 +164,12 @@ pub fn replay(
     sources.sort();
     sources.dedup();
     for source in sources {
-        let ingest = Ingest::new(observer_plan(&source, &plans), usize::MAX);
-        read_source(file, &source, ingest, &mut engine, evaluated)?;
+        let observed = observer_plan(&source, &plans);
+        let alter = alteration.map(|alteration| alteration(&observed));
+        let ingest = Ingest::new(observed, usize::MAX).with_alter(alter);
+        read_source(file, &source, ingest, &mut engine, bar, evaluated)?;
     }
+    bar.finish_and_clear();
     engine.finish(evaluated);
     Ok(engine.snapshot().monitors)
 }
@@ -151,6 +179,7 @@ fn read_source(
     source: &str,
     mut ingest: Ingest,
     engine: &mut Engine,
+    bar: &ProgressBar,
     evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
 ) -> anyhow::Result<()> {
     let columns = dataset::columns(file, ingest.decoder())?;
@@ -163,7 +192,6 @@ fn read_source(
         incarnation: 0,
     };
     ingest.opened(0, &shard, 0, false);
-    let bar = progress::over_file(file.name(), file.size_bytes());
     let mut offset = 0;
     file.rows(&mut |bytes| bar.set_position(bytes), &mut |row| {
         match (row, &columns) {
@@ -184,7 +212,6 @@ fn read_source(
         true
     })?;
     hand_over(&mut ingest, engine, evaluated);
-    bar.finish_and_clear();
     Ok(())
 }
 
