@@ -18,7 +18,7 @@ pub mod table;
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
@@ -118,11 +118,12 @@ pub fn pick_monitor(config: &Config, name: Option<&str>) -> anyhow::Result<Monit
             .iter()
             .find(|monitor| monitor.name == name)
             .cloned()
-            .with_context(|| {
-                UsageError(format!(
+            .ok_or_else(|| {
+                let text = format!(
                     "no monitor {name:?} in the configuration, found: {}",
                     names()
-                ))
+                );
+                UsageError(text).into()
             }),
     }
 }
