@@ -1,6 +1,7 @@
 //! One file per command, and what they share.
 
 pub mod alarms;
+pub mod calibrate;
 pub mod calibration;
 pub mod check;
 pub mod compare;
@@ -47,6 +48,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Send a data file through the engine in event time
     Replay(replay::ReplayArgs),
+    /// Propose alerts from a quiet history: what each policy costs and which damage it finds
+    Calibrate(calibrate::CalibrateArgs),
 }
 
 impl Cli {
@@ -62,6 +65,7 @@ impl Cli {
             Command::Fit(args) => fit::run(&args),
             Command::Compare(args) => compare::run(&args),
             Command::Replay(args) => replay::run(&args),
+            Command::Calibrate(args) => calibrate::run(&args),
         }
     }
 }
