@@ -21,10 +21,22 @@ pub struct Flushed {
     pub commit: Commit,
 }
 
+/// Changes what was decoded before it is counted: this is how damage is tried out on good data.
+pub trait Alter: std::fmt::Debug + Send {
+    /// A record's fields as they are to be counted, or `None` if it is none of the trial; `source_time` is the time the source holds for it.
+    fn alter<'a>(
+        &'a mut self,
+        fields: Fields<'a>,
+        source_time: Option<EventTime>,
+    ) -> Option<Fields<'a>>;
+}
+
 /// Decoder and observer of one source.
 #[derive(Debug)]
 pub struct Ingest {
     decoder: Decoder,
+    /// `None` but for trials.
+    alter: Option<Box<dyn Alter>>,
     observer: Observer,
     max_bytes: usize,
     now: Option<EventTime>,
@@ -42,6 +54,7 @@ impl Ingest {
     pub fn new(plan: ObserverPlan, max_bytes: usize) -> Self {
         Ingest {
             decoder: Decoder::new(&plan.paths).with_max_bytes(max_bytes),
+            alter: None,
             observer: Observer::new(plan.monitors),
             max_bytes,
             now: None,
@@ -78,6 +91,13 @@ impl Ingest {
         self
     }
 
+    /// Counts records as they are after `alter`.
+    #[must_use]
+    pub fn with_alter(mut self, alter: Option<Box<dyn Alter>>) -> Self {
+        self.alter = alter;
+        self
+    }
+
     /// Drops what was counted of a shard and not accepted; nothing more is committed of it.
     pub fn forget(&mut self, slot: usize) {
         self.observer.forget(slot);
@@ -97,8 +117,10 @@ impl Ingest {
         columns: &crate::decode::Columns,
         cells: &csv::StringRecord,
     ) {
-        let fields: Fields<'_> = self.decoder.row(columns, cells);
-        self.observer.observe(slot, fields, None, self.now);
+        let fields = self.decoder.row(columns, cells);
+        if let Some(fields) = altered(&mut self.alter, fields, None) {
+            self.observer.observe(slot, fields, None, self.now);
+        }
         self.observer.position(slot, offset + 1, None);
     }
 
@@ -187,7 +209,9 @@ impl Sink for Ingest {
             Some(payload) => match self.decoder.json(payload) {
                 Ok(fields) => {
                     let time = record.timestamp_ms.map(EventTime::from_millis);
-                    self.observer.observe(record.slot, fields, time, self.now);
+                    if let Some(fields) = altered(&mut self.alter, fields, time) {
+                        self.observer.observe(record.slot, fields, time, self.now);
+                    }
                 }
                 Err(error) => {
                     self.problem = Some(error);
@@ -216,6 +240,17 @@ impl Sink for Ingest {
         let commit = self.observer.close(slot, self.now);
         self.flushed
             .extend(commit.map(|commit| Flushed { slot, commit }));
+    }
+}
+
+fn altered<'a>(
+    alter: &'a mut Option<Box<dyn Alter>>,
+    fields: Fields<'a>,
+    source_time: Option<EventTime>,
+) -> Option<Fields<'a>> {
+    match alter {
+        Some(alter) => alter.alter(fields, source_time),
+        None => Some(fields),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file per command, and what they share.
 
 pub mod alarms;
+pub mod calibrate;
 pub mod calibration;
 pub mod check;
 pub mod compare;
@@ -20,7 +21,7 @@ pub mod table;
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
@@ -49,6 +50,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Send a data file or a topic range through the engine in event time
     Replay(replay::ReplayArgs),
+    /// Propose alerts from a quiet history: what each policy costs and which damage it finds
+    Calibrate(calibrate::CalibrateArgs),
 }
 
 impl Cli {
@@ -64,6 +67,7 @@ impl Cli {
             Command::Fit(args) => fit::run(&args),
             Command::Compare(args) => compare::run(&args),
             Command::Replay(args) => replay::run(&args),
+            Command::Calibrate(args) => calibrate::run(&args),
         }
     }
 }
@@ -120,11 +124,12 @@ pub fn pick_monitor(config: &Config, name: Option<&str>) -> anyhow::Result<Monit
             .iter()
             .find(|monitor| monitor.name == name)
             .cloned()
-            .with_context(|| {
-                UsageError(format!(
+            .ok_or_else(|| {
+                let text = format!(
                     "no monitor {name:?} in the configuration, found: {}",
                     names()
-                ))
+                );
+                UsageError(text).into()
             }),
     }
 }

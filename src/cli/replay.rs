@@ -6,11 +6,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
 use super::alarms::Alarms;
@@ -22,8 +23,9 @@ use crate::app;
 use crate::config::{self, Config};
 use crate::decode::DecodeError;
 use crate::engine::{Engine, MonitorPlan, MonitorState, WindowState};
-use crate::ingest::{Flushed, Ingest, observer_plan};
+use crate::ingest::{Alter, Flushed, Ingest, observer_plan};
 use crate::model::{MonitorSpec, ReferenceSpec, Shard};
+use crate::observe::ObserverPlan;
 use crate::source::files::{DataFile, Row};
 use crate::source::range::TopicRange;
 use crate::source::{RawRecord, Rows as _, Sink as _};
@@ -154,19 +156,27 @@ fn monitors(args: &ReplayArgs, config: &Config) -> anyhow::Result<Vec<MonitorSpe
         )));
     }
     if let Some(path) = &args.reference {
-        for monitor in &mut monitors {
-            let name = monitor
-                .references
-                .first()
-                .map_or_else(|| "training".to_owned(), |own| own.name.clone());
-            monitor.references = vec![ReferenceSpec::fitted(&name, path.clone())];
-        }
+        monitors
+            .iter_mut()
+            .for_each(|monitor| compare_with(monitor, path));
     }
     Ok(monitors)
 }
 
 /// Called after each evaluation.
 pub type Evaluated<'a> = &'a mut dyn FnMut(&MonitorPlan, &WindowState);
+
+/// Puts a fitted reference in the place of the monitor's own.
+pub(super) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
+    let name = monitor
+        .references
+        .first()
+        .map_or_else(|| "training".to_owned(), |own| own.name.clone());
+    monitor.references = vec![ReferenceSpec::fitted(&name, path)];
+}
+
+/// Changes what is counted of a source, in which the plan says what is looked for.
+pub type Alteration<'a> = &'a dyn Fn(&ObserverPlan) -> Box<dyn Alter>;
 
 /// Runs a file through an engine, once per source of the monitors, and calls `evaluated` after each evaluation. Returns how everything stands at the end.
 ///
@@ -177,10 +187,27 @@ pub fn replay(
     plans: Vec<MonitorPlan>,
     evaluated: Evaluated<'_>,
 ) -> anyhow::Result<Vec<MonitorState>> {
+    let bar = progress::over_rows(file.name(), file.size());
+    replay_altered(file, plans, None, &bar, evaluated)
+}
+
+/// The same, with every record as `alteration` leaves it; `bar` is told how far the file has been read.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn replay_altered(
+    file: &DataFile,
+    plans: Vec<MonitorPlan>,
+    alteration: Option<Alteration<'_>>,
+    bar: &ProgressBar,
+    evaluated: Evaluated<'_>,
+) -> anyhow::Result<Vec<MonitorState>> {
     let mut read = |source: &str, ingest: Ingest, engine: &mut Engine, evaluated: Evaluated<'_>| {
-        read_file(file, source, ingest, engine, evaluated)
+        read_file(file, source, ingest, engine, bar, evaluated)
     };
-    each_source(plans, usize::MAX, evaluated, &mut read)
+    let states = each_source(plans, usize::MAX, alteration, evaluated, &mut read);
+    bar.finish_and_clear();
+    states
 }
 
 /// Runs topic ranges through an engine, one per source of the monitors; records above `max_bytes` are rejected. The rest is as for a file.
@@ -199,7 +226,7 @@ pub fn replay_ranges(
             merge::read(range, ingest, engine, evaluated)
         })?)
     };
-    each_source(plans, max_bytes, evaluated, &mut read)
+    each_source(plans, max_bytes, None, evaluated, &mut read)
 }
 
 /// Reads one source to its end.
@@ -209,6 +236,7 @@ type ReadSource<'a> =
 fn each_source(
     plans: Vec<MonitorPlan>,
     max_bytes: usize,
+    alteration: Option<Alteration<'_>>,
     evaluated: Evaluated<'_>,
     read: ReadSource<'_>,
 ) -> anyhow::Result<Vec<MonitorState>> {
@@ -220,7 +248,9 @@ fn each_source(
     sources.sort();
     sources.dedup();
     for source in sources {
-        let ingest = Ingest::new(observer_plan(&source, &plans), max_bytes);
+        let observed = observer_plan(&source, &plans);
+        let alter = alteration.map(|alteration| alteration(&observed));
+        let ingest = Ingest::new(observed, max_bytes).with_alter(alter);
         read(&source, ingest, &mut engine, evaluated)?;
     }
     engine.finish(evaluated);
@@ -232,6 +262,7 @@ fn read_file(
     source: &str,
     mut ingest: Ingest,
     engine: &mut Engine,
+    bar: &ProgressBar,
     evaluated: Evaluated<'_>,
 ) -> anyhow::Result<()> {
     let columns = dataset::columns(file, ingest.decoder())?;
@@ -244,7 +275,6 @@ fn read_file(
         incarnation: 0,
     };
     ingest.opened(0, &shard, 0, false);
-    let bar = progress::over_rows(file.name(), file.size());
     let mut offset = 0;
     file.rows(&mut |bytes| bar.set_position(bytes), &mut |row| {
         match (row, &columns) {
@@ -265,7 +295,6 @@ fn read_file(
         true
     })?;
     hand_over(ingest.flush(), engine, evaluated);
-    bar.finish_and_clear();
     Ok(())
 }
 

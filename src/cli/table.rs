@@ -20,7 +20,8 @@ pub enum Look {
     Markdown,
 }
 
-fn table(look: Look, header: &[&str]) -> Table {
+/// An empty table.
+pub(super) fn table(look: Look, header: &[&str]) -> Table {
     let mut table = Table::new();
     match look {
         Look::Terminal => {
@@ -33,7 +34,7 @@ fn table(look: Look, header: &[&str]) -> Table {
     table
 }
 
-fn align_right(table: &mut Table, columns: std::ops::RangeInclusive<usize>) {
+pub(super) fn align_right(table: &mut Table, columns: std::ops::RangeInclusive<usize>) {
     for column in columns {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -51,40 +51,7 @@ fn a_running_daemon_takes_another_configuration_or_keeps_its_own() {
     let scrape = daemon.expect(THRESHOLD, "0.9");
     assert_eq!(window_of(&scrape), before, "the windows are kept");
 
-    rewrite(
-        &config,
-        &text,
-        "    alerts: [{statistic: js, critical: 1.9}]\n",
-    );
-    daemon.signal("HUP");
-    daemon.expect(RELOADED, "0");
-    let (status, told) = daemon.reload();
-    assert!(
-        status == 500 && told.contains("js cannot exceed 1 bit"),
-        "{told}"
-    );
-    std::fs::rename(
-        directory.path().join("reference.json"),
-        directory.path().join("gone.json"),
-    )
-    .unwrap();
-    rewrite(&config, &text, rule);
-    let (status, told) = daemon.reload();
-    assert!(
-        status == 500 && told.contains("reference training"),
-        "{told}"
-    );
-    std::fs::rename(
-        directory.path().join("gone.json"),
-        directory.path().join("reference.json"),
-    )
-    .unwrap();
-    std::fs::write(&config, text.replace("start: earliest", "start: latest")).unwrap();
-    let (status, told) = daemon.reload();
-    assert!(
-        status == 500 && told.contains("sources changed: that needs a restart"),
-        "{told}"
-    );
+    refuse_mistakes(&daemon, &config, &text, rule);
     let scrape = daemon.expect(THRESHOLD, "0.9");
     assert_eq!(window_of(&scrape), before, "nothing changed");
 
@@ -96,6 +63,45 @@ fn a_running_daemon_takes_another_configuration_or_keeps_its_own() {
     let total = until_counted(&daemon, &producer, 2000);
     daemon.expect(EVENTS, &total.to_string());
     daemon.stop();
+}
+
+/// Three mistakes, each of which changes nothing: a wrong line, a reference that is gone, another source.
+fn refuse_mistakes(daemon: &Daemon, config: &Path, text: &str, rule: &str) {
+    let directory = config.parent().unwrap();
+    rewrite(
+        config,
+        text,
+        "    alerts: [{statistic: js, critical: 1.9}]\n",
+    );
+    daemon.signal("HUP");
+    daemon.expect(RELOADED, "0");
+    let (status, told) = daemon.reload();
+    assert!(
+        status == 500 && told.contains("js cannot exceed 1 bit"),
+        "{told}"
+    );
+    std::fs::rename(
+        directory.join("reference.json"),
+        directory.join("gone.json"),
+    )
+    .unwrap();
+    rewrite(config, text, rule);
+    let (status, told) = daemon.reload();
+    assert!(
+        status == 500 && told.contains("reference training"),
+        "{told}"
+    );
+    std::fs::rename(
+        directory.join("gone.json"),
+        directory.join("reference.json"),
+    )
+    .unwrap();
+    std::fs::write(config, text.replace("start: earliest", "start: latest")).unwrap();
+    let (status, told) = daemon.reload();
+    assert!(
+        status == 500 && told.contains("sources changed: that needs a restart"),
+        "{told}"
+    );
 }
 
 /// Produces a hundred records at a time until the monitor that was added counts some; returns how many there are then.

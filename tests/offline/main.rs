@@ -6,6 +6,7 @@
 )]
 
 mod architecture;
+mod calibrate;
 mod commands;
 mod conservation;
 mod documents;

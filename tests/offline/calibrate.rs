@@ -1,0 +1,328 @@
+//! `pegel calibrate` as a user runs it: what it proposes on quiet data, what it finds, whom it names.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution as _, Normal};
+use serde_json::Value;
+
+const PER_MINUTE: i64 = 20;
+const DAY_MINUTES: i64 = 1440;
+
+fn pegel(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .unwrap()
+}
+
+fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).into_owned()
+}
+
+/// Minutes `from..until` of a quiet stream of `x`, `y` and `c`; `y` moves by `drift` standard deviations a day.
+fn rows(seed: u64, from: i64, until: i64, drift: f64) -> String {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let normal = Normal::new(0.0, 1.0).unwrap();
+    let mut table = "ts,x,y,c\n".to_owned();
+    for i in from * PER_MINUTE..until * PER_MINUTE {
+        let ts = 1_793_491_200_000 + i * 60_000 / PER_MINUTE;
+        let x = 100.0 + 10.0 * normal.sample(&mut random);
+        let days = (i - from * PER_MINUTE) as f64 / (DAY_MINUTES * PER_MINUTE) as f64;
+        let y = normal.sample(&mut random) + drift * days;
+        let c = ["de", "fr", "it"][random.random_range(0..3)];
+        writeln!(table, "{ts},{x:.3},{y:.4},{c}").unwrap();
+    }
+    table
+}
+
+/// The configuration with these alerts, which stand below the monitor.
+fn config(alerts: &str) -> String {
+    format!(
+        "version: 1\nsources:\n  s:\n    kafka: {{brokers: [localhost:9092], topics: [t]}}\nmonitors:\n  - name: m\n    source: s\n    \
+         timestamp: {{path: /ts}}\n    windows: [{{size: 30m, slide: 5m, min_samples: 200}}]\n    reference: {{file: ref.json}}\n    \
+         features:\n      - {{name: x, kind: numeric}}\n      - {{name: y, kind: numeric}}\n      - {{name: c, kind: categorical}}\n{alerts}"
+    )
+}
+
+const FIXED: &str = "    alerts: [{statistic: js, critical: 0.5}]\n";
+
+/// Two days of reference, a quiet day and a drifting one.
+fn directory() -> &'static Path {
+    static MADE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, content: &str| {
+            std::fs::write(directory.path().join(name), content).unwrap();
+        };
+        let days = |count: i64| count * DAY_MINUTES;
+        write("reference.csv", &rows(1, 0, days(2), 0.0));
+        write("quiet.csv", &rows(2, days(2), days(3), 0.0));
+        write("drifting.csv", &rows(3, days(2), days(3), 3.0));
+        write("pegel.yaml", &config(FIXED));
+        let arguments = [
+            "fit",
+            "reference.csv",
+            "-o",
+            "ref.json",
+            "--config",
+            "pegel.yaml",
+        ];
+        let fitted = pegel(directory.path(), &arguments);
+        assert!(fitted.status.success(), "{}", text(&fitted.stderr));
+        directory
+    });
+    made.path()
+}
+
+fn calibrate(input: &str, format: &str) -> String {
+    let arguments = [
+        "calibrate",
+        "-c",
+        "pegel.yaml",
+        "--input",
+        input,
+        "--format",
+        format,
+    ];
+    let output = pegel(directory(), &arguments);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        !text(&output.stdout).contains('\u{1b}'),
+        "no colour where there is no terminal"
+    );
+    text(&output.stdout)
+}
+
+/// What is said of the quiet day.
+fn quiet() -> &'static Value {
+    static SAID: OnceLock<Value> = OnceLock::new();
+    SAID.get_or_init(|| serde_json::from_str(&calibrate("quiet.csv", "json")).unwrap())
+}
+
+/// The same as tables.
+fn quiet_table() -> &'static str {
+    static SAID: OnceLock<String> = OnceLock::new();
+    SAID.get_or_init(|| calibrate("quiet.csv", "table"))
+}
+
+/// What is said of the drifting day.
+fn drifting() -> &'static Value {
+    static SAID: OnceLock<Value> = OnceLock::new();
+    SAID.get_or_init(|| serde_json::from_str(&calibrate("drifting.csv", "json")).unwrap())
+}
+
+fn named<'a>(list: &'a Value, key: &str, name: &str) -> &'a Value {
+    let mut all = list.as_array().unwrap().iter();
+    all.find(|own| own[key] == name).unwrap()
+}
+
+#[test]
+fn a_quiet_history_yields_a_policy_that_keeps_its_budget() {
+    let proposal = quiet()["proposal"]["name"].as_str().unwrap();
+    let candidate = named(&quiet()["candidates"], "name", proposal);
+    assert_eq!(candidate["alarms"], 0, "{candidate}");
+    assert_eq!(candidate["keeps_budget"], true, "{candidate}");
+    assert_eq!(candidate["is_vouched_for"], true, "{candidate}");
+    assert_eq!(
+        quiet()["never_quiet"],
+        serde_json::json!([]),
+        "all is quiet"
+    );
+    let said = quiet()["caveats"].to_string();
+    assert!(
+        said.contains("cannot show"),
+        "one day says little of seven: {said}"
+    );
+}
+
+#[test]
+fn every_policy_finds_gross_damage_in_every_feature() {
+    let candidates = quiet()["candidates"].as_array().unwrap();
+    let policies = candidates.iter().filter(|own| !own["for"].is_null());
+    assert!(policies.clone().count() >= 12, "a ladder");
+    for policy in policies {
+        for (damage, features) in [
+            ("shift 1 std", 2),
+            ("x1000", 2),
+            ("20% nulls", 3),
+            ("20% unseen", 1),
+        ] {
+            let found = named(&policy["found"], "damage", damage);
+            let counts = (found["found"].as_u64(), found["features"].as_u64());
+            assert_eq!(
+                counts,
+                (Some(features), Some(features)),
+                "{found} by {}",
+                policy["name"]
+            );
+        }
+    }
+}
+
+#[test]
+fn fixed_lines_are_judged_as_they_are_configured() {
+    let configured = named(&quiet()["candidates"], "name", "as configured");
+    let nulls = named(&configured["found"], "damage", "20% nulls");
+    assert_eq!(
+        (&nulls["found"], &nulls["features"]),
+        (&0.into(), &3.into()),
+        "js sees none"
+    );
+    let unit = named(&configured["found"], "damage", "x1000");
+    assert_eq!(unit["found"], 2, "{unit}");
+}
+
+#[test]
+fn patience_costs_evaluations() {
+    let median = |name: &str| {
+        let candidate = named(&quiet()["candidates"], "name", name);
+        let found = named(&candidate["found"], "damage", "x1000");
+        found["evaluations"]["median"].as_u64().unwrap()
+    };
+    assert_eq!(median("30d for 3"), median("30d") + 2, "two more in a row");
+}
+
+#[test]
+fn two_runs_say_the_same_to_the_bit() {
+    let one = quiet_table();
+    assert_eq!(one, calibrate("quiet.csv", "table"), "same bytes");
+    let widest = one.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(100), "{widest:?} columns:\n{one}");
+}
+
+#[test]
+fn the_proposal_is_a_configuration() {
+    let yaml = quiet()["proposal"]["yaml"].as_str().unwrap();
+    let indented: String = yaml.lines().map(|line| format!("    {line}\n")).collect();
+    std::fs::write(directory().join("proposed.yaml"), config(&indented)).unwrap();
+    let checked = pegel(directory(), &["check", "-c", "proposed.yaml"]);
+    assert!(
+        checked.status.success(),
+        "{indented}{}",
+        text(&checked.stderr)
+    );
+    let table = quiet_table();
+    assert!(
+        table.contains(&indented),
+        "the table shows it as it is pasted:\n{table}"
+    );
+}
+
+/// Alarms of each feature in a replay: episodes in which its furthest alert fires.
+fn alarms_of_replay(alerts: &str, input: &str) -> Vec<(String, u64)> {
+    std::fs::write(directory().join("as_tried.yaml"), config(alerts)).unwrap();
+    let output = pegel(
+        directory(),
+        &["replay", "-c", "as_tried.yaml", "--input", input],
+    );
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines: Vec<Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let count = |feature: &str| {
+        let states = lines.iter().filter(|line| line["feature"] == feature);
+        let firing: Vec<bool> = states.map(|line| line["alert"] == "firing").collect();
+        let begun = firing.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+        (feature.to_owned(), begun as u64 + u64::from(firing[0]))
+    };
+    ["x", "y", "c"].map(count).to_vec()
+}
+
+#[test]
+fn its_counts_are_those_of_a_replay() {
+    let mut alerts = "    alerts:\n".to_owned();
+    for (statistic, tolerance) in [
+        ("js", "0.28std"),
+        ("wasserstein", "0.28std"),
+        ("missing_ratio", "0%"),
+        ("unseen_ratio", "0.2%"),
+        ("out_of_range_ratio", "0.2%"),
+    ] {
+        let rule = format!(
+            "{{statistic: {statistic}, false_alarm_interval: 7d, tolerance: {tolerance}, for: 3}}"
+        );
+        writeln!(alerts, "      - {rule}").unwrap();
+    }
+    let candidate = named(&drifting()["candidates"], "name", "7d 0.28std for 3");
+    let counted = |name: &str| named(&candidate["features"], "name", name)["alarms"].as_u64();
+    for (feature, alarms) in alarms_of_replay(&alerts, "drifting.csv") {
+        assert_eq!(counted(&feature), Some(alarms), "{feature}");
+    }
+    assert!(counted("y") > Some(0), "y drifts");
+}
+
+#[test]
+fn a_feature_that_drifts_in_the_history_is_named() {
+    assert_eq!(
+        drifting()["never_quiet"],
+        serde_json::json!(["y"]),
+        "y drifts"
+    );
+    let said = drifting()["caveats"].to_string();
+    assert!(
+        said.contains("alarms under every policy although nothing was damaged: y ("),
+        "{said}"
+    );
+    assert!(!drifting()["proposal"].is_null(), "the others are quiet");
+}
+
+#[test]
+fn what_cannot_be_judged_is_said() {
+    let check = |arguments: &[&str], code: i32, expected: &str| {
+        let output = pegel(directory(), &[&["calibrate"], arguments].concat());
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty(), "{arguments:?}: nothing on stdout");
+    };
+    let write = |name: &str, content: String| {
+        std::fs::write(directory().join(name), content).unwrap();
+    };
+    write("untimed.csv", "x,y,c\n1,2,de\n".to_owned());
+    write("empty.csv", "ts,x,y,c\n".to_owned());
+    write("short.csv", rows(4, 2880, 2885, 0.0));
+    write("lost.yaml", config(FIXED).replace("ref.json", "lost.json"));
+    check(
+        &["-c", "pegel.yaml", "--input", "untimed.csv"],
+        1,
+        "1 no_timestamp",
+    );
+    check(
+        &["-c", "pegel.yaml", "--input", "empty.csv"],
+        1,
+        "no row became an event",
+    );
+    check(
+        &["-c", "pegel.yaml", "--input", "short.csv"],
+        1,
+        "could be judged",
+    );
+    check(
+        &["-c", "pegel.yaml", "--input", "missing.csv"],
+        1,
+        "cannot be read",
+    );
+    check(&["-c", "lost.yaml", "--input", "quiet.csv"], 2, "lost.json");
+    check(
+        &["-c", "missing.yaml", "--input", "quiet.csv"],
+        2,
+        "missing.yaml",
+    );
+    check(
+        &["-c", "pegel.yaml", "--input", "quiet.csv", "--monitor", "z"],
+        2,
+        "\"z\"",
+    );
+    check(
+        &["-c", "pegel.yaml", "--input", "quiet.csv", "--budget", "0s"],
+        2,
+        "above 0",
+    );
+}
