@@ -73,6 +73,9 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     let clock = clock
         .transpose()
         .map_err(|error| UsageError(error.to_string()))?;
+    if let Some(spec) = &spec {
+        tell_times(&*rows, spec, args)?;
+    }
     let mut fitted = fit_file(&*rows, spec.as_ref(), lender.as_ref())?;
     if let Some((timezone, clock)) = clock {
         let plan = calibration::plan_of(&fitted.reference, &fitted.spec);
@@ -80,7 +83,6 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
         fitted.reference = fitted.reference.with_profiles(profiles);
     }
     calibration::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
-    tell_times(&*rows, &fitted.spec, args)?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", table::fitted(&fitted.reference));
     anstream::eprintln!(

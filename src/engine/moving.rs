@@ -231,7 +231,13 @@ impl Moving {
     }
 
     /// Moves on to the window that is due.
-    pub(super) fn advance(&mut self, mover: &Mover, place: &Place<'_>, history: &History<'_>) {
+    pub(super) fn advance(
+        &mut self,
+        mover: &Mover,
+        place: &Place<'_>,
+        history: &History<'_>,
+        is_calibrated: bool,
+    ) {
         let window = place.window;
         self.memory.basis = match mover {
             Mover::Hours(hours) => hours_in(hours, place, history),
@@ -241,8 +247,8 @@ impl Moving {
                 self.earlier(*rolling, like, place, history)
             }
         };
-        if let (Mover::Rolling { rolling, like, .. }, Basis::Counts(counts)) =
-            (mover, &self.memory.basis)
+        if let (Mover::Rolling { rolling, like, .. }, Basis::Counts(counts), true) =
+            (mover, &self.memory.basis, is_calibrated)
         {
             let age = |since: EventTime| place.due.end.since(since);
             let is_old = |since| age(since) >= RENEW_AFTER.max(rolling.period(window));

@@ -23,8 +23,9 @@ impl WindowEngine {
             };
             for (mover, moving) in own.movers.iter().zip(moving) {
                 if let (Some(mover), Some(moving)) = (mover, moving) {
-                    moving.advance(mover, &place, history);
-                    moving.settle(mover, plan.spec.pseudo_count, own.share > 0);
+                    let is_calibrated = own.share > 0;
+                    moving.advance(mover, &place, history, is_calibrated);
+                    moving.settle(mover, plan.spec.pseudo_count, is_calibrated);
                 }
             }
         }
@@ -99,7 +100,10 @@ impl WindowEngine {
             return;
         };
         let state = &self.state.features[index];
-        for (reference, moving) in self.moving[index].iter_mut().enumerate() {
+        let movers = &plan.features[index].movers;
+        let pairs = self.moving[index].iter_mut().zip(movers).enumerate();
+        let rolling = pairs.filter(|(_, (_, mover))| matches!(mover, Some(Mover::Rolling { .. })));
+        for (reference, (moving, _)) in rolling {
             let is_alarm =
                 |line: &AlertLine| matches!(line.state, AlertState::Pending | AlertState::Firing);
             let is_alarmed = state.alerts[reference].iter().any(is_alarm);

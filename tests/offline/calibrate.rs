@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -10,20 +9,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Normal};
 use serde_json::Value;
 
+use crate::support::{pegel, text};
+
 const PER_MINUTE: i64 = 20;
 const DAY_MINUTES: i64 = 1440;
-
-fn pegel(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pegel"))
-        .args(arguments)
-        .current_dir(directory)
-        .output()
-        .unwrap()
-}
-
-fn text(output: &[u8]) -> String {
-    String::from_utf8_lossy(output).into_owned()
-}
 
 /// Minutes `from..until` of a quiet stream of `x`, `y` and `c`; `y` moves by `drift` standard deviations a day.
 fn rows(seed: u64, from: i64, until: i64, drift: f64) -> String {

@@ -206,6 +206,31 @@ fn a_restart_changes_nothing_about_moving_references() {
     restart_everywhere(&|| plan_with_hours(all_kinds(watched())), 7);
 }
 
+#[test]
+fn a_reference_by_hour_keeps_no_list_of_alarms() {
+    let mut spec = watched();
+    spec.references = all_kinds(spec.clone()).references.split_off(1);
+    spec.references.truncate(1);
+    let plan = || plan_with_hours(spec.clone());
+    let mut engine = Engine::new(vec![plan()]);
+    for commit in &stream(&plan()) {
+        apply(&mut engine, commit);
+    }
+    let fired = engine.snapshot().monitors[0].transitions.clone();
+    assert!(
+        fired
+            .iter()
+            .any(|(_, to, count)| *to == "firing" && *count > 0),
+        "{fired:?}"
+    );
+    let saved = format!("{:?}", engine.save());
+    assert!(saved.contains("left_out: []"), "it moves");
+    assert!(
+        !saved.contains("left_out: [("),
+        "only rolling references leave windows out"
+    );
+}
+
 /// Restarts at every so many commits, and goes on to the end.
 fn restart_everywhere(plan: &dyn Fn() -> MonitorPlan, every: usize) {
     let commits = stream(&plan());

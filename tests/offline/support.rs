@@ -1,6 +1,8 @@
 //! Monitors, references and streams made in a few words.
 
 use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,4 +104,18 @@ pub(crate) fn of_feature<'a>(
         .iter()
         .filter(|line| line["feature"] == feature)
         .collect()
+}
+
+/// The program as a user types it.
+pub(crate) fn pegel(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args(arguments)
+        .current_dir(directory)
+        .output()
+        .unwrap()
+}
+
+/// What was printed.
+pub(crate) fn text(output: &[u8]) -> String {
+    String::from_utf8_lossy(output).into_owned()
 }
