@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) config: PathBuf,
     /// What makes a process a static member of its group, where it is one.
     instance: &'static str,
+    /// More properties of the client's.
+    fetches: &'static str,
 }
 
 impl Stage {
@@ -59,6 +61,7 @@ impl Stage {
             topic: topic.to_owned(),
             config: PathBuf::new(),
             instance: ", group.instance.id: all",
+            fetches: "",
         };
         stage.config = stage.configure("pegel", "");
         stage
@@ -73,7 +76,8 @@ impl Stage {
             }
         };
         let path = self.directory.path().join(format!("{name}.yaml"));
-        let text = configuration(&self.bootstrap, &self.topic, &state, property);
+        let properties = format!("{}{property}", self.fetches);
+        let text = configuration(&self.bootstrap, &self.topic, &state, &properties);
         std::fs::write(&path, text).unwrap();
         path
     }
@@ -106,6 +110,13 @@ impl Stage {
     /// group gets its old assignment back and nobody looks for more (KAFKA-13435).
     pub(crate) fn with_dynamic_members(mut self) -> Self {
         self.instance = "";
+        self
+    }
+
+    /// Processes that the broker answers with one batch at a time, so that little is on its way to a process that stands still.
+    pub(crate) fn with_small_fetches(mut self) -> Self {
+        self.fetches = ", fetch.message.max.bytes: 1000";
+        self.config = self.configure("pegel", "");
         self
     }
 
