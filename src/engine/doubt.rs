@@ -28,7 +28,7 @@ pub(super) fn noisy_lines(
         Some(stored),
     ));
     let mut window = FeatureCounts::default();
-    window.tallies.values = 1 << table.k;
+    window.tallies.values = table.size.values();
     let said = feature.rules.iter().filter_map(|rule| {
         let Bar::Fixed(threshold) = rule.bar else {
             return None;

@@ -3,6 +3,8 @@
 //! Null laws could be made again from the counts at any time and are kept to save it; stretches could not, because the rows are gone. Both are plain numbers, six
 //! significant digits each, so that a stored law and one made again are the same bit for bit.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::stats::Law;
@@ -22,10 +24,40 @@ pub struct FeatureCalibration {
 /// The laws of every score in clean windows of one size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NullTable {
-    /// Windows of `2^k` values.
-    pub k: u32,
+    /// Of the windows.
+    #[serde(flatten)]
+    pub size: NullSize,
     /// In the order of the simulated statistics; `None` where a score has no law.
     pub laws: Vec<Option<Law>>,
+}
+
+/// The size of clean windows: `2^k` values, or the middle of the octave above, rounded down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NullSize {
+    /// The power of two.
+    pub k: u32,
+    /// Whether it is times the root of two.
+    #[serde(default, rename = "half", skip_serializing_if = "std::ops::Not::not")]
+    pub is_half: bool,
+}
+
+impl NullSize {
+    /// Values in a window.
+    #[must_use]
+    pub const fn values(self) -> u64 {
+        if self.is_half {
+            (1_u64 << (2 * self.k + 1)).isqrt()
+        } else {
+            1 << self.k
+        }
+    }
+}
+
+impl fmt::Display for NullSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let half = if self.is_half { ".5" } else { "" };
+        write!(f, "{}{half}", self.k)
+    }
 }
 
 /// The laws of every score over stretches of one length, each against the rest of the reference.

@@ -11,7 +11,7 @@ mod fit;
 mod profiles;
 
 pub use artefact::{ArtefactError, VERSION};
-pub use calibration::{FeatureCalibration, NullTable, Stretches};
+pub use calibration::{FeatureCalibration, NullSize, NullTable, Stretches};
 pub use fit::{Column, DEFAULT_BINS, DEFAULT_TOP, FitError, FitOptions, fit};
 pub use profiles::{HOURS, HourOfWeek, Profiles, UnknownTimezone};
 

@@ -3,19 +3,17 @@
 //! Null laws are made on first need and kept, so asking twice gives the same answer; everything else is arithmetic on what the reference stores. A reference
 //! without time knows nothing of how the stream breathes: the first quiet windows teach it.
 
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::clean::{noise, place, simulate};
 use super::gauge::{BlockLine, Gauge, RateGauge, ScoreGauge};
+use super::grid::NullGrid;
 use super::learned::{LESSONS, Learned};
 use super::{Rates, Scorer};
 use crate::model::{Kind, Statistic};
-use crate::reference::{FeatureCalibration, FeatureReference, NullTable, Stretches};
+use crate::reference::{FeatureCalibration, FeatureReference, NullSize, NullTable, Stretches};
 use crate::stats::{FeatureCounts, LEAST, Law, RateLaw, TAIL_FROM};
 
-/// Sizes of clean windows that tables are made for: powers of two up to this one.
-const GRID: u32 = 31;
 /// Whole stretches that a shorter length must have to stand in for the window's.
 const STAND_IN: f64 = 8.0;
 /// The pseudo-count that stored tables were made with.
@@ -75,7 +73,7 @@ pub struct Context<'a> {
 pub struct Calibration {
     scorer: Scorer,
     seed: String,
-    tables: Vec<OnceLock<NullTable>>,
+    nulls: NullGrid,
     stretches: Vec<Stretches>,
 }
 
@@ -83,21 +81,12 @@ impl Calibration {
     /// The calibration of what `scorer` compares with; `hash` is the reference's, `stored` what its artefact holds.
     #[must_use]
     pub fn new(scorer: Scorer, hash: &str, stored: Option<&FeatureCalibration>) -> Self {
-        let tables: Vec<OnceLock<NullTable>> = (0..=GRID).map(|_| OnceLock::new()).collect();
         let same_scores = (scorer.pseudo_count() - STORED_PSEUDO_COUNT).abs() < f64::EPSILON;
-        for table in stored
-            .filter(|_| same_scores)
-            .into_iter()
-            .flat_map(|stored| &stored.nulls)
-        {
-            if let Some(place) = tables.get(table.k as usize) {
-                place.get_or_init(|| table.clone());
-            }
-        }
+        let usable = stored.filter(|_| same_scores).into_iter();
         Calibration {
             scorer,
             seed: hash.to_owned(),
-            tables,
+            nulls: NullGrid::new(usable.flat_map(|stored| &stored.nulls)),
             stretches: stored.map_or_else(Vec::new, |stored| stored.stretches.clone()),
         }
     }
@@ -110,28 +99,20 @@ impl Calibration {
 
     /// Makes the tables for windows of `n` values, if they are not made yet: about a tenth of a second.
     pub fn prepare(&self, n: u64) {
-        for k in neighbours(n).0 {
-            self.table(k);
-        }
+        self.nulls.prepare(n, |size| self.simulated(size));
     }
 
     /// Whether windows of `n` values need no more tables.
     #[must_use]
     pub fn is_prepared(&self, n: u64) -> bool {
-        let is_made = |k: u32| self.tables[k as usize].get().is_some();
-        neighbours(n).0.into_iter().all(is_made)
+        self.nulls.is_prepared(n)
     }
 
     /// Everything that is worth storing with the reference.
     #[must_use]
     pub fn to_stored(&self) -> FeatureCalibration {
         FeatureCalibration {
-            nulls: self
-                .tables
-                .iter()
-                .filter_map(OnceLock::get)
-                .cloned()
-                .collect(),
+            nulls: self.nulls.made().cloned().collect(),
             stretches: self.stretches.clone(),
             hour_of_week: Vec::new(),
         }
@@ -204,19 +185,11 @@ impl Calibration {
 
     /// The null law of a simulated statistic for windows of `n` values.
     pub(super) fn null(&self, place: usize, n: u64) -> Option<Law> {
-        let ([low, high], part) = neighbours(n);
-        let law = |k: u32| self.table(k).laws.get(place)?.as_ref();
-        if part <= 0.0 {
-            return law(low).cloned();
-        }
-        Some(law(low)?.towards(law(high)?, part))
+        self.nulls.law(place, n, |size| self.simulated(size))
     }
 
-    fn table(&self, k: u32) -> &NullTable {
-        self.tables[k as usize].get_or_init(|| NullTable {
-            k,
-            laws: simulate(&self.scorer, k, &self.seed),
-        })
+    fn simulated(&self, size: NullSize) -> NullTable {
+        simulate(&self.scorer, size, &self.seed)
     }
 
     /// How the stream breathes: design effect and block line of a statistic.
@@ -345,15 +318,6 @@ fn least(a: Option<f64>, b: Option<f64>) -> Option<f64> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, other) => one.or(other),
     }
-}
-
-/// The powers of two around `n`, and how far `n` is from the lower to the upper one on a logarithmic scale.
-fn neighbours(n: u64) -> ([u32; 2], f64) {
-    let n = n.clamp(1, 1 << (GRID - 1));
-    let low = n.ilog2();
-    let part = (n as f64).log2() - f64::from(low);
-    let high = if n.is_power_of_two() { low } else { low + 1 };
-    ([low, high], part)
 }
 
 /// What the reference knows of a rate.

@@ -1,8 +1,8 @@
 //! Null tables: what every score does in clean windows of one size.
 //!
 //! Ten thousand windows are drawn from the reference and scored by the very code that scores the stream, so the law holds for smoothing, guards and rare bins as
-//! they are. Scores are taken on their quadratic scale and divided by `v = 1/n + 1/m`, on which they hardly depend on the size any more: a grid of powers of
-//! two is enough, and laws between two sizes are interpolated.
+//! they are. Scores are taken on their quadratic scale and divided by `v = 1/n + 1/m`, on which they hardly depend on the size any more: a coarse grid is
+//! enough, and laws between two sizes are interpolated.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Scorer, Scores};
 use crate::model::{Kind, Statistic};
-use crate::reference::FeatureReference;
+use crate::reference::{FeatureReference, NullSize, NullTable};
 use crate::stats::{CleanAtom, CleanWindows, FULL_WIDTH, FeatureCounts, Law, Layout};
 
 /// The statistics that are simulated, in the order of the tables. `js_distance` is the root of `js`.
@@ -67,12 +67,12 @@ pub(super) fn noise(n: f64, m: f64) -> f64 {
     1.0 / n + 1.0 / m
 }
 
-/// The laws of all simulated scores in clean windows of `2^k` values; `None` where there is no such score, it never moves, or it is infinite.
-pub(super) fn simulate(scorer: &Scorer, k: u32, seed: &str) -> Vec<Option<Law>> {
+/// The laws of all simulated scores in clean windows of one size; `None` where there is no such score, it never moves, or it is infinite.
+pub(super) fn simulate(scorer: &Scorer, size: NullSize, seed: &str) -> NullTable {
     let reference = scorer.reference();
-    let n = 1_u64 << k;
+    let n = size.values();
     let v = noise(n as f64, reference.counts.tallies.values as f64);
-    let digest = Sha256::digest(format!("{seed} {} {k}", reference.name).as_bytes());
+    let digest = Sha256::digest(format!("{seed} {} {size}", reference.name).as_bytes());
     let mut rng = ChaCha8Rng::from_seed(digest.into());
     let mut clean = CleanWindows::new(&atoms(reference), n);
     let mut window = FeatureCounts::new(&reference.layout);
@@ -84,7 +84,10 @@ pub(super) fn simulate(scorer: &Scorer, k: u32, seed: &str) -> Vec<Option<Law>> 
             all.for_each(|(draws, score)| draws.push(score / v));
         }
     }
-    draws.into_iter().map(law).collect()
+    NullTable {
+        size,
+        laws: draws.into_iter().map(law).collect(),
+    }
 }
 
 fn law(mut draws: Vec<f64>) -> Option<Law> {

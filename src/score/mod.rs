@@ -3,6 +3,7 @@
 mod calibration;
 mod clean;
 mod gauge;
+mod grid;
 mod learned;
 mod seasonal;
 mod stretches;
