@@ -12,5 +12,5 @@ mod scoring;
 mod tail;
 
 pub use daemon::{Daemon, Duty};
-pub use references::load_monitor;
+pub use references::{client_problems, load_monitor, monitor_problems};
 pub use roles::{Role, Split};

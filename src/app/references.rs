@@ -1,10 +1,13 @@
-//! Loads what a monitor is compared with.
+//! Loads what a monitor is compared with, and tells what of a configuration does not fit to what it names.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::config::{Client, Config, Problem, Subject};
 use crate::engine::{LoadedReference, MonitorPlan};
 use crate::model::MonitorSpec;
 use crate::reference::Reference;
+use crate::source::{client_problem, property_problems};
 
 /// A monitor joined with its references. One that cannot be loaded is a problem of this monitor, not of the process: its scores say `no_reference`.
 #[must_use]
@@ -20,4 +23,54 @@ pub fn load_monitor(spec: MonitorSpec) -> MonitorPlan {
         .map(|file| load(file))
         .collect();
     MonitorPlan::new(spec, loaded)
+}
+
+/// What is wrong with the monitors of a valid configuration now that their references are there.
+#[must_use]
+pub fn monitor_problems(config: &Config, plans: &[MonitorPlan]) -> Vec<Problem> {
+    let of = |plan: &MonitorPlan| -> Vec<Problem> {
+        let monitor = &plan.spec.name;
+        let references = plan.references.iter().filter_map(|reference| {
+            let subject = Subject::Reference {
+                monitor: monitor.clone(),
+                reference: reference.name.clone(),
+            };
+            let message = reference.problem.clone()?;
+            Some(config.places.problem(&subject, message))
+        });
+        let subject = Subject::Monitor(monitor.clone());
+        let others = plan.problems.iter();
+        let others = others.map(|problem| config.places.problem(&subject, problem.clone()));
+        references.chain(others).collect()
+    };
+    plans.iter().flat_map(of).collect()
+}
+
+/// What the Kafka client has against the properties of a valid configuration.
+#[must_use]
+pub fn client_problems(config: &Config) -> Vec<Problem> {
+    let places = &config.places;
+    let each = |client: Client, properties: &BTreeMap<String, String>| -> Vec<Problem> {
+        let wrong = property_problems(properties).into_iter();
+        let place = |(property, message)| {
+            let client = client.clone();
+            places.problem(&Subject::Property { client, property }, message)
+        };
+        wrong.map(place).collect()
+    };
+    let panes = config.state.panes.iter();
+    let mut problems: Vec<Problem> = panes
+        .flat_map(|panes| each(Client::PaneLog, &panes.properties))
+        .collect();
+    for source in &config.sources {
+        let client = Client::Source(source.name.clone());
+        let wrong = each(client.clone(), &source.kafka.properties);
+        if wrong.is_empty() {
+            let together = client_problem(&source.kafka);
+            problems.extend(together.map(|told| places.problem(&Subject::Client(client), told)));
+        }
+        problems.extend(wrong);
+    }
+    problems.sort();
+    problems
 }

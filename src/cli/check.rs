@@ -11,7 +11,7 @@ use clap::Args;
 use super::{Exit, UsageError};
 use crate::app;
 use crate::clock;
-use crate::config::{self, Config, Overrides};
+use crate::config::{self, Config, ConfigError, Overrides, Problems};
 use crate::decode::{Decoder, Fields, Reading, boolean, category, number, timestamp};
 use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
@@ -55,7 +55,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         .cloned()
         .map(app::load_monitor)
         .collect();
-    let problems: Vec<String> = plans.iter().flat_map(problems).collect();
+    let mut problems = app::client_problems(&config);
+    problems.extend(app::monitor_problems(&config, &plans));
     let series: usize = plans.iter().map(estimate_series).sum();
     let features: usize = plans.iter().map(|plan| plan.features.len()).sum();
     anstream::eprintln!(
@@ -74,7 +75,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         show_sample(sample, &plans, config.limits.max_message_bytes)?;
     }
     if !problems.is_empty() {
-        bail!(UsageError(problems.join("\n")));
+        problems.sort();
+        let file = args.config.display().to_string();
+        bail!(ConfigError::from(Problems { file, problems }));
     }
     if series > config.limits.max_series {
         bail!(UsageError(format!(
@@ -87,21 +90,6 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     } else {
         Ok(Exit::Ok)
     }
-}
-
-fn problems(plan: &MonitorPlan) -> Vec<String> {
-    let name = &plan.spec.name;
-    let references = plan.references.iter().filter_map(|reference| {
-        reference
-            .problem
-            .as_ref()
-            .map(|problem| format!("monitor {name}: reference {}: {problem}", reference.name))
-    });
-    let others = plan
-        .problems
-        .iter()
-        .map(|problem| format!("monitor {name}: {problem}"));
-    references.chain(others).collect()
 }
 
 fn show_sample(sample: &str, plans: &[MonitorPlan], max_bytes: usize) -> anyhow::Result<()> {

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
 use super::{Exit, UsageError};
-use crate::app::{Daemon, Duty, Role, Split};
-use crate::config::{self, Config, Overrides};
+use crate::app::{self, Daemon, Duty, Role, Split};
+use crate::config::{self, Config, ConfigError, Overrides, Problems};
 
 /// Arguments of `pegel run`.
 #[derive(Debug, Args)]
@@ -120,6 +120,11 @@ pub fn start_logging(format: LogFormat, default_level: &str) {
 /// The configuration is wrong, or the daemon cannot start.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
+    let problems = app::client_problems(&config);
+    if !problems.is_empty() {
+        let file = args.config.display().to_string();
+        bail!(ConfigError::from(Problems { file, problems }));
+    }
     let duty = args.duty(&config)?;
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");

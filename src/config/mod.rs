@@ -23,7 +23,7 @@ use crate::model::{MonitorSpec, PanesTopicSpec, SourceSpec};
 
 pub use defaults::{Default, defaults};
 pub use print::print;
-pub use problem::{Place, Problem, Problems};
+pub use problem::{Client, Place, Places, Problem, Problems, Subject};
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub struct Config {
     pub sources: Vec<SourceSpec>,
     /// At least one.
     pub monitors: Vec<MonitorSpec>,
+    /// Where things are written that are judged later.
+    pub places: Places,
 }
 
 /// The HTTP side.
@@ -145,9 +147,9 @@ pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Config, P
     let problems = problem::Collector::default();
     let directory = path.parent().unwrap_or(Path::new(""));
     let config = sections::read(&node::Item::root(&merged, &problems), directory);
-    let problems = problems.into_sorted();
+    let (problems, places) = problems.into_parts();
     match config {
-        Some(config) if problems.is_empty() => Ok(config),
+        Some(config) if problems.is_empty() => Ok(Config { places, ..config }),
         _ => Err(Problems { file, problems }),
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::node::{Item, Table};
-use super::problem::suggest;
+use super::problem::{Subject, suggest};
 use super::{alert, defaults, feature, reference};
 use crate::model::{
     FeatureSpec, Lateness, MonitorSpec, Pointer, ReferenceSpec, Select, Statistic, TimestampSpec,
@@ -37,10 +37,12 @@ pub(super) fn read_all(
 fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> Option<MonitorSpec> {
     let name = table
         .need("name", "what the monitor is called")
-        .and_then(|item| item.name());
+        .and_then(|item| item.name())
+        .unwrap_or_default();
+    table.item().mark(Subject::Monitor(name.clone()));
     let source = source(table, sources);
     let windows = windows(table);
-    let references = reference::read_all(table, &windows, directory);
+    let references = reference::read_all(table, &name, &windows, directory);
     let (features, features_from_reference) = features(table, &references);
     let known = if features_from_reference {
         &[][..]
@@ -49,7 +51,7 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> Option<Monitor
     };
     let alerts = alert::read_all(table, known, &windows);
     let spec = MonitorSpec {
-        name: name.unwrap_or_default(),
+        name,
         source: source.unwrap_or_default(),
         select: table.get("select").and_then(|item| select(&item)),
         timestamp: timestamp(table),

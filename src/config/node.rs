@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 
 use super::layers::place_of;
-use super::problem::{Collector, Place, suggest};
+use super::problem::{Collector, Place, Subject, suggest};
 
 /// A value, where it is, and where to complain.
 #[derive(Clone, Copy)]
@@ -56,6 +56,11 @@ impl<'a> Item<'a> {
 
     pub(super) fn complain(&self, message: impl Into<String>) {
         self.node.problems.add(&self.place, &self.path, message);
+    }
+
+    /// Remembers that this is where something is written.
+    pub(super) fn mark(&self, subject: Subject) {
+        self.node.problems.mark(subject, &self.place, &self.path);
     }
 
     fn expected<T>(&self, what: &str) -> Option<T> {

@@ -1,6 +1,7 @@
 //! Everything that is wrong with a configuration, told at once.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Where a value came from.
@@ -21,6 +22,56 @@ pub struct Problem {
     pub path: String,
     /// What is wrong and what would be accepted.
     pub message: String,
+}
+
+/// What can only be judged when it meets something else: a reference file, a client library.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A Kafka client.
+    Client(Client),
+    /// A property of a Kafka client.
+    Property {
+        /// Whose.
+        client: Client,
+        /// Which.
+        property: String,
+    },
+    /// A monitor, by name.
+    Monitor(String),
+    /// A reference of a monitor.
+    Reference {
+        /// Whose.
+        monitor: String,
+        /// Which.
+        reference: String,
+    },
+}
+
+/// Whose Kafka client.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Client {
+    /// That of a source, by name.
+    Source(String),
+    /// That of the pane log.
+    PaneLog,
+}
+
+/// Where such things were written.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Places(BTreeMap<Subject, (Place, String)>);
+
+impl Places {
+    /// A mistake in one of them.
+    #[must_use]
+    pub fn problem(&self, subject: &Subject, message: String) -> Problem {
+        let found = self.0.get(subject).cloned();
+        let (place, path) = found.unwrap_or((Place::File(1, 1), String::new()));
+        Problem {
+            place,
+            path,
+            message,
+        }
+    }
 }
 
 /// All mistakes of one configuration; not empty.
@@ -63,6 +114,7 @@ impl fmt::Display for Problems {
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     problems: RefCell<Vec<Problem>>,
+    places: RefCell<Places>,
 }
 
 impl Collector {
@@ -78,10 +130,17 @@ impl Collector {
         }
     }
 
-    pub(super) fn into_sorted(self) -> Vec<Problem> {
+    /// Remembers where something is written; the first place counts.
+    pub(super) fn mark(&self, subject: Subject, place: &Place, path: &str) {
+        let mut places = self.places.borrow_mut();
+        let entry = places.0.entry(subject);
+        entry.or_insert_with(|| (place.clone(), path.to_owned()));
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Problem>, Places) {
         let mut problems = self.problems.into_inner();
         problems.sort();
-        problems
+        (problems, self.places.into_inner())
     }
 }
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::defaults;
 use super::node::{Item, Table};
+use super::problem::Subject;
 use crate::model::{Origin, ReferenceSpec, Rolling, WindowSpec};
 
 /// Reads the references of a monitor; those with problems are left out.
 pub(super) fn read_all(
     table: &Table<'_>,
+    monitor: &str,
     windows: &[WindowSpec],
     directory: &Path,
 ) -> Vec<ReferenceSpec> {
@@ -29,6 +31,10 @@ pub(super) fn read_all(
         if references.iter().any(|other| other.name == reference.name) {
             item.complain(format!("a second reference named {:?}", reference.name));
         }
+        item.mark(Subject::Reference {
+            monitor: monitor.to_owned(),
+            reference: reference.name.clone(),
+        });
         references.push(reference);
     }
     let has_file = references.iter().any(|own| own.origin.file().is_some());

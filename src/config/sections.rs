@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::node::{Item, Table};
-use super::{Config, Limits, State, Web, defaults, monitor};
+use super::{Client, Config, Limits, Places, State, Subject, Web, defaults, monitor};
 use crate::model::{EventTime, KafkaSpec, MonitorSpec, PanesTopicSpec, SourceSpec, StartAt};
 
 /// The longest silence of a live partition in the pane log.
@@ -93,6 +93,7 @@ pub(super) fn read(root: &Item<'_>, directory: &Path) -> Option<Config> {
         limits,
         sources,
         monitors,
+        places: Places::default(),
     })
 }
 
@@ -213,7 +214,7 @@ fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
     let range = Duration::from_secs(1)..=Duration::from_secs(3600);
     let snapshot_interval = interval(table, "snapshot_interval", range, "1s and 1h");
     let extra = table.get("properties").and_then(|item| item.table());
-    let own = extra.map(|table| properties(&table));
+    let own = extra.map(|table| properties(&Client::PaneLog, &table));
     let Some(topic) = topic else {
         for option in [
             "brokers",
@@ -300,11 +301,13 @@ fn sources(table: &Table<'_>) -> Vec<SourceSpec> {
 }
 
 fn source(name: &str, item: &Item<'_>) -> Option<SourceSpec> {
+    let client = Client::Source(name.to_owned());
+    item.mark(Subject::Client(client.clone()));
     let table = item.table()?;
     let kafka = table
         .need("kafka", "where the records are")
         .and_then(|item| item.table())
-        .and_then(kafka);
+        .and_then(|table| kafka(&client, table));
     if let Some(decode) = table.get("decode").and_then(|item| item.table()) {
         if let Some(format) = decode.get("format") {
             let later = ["avro", "protobuf", "kserve"];
@@ -325,7 +328,7 @@ fn source(name: &str, item: &Item<'_>) -> Option<SourceSpec> {
     })
 }
 
-fn kafka(table: Table<'_>) -> Option<KafkaSpec> {
+fn kafka(client: &Client, table: Table<'_>) -> Option<KafkaSpec> {
     let brokers = texts(table.need("brokers", "a list of host:port"));
     let topics = texts(table.need("topics", "a list of topic names"));
     let group_id = table.get("group_id").and_then(|item| item.name());
@@ -333,7 +336,7 @@ fn kafka(table: Table<'_>) -> Option<KafkaSpec> {
     let properties = table
         .get("properties")
         .and_then(|item| item.table())
-        .map(|table| properties(&table));
+        .map(|table| properties(client, &table));
     table.reserve(&["security"]);
     table.finish();
     Some(KafkaSpec {
@@ -371,9 +374,13 @@ fn start(item: &Item<'_>) -> Option<StartAt> {
         .map(|time| StartAt::Timestamp(EventTime::from_millis(time.as_millisecond())))
 }
 
-fn properties(table: &Table<'_>) -> BTreeMap<String, String> {
+fn properties(client: &Client, table: &Table<'_>) -> BTreeMap<String, String> {
     let mut properties = BTreeMap::new();
     for (name, item) in table.entries() {
+        item.mark(Subject::Property {
+            client: client.clone(),
+            property: name.clone(),
+        });
         let owned = OWNED
             .iter()
             .find(|(owned, _)| *owned == name)

@@ -15,7 +15,7 @@ use crate::model::{Shard, TopicId};
 
 pub use embedded::{BrokerError, EmbeddedBroker};
 pub use kafka::range;
-pub use kafka::{KafkaSource, SourceError, Timing};
+pub use kafka::{KafkaSource, SourceError, Timing, client_problem, property_problems};
 pub use producer::TopicProducer;
 pub use rows::{Rows, RowsError, Size};
 

@@ -97,6 +97,43 @@ fn exit_codes_tell_drift_from_doubt_and_mistakes() {
 }
 
 #[test]
+fn what_does_not_fit_to_a_configuration_is_told_with_its_line() {
+    let directory = directory();
+    let config = "version: 1
+state: {panes_topic: p, properties: {acks: lots}}
+sources:
+  a: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t], properties: {fetch.foo: 1}}}
+  b: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t], group_id: b, properties: {max.poll.interval.ms: 5000}}}
+defaults: {windows: [{size: 5m}], source: a}
+monitors:
+  - {name: m, reference: {file: gone.json}}
+  - name: n
+    features: [{name: x, path: /x, kind: boolean}]
+    references: [{name: good, file: ref.json}]
+";
+    std::fs::write(directory.path().join("pegel.yaml"), config).unwrap();
+    let problems = [
+        "  2:44 state.properties.acks: librdkafka says: Invalid value",
+        "  4:78 sources.a.kafka.properties.fetch.foo: librdkafka says: No such configuration property",
+        "  5:24 sources.b: librdkafka cannot make a client: `max.poll.interval.ms`must be",
+        "  8:26 monitors[0].reference: gone.json: cannot be read: No such file",
+        "  9:5 monitors[1]: feature x: configured as boolean, but the reference was fitted as numeric",
+    ];
+    let check = |command: &str, expected: &[&str]| {
+        let output = pegel(directory.path(), &[command, "-c", "pegel.yaml"]);
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        let found: Vec<&str> = told.lines().filter(|line| line.starts_with("  ")).collect();
+        let is_same = |(found, expected): (&&str, &&str)| found.starts_with(expected);
+        let all = found.len() == expected.len() && found.iter().zip(expected).all(is_same);
+        assert!(all, "{told}");
+    };
+    check("check", &problems);
+    // A reference may come later; a client never will.
+    check("run", &problems[..3]);
+}
+
+#[test]
 fn a_range_is_asked_for_with_a_configuration_and_instead_of_a_file() {
     let directory = directory();
     let config = "version: 1

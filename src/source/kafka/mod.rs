@@ -49,7 +49,7 @@ use super::{Left, Memory, Sink, Source};
 use crate::clock;
 use crate::model::{KafkaReport, KafkaSpec, Shard, SourceSpec};
 
-pub use self::settings::{SourceError, Timing};
+pub use self::settings::{SourceError, Timing, client_problem, property_problems};
 
 /// The longest wait on the data queue: callbacks are served this often.
 const LONGEST_DRAIN: Duration = Duration::from_millis(200);

@@ -1,8 +1,10 @@
 //! How the client is set up, and how often the source does what it does periodically.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 
 use crate::model::KafkaSpec;
@@ -29,9 +31,10 @@ pub enum SourceError {
 impl From<KafkaError> for SourceError {
     fn from(error: KafkaError) -> Self {
         match error {
-            KafkaError::ClientConfig(_, reason, property, _) => {
-                SourceError::Property { property, reason }
-            }
+            KafkaError::ClientConfig(_, reason, property, _) => SourceError::Property {
+                property,
+                reason: reason.trim_end().to_owned(),
+            },
             KafkaError::ClientCreation(reason) => SourceError::Client(reason),
             other => SourceError::Client(other.to_string()),
         }
@@ -72,6 +75,33 @@ impl Default for Timing {
             close: Duration::from_secs(2),
         }
     }
+}
+
+/// What librdkafka has against properties, each by itself.
+#[must_use]
+pub fn property_problems(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let wrong = properties.iter().filter_map(|(property, value)| {
+        let mut config = ClientConfig::new();
+        config.set(property, value);
+        let told = match SourceError::from(config.create_native_config().err()?) {
+            SourceError::Property { reason, .. } => format!("librdkafka says: {reason}"),
+            other => other.to_string(),
+        };
+        Some((property.clone(), told))
+    });
+    wrong.collect()
+}
+
+/// What librdkafka has against all properties together. No broker is asked.
+#[must_use]
+pub fn client_problem(spec: &KafkaSpec) -> Option<String> {
+    let mut config = member_config(spec, &Timing::default());
+    config.remove("bootstrap.servers");
+    config.set_log_level(RDKafkaLogLevel::Emerg);
+    let client: Result<BaseConsumer, KafkaError> = config.create();
+    client
+        .err()
+        .map(|error| SourceError::from(error).to_string())
 }
 
 /// The properties of a member of the group: it reads nothing, and is polled by the thread that reads.
