@@ -10,10 +10,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::load_monitor;
 use super::outlets::Outlets;
 use super::pipeline::Pipeline;
 use super::roles::{Parts, Role, Split};
+use super::{load_monitor, monitor_problems};
 use crate::config::Config;
 use crate::engine::MonitorPlan;
 use crate::export::{Exporter, ReloadRequest, estimate_series, serve};
@@ -39,6 +39,8 @@ pub struct Daemon {
     pipeline: Pipeline,
     outlets: Outlets,
     duty: Duty,
+    /// The longest window there was when the pane log's topic was checked.
+    longest: Duration,
     /// What it was started with, but for the monitors.
     fixed: Config,
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -87,8 +89,8 @@ impl Daemon {
         let requests = config.web.enable_reload.then_some(requests);
         let http = tokio::spawn(serve(listener, Arc::clone(&exporter), requests, shutdown));
         info!(%address, "metrics, page and API at http://{address}/");
+        let longest = longest_window(&plans);
         if let Some(topic) = config.state.panes.clone() {
-            let longest = longest_window(&plans);
             tokio::task::spawn_blocking(move || prepare_topic(&topic, longest, duty.create_topics))
                 .await??;
         }
@@ -108,6 +110,7 @@ impl Daemon {
             pipeline,
             outlets,
             duty,
+            longest,
             fixed: config,
             reloads,
             http,
@@ -127,9 +130,13 @@ impl Daemon {
             bail!("{} changed: that needs a restart", kept.join(", "));
         }
         let plans: Vec<MonitorPlan> = monitors.into_iter().map(load_monitor).collect();
-        let problems: Vec<String> = plans.iter().flat_map(problems).collect();
-        if !problems.is_empty() {
-            bail!(problems.join("\n"));
+        config.places.refuse(monitor_problems(&config, &plans))?;
+        let longest = longest_window(&plans);
+        if config.state.panes.is_some() && longest > self.longest {
+            let longest = humantime::format_duration(longest);
+            bail!(
+                "a window of {longest} is longer than all there were when the retention of state.panes_topic was checked: that needs a restart"
+            );
         }
         let duty = self.duty;
         let scored = |plan: &&MonitorPlan| duty.role.scores() && duty.split.has(&plan.spec.name);
@@ -230,21 +237,6 @@ fn kept(now: &Config, next: &Config) -> Vec<&'static str> {
     ];
     let changed = sections.into_iter().filter(|(_, differs)| *differs);
     changed.map(|(name, _)| name).collect()
-}
-
-/// What would keep a monitor from being compared with all of its references.
-fn problems(plan: &MonitorPlan) -> Vec<String> {
-    let name = &plan.spec.name;
-    let references = plan.references.iter().filter_map(|reference| {
-        let problem = reference.problem.as_ref()?;
-        Some(format!(
-            "monitor {name}: reference {}: {problem}",
-            reference.name
-        ))
-    });
-    let others = plan.problems.iter();
-    let others = others.map(|problem| format!("monitor {name}: {problem}"));
-    references.chain(others).collect()
 }
 
 fn tell_problems(plan: &MonitorPlan) {

@@ -71,6 +71,5 @@ pub fn client_problems(config: &Config) -> Vec<Problem> {
         }
         problems.extend(wrong);
     }
-    problems.sort();
     problems
 }

@@ -11,7 +11,7 @@ use clap::Args;
 use super::{Exit, UsageError};
 use crate::app;
 use crate::clock;
-use crate::config::{self, Config, ConfigError, Overrides, Problems};
+use crate::config::{self, Config, Overrides};
 use crate::decode::{Decoder, Fields, Reading, boolean, category, number, timestamp};
 use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
@@ -74,11 +74,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     if let Some(sample) = &args.sample {
         show_sample(sample, &plans, config.limits.max_message_bytes)?;
     }
-    if !problems.is_empty() {
-        problems.sort();
-        let file = args.config.display().to_string();
-        bail!(ConfigError::from(Problems { file, problems }));
-    }
+    config.places.refuse(problems)?;
     if series > config.limits.max_series {
         bail!(UsageError(format!(
             "limits.max_series is {}, {series} may be needed",

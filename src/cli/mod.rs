@@ -24,7 +24,7 @@ use std::path::Path;
 use anyhow::bail;
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Problems};
 use crate::model::MonitorSpec;
 use crate::reference::ArtefactError;
 
@@ -76,7 +76,10 @@ impl Cli {
 #[must_use]
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     let is_usage = error.chain().any(|cause| {
-        cause.is::<UsageError>() || cause.is::<ConfigError>() || cause.is::<ArtefactError>()
+        cause.is::<UsageError>()
+            || cause.is::<ConfigError>()
+            || cause.is::<Problems>()
+            || cause.is::<ArtefactError>()
     });
     if is_usage { Exit::Usage } else { Exit::Failure }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::{Exit, UsageError};
 use crate::app::{self, Daemon, Duty, Role, Split};
-use crate::config::{self, Config, ConfigError, Overrides, Problems};
+use crate::config::{self, Config, Overrides};
 
 /// Arguments of `pegel run`.
 #[derive(Debug, Args)]
@@ -120,11 +120,7 @@ pub fn start_logging(format: LogFormat, default_level: &str) {
 /// The configuration is wrong, or the daemon cannot start.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
-    let problems = app::client_problems(&config);
-    if !problems.is_empty() {
-        let file = args.config.display().to_string();
-        bail!(ConfigError::from(Problems { file, problems }));
-    }
+    config.places.refuse(app::client_problems(&config))?;
     let duty = args.duty(&config)?;
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");

@@ -147,9 +147,13 @@ pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Config, P
     let problems = problem::Collector::default();
     let directory = path.parent().unwrap_or(Path::new(""));
     let config = sections::read(&node::Item::root(&merged, &problems), directory);
-    let (problems, places) = problems.into_parts();
+    let (problems, mut places) = problems.into_parts();
+    places.file = file;
     match config {
         Some(config) if problems.is_empty() => Ok(Config { places, ..config }),
-        _ => Err(Problems { file, problems }),
+        _ => Err(Problems {
+            file: places.file,
+            problems,
+        }),
     }
 }

@@ -58,13 +58,29 @@ pub enum Client {
 
 /// Where such things were written.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Places(BTreeMap<Subject, (Place, String)>);
+pub struct Places {
+    pub(super) file: String,
+    by_subject: BTreeMap<Subject, (Place, String)>,
+}
 
 impl Places {
+    /// # Errors
+    /// There are problems: all of them.
+    pub fn refuse(&self, mut problems: Vec<Problem>) -> Result<(), Problems> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        problems.sort();
+        Err(Problems {
+            file: self.file.clone(),
+            problems,
+        })
+    }
+
     /// A mistake in one of them.
     #[must_use]
     pub fn problem(&self, subject: &Subject, message: String) -> Problem {
-        let found = self.0.get(subject).cloned();
+        let found = self.by_subject.get(subject).cloned();
         let (place, path) = found.unwrap_or((Place::File(1, 1), String::new()));
         Problem {
             place,
@@ -133,7 +149,7 @@ impl Collector {
     /// Remembers where something is written; the first place counts.
     pub(super) fn mark(&self, subject: Subject, place: &Place, path: &str) {
         let mut places = self.places.borrow_mut();
-        let entry = places.0.entry(subject);
+        let entry = places.by_subject.entry(subject);
         entry.or_insert_with(|| (place.clone(), path.to_owned()));
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use pegel::source::{EmbeddedBroker, TopicProducer};
 pub(crate) struct Daemon {
     child: Child,
     address: String,
+    /// Its configuration.
+    pub(crate) config: PathBuf,
 }
 
 impl Daemon {
@@ -52,12 +55,16 @@ monitors:
         let child = Command::new(env!("CARGO_BIN_EXE_pegel"))
             .arg("run")
             .arg("-c")
-            .arg(config)
+            .arg(&config)
             .args(arguments)
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
-        Daemon { child, address }
+        Daemon {
+            child,
+            address,
+            config,
+        }
     }
 
     /// Ends it as a crash does.

@@ -1,23 +1,15 @@
 //! A running daemon that is given another configuration: what it keeps, what it begins, and that a wrong one changes nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pegel::source::{EmbeddedBroker, TopicProducer};
 
 use crate::daemon::{Daemon, fit_reference, produce, window_of};
+use crate::roles::{Deployment, hashes};
 
 const EVENTS: &str = "pegel_events_total{monitor=\"m\"}";
 const RELOADED: &str = "pegel_config_last_reload_successful";
 const THRESHOLD: &str = "pegel_drift_threshold{monitor=\"m\",feature=\"x\"";
-
-fn config(directory: &Path) -> PathBuf {
-    let mut files = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    files
-        .find(|path| path.extension().is_some_and(|end| end == "yaml"))
-        .unwrap()
-}
 
 /// The configuration as it was, and more.
 fn rewrite(config: &Path, before: &str, more: &str) {
@@ -38,11 +30,11 @@ fn a_running_daemon_takes_another_configuration_or_keeps_its_own() {
     daemon.expect(EVENTS, "2000");
     let scrape = daemon.expect("pegel_score_ready{monitor=\"m\",feature=\"x\"", "1");
     let before = window_of(&scrape);
-    let config = config(directory.path());
-    let text = std::fs::read_to_string(&config).unwrap();
+    let config = &daemon.config;
+    let text = std::fs::read_to_string(config).unwrap();
 
     let rule = "    alerts: [{statistic: js, critical: 0.9}]\n";
-    rewrite(&config, &text, rule);
+    rewrite(config, &text, rule);
     assert_eq!(
         daemon.reload(),
         (200, "reloaded\n".to_owned()),
@@ -51,12 +43,12 @@ fn a_running_daemon_takes_another_configuration_or_keeps_its_own() {
     let scrape = daemon.expect(THRESHOLD, "0.9");
     assert_eq!(window_of(&scrape), before, "the windows are kept");
 
-    refuse_mistakes(&daemon, &config, &text, rule);
+    refuse_mistakes(&daemon, config, &text, rule);
     let scrape = daemon.expect(THRESHOLD, "0.9");
     assert_eq!(window_of(&scrape), before, "nothing changed");
 
     let second = text[text.find("  - name: m\n").unwrap()..].replace("name: m", "name: other");
-    rewrite(&config, &text, &format!("{rule}{second}"));
+    rewrite(config, &text, &format!("{rule}{second}"));
     daemon.signal("HUP");
     daemon.expect(RELOADED, "1");
     daemon.expect("pegel_events_total{monitor=\"other\"}", "0");
@@ -88,7 +80,9 @@ fn refuse_mistakes(daemon: &Daemon, config: &Path, text: &str, rule: &str) {
     rewrite(config, text, rule);
     let (status, told) = daemon.reload();
     assert!(
-        status == 500 && told.contains("reference training"),
+        status == 500
+            && told.contains("monitors[0].reference: ")
+            && told.contains("cannot be read"),
         "{told}"
     );
     std::fs::rename(
@@ -102,6 +96,48 @@ fn refuse_mistakes(daemon: &Daemon, config: &Path, text: &str, rule: &str) {
         status == 500 && told.contains("sources changed: that needs a restart"),
         "{told}"
     );
+}
+
+#[test]
+fn processes_of_one_deployment_are_reloaded_one_after_the_other() {
+    let Some(kafka) = crate::cluster::kafka() else {
+        return;
+    };
+    let deployment = Deployment::new(&kafka, 3);
+    let producer = TopicProducer::try_new(&deployment.brokers, &deployment.topic).unwrap();
+    produce(&producer, 0, 2000);
+    let ingester = deployment.start("ingest");
+    let (scorer, twin) = (deployment.start("score"), deployment.start("score"));
+    let scrape = scorer.expect(EVENTS, "2000");
+    twin.expect(EVENTS, "2000");
+    let before = window_of(&scrape);
+    assert!(!before.is_empty(), "a window");
+
+    let text = |daemon: &Daemon| std::fs::read_to_string(&daemon.config).unwrap();
+    let rule = "    alerts: [{statistic: js, critical: 0.9}]\n";
+    rewrite(&scorer.config, &text(&scorer), rule);
+    assert_eq!(scorer.reload().0, 200, "a line more");
+    let scrape = scorer.expect(THRESHOLD, "0.9");
+    assert_eq!(window_of(&scrape), before, "the windows are kept");
+
+    // The ingester is told of a monitor before any scorer knows it.
+    let own = text(&ingester);
+    let second = own[own.find("  - name: m\n").unwrap()..].replace("name: m", "name: other");
+    rewrite(&ingester.config, &own, &second);
+    assert_eq!(ingester.reload().0, 200, "the ingester");
+    produce(&producer, 2000, 2500);
+    twin.expect(EVENTS, "2500");
+    rewrite(&scorer.config, &text(&scorer), &second);
+    assert_eq!(scorer.reload().0, 200, "the scorer");
+    until_counted(&scorer, &producer, 2500);
+
+    let longer = text(&twin).replace("size: 1m,", "size: 2h,");
+    rewrite(&twin.config, &longer, "");
+    let (status, told) = twin.reload();
+    assert!(status == 500 && told.contains("needs a restart"), "{told}");
+    let (hash, other) = hashes(&scorer, &twin);
+    assert_eq!(hash, other, "twins agree on what both know");
+    [ingester, scorer, twin].into_iter().for_each(Daemon::stop);
 }
 
 /// Produces a hundred records at a time until the monitor that was added counts some; returns how many there are then.

@@ -11,15 +11,15 @@ use crate::daemon::{Daemon, fit_reference, produce, window_of};
 const EVENTS: &str = "pegel_events_total{monitor=\"m\"}";
 
 /// Processes of one deployment.
-struct Deployment {
-    brokers: String,
-    topic: String,
+pub(crate) struct Deployment {
+    pub(crate) brokers: String,
+    pub(crate) topic: String,
     state: String,
     directory: tempfile::TempDir,
 }
 
 impl Deployment {
-    fn new(kafka: &crate::cluster::Kafka, partitions: i32) -> Self {
+    pub(crate) fn new(kafka: &crate::cluster::Kafka, partitions: i32) -> Self {
         let topic = kafka.topic(partitions);
         let directory = tempfile::tempdir().unwrap();
         fit_reference(directory.path());
@@ -34,14 +34,15 @@ impl Deployment {
         }
     }
 
-    fn start(&self, role: &str) -> Daemon {
-        let arguments = ["--role", role, "--create-topics"];
+    pub(crate) fn start(&self, role: &str) -> Daemon {
+        let reload = ["--set", "web.enable_reload=true"];
+        let arguments = [&["--role", role, "--create-topics"], &reload[..]].concat();
         let path = self.directory.path();
         Daemon::start_as(&self.brokers, &self.topic, path, &self.state, &arguments)
     }
 }
 
-type Values = Vec<(String, String)>;
+pub(crate) type Values = Vec<(String, String)>;
 
 /// The values of a metric by its labels.
 fn values(scrape: &str, metric: &str) -> Values {
@@ -54,7 +55,7 @@ fn values(scrape: &str, metric: &str) -> Values {
 }
 
 /// Waits until two scrapes show a common position with a hash, and returns both hashes.
-fn hashes(one: &Daemon, other: &Daemon) -> (Values, Values) {
+pub(crate) fn hashes(one: &Daemon, other: &Daemon) -> (Values, Values) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let (one, other) = (one.scrape(), other.scrape());
