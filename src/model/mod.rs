@@ -4,24 +4,28 @@
 //! monitor to do. A stage that needs one of these words takes it from here, so that no stage has to import another one for a name. This module
 //! imports nothing else of pegel.
 
+mod alert;
+mod feature;
 mod identity;
 mod kafka;
 mod name;
 mod not_ready;
+mod pointer;
 mod record;
 mod reference;
+mod source;
 mod spec;
 mod time;
 
+pub use alert::{AlertSpec, Budget, Thresholds, Tolerance};
+pub use feature::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
 pub use identity::{LayoutId, MonitorId, place_of};
 pub use kafka::{KafkaReport, LogPartition, LogReport, Shard, TopicId, TopicReport};
 pub use name::{Severity, Statistic};
 pub use not_ready::NotReady;
+pub use pointer::Pointer;
 pub use record::{DropReason, InvalidReason, MissingKind, Slot, TextRange};
 pub use reference::{Lookback, Origin, ReferenceSpec, Rolling};
-pub use spec::{
-    AlertSpec, BinsSpec, Budget, FeatureSpec, HdrBins, KafkaSpec, Kind, Lateness, Literal,
-    MonitorSpec, PanesTopicSpec, Pointer, Role, Select, SourceSpec, StartAt, Thresholds,
-    TimestampSpec, Tolerance, WindowSpec,
-};
+pub use source::{KafkaSpec, PanesTopicSpec, SourceSpec, StartAt};
+pub use spec::{Lateness, Literal, MonitorSpec, Select, TimestampSpec, WindowSpec};
 pub use time::EventTime;
