@@ -22,6 +22,7 @@ mod membership;
 mod node;
 mod recount;
 mod rolling;
+mod scorer_start;
 mod stage;
 mod topics;
 mod watch;
