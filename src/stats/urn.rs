@@ -10,7 +10,9 @@
 //! So one look into a table gives each count. A window of fewer than `n` values is drawn again, which depends on `N` alone and favours nothing; of a larger one
 //! `N - n` values are taken away blindly. The result is exactly Dirichlet-multinomial, as far as doubles go: no normal stands for anything.
 
-use rand::Rng;
+use rand::{Rng, RngExt as _};
+use rand_distr::Distribution as _;
+use rand_distr::weighted::WeightedAliasIndex;
 
 /// Windows of more values are drawn otherwise: what is taken away grows with them, and the tables leave the cache.
 const LARGEST_WINDOW: u64 = 1 << 15;
@@ -54,7 +56,7 @@ impl Urn {
         loop {
             let mut total = 0;
             for (count, law) in counts.iter_mut().zip(&self.laws) {
-                *count = law.look_up(rng.next_u64());
+                *count = law.draw(rng);
                 total += *count;
             }
             if total >= self.size {
@@ -66,7 +68,7 @@ impl Urn {
     fn take_away(&mut self, total: u64, rng: &mut impl Rng, counts: &mut [u64]) {
         self.lay_out(total, counts);
         for left in (self.size + 1..=total).rev() {
-            let chosen = place(below(rng, left));
+            let chosen = place(rng.random_range(0..left));
             counts[usize::from(self.values[chosen])] -= 1;
             self.values[chosen] = self.values[place(left - 1)];
         }
@@ -94,76 +96,24 @@ const fn place(value: u64) -> usize {
     value as usize
 }
 
-/// A whole number below `end`, up to a bias of `end / 2^64`.
-fn below(rng: &mut impl Rng, end: u64) -> u64 {
-    let (wide, end) = (u128::from(rng.next_u64()), u128::from(end));
-    u64::try_from((wide * end) >> 64).unwrap_or(0)
-}
-
-/// A law over neighbouring counts as an alias table (Walker 1974, Vose 1991): as many columns of equal weight as a power of two, each shared by two counts.
+/// A law over neighbouring counts, drawn from in constant time (Walker 1974, Vose 1991).
 #[derive(Debug, Clone)]
 struct CountLaw {
     first: u64,
-    /// Logarithm of the number of columns; in 1..=14.
-    bits: u32,
-    /// Upper 48 bits: the column's own share of itself. Lower 16: who has the rest.
-    columns: Vec<u64>,
+    beyond: WeightedAliasIndex<f64>,
 }
 
 impl CountLaw {
     /// Poisson counts whose means are `odds` times a gamma variate of this shape.
     fn negative_binomial(shape: f64, odds: f64) -> Option<Self> {
         let (first, weights) = probabilities(shape, odds)?;
-        Some(CountLaw::of(first, &weights))
+        let beyond = WeightedAliasIndex::new(weights).ok()?;
+        Some(CountLaw { first, beyond })
     }
 
-    fn of(first: u64, weights: &[f64]) -> Self {
-        let bits = weights.len().next_power_of_two().ilog2().max(1);
-        let scale = f64::from(1_u32 << bits) / weights.iter().sum::<f64>();
-        let mut shares: Vec<f64> = weights.iter().map(|weight| weight * scale).collect();
-        shares.resize(1 << bits, 0.0);
-        CountLaw {
-            first,
-            bits,
-            columns: columns(&mut shares),
-        }
+    fn draw(&self, rng: &mut impl Rng) -> u64 {
+        self.first + self.beyond.sample(rng) as u64
     }
-
-    fn look_up(&self, random: u64) -> u64 {
-        let column = random >> (u64::BITS - self.bits);
-        let rest = (random << self.bits) >> 16;
-        let entry = self.columns[place(column)];
-        let is_own = rest < entry >> 16;
-        self.first + if is_own { column } else { entry & 0xffff }
-    }
-}
-
-/// Fills columns of height one: each one too low gets its rest from one too high.
-fn columns(shares: &mut [f64]) -> Vec<u64> {
-    let all = 0..shares.len();
-    let mut columns: Vec<u64> = all.clone().map(|own| column(1.0, own)).collect();
-    let (mut low, mut high): (Vec<usize>, Vec<usize>) = all.partition(|own| shares[*own] < 1.0);
-    while let (Some(&poor), Some(&rich)) = (low.last(), high.last()) {
-        low.pop();
-        columns[poor] = column(shares[poor], rich);
-        shares[rich] -= 1.0 - shares[poor];
-        if shares[rich] < 1.0 {
-            high.pop();
-            low.push(rich);
-        }
-    }
-    columns
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a share of at most one in 48 bits"
-)]
-fn column(share: f64, other: usize) -> u64 {
-    const ONE: f64 = (1_u64 << 48) as f64;
-    let own = ((share * ONE) as u64).min((1 << 48) - 1);
-    own << 16 | other as u64
 }
 
 /// Relative probabilities of a negative binomial law from its first count that is not negligible on; `None` where there are too many.
@@ -217,15 +167,10 @@ mod tests {
         let check = |shape: f64, odds: f64| {
             let law = NegativeBinomial::new(shape, 1.0 / (1.0 + odds)).unwrap();
             let table = CountLaw::negative_binomial(shape, odds).unwrap();
-            let size = table.columns.len();
-            let mut found = vec![0.0; size];
-            for (own, column) in table.columns.iter().enumerate() {
-                let share = (column >> 16) as f64 / (1_u64 << 48) as f64;
-                found[own] += share / size as f64;
-                found[usize::try_from(column & 0xffff).unwrap()] += (1.0 - share) / size as f64;
-            }
-            for (count, found) in (table.first..).zip(found) {
-                let expected = law.pmf(count);
+            let weights: Vec<f64> = table.beyond.weights();
+            let sum: f64 = weights.iter().sum();
+            for (count, weight) in (table.first..).zip(weights) {
+                let (expected, found) = (law.pmf(count), weight / sum);
                 let gap = (found - expected).abs();
                 assert!(
                     gap < 1e-10,
