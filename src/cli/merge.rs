@@ -17,18 +17,17 @@
 
 use indicatif::ProgressBar;
 
-use super::progress;
-use super::replay::{Evaluated, hand_over};
+use super::input::{Evaluated, hand_over};
 use crate::engine::Engine;
 use crate::ingest::{Flushed, Ingest};
 use crate::model::EventTime;
 use crate::source::range::{RangeError, RangeReader, TopicRange};
-use crate::source::{RawRecord, Rows as _, Sink as _};
+use crate::source::{RawRecord, Sink as _};
 
 /// Records between two looks at how far the range was read.
 const RECORDS_PER_LOOK: u64 = 1024;
 
-/// Reads a range and hands what is counted to the engine.
+/// Reads a range and hands what is counted to the engine; `bar` is told how far it was read.
 ///
 /// # Errors
 /// The range cannot be read to its end.
@@ -36,18 +35,17 @@ pub(super) fn read(
     range: &TopicRange,
     ingest: Ingest,
     engine: &mut Engine,
+    bar: &ProgressBar,
     evaluated: Evaluated<'_>,
 ) -> Result<(), RangeError> {
-    let bar = progress::over_rows(range.topics(), range.size());
     let mut reader = range.open()?;
     let mut merge = Merge::new(range, ingest);
     while let Some(slot) = merge.order.slowest() {
         merge.step(slot, &mut reader)?;
         merge.cut(slot, engine, evaluated);
-        show(&bar, &reader);
+        show(bar, &reader);
     }
     merge.cut_all(engine, evaluated);
-    bar.finish_and_clear();
     Ok(())
 }
 

@@ -9,6 +9,7 @@ pub mod dataset;
 pub mod demo;
 pub mod fit;
 pub mod infer;
+pub mod input;
 mod merge;
 pub mod profiles;
 pub mod progress;

@@ -1,34 +1,26 @@
 //! `pegel replay`: a data file or a topic range through the same engine in event time, every evaluation as a line of JSON, a row of a table, or metrics
 //! with timestamps.
 //!
-//! Commits are cut whenever a pane boundary is passed, and time comes from the data alone, so the same file gives the same lines on any machine. This is
-//! also how windows, watermarks and alerts are tested without a broker. `merge` says how the partitions of a topic become one stream.
+//! `input` says how a file becomes a stream, and `merge` how the partitions of a topic do.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
 use super::alarms::Alarms;
-use super::range::{self, RangeArgs};
+use super::input::{Input, replay};
+use super::range::RangeArgs;
 use super::report::FeatureReport;
 use super::scores::{ScoreFormat, Writer};
-use super::{Exit, UsageError, dataset, merge, progress};
+use super::{Exit, UsageError};
 use crate::app;
 use crate::config::{self, Config};
-use crate::decode::DecodeError;
-use crate::engine::{Engine, MonitorPlan, MonitorState, WindowState};
-use crate::ingest::{Alter, Flushed, Ingest, observer_plan};
-use crate::model::{MonitorSpec, ReferenceSpec, Shard};
-use crate::observe::ObserverPlan;
-use crate::source::files::{DataFile, Row};
-use crate::source::range::TopicRange;
-use crate::source::{RawRecord, Rows as _, Sink as _};
+use crate::engine::{MonitorPlan, MonitorState, WindowState};
+use crate::model::{MonitorSpec, ReferenceSpec};
 
 /// Arguments of `pegel replay`.
 #[derive(Debug, Args)]
@@ -78,10 +70,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     }) {
         anstream::eprintln!("monitor {}: {problem}", plan.spec.name);
     }
-    let input = match (bounds, &args.input) {
-        (Some(bounds), _) => Input::Ranges(range::find(&config, &monitors, bounds)?),
-        (None, name) => Input::File(DataFile::open(name.as_deref().unwrap_or_default())?),
-    };
+    let input = Input::open(args.input.as_deref(), bounds, &config, &monitors)?;
     let output: Box<dyn Write> = match args.output.as_str() {
         "-" => Box::new(io::stdout().lock()),
         path => Box::new(File::create(path).with_context(|| format!("{path}: cannot be written"))?),
@@ -93,15 +82,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         alarms.take(plan, window);
         writer.write(plan, window, &lines(plan, window, args.bins));
     };
-    let states = match &input {
-        Input::File(file) => replay(file, plans, &mut evaluated)?,
-        Input::Ranges(ranges) => replay_ranges(
-            ranges,
-            config.limits.max_message_bytes,
-            plans,
-            &mut evaluated,
-        )?,
-    };
+    let states = replay(&input, plans, &mut evaluated)?;
     writer
         .finish()
         .with_context(|| format!("{}: cannot be written", args.output))?;
@@ -119,25 +100,6 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         );
     }
     Ok(Exit::Ok)
-}
-
-/// What is replayed.
-enum Input {
-    File(DataFile),
-    /// One per source.
-    Ranges(Vec<TopicRange>),
-}
-
-impl Input {
-    fn name(&self) -> String {
-        match self {
-            Input::File(file) => file.name().to_owned(),
-            Input::Ranges(ranges) => {
-                let topics = ranges.iter().map(TopicRange::topics);
-                topics.collect::<Vec<_>>().join(", ")
-            }
-        }
-    }
 }
 
 fn monitors(args: &ReplayArgs, config: &Config) -> anyhow::Result<Vec<MonitorSpec>> {
@@ -163,9 +125,6 @@ fn monitors(args: &ReplayArgs, config: &Config) -> anyhow::Result<Vec<MonitorSpe
     Ok(monitors)
 }
 
-/// Called after each evaluation.
-pub type Evaluated<'a> = &'a mut dyn FnMut(&MonitorPlan, &WindowState);
-
 /// Puts a fitted reference in the place of the monitor's own.
 pub(super) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
     let name = monitor
@@ -173,140 +132,6 @@ pub(super) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
         .first()
         .map_or_else(|| "training".to_owned(), |own| own.name.clone());
     monitor.references = vec![ReferenceSpec::fitted(&name, path)];
-}
-
-/// Changes what is counted of a source, in which the plan says what is looked for.
-pub type Alteration<'a> = &'a dyn Fn(&ObserverPlan) -> Box<dyn Alter>;
-
-/// Runs a file through an engine, once per source of the monitors, and calls `evaluated` after each evaluation. Returns how everything stands at the end.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn replay(
-    file: &DataFile,
-    plans: Vec<MonitorPlan>,
-    evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorState>> {
-    let bar = progress::over_rows(file.name(), file.size());
-    replay_altered(file, plans, None, &bar, evaluated)
-}
-
-/// The same, with every record as `alteration` leaves it; `bar` is told how far the file has been read.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn replay_altered(
-    file: &DataFile,
-    plans: Vec<MonitorPlan>,
-    alteration: Option<Alteration<'_>>,
-    bar: &ProgressBar,
-    evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorState>> {
-    let mut read = |source: &str, ingest: Ingest, engine: &mut Engine, evaluated: Evaluated<'_>| {
-        read_file(file, source, ingest, engine, bar, evaluated)
-    };
-    let states = each_source(plans, usize::MAX, alteration, evaluated, &mut read);
-    bar.finish_and_clear();
-    states
-}
-
-/// Runs topic ranges through an engine, one per source of the monitors; records above `max_bytes` are rejected. The rest is as for a file.
-///
-/// # Errors
-/// A range cannot be read.
-pub fn replay_ranges(
-    ranges: &[TopicRange],
-    max_bytes: usize,
-    plans: Vec<MonitorPlan>,
-    evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorState>> {
-    let mut read = |source: &str, ingest: Ingest, engine: &mut Engine, evaluated: Evaluated<'_>| {
-        let range = ranges.iter().find(|range| range.source() == source);
-        Ok(range.map_or(Ok(()), |range| {
-            merge::read(range, ingest, engine, evaluated)
-        })?)
-    };
-    each_source(plans, max_bytes, None, evaluated, &mut read)
-}
-
-/// Reads one source to its end.
-type ReadSource<'a> =
-    &'a mut dyn FnMut(&str, Ingest, &mut Engine, Evaluated<'_>) -> anyhow::Result<()>;
-
-fn each_source(
-    plans: Vec<MonitorPlan>,
-    max_bytes: usize,
-    alteration: Option<Alteration<'_>>,
-    evaluated: Evaluated<'_>,
-    read: ReadSource<'_>,
-) -> anyhow::Result<Vec<MonitorState>> {
-    let mut engine = Engine::new(plans);
-    let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
-        .map(|index| Arc::clone(engine.plan(index)))
-        .collect();
-    let mut sources: Vec<String> = plans.iter().map(|plan| plan.spec.source.clone()).collect();
-    sources.sort();
-    sources.dedup();
-    for source in sources {
-        let observed = observer_plan(&source, &plans);
-        let alter = alteration.map(|alteration| alteration(&observed));
-        let ingest = Ingest::new(observed, max_bytes).with_alter(alter);
-        read(&source, ingest, &mut engine, evaluated)?;
-    }
-    engine.finish(evaluated);
-    Ok(engine.snapshot().monitors)
-}
-
-fn read_file(
-    file: &DataFile,
-    source: &str,
-    mut ingest: Ingest,
-    engine: &mut Engine,
-    bar: &ProgressBar,
-    evaluated: Evaluated<'_>,
-) -> anyhow::Result<()> {
-    let columns = dataset::columns(file, ingest.decoder())?;
-    let topic = file.name().to_owned();
-    let shard = Shard {
-        source: source.to_owned(),
-        cluster: String::new(),
-        topic,
-        partition: 0,
-        incarnation: 0,
-    };
-    ingest.opened(0, &shard, 0, false);
-    let mut offset = 0;
-    file.rows(&mut |bytes| bar.set_position(bytes), &mut |row| {
-        match (row, &columns) {
-            (Row::Json(line), _) => ingest.record(RawRecord {
-                slot: 0,
-                offset,
-                timestamp_ms: None,
-                payload: Some(line),
-            }),
-            (Row::Cells(cells), Some(columns)) => ingest.row(0, offset, columns, cells),
-            (Row::Cells(_), None) => ingest.reject(0, offset, DecodeError::RowLength),
-            (Row::Bad(error), _) => ingest.reject(0, offset, error),
-        }
-        offset += 1;
-        if ingest.take_crossed_pane() {
-            hand_over(ingest.flush(), engine, evaluated);
-        }
-        true
-    })?;
-    hand_over(ingest.flush(), engine, evaluated);
-    Ok(())
-}
-
-/// Folds commits and closes the windows whose time has come.
-pub(super) fn hand_over(flushed: Vec<Flushed>, engine: &mut Engine, evaluated: Evaluated<'_>) {
-    for flushed in flushed {
-        let accepted = engine.apply(&flushed.commit);
-        debug_assert!(accepted.is_ok(), "one reader's commits tile: {accepted:?}");
-    }
-    for monitor in 0..engine.monitors() {
-        engine.advance(monitor, evaluated);
-    }
 }
 
 /// One object per feature and reference of an evaluation.

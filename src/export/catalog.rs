@@ -82,7 +82,7 @@ catalog! {
     DRIFT_P_VALUE: Gauge "drift_p_value" K, "Share of windows without drift that would score as high, 0 to 1; only where alerts are calibrated.";
     DRIFT_DESIGN_EFFECT: Gauge "drift_design_effect" K, "By how much clean windows of this stream differ more than independent samples do, at least 1; samples divided by it are the effective ones.";
     DRIFT_DETECTABLE_SHIFT: Gauge "drift_minimum_detectable_shift" K, "Shift of a normal feature's mean, in standard deviations, that reaches the lowest line at the window's size.";
-    CALIBRATION_STATUS: Gauge "calibration_status" S_STATUS, "1 for what limits the trust in calibrated lines. status = reference_small, budget_extrapolated, phi_learning, blocks_short.";
+    CALIBRATION_STATUS: Gauge "calibration_status" S_STATUS, "1 for what limits the trust in calibrated lines. status = reference_small, budget_extrapolated, phi_learning, blocks_short, too_few_effective.";
     DRIFT_THRESHOLD: Gauge "drift_threshold" K_SEVERITY, "The alarm line of a score, on its own scale. severity = warning, critical.";
     ALERT_ACTIVE: Gauge "alert_active" K_SEVERITY, "1 while an alert fires, 0 while it does not; absent while its score is not ready.";
     WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" S_REFERENCE, "Wasserstein-1 distance in the feature's own unit.";

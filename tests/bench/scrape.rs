@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pegel::cli::replay::replay;
+use pegel::cli::input::{Input, replay};
 use pegel::engine::{MonitorPlan, Snapshot};
 use pegel::export::Exporter;
 use pegel::model::{
@@ -70,7 +70,7 @@ fn snapshot() -> Snapshot {
     file.write_all(text.as_bytes()).unwrap();
     let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
     let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference))]);
-    let monitors = replay(&data, vec![plan], &mut |_, _| ()).unwrap();
+    let monitors = replay(&Input::File(data), vec![plan], &mut |_, _| ()).unwrap();
     Snapshot {
         generation: 1,
         monitors,

@@ -90,6 +90,15 @@ monitors:
         (lines, told)
     }
 
+    /// What is proposed, as JSON.
+    fn calibrate(&self, arguments: &[&str]) -> String {
+        let command = ["calibrate", "-c", "pegel.yaml", "--format", "json"];
+        let output = self.pegel(&[&command, arguments].concat());
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     fn hash(&self, arguments: &[&str], output: &str) -> serde_json::Value {
         let fitted = self.pegel(&[&["fit", "-o", output], arguments].concat());
         let told = String::from_utf8_lossy(&fitted.stderr).into_owned();
@@ -121,6 +130,9 @@ fn one_partition_is_a_file(bootstrap: &str, topic: &str) {
         "windows were scored"
     );
     assert_same(&lines, &stage.replay(&FROM_FILE).0, "the lines of the file");
+    let calibrated = stage.calibrate(&FROM_START);
+    assert!(calibrated.contains("\"damage\": \"x10\""), "{calibrated}");
+    assert_same(&calibrated, &stage.calibrate(&FROM_FILE), "calibrated");
 }
 
 fn three_partitions_are_one_stream(bootstrap: &str, topic: &str) {

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng as _;
@@ -14,6 +13,7 @@ use rdkafka::producer::{BaseProducer, Producer as _};
 use crate::chaos::{eventually, from_environment};
 use crate::cluster::{DEADLINE, kafka, producer, send_one};
 use crate::daemon::{Daemon, sum};
+use crate::stage::fit;
 
 const FEATURES: usize = 1000;
 const PARTITIONS: i32 = 64;
@@ -168,10 +168,5 @@ fn fit_reference(directory: &Path) {
         rows.push_str(&row.join(","));
     }
     std::fs::write(directory.join("data.csv"), rows).unwrap();
-    let fit = Command::new(env!("CARGO_BIN_EXE_pegel"))
-        .args(["fit", "data.csv", "-o", "reference.json"])
-        .current_dir(directory)
-        .stderr(Stdio::null())
-        .status();
-    assert!(fit.unwrap().success(), "fit");
+    fit(directory);
 }

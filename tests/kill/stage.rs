@@ -250,6 +250,11 @@ pub(crate) fn fit_reference(directory: &Path) {
     let row = |row: u32| format!("{},{},c{}\n", row % 100, row % 100 * 3, row % 10);
     let rows: String = (0..2000).map(row).collect();
     std::fs::write(directory.join("data.csv"), format!("x,y,c\n{rows}")).unwrap();
+    fit(directory);
+}
+
+/// Fits `reference.json` to `data.csv`.
+pub(crate) fn fit(directory: &Path) {
     let fit = Command::new(env!("CARGO_BIN_EXE_pegel"))
         .args(["fit", "data.csv", "-o", "reference.json"])
         .current_dir(directory)

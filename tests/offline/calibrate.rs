@@ -54,6 +54,9 @@ fn directory() -> &'static Path {
         write("quiet.csv", &rows(2, days(2), days(3), 0.0));
         write("drifting.csv", &rows(3, days(2), days(3), 3.0));
         write("pegel.yaml", &config(FIXED));
+        let moving = "references: [{file: ref.json}, {previous: true}, {name: day, trailing: {period: 6h, delay: 1h}}]";
+        let file = "reference: {file: ref.json}";
+        write("moving.yaml", &config(FIXED).replace(file, moving));
         let arguments = [
             "fit",
             "reference.csv",
@@ -70,10 +73,14 @@ fn directory() -> &'static Path {
 }
 
 fn calibrate(input: &str, format: &str) -> String {
+    calibrate_with("pegel.yaml", input, format)
+}
+
+fn calibrate_with(config: &str, input: &str, format: &str) -> String {
     let arguments = [
         "calibrate",
         "-c",
-        "pegel.yaml",
+        config,
         "--input",
         input,
         "--format",
@@ -132,7 +139,21 @@ fn a_quiet_history_yields_a_policy_that_keeps_its_budget() {
 
 #[test]
 fn every_policy_finds_gross_damage_in_every_feature() {
-    let candidates = quiet()["candidates"].as_array().unwrap();
+    assert_gross_damage_is_found(quiet());
+}
+
+#[test]
+fn references_that_move_cost_no_false_alarm_and_hide_no_gross_damage() {
+    let said = calibrate_with("moving.yaml", "quiet.csv", "json");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let alarms = |own: &Value| own["alarms"].as_u64().unwrap();
+    let candidates = said["candidates"].as_array().unwrap();
+    assert_eq!(candidates.iter().map(alarms).sum::<u64>(), 0, "{said}");
+    assert_gross_damage_is_found(&said);
+}
+
+fn assert_gross_damage_is_found(said: &Value) {
+    let candidates = said["candidates"].as_array().unwrap();
     let policies = candidates.iter().filter(|own| !own["for"].is_null());
     assert!(policies.clone().count() >= 12, "a ladder");
     for policy in policies {

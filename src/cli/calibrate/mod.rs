@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use self::candidates::Candidates;
@@ -30,15 +29,16 @@ use self::inject::{Damage, Injector, Stage};
 use self::ledger::Ledger;
 use self::policy::DAY;
 use self::propose::{Evidence, Proposal, Standing, propose, standings};
-use super::replay::{compare_with, replay, replay_altered};
+use super::input::{Input, replay, replay_altered};
+use super::range::RangeArgs;
+use super::replay::compare_with;
 use super::{Exit, UsageError, pick_monitor, progress};
 use crate::app;
-use crate::config;
+use crate::config::{self, Config};
 use crate::engine::{FeaturePlan, MonitorPlan, MonitorState, ReferenceState, WindowState};
 use crate::ingest::Alter;
 use crate::model::{EventTime, MonitorSpec};
 use crate::observe::ObserverPlan;
-use crate::source::files::DataFile;
 
 /// Later than every time a record can carry.
 const LAST: EventTime = EventTime::from_millis(i64::MAX);
@@ -55,8 +55,15 @@ pub struct CalibrateArgs {
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     /// A history in which nothing was wrong: CSV or NDJSON, plain or gzipped; `-` = standard input
-    #[arg(long, value_name = "DATA")]
-    input: String,
+    #[arg(
+        long,
+        value_name = "DATA",
+        required_unless_present = "from",
+        conflicts_with_all = ["from", "to"]
+    )]
+    input: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
     /// Compare with this reference instead of the configured ones
     #[arg(long, value_name = "REF")]
     reference: Option<PathBuf>,
@@ -121,12 +128,15 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
             "--budget: expected a duration above 0, as 7d".to_owned()
         ));
     }
-    let candidates = candidates(args)?;
-    let file = DataFile::open(&args.input)?;
-    let (clean, state) = undamaged(&file, &candidates)?;
-    let judged = judged(&clean, &state, &candidates, &args.input)?;
+    let config = config::load_file(&args.config)?;
+    let spec = monitor(args, &config)?;
+    let bounds = args.range.bounds()?;
+    let candidates = candidates(spec.clone(), args.budget)?;
+    let input = Input::open(args.input.as_deref(), bounds, &config, &[spec])?;
+    let (clean, state) = undamaged(&input, &candidates)?;
+    let judged = judged(&clean, &state, &candidates, &input.name())?;
     let stage = stage(judged, &candidates);
-    let (control, damaged) = damaged(&file, &candidates, stage)?;
+    let (control, damaged) = damaged(&input, &candidates, stage)?;
     let trials = Trials {
         stage,
         clean,
@@ -141,18 +151,23 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The monitor that is asked for, with everything that is tried on it.
-fn candidates(args: &CalibrateArgs) -> anyhow::Result<Candidates> {
-    let mut spec = pick_monitor(&config::load_file(&args.config)?, args.monitor.as_deref())?;
+/// The monitor that is asked for.
+fn monitor(args: &CalibrateArgs, config: &Config) -> anyhow::Result<MonitorSpec> {
+    let mut spec = pick_monitor(config, args.monitor.as_deref())?;
     if let Some(path) = &args.reference {
         compare_with(&mut spec, path);
     }
+    Ok(spec)
+}
+
+/// A monitor with everything that is tried on it.
+fn candidates(spec: MonitorSpec, budget: Duration) -> anyhow::Result<Candidates> {
     let plan = app::load_monitor(spec);
     let told = plan.problems.iter().chain(&plan.warnings);
     told.for_each(|problem| anstream::eprintln!("monitor {}: {problem}", plan.spec.name));
     let name = plan.spec.name.clone();
     let missing: Vec<String> = plan.references.iter().filter_map(missing).collect();
-    let candidates = Candidates::new(plan, args.budget);
+    let candidates = Candidates::new(plan, budget);
     if candidates.watched() == 0 {
         let why = match missing.is_empty() {
             true => {
@@ -173,9 +188,9 @@ fn missing(reference: &ReferenceState) -> Option<String> {
 }
 
 /// The history as it is, under every candidate.
-fn undamaged(file: &DataFile, candidates: &Candidates) -> anyhow::Result<(Ledger, MonitorState)> {
+fn undamaged(input: &Input, candidates: &Candidates) -> anyhow::Result<(Ledger, MonitorState)> {
     let (plans, mut ledger) = candidates.of(|_| true, (EventTime::MIN, LAST));
-    let mut states = replay(file, plans, &mut |plan, window| ledger.take(plan, window))?;
+    let mut states = replay(input, plans, &mut |plan, window| ledger.take(plan, window))?;
     match states.pop() {
         Some(state) => Ok((ledger, state)),
         None => bail!("no monitor was replayed"),
@@ -251,7 +266,7 @@ fn stage((first, last): (EventTime, EventTime), candidates: &Candidates) -> Stag
 
 /// The stage without damage, and with each, on all cores.
 fn damaged(
-    file: &DataFile,
+    input: &Input,
     candidates: &Candidates,
     stage: Stage,
 ) -> anyhow::Result<(Ledger, Vec<(Damage, Ledger)>)> {
@@ -261,7 +276,7 @@ fn damaged(
     let tried: Vec<Option<Damage>> = std::iter::once(None).chain(tried).collect();
     let bar = progress::over_items("doing damage", tried.len());
     let one = |damage: Option<Damage>| {
-        let ledger = play(file, candidates, damage, stage)?;
+        let ledger = play(input, candidates, damage, stage)?;
         bar.inc(1);
         Ok((damage, ledger))
     };
@@ -279,7 +294,7 @@ fn is_hit(damage: Damage, feature: &FeaturePlan) -> bool {
 
 /// Plays the stage with a damage, for the features it can hit; without one, for all.
 fn play(
-    file: &DataFile,
+    input: &Input,
     candidates: &Candidates,
     damage: Option<Damage>,
     stage: Stage,
@@ -292,8 +307,7 @@ fn play(
         Box::new(Injector::new(damage, stage, observed, &features))
     };
     let mut take = |plan: &MonitorPlan, window: &WindowState| ledger.take(plan, window);
-    let bar = ProgressBar::hidden();
-    replay_altered(file, plans, Some(&alteration), &bar, &mut take)?;
+    replay_altered(input, plans, &alteration, &mut take)?;
     Ok(ledger)
 }
 
