@@ -1,7 +1,7 @@
 //! What a reference says about no drift: laws of clean windows, and of its own stretches.
 //!
 //! Null laws could be made again from the counts at any time and are kept to save it; stretches could not, because the rows are gone. Both are plain numbers, six
-//! significant digits each, so that a stored law and one made again are the same bit for bit.
+//! significant digits each, so that a stored law and one the same program makes again are the same bit for bit.
 
 use std::fmt;
 
@@ -79,4 +79,24 @@ pub struct Stretches {
     pub missing: Option<Law>,
     /// `v` of events.
     pub missing_v: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_whole_octaves_are_written_as_they_ever_were() {
+        let check = |text: &str, k: u32, is_half: bool| {
+            let table: NullTable = serde_json::from_str(text).unwrap();
+            assert_eq!(table.size, NullSize { k, is_half }, "{text}");
+            assert_eq!(
+                serde_json::to_string(&table).unwrap(),
+                text,
+                "written again"
+            );
+        };
+        check(r#"{"k":9,"laws":[null]}"#, 9, false);
+        check(r#"{"k":9,"half":true,"laws":[null]}"#, 9, true);
+    }
 }

@@ -82,11 +82,12 @@ impl Calibration {
     #[must_use]
     pub fn new(scorer: Scorer, hash: &str, stored: Option<&FeatureCalibration>) -> Self {
         let same_scores = (scorer.pseudo_count() - STORED_PSEUDO_COUNT).abs() < f64::EPSILON;
+        let bins = scorer.reference().counts.bins.len();
         let usable = stored.filter(|_| same_scores).into_iter();
         Calibration {
             scorer,
             seed: hash.to_owned(),
-            nulls: NullGrid::new(usable.flat_map(|stored| &stored.nulls)),
+            nulls: NullGrid::new(bins, usable.flat_map(|stored| &stored.nulls)),
             stretches: stored.map_or_else(Vec::new, |stored| stored.stretches.clone()),
         }
     }

@@ -1,9 +1,8 @@
 //! The sizes of clean windows that null tables are made for, and the tables that are there.
 //!
-//! Powers of two are close enough together where bins hold many values. Windows of a few values per bin are lumpier, and laws in the middle of an octave are up to
-//! 3 % above a straight line between its ends; there half octaves are used.
+//! Powers of two are close enough together where bins hold many values. Windows of a few values per bin are lumpier, and laws within an octave are up to 3.4 %
+//! above a straight line between its ends; there half octaves are used.
 
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::reference::{NullSize, NullTable};
@@ -11,17 +10,19 @@ use crate::stats::Law;
 
 /// The largest size, as a power of two.
 const LARGEST: u32 = 31;
-/// Octaves that have a table in their middle.
-const HALVED: Range<u32> = 3..10;
+/// Smaller windows than this have tables close to their size anyway.
+const TINY: u64 = 8;
+/// Values per score bin from which whole octaves are close enough.
+const MANY_PER_BIN: u64 = 16;
 
 /// Null tables by size, each made on first need and kept.
 #[derive(Debug)]
 pub(super) struct NullGrid(Vec<(NullSize, OnceLock<NullTable>)>);
 
 impl NullGrid {
-    /// The grid with the tables that are stored.
-    pub(super) fn new<'a>(stored: impl IntoIterator<Item = &'a NullTable>) -> Self {
-        let grid: Vec<_> = sizes().map(|size| (size, OnceLock::new())).collect();
+    /// The grid for windows of so many score bins, with the tables that are stored.
+    pub(super) fn new<'a>(bins: usize, stored: impl IntoIterator<Item = &'a NullTable>) -> Self {
+        let grid: Vec<_> = sizes(bins).map(|size| (size, OnceLock::new())).collect();
         for table in stored {
             if let Some((_, place)) = grid.iter().find(|(size, _)| *size == table.size) {
                 place.get_or_init(|| table.clone());
@@ -83,10 +84,13 @@ impl NullGrid {
     }
 }
 
-fn sizes() -> impl Iterator<Item = NullSize> {
-    (0..=LARGEST).flat_map(|k| {
-        let middle = HALVED.contains(&k).then_some(NullSize { k, is_half: true });
-        std::iter::once(NullSize { k, is_half: false }).chain(middle)
+fn sizes(bins: usize) -> impl Iterator<Item = NullSize> {
+    let halved = TINY..MANY_PER_BIN * bins as u64;
+    (0..=LARGEST).flat_map(move |k| {
+        let whole = NullSize { k, is_half: false };
+        let middle = NullSize { k, is_half: true };
+        let middle = (k < LARGEST && halved.contains(&whole.values())).then_some(middle);
+        std::iter::once(whole).chain(middle)
     })
 }
 
@@ -96,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_size_lies_between_its_neighbours() {
-        let grid = NullGrid::new([]);
+        let grid = NullGrid::new(50, []);
         let mut last = 0;
         for (size, _) in &grid.0 {
             assert!(size.values() > last, "{size} ascends");
@@ -115,8 +119,19 @@ mod tests {
     }
 
     #[test]
+    fn octaves_are_halved_where_bins_hold_few_values() {
+        let halves = |bins: usize| -> Vec<u64> {
+            let sizes = sizes(bins).filter(|size| size.is_half);
+            sizes.map(NullSize::values).collect()
+        };
+        assert_eq!(halves(10), [11, 22, 45, 90, 181], "ten bins");
+        assert_eq!(halves(50).last(), Some(&724), "fifty bins");
+        assert_eq!(halves(400).last(), Some(&5792), "four hundred bins");
+    }
+
+    #[test]
     fn what_is_beyond_the_grid_has_the_law_of_its_end() {
-        let grid = NullGrid::new([]);
+        let grid = NullGrid::new(20, []);
         let ([low, high], _) = grid.around(u64::MAX);
         assert_eq!(low, high, "one size");
         assert_eq!(grid.0[low].0.values(), 1 << LARGEST, "the largest");
