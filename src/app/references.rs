@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::config::{Client, Config, Problem, Subject};
 use crate::engine::{LoadedReference, MonitorPlan};
 use crate::model::MonitorSpec;
+use crate::panes::log::kafka as log;
 use crate::reference::Reference;
 use crate::source::{client_problem, property_problems};
 
@@ -58,18 +59,25 @@ pub fn client_problems(config: &Config) -> Vec<Problem> {
         };
         wrong.map(place).collect()
     };
-    let panes = config.state.panes.iter();
-    let mut problems: Vec<Problem> = panes
-        .flat_map(|panes| each(Client::PaneLog, &panes.properties))
-        .collect();
-    for source in &config.sources {
-        let client = Client::Source(source.name.clone());
-        let wrong = each(client.clone(), &source.kafka.properties);
-        if wrong.is_empty() {
-            let together = client_problem(&source.kafka);
-            problems.extend(together.map(|told| places.problem(&Subject::Client(client), told)));
+    let both = |client: Client, properties, together: &dyn Fn() -> Option<String>| {
+        let wrong = each(client.clone(), properties);
+        if !wrong.is_empty() {
+            return wrong;
         }
-        problems.extend(wrong);
-    }
-    problems
+        let place = |told| places.problem(&Subject::Client(client), told);
+        together().map(place).into_iter().collect()
+    };
+    let panes = config.state.panes.as_ref();
+    let of_panes = panes.map(|panes| {
+        both(Client::PaneLog, &panes.properties, &|| {
+            log::client_problem(panes)
+        })
+    });
+    let of_sources = config.sources.iter().flat_map(|source| {
+        let client = Client::Source(source.name.clone());
+        both(client, &source.kafka.properties, &|| {
+            client_problem(&source.kafka, panes.is_some())
+        })
+    });
+    of_panes.into_iter().flatten().chain(of_sources).collect()
 }

@@ -71,6 +71,8 @@ impl Places {
             return Ok(());
         }
         problems.sort();
+        // Defaults are one place for many monitors.
+        problems.dedup();
         Err(Problems {
             file: self.file.clone(),
             problems,

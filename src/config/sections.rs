@@ -199,6 +199,7 @@ fn refuse_shared_groups(table: &Table<'_>, sources: &[SourceSpec]) {
 
 /// The pane log's topic, with everything that belongs to it.
 fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
+    table.item().mark(Subject::Client(Client::PaneLog));
     let topic = table.get("panes_topic");
     let brokers = table.get("brokers");
     let partitions = table.get("panes_partitions").and_then(|item| {

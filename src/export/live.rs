@@ -48,9 +48,11 @@ pub(super) fn add_log(families: &mut Families, report: &LogReport) {
         if let Some(lag) = read.lag {
             families.count(m::PANE_LOG_LAG, &labels, lag);
         }
-        // A sample holds 53 bits exactly.
-        families.count(m::PANE_LOG_HASH, &labels, read.hash >> 12);
-        families.add(m::PANE_LOG_HASHED_AT, &labels, read.hashed_at as f64);
+        if read.hashed_at > 0 {
+            // A sample holds 53 bits exactly.
+            families.count(m::PANE_LOG_HASH, &labels, read.hash >> 12);
+            families.add(m::PANE_LOG_HASHED_AT, &labels, read.hashed_at as f64);
+        }
     }
     if let Some(seconds) = report.recovery_seconds {
         families.add(m::PANE_LOG_RECOVERY, &[], seconds);

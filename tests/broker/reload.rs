@@ -5,7 +5,7 @@ use std::path::Path;
 use pegel::source::{EmbeddedBroker, TopicProducer};
 
 use crate::daemon::{Daemon, fit_reference, produce, window_of};
-use crate::roles::{Deployment, hashes};
+use crate::roles::{Deployment, assert_twins};
 
 const EVENTS: &str = "pegel_events_total{monitor=\"m\"}";
 const RELOADED: &str = "pegel_config_last_reload_successful";
@@ -108,10 +108,10 @@ fn processes_of_one_deployment_are_reloaded_one_after_the_other() {
     produce(&producer, 0, 2000);
     let ingester = deployment.start("ingest");
     let (scorer, twin) = (deployment.start("score"), deployment.start("score"));
-    let scrape = scorer.expect(EVENTS, "2000");
+    scorer.expect(EVENTS, "2000");
     twin.expect(EVENTS, "2000");
+    let scrape = scorer.expect("pegel_score_ready{monitor=\"m\",feature=\"x\"", "1");
     let before = window_of(&scrape);
-    assert!(!before.is_empty(), "a window");
 
     let text = |daemon: &Daemon| std::fs::read_to_string(&daemon.config).unwrap();
     let rule = "    alerts: [{statistic: js, critical: 0.9}]\n";
@@ -129,14 +129,13 @@ fn processes_of_one_deployment_are_reloaded_one_after_the_other() {
     twin.expect(EVENTS, "2500");
     rewrite(&scorer.config, &text(&scorer), &second);
     assert_eq!(scorer.reload().0, 200, "the scorer");
-    until_counted(&scorer, &producer, 2500);
+    let total = until_counted(&scorer, &producer, 2500);
 
     let longer = text(&twin).replace("size: 1m,", "size: 2h,");
     rewrite(&twin.config, &longer, "");
     let (status, told) = twin.reload();
     assert!(status == 500 && told.contains("needs a restart"), "{told}");
-    let (hash, other) = hashes(&scorer, &twin);
-    assert_eq!(hash, other, "twins agree on what both know");
+    assert_twins(&scorer, &twin, &producer, total);
     [ingester, scorer, twin].into_iter().for_each(Daemon::stop);
 }
 

@@ -1,4 +1,4 @@
-//! `pegel replay` and `pegel fit` on a range of a topic, beside the same records in a file.
+//! `pegel replay`, `calibrate` and `fit` on a range of a topic, beside the same records in a file.
 
 use std::fmt::Write as _;
 use std::path::Path;

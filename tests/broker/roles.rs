@@ -9,6 +9,8 @@ use rdkafka::topic_partition_list::Offset;
 use crate::daemon::{Daemon, fit_reference, produce, window_of};
 
 const EVENTS: &str = "pegel_events_total{monitor=\"m\"}";
+const READY: &str = "pegel_score_ready{monitor=\"m\",feature=\"x\"";
+const HASHED_AT: &str = "pegel_pane_log_state_hash_position";
 
 /// Processes of one deployment.
 pub(crate) struct Deployment {
@@ -42,7 +44,7 @@ impl Deployment {
     }
 }
 
-pub(crate) type Values = Vec<(String, String)>;
+type Values = Vec<(String, String)>;
 
 /// The values of a metric by its labels.
 fn values(scrape: &str, metric: &str) -> Values {
@@ -54,18 +56,26 @@ fn values(scrape: &str, metric: &str) -> Values {
     scrape.lines().filter_map(of).collect()
 }
 
-/// Waits until two scrapes show a common position with a hash, and returns both hashes.
-pub(crate) fn hashes(one: &Daemon, other: &Daemon) -> (Values, Values) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+/// Writes until both have a hash, which takes 64 records of the log; at the first position they have in common they must be the same.
+pub(crate) fn assert_twins(one: &Daemon, other: &Daemon, producer: &TopicProducer, from: u64) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut written = from;
     loop {
         let (one, other) = (one.scrape(), other.scrape());
-        let position = |scrape: &str| values(scrape, "pegel_pane_log_state_hash_position");
-        if !position(&one).is_empty() && position(&one) == position(&other) {
+        let positions = [&one, &other].map(|scrape| values(scrape, HASHED_AT));
+        if positions.iter().any(Vec::is_empty) {
+            produce(producer, written, written + 40);
+            written += 40;
+        } else if positions[0] == positions[1] {
             let hash = |scrape: &str| values(scrape, "pegel_pane_log_state_hash");
-            return (hash(&one), hash(&other));
+            assert_eq!(hash(&one), hash(&other), "twins at {positions:?}");
+            return;
         }
-        assert!(Instant::now() < deadline, "no common position");
-        std::thread::sleep(Duration::from_millis(50));
+        assert!(
+            Instant::now() < deadline,
+            "no common position: {positions:?}"
+        );
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -84,20 +94,20 @@ fn ingesters_share_the_partitions_and_twins_show_the_same() {
     one.kill();
     produce(&producer, 2000, 3000);
     scorer.expect(EVENTS, "3000");
-    let scrape = twin.expect(EVENTS, "3000");
-    let (hash, other) = hashes(&scorer, &twin);
-    assert_eq!(hash, other, "twins agree at the same position");
+    twin.expect(EVENTS, "3000");
+    let scrape = twin.expect(READY, "1");
     let before = window_of(&scrape);
-    assert!(!before.is_empty(), "a window");
     scorer.kill();
     let scorer = deployment.start("score");
-    let scrape = scorer.expect(EVENTS, "3000");
+    scorer.expect(EVENTS, "3000");
+    let scrape = scorer.expect(READY, "1");
     assert_eq!(window_of(&scrape), before, "the same windows after a crash");
     two.stop();
     produce(&producer, 3000, 3500);
     let whole = deployment.start("all");
     whole.expect(EVENTS, "3500");
     scorer.expect(EVENTS, "3500");
+    assert_twins(&scorer, &twin, &producer, 3500);
     [whole, scorer, twin].into_iter().for_each(Daemon::stop);
 }
 

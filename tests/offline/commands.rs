@@ -103,7 +103,7 @@ fn what_does_not_fit_to_a_configuration_is_told_with_its_line() {
 state: {panes_topic: p, properties: {acks: lots}}
 sources:
   a: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t], properties: {fetch.foo: 1}}}
-  b: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t], group_id: b, properties: {max.poll.interval.ms: 5000}}}
+  b: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t], group_id: b, properties: {max.poll.interval.ms: 20000}}}
 defaults: {windows: [{size: 5m}], source: a}
 monitors:
   - {name: m, reference: {file: gone.json}}
@@ -131,6 +131,17 @@ monitors:
     check("check", &problems);
     // A reference may come later; a client never will.
     check("run", &problems[..3]);
+    let shared = "version: 1
+state: {panes_topic: p, properties: {max.in.flight: 10}}
+sources: {s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t]}}}
+defaults: {windows: [{size: 5m}], source: s, reference: {file: gone.json}}
+monitors: [{name: m}, {name: n}]
+";
+    std::fs::write(directory.path().join("pegel.yaml"), shared).unwrap();
+    let log = "  2:22 state: librdkafka cannot make a client: `max.in.flight";
+    let once = "  4:64 defaults.reference: gone.json: cannot be read: No such file";
+    check("check", &[log, once]);
+    check("run", &[log]);
 }
 
 #[test]

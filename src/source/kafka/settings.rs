@@ -92,16 +92,19 @@ pub fn property_problems(properties: &BTreeMap<String, String>) -> Vec<(String, 
     wrong.collect()
 }
 
-/// What librdkafka has against all properties together. No broker is asked.
+/// What librdkafka has against all properties together, in the client that reads or, with a group, in its member. No broker is asked.
 #[must_use]
-pub fn client_problem(spec: &KafkaSpec) -> Option<String> {
-    let mut config = member_config(spec, &Timing::default());
-    config.remove("bootstrap.servers");
-    config.set_log_level(RDKafkaLogLevel::Emerg);
-    let client: Result<BaseConsumer, KafkaError> = config.create();
-    client
-        .err()
-        .map(|error| SourceError::from(error).to_string())
+pub fn client_problem(spec: &KafkaSpec, is_in_group: bool) -> Option<String> {
+    let timing = Timing::default();
+    let member = is_in_group.then(|| member_config(spec, &timing));
+    let configs = std::iter::once(client_config(spec, &timing)).chain(member);
+    let mut problems = configs.filter_map(|mut config| {
+        config.remove("bootstrap.servers");
+        config.set_log_level(RDKafkaLogLevel::Emerg);
+        let client: Result<BaseConsumer, KafkaError> = config.create();
+        Some(SourceError::from(client.err()?).to_string())
+    });
+    problems.next()
 }
 
 /// The properties of a member of the group: it reads nothing, and is polled by the thread that reads.

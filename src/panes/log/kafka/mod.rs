@@ -35,6 +35,9 @@ const MAX_MESSAGE_BYTES: &str = "4194304";
 /// Why the topic cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KafkaLogError {
+    /// The properties do not go together.
+    #[error("librdkafka cannot make a client: {0}")]
+    Client(String),
     /// Nobody answers, or a request was refused; may pass.
     #[error("pane log topic {topic}: {what}: {reason}")]
     Kafka {
@@ -94,6 +97,13 @@ pub enum KafkaLogError {
 }
 
 impl KafkaLogError {
+    fn client(error: KafkaError) -> Self {
+        KafkaLogError::Client(match error {
+            KafkaError::ClientCreation(reason) => reason,
+            other => other.to_string(),
+        })
+    }
+
     fn kafka(
         spec: &PanesTopicSpec,
         what: &'static str,
@@ -151,6 +161,20 @@ fn client_config(spec: &PanesTopicSpec, own: &[(&str, &str)]) -> ClientConfig {
         config.set(property, value);
     }
     config
+}
+
+/// What librdkafka has against the clients of this log. No broker is asked.
+#[must_use]
+pub fn client_problem(spec: &PanesTopicSpec) -> Option<String> {
+    let alone = PanesTopicSpec {
+        brokers: Vec::new(),
+        ..spec.clone()
+    };
+    let made = topic::admin(&alone)
+        .map(drop)
+        .and_then(|()| Reader::try_new(&alone).map(drop))
+        .and_then(|()| Writer::try_new(&alone).map(drop));
+    made.err().map(|error| error.to_string())
 }
 
 /// The key of a record: who wrote it, its number among the writer's, and how many partitions the writer believes in.

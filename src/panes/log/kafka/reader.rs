@@ -66,7 +66,7 @@ impl Reader {
         ];
         let consumer = client_config(spec, &own)
             .create()
-            .map_err(KafkaLogError::kafka(spec, "no consumer"))?;
+            .map_err(KafkaLogError::client)?;
         Ok(Reader {
             spec: spec.clone(),
             consumer,

@@ -32,14 +32,20 @@ struct Facts {
     settings: BTreeMap<String, String>,
 }
 
+pub(super) fn admin(
+    spec: &PanesTopicSpec,
+) -> Result<AdminClient<DefaultClientContext>, KafkaLogError> {
+    client_config(spec, &[])
+        .create()
+        .map_err(KafkaLogError::client)
+}
+
 /// Creates the topic when it is missing and may be created, and checks that it is fit; returns what is merely unwise.
 ///
 /// # Errors
 /// Nobody answers, the topic does not exist, or it is not fit.
 pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<Vec<String>, KafkaLogError> {
-    let admin: AdminClient<DefaultClientContext> = client_config(spec, &[])
-        .create()
-        .map_err(KafkaLogError::kafka(spec, "no client"))?;
+    let admin = admin(spec)?;
     let metadata = admin
         .inner()
         .fetch_metadata(Some(&spec.topic), REQUEST)

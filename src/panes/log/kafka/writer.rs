@@ -82,7 +82,7 @@ impl Writer {
         ];
         let producer = client_config(spec, &own)
             .create_with_context(Deliveries(failed))
-            .map_err(KafkaLogError::kafka(spec, "no producer"))?;
+            .map_err(KafkaLogError::client)?;
         Ok(Writer {
             spec: spec.clone(),
             producer,
