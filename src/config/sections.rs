@@ -197,21 +197,22 @@ fn refuse_shared_groups(table: &Table<'_>, sources: &[SourceSpec]) {
     }
 }
 
+fn panes_partitions(table: &Table<'_>) -> Option<u32> {
+    let item = table.get("panes_partitions")?;
+    let count = u32::try_from(item.count(1)?).ok();
+    let count = count.filter(|count| *count <= 10_000);
+    if count.is_none() {
+        item.complain("expected at most 10000");
+    }
+    count
+}
+
 /// The pane log's topic, with everything that belongs to it.
 fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
     table.item().mark(Subject::Client(Client::PaneLog));
     let topic = table.get("panes_topic");
     let brokers = table.get("brokers");
-    let partitions = table.get("panes_partitions").and_then(|item| {
-        let count = item.count(1)?;
-        u32::try_from(count)
-            .ok()
-            .filter(|count| *count <= 10_000)
-            .or_else(|| {
-                item.complain("expected at most 10000");
-                None
-            })
-    });
+    let partitions = panes_partitions(table);
     let range = Duration::from_secs(1)..=Duration::from_secs(3600);
     let snapshot_interval = interval(table, "snapshot_interval", range, "1s and 1h");
     let extra = table.get("properties").and_then(|item| item.table());
