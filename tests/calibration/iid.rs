@@ -131,7 +131,8 @@ fn grid() -> Vec<Cell> {
             cell(Shape::Few, 20, 1024, 1000),
         ];
     }
-    let mut cells = Vec::new();
+    // Few values per bin in a larger window.
+    let mut cells = vec![cell(Shape::Normal, 400, 1448, 100_000)];
     for shape in shapes {
         let bins: &[usize] = if shape.is_numeric() {
             &[10, 20, 50]
