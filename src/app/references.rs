@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{Client, Config, Problem, Subject};
+use crate::config::{Client, Config, Places, Problem, Subject};
 use crate::engine::{LoadedReference, MonitorPlan};
 use crate::model::MonitorSpec;
 use crate::panes::log::kafka as log;
@@ -47,37 +47,42 @@ pub fn monitor_problems(config: &Config, plans: &[MonitorPlan]) -> Vec<Problem> 
     plans.iter().flat_map(of).collect()
 }
 
-/// What the Kafka client has against the properties of a valid configuration.
+/// What the Kafka clients have against the properties of a valid configuration.
 #[must_use]
 pub fn client_problems(config: &Config) -> Vec<Problem> {
-    let places = &config.places;
-    let each = |client: Client, properties: &BTreeMap<String, String>| -> Vec<Problem> {
-        let wrong = property_problems(properties).into_iter();
-        let place = |(property, message)| {
-            let client = client.clone();
-            places.problem(&Subject::Property { client, property }, message)
-        };
-        wrong.map(place).collect()
-    };
-    let both = |client: Client, properties, together: &dyn Fn() -> Option<String>| {
-        let wrong = each(client.clone(), properties);
-        if !wrong.is_empty() {
-            return wrong;
-        }
-        let place = |told| places.problem(&Subject::Client(client), told);
-        together().map(place).into_iter().collect()
-    };
     let panes = config.state.panes.as_ref();
     let of_panes = panes.map(|panes| {
-        both(Client::PaneLog, &panes.properties, &|| {
-            log::client_problem(panes)
-        })
+        let together = || log::client_problem(panes);
+        problems_of(
+            &Client::PaneLog,
+            &panes.properties,
+            together,
+            &config.places,
+        )
     });
     let of_sources = config.sources.iter().flat_map(|source| {
         let client = Client::Source(source.name.clone());
-        both(client, &source.kafka.properties, &|| {
-            client_problem(&source.kafka, panes.is_some())
-        })
+        let together = || client_problem(&source.kafka, panes.is_some());
+        problems_of(&client, &source.kafka.properties, together, &config.places)
     });
     of_panes.into_iter().flatten().chain(of_sources).collect()
+}
+
+/// What is wrong with properties each by itself, or, where nothing is, `together`.
+fn problems_of(
+    client: &Client,
+    properties: &BTreeMap<String, String>,
+    together: impl FnOnce() -> Option<String>,
+    places: &Places,
+) -> Vec<Problem> {
+    let wrong = property_problems(properties);
+    if wrong.is_empty() {
+        let place = |told| places.problem(&Subject::Client(client.clone()), told);
+        return together().map(place).into_iter().collect();
+    }
+    let place = |(property, told)| {
+        let client = client.clone();
+        places.problem(&Subject::Property { client, property }, told)
+    };
+    wrong.into_iter().map(place).collect()
 }

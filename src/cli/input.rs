@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
+use clap::Args;
 use indicatif::ProgressBar;
 
-use super::{dataset, merge, progress, range};
+use super::range::{self, RangeArgs};
+use super::{UsageError, dataset, merge, progress};
 use crate::config::Config;
 use crate::decode::DecodeError;
 use crate::engine::{Engine, MonitorPlan, MonitorState, WindowState};
@@ -17,6 +19,51 @@ use crate::observe::ObserverPlan;
 use crate::source::files::{DataFile, Row};
 use crate::source::range::{RangeBounds, TopicRange};
 use crate::source::{RawRecord, Rows as _, Sink as _, Size};
+
+/// Arguments of commands that replay: a file, or a range of the topics.
+#[derive(Debug, Args)]
+pub struct InputArgs {
+    /// CSV or NDJSON, plain or gzipped; `-` = standard input
+    #[arg(
+        long,
+        value_name = "DATA",
+        required_unless_present = "from",
+        conflicts_with_all = ["from", "to"]
+    )]
+    input: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
+}
+
+impl InputArgs {
+    /// The bounds of a range, where one is asked for.
+    ///
+    /// # Errors
+    /// They leave nothing between them.
+    pub fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
+        self.range.bounds()
+    }
+
+    /// The range of each source that the monitors read where there are bounds, else the file.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or there is no such range.
+    pub fn open(
+        &self,
+        bounds: Option<RangeBounds>,
+        config: &Config,
+        monitors: &[MonitorSpec],
+    ) -> anyhow::Result<Input> {
+        let Some(bounds) = bounds else {
+            let file = self.input.as_deref().unwrap_or_default();
+            return Ok(Input::File(DataFile::open(file)?));
+        };
+        Ok(Input::Ranges {
+            ranges: range::find(config, monitors, bounds)?,
+            max_bytes: config.limits.max_message_bytes,
+        })
+    }
+}
 
 /// What is replayed.
 #[derive(Debug)]
@@ -33,25 +80,6 @@ pub enum Input {
 }
 
 impl Input {
-    /// The range of each source that the monitors read where bounds are given, else the file.
-    ///
-    /// # Errors
-    /// The file cannot be opened, or there is no such range.
-    pub fn open(
-        file: Option<&str>,
-        bounds: Option<RangeBounds>,
-        config: &Config,
-        monitors: &[MonitorSpec],
-    ) -> anyhow::Result<Self> {
-        let Some(bounds) = bounds else {
-            return Ok(Input::File(DataFile::open(file.unwrap_or_default())?));
-        };
-        Ok(Input::Ranges {
-            ranges: range::find(config, monitors, bounds)?,
-            max_bytes: config.limits.max_message_bytes,
-        })
-    }
-
     /// What it is called in messages.
     #[must_use]
     pub fn name(&self) -> String {

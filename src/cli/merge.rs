@@ -24,9 +24,6 @@ use crate::model::EventTime;
 use crate::source::range::{RangeError, RangeReader, TopicRange};
 use crate::source::{RawRecord, Sink as _};
 
-/// Records between two looks at how far the range was read.
-const RECORDS_PER_LOOK: u64 = 1024;
-
 /// Reads a range and hands what is counted to the engine; `bar` is told how far it was read.
 ///
 /// # Errors
@@ -43,16 +40,12 @@ pub(super) fn read(
     while let Some(slot) = merge.order.slowest() {
         merge.step(slot, &mut reader)?;
         merge.cut(slot, engine, evaluated);
-        show(bar, &reader);
+        if let Some(passed) = reader.look() {
+            bar.set_position(passed);
+        }
     }
     merge.cut_all(engine, evaluated);
     Ok(())
-}
-
-fn show(bar: &ProgressBar, reader: &RangeReader) {
-    if reader.passed() >= bar.position() + RECORDS_PER_LOOK {
-        bar.set_position(reader.passed());
-    }
 }
 
 /// The state of a reading.

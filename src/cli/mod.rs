@@ -26,6 +26,7 @@ use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Problems};
+use crate::engine::MonitorPlan;
 use crate::model::MonitorSpec;
 use crate::reference::ArtefactError;
 
@@ -104,6 +105,12 @@ pub enum Exit {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub String);
+
+/// Says what is wrong or unwise about a monitor that is replayed all the same.
+fn tell(plan: &MonitorPlan) {
+    let told = plan.problems.iter().chain(&plan.warnings);
+    told.for_each(|problem| anstream::eprintln!("monitor {}: {problem}", plan.spec.name));
+}
 
 /// The monitor of a configuration that a command is about: the named one, or the only one.
 ///

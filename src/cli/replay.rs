@@ -12,11 +12,10 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::alarms::Alarms;
-use super::input::{Input, replay};
-use super::range::RangeArgs;
+use super::input::{InputArgs, replay};
 use super::report::FeatureReport;
 use super::scores::{ScoreFormat, Writer};
-use super::{Exit, UsageError};
+use super::{Exit, UsageError, tell};
 use crate::app;
 use crate::config::{self, Config};
 use crate::engine::{MonitorPlan, MonitorState, WindowState};
@@ -28,16 +27,8 @@ pub struct ReplayArgs {
     /// The configuration whose monitors are replayed
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// CSV or NDJSON, plain or gzipped; `-` = standard input
-    #[arg(
-        long,
-        value_name = "DATA",
-        required_unless_present = "from",
-        conflicts_with_all = ["from", "to"]
-    )]
-    input: Option<String>,
     #[command(flatten)]
-    range: RangeArgs,
+    input: InputArgs,
     /// Compare with this reference instead of the configured ones
     #[arg(long, value_name = "REF")]
     reference: Option<PathBuf>,
@@ -62,15 +53,10 @@ pub struct ReplayArgs {
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let config = config::load_file(&args.config)?;
     let monitors = monitors(args, &config)?;
-    let bounds = args.range.bounds()?;
+    let bounds = args.input.bounds()?;
     let plans: Vec<MonitorPlan> = monitors.iter().cloned().map(app::load_monitor).collect();
-    for (plan, problem) in plans.iter().flat_map(|plan| {
-        let told = plan.problems.iter().chain(&plan.warnings);
-        told.map(move |problem| (plan, problem))
-    }) {
-        anstream::eprintln!("monitor {}: {problem}", plan.spec.name);
-    }
-    let input = Input::open(args.input.as_deref(), bounds, &config, &monitors)?;
+    plans.iter().for_each(tell);
+    let input = args.input.open(bounds, &config, &monitors)?;
     let output: Box<dyn Write> = match args.output.as_str() {
         "-" => Box::new(io::stdout().lock()),
         path => Box::new(File::create(path).with_context(|| format!("{path}: cannot be written"))?),

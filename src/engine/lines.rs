@@ -6,7 +6,7 @@ use super::totals::Transitions;
 use super::{AlertLine, Judgement};
 use crate::alert::{AlertState, Line, Transition};
 use crate::model::{NotReady, Severity, Statistic};
-use crate::score::{Rates, Scores};
+use crate::score::{Rates, Scores, samples_behind};
 use crate::stats::FeatureCounts;
 
 /// What a rule judges: a rate or the volume of the window, or a score against a reference.
@@ -40,11 +40,7 @@ pub(super) fn trusted(
 ) -> Result<(), NotReady> {
     match (rule.bar, counts, judgement) {
         (Bar::Budget { .. }, Some(counts), Some(judgement)) => {
-            let have = if rule.statistic == Statistic::MissingRatio {
-                counts.tallies.events()
-            } else {
-                counts.tallies.values
-            };
+            let have = samples_behind(rule.statistic, &counts.tallies);
             enough(have, judgement.design_effect, need)
         }
         _ => Ok(()),
@@ -63,11 +59,10 @@ fn rate(
         return Err(reason);
     }
     let tallies = counts.map(|counts| counts.tallies).unwrap_or_default();
-    let have = match statistic {
-        Statistic::MissingRatio => tallies.events(),
-        Statistic::Samples => return Ok(tallies.values as f64),
-        _ => tallies.values,
-    };
+    let have = samples_behind(statistic, &tallies);
+    if statistic == Statistic::Samples {
+        return Ok(have as f64);
+    }
     match rates.get(statistic) {
         Some(_) if have < need => Err(NotReady::TooFewSamples { have, need }),
         Some(value) => Ok(value),

@@ -93,7 +93,7 @@ impl Hours {
         let own = u16::try_from(hour)
             .ok()
             .filter(|hour| usize::from(*hour) < HOURS);
-        let own = own.and_then(|hour| self.seasonal.mixed(&[(hour, 1)], &Vec::new()));
+        let own = own.and_then(|hour| self.seasonal.mixed(&[(hour, 1)], &[]));
         match own {
             Some(reference) => {
                 let scorer = Scorer::new(Arc::new(reference), self.pseudo_count);
@@ -263,9 +263,7 @@ impl Moving {
     /// Makes what follows from memory.
     pub(super) fn settle(&mut self, mover: &Mover, pseudo_count: f64, is_calibrated: bool) {
         let reference = match (mover, &self.memory.basis) {
-            (Mover::Hours(hours), Basis::Hours(events)) => {
-                hours.seasonal.mixed(events, &Vec::new())
-            }
+            (Mover::Hours(hours), Basis::Hours(events)) => hours.seasonal.mixed(events, &[]),
             (Mover::Rolling { like, .. }, Basis::Counts(counts)) => {
                 Some(like.with_counts(counts.clone(), true))
             }

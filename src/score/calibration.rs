@@ -9,7 +9,7 @@ use super::clean::{noise, place, simulate};
 use super::gauge::{BlockLine, Gauge, RateGauge, ScoreGauge};
 use super::grid::NullGrid;
 use super::learned::{LESSONS, Learned};
-use super::{Rates, Scorer};
+use super::{Rates, Scorer, samples_behind};
 use crate::model::{Kind, Statistic};
 use crate::reference::{FeatureCalibration, FeatureReference, NullSize, NullTable, Stretches};
 use crate::stats::{FeatureCounts, LEAST, Law, RateLaw, TAIL_FROM};
@@ -253,11 +253,7 @@ impl Calibration {
         Rates::of(counts, &reference.layout).get(statistic)?;
         let tallies = &counts.tallies;
         let is_missing = statistic == Statistic::MissingRatio;
-        let n = if is_missing {
-            tallies.events()
-        } else {
-            tallies.values
-        };
+        let n = samples_behind(statistic, tallies);
         let law = rate_law(statistic, reference)?;
         let expected = Rates::of(&reference.counts, &reference.layout)
             .get(statistic)

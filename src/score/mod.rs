@@ -21,7 +21,7 @@ use std::sync::Arc;
 use crate::model::{NotReady, Statistic};
 use crate::reference::FeatureReference;
 use crate::stats::{
-    Bins, Body, Divergences, FeatureCounts, Layout, Open, divergences, share, transport,
+    Bins, Body, Divergences, FeatureCounts, Layout, Open, Tallies, divergences, share, transport,
 };
 
 /// Every score of one feature in one window against one reference.
@@ -48,6 +48,15 @@ pub struct Distances {
     pub ks: f64,
     /// Whether values beyond the last cell make `wasserstein` a lower bound.
     pub is_lower_bound: bool,
+}
+
+/// What stands behind a statistic: events behind the share of missing values, values behind all others.
+#[must_use]
+pub fn samples_behind(statistic: Statistic, tallies: &Tallies) -> u64 {
+    match statistic {
+        Statistic::MissingRatio => tallies.events(),
+        _ => tallies.values,
+    }
 }
 
 /// Shares of a window that say something whatever the distribution; each `None` where it does not exist.

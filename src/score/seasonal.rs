@@ -38,7 +38,11 @@ impl Seasonal {
 
     /// What a window is compared with whose events fall into hours as `events` says; `None` where it has none. `without` is left out of the week.
     #[must_use]
-    pub fn mixed(&self, events: &[(u16, u64)], without: &Part) -> Option<FeatureReference> {
+    pub fn mixed(
+        &self,
+        events: &[(u16, u64)],
+        without: &[(u16, FeatureCounts)],
+    ) -> Option<FeatureReference> {
         let all: u64 = events.iter().map(|(_, events)| events).sum();
         let weight = |count: u64| count as f64 / all as f64;
         let own = |hour: u16| self.hours.get(usize::from(hour));
@@ -206,8 +210,6 @@ mod tests {
     use crate::stats::NumericLayout;
     use proptest::prelude::*;
 
-    const NONE: Part = Part::new();
-
     /// A week of `per_hour` values an hour; those of hour `h` are moved by `rhythm(h)`.
     fn week(per_hour: i32, rhythm: &dyn Fn(i32) -> f64) -> Seasonal {
         let values = |hour: i32| {
@@ -246,11 +248,11 @@ mod tests {
     #[test]
     fn an_hour_of_its_own_is_nearly_its_own_counts() {
         let seasonal = week(500, &|hour| f64::from(hour % 24) * 10.0);
-        let found = seasonal.mixed(&[(5, 40)], &NONE).unwrap();
+        let found = seasonal.mixed(&[(5, 40)], &[]).unwrap();
         let mean = found.numbers.unwrap().mean;
         assert!((mean - 55.0).abs() < 3.0, "mean {mean}");
         let whole = seasonal
-            .mixed(&[(5, 40)], &vec![(5, seasonal.hours[5].clone())])
+            .mixed(&[(5, 40)], &[(5, seasonal.hours[5].clone())])
             .unwrap();
         assert!(whole.counts.tallies.values < 60, "only the prior is left");
     }
@@ -259,7 +261,7 @@ mod tests {
     fn a_window_over_two_hours_is_compared_with_both_as_its_events_fall() {
         let seasonal = week(500, &|hour| f64::from(hour % 24) * 10.0);
         let mean =
-            |events: &[(u16, u64)]| seasonal.mixed(events, &NONE).unwrap().numbers.unwrap().mean;
+            |events: &[(u16, u64)]| seasonal.mixed(events, &[]).unwrap().numbers.unwrap().mean;
         let (one, other) = (mean(&[(5, 7)]), mean(&[(6, 7)]));
         let both = mean(&[(5, 30), (6, 10)]);
         assert!(
@@ -268,7 +270,7 @@ mod tests {
         );
         assert_eq!(dominant(&[(5, 30), (6, 10)]), Some(5), "three quarters");
         assert_eq!(dominant(&[(5, 1), (6, 1), (7, 1)]), None, "a third each");
-        assert!(seasonal.mixed(&[(3, 0)], &NONE).is_none(), "no events");
+        assert!(seasonal.mixed(&[(3, 0)], &[]).is_none(), "no events");
     }
 
     proptest! {
@@ -288,7 +290,7 @@ mod tests {
             let seasonal = week(per_hour, &|hour| f64::from(hour / 24));
             let events: Vec<(u16, u64)> = (0..168).map(|hour| (hour, 3)).collect();
             prop_assert_eq!(seasonal.hours.len(), HOURS);
-            let found = seasonal.mixed(&events, &NONE).unwrap();
+            let found = seasonal.mixed(&events, &[]).unwrap();
             let (m, all) = (found.counts.tallies.values as f64, seasonal.week.counts.tallies.values as f64);
             for (own, week) in found.counts.bins.iter().zip(&seasonal.week.counts.bins) {
                 prop_assert!((*own as f64 / m - *week as f64 / all).abs() <= 2.0 / m);

@@ -74,9 +74,6 @@ impl Rows for DataFile {
     }
 }
 
-/// Records between two looks at how far a range was read.
-const RECORDS_PER_LOOK: u64 = 1024;
-
 impl Rows for TopicRange {
     fn name(&self) -> &str {
         self.topics()
@@ -101,7 +98,6 @@ impl Rows for TopicRange {
         each: &mut dyn FnMut(Row<'_>, Option<EventTime>) -> bool,
     ) -> Result<(), RowsError> {
         let mut reader = self.open()?;
-        let mut looked_at = 0;
         for slot in 0..self.parts().len() {
             while let Some(record) = reader.next(slot)? {
                 let goes_on = record
@@ -110,10 +106,7 @@ impl Rows for TopicRange {
                 if !goes_on {
                     return Ok(());
                 }
-                if reader.passed() >= looked_at + RECORDS_PER_LOOK {
-                    looked_at = reader.passed();
-                    read(looked_at);
-                }
+                reader.look().into_iter().for_each(&mut *read);
             }
         }
         Ok(())

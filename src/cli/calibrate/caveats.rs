@@ -45,7 +45,7 @@ fn noisy(report: &Report) -> Option<String> {
 fn restless(report: &Report, feature: usize) -> String {
     let quietest = report.candidates.list.len() - 1;
     let trail = report.trials.clean.total(quietest, feature);
-    let above = percent(trail.above as f64 / trail.judged.max(1) as f64);
+    let above = percent(trail.cost.above as f64 / trail.cost.judged.max(1) as f64);
     let first = trail.first.map(|alarm| format!(", first at {}", alarm.at));
     format!(
         "{} ({above} of its windows above a line{})",

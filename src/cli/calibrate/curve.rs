@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::inject::{Damage, Stage};
 use super::ledger::Ledger;
-use super::trail::Trail;
+use super::trail::{Cost, Trail};
 
 /// The undamaged replay of everything, and what was played on the stage.
 #[derive(Debug)]
@@ -35,19 +35,6 @@ pub(super) struct Detection {
     pub(super) missed: Vec<usize>,
 }
 
-/// What a candidate did on the undamaged history, over some features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Cost {
-    /// Evaluations of a feature that could be judged.
-    pub(super) judged: u64,
-    /// Those above a line.
-    pub(super) above: u64,
-    /// Alarms.
-    pub(super) alarms: u64,
-    /// Windows, side by side, that had an alarm on.
-    pub(super) alarm_windows: u64,
-}
-
 impl Trials {
     /// What a candidate did on these features when nothing was damaged.
     #[must_use]
@@ -57,12 +44,7 @@ impl Trials {
         features: impl Iterator<Item = &'a usize>,
     ) -> Cost {
         let trails = features.map(|feature| self.clean.total(candidate, *feature));
-        trails.fold(Cost::default(), |sum, trail| Cost {
-            judged: sum.judged + trail.judged,
-            above: sum.above + trail.above,
-            alarms: sum.alarms + trail.alarms,
-            alarm_windows: sum.alarm_windows + trail.alarm_windows,
-        })
+        trails.fold(Cost::default(), |sum, trail| sum + trail.cost)
     }
 
     /// What a candidate found of a damage.
@@ -94,13 +76,13 @@ impl Trials {
     fn is_quiet(&self, candidate: usize, feature: usize) -> bool {
         let trail: Trail = self.control.total(candidate, feature);
         let last_on = trail.last_on;
-        trail.judged > 0 && last_on.is_none_or(|at| at < self.stage.onset)
+        trail.cost.judged > 0 && last_on.is_none_or(|at| at < self.stage.onset)
     }
 
     /// Features that a candidate could judge at least once.
     #[must_use]
     pub(super) fn judged(&self, candidate: usize) -> BTreeSet<usize> {
-        let is_judged = |feature: &usize| self.clean.total(candidate, *feature).judged > 0;
+        let is_judged = |feature: &usize| self.clean.total(candidate, *feature).cost.judged > 0;
         let features = self.clean.features().iter().copied();
         features.filter(is_judged).collect()
     }
@@ -110,7 +92,7 @@ impl Trials {
     pub(super) fn never_quiet(&self, candidates: &[usize]) -> BTreeSet<usize> {
         let alarms = |feature: usize, candidate: &usize| {
             let trail = self.clean.total(*candidate, feature);
-            trail.alarms > 0
+            trail.cost.alarms > 0
         };
         let features = self.clean.features().iter().copied();
         let always = features.filter(|feature| {

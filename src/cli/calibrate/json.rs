@@ -44,9 +44,9 @@ fn candidate(report: &Report, index: usize, own: &Candidate) -> Value {
         let trail = report.trials.clean.total(index, *feature);
         json!({
             "name": report.name_of(*feature),
-            "judged": trail.judged,
-            "above": trail.above,
-            "alarms": trail.alarms,
+            "judged": trail.cost.judged,
+            "above": trail.cost.above,
+            "alarms": trail.cost.alarms,
             "first_alarm": trail.first.map(|alarm| alarm.at.to_string()),
         })
     });

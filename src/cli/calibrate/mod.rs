@@ -29,10 +29,9 @@ use self::inject::{Damage, Injector, Stage};
 use self::ledger::Ledger;
 use self::policy::DAY;
 use self::propose::{Evidence, Proposal, Standing, propose, standings};
-use super::input::{Input, replay, replay_altered};
-use super::range::RangeArgs;
+use super::input::{Input, InputArgs, replay, replay_altered};
 use super::replay::compare_with;
-use super::{Exit, UsageError, pick_monitor, progress};
+use super::{Exit, UsageError, pick_monitor, progress, tell};
 use crate::app;
 use crate::config::{self, Config};
 use crate::engine::{FeaturePlan, MonitorPlan, MonitorState, ReferenceState, WindowState};
@@ -54,16 +53,8 @@ pub struct CalibrateArgs {
     /// The configuration with the monitor
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// A history in which nothing was wrong: CSV or NDJSON, plain or gzipped; `-` = standard input
-    #[arg(
-        long,
-        value_name = "DATA",
-        required_unless_present = "from",
-        conflicts_with_all = ["from", "to"]
-    )]
-    input: Option<String>,
     #[command(flatten)]
-    range: RangeArgs,
+    input: InputArgs,
     /// Compare with this reference instead of the configured ones
     #[arg(long, value_name = "REF")]
     reference: Option<PathBuf>,
@@ -130,9 +121,9 @@ pub fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     }
     let config = config::load_file(&args.config)?;
     let spec = monitor(args, &config)?;
-    let bounds = args.range.bounds()?;
+    let bounds = args.input.bounds()?;
     let candidates = candidates(spec.clone(), args.budget)?;
-    let input = Input::open(args.input.as_deref(), bounds, &config, &[spec])?;
+    let input = args.input.open(bounds, &config, &[spec])?;
     let (clean, state) = undamaged(&input, &candidates)?;
     let judged = judged(&clean, &state, &candidates, &input.name())?;
     let stage = stage(judged, &candidates);
@@ -163,8 +154,7 @@ fn monitor(args: &CalibrateArgs, config: &Config) -> anyhow::Result<MonitorSpec>
 /// A monitor with everything that is tried on it.
 fn candidates(spec: MonitorSpec, budget: Duration) -> anyhow::Result<Candidates> {
     let plan = app::load_monitor(spec);
-    let told = plan.problems.iter().chain(&plan.warnings);
-    told.for_each(|problem| anstream::eprintln!("monitor {}: {problem}", plan.spec.name));
+    tell(&plan);
     let name = plan.spec.name.clone();
     let missing: Vec<String> = plan.references.iter().filter_map(missing).collect();
     let candidates = Candidates::new(plan, budget);

@@ -6,9 +6,10 @@ use comfy_table::{Attribute, Cell};
 
 use super::Report;
 use super::caveats::{caveats, took};
-use super::curve::{Cost, Detection, nearest_rank};
+use super::curve::{Detection, nearest_rank};
 use super::inject::Damage;
 use super::policy::span;
+use super::trail::Cost;
 use crate::cli::table::{Look, align_right, table as empty};
 use crate::export::grouped;
 
@@ -211,7 +212,7 @@ fn worst(report: &Report) -> Option<String> {
     let clean = &report.trials.clean;
     let of = |feature: &usize, candidate: &usize| {
         let trail = clean.total(*candidate, *feature);
-        (trail.alarms, trail.above)
+        (trail.cost.alarms, trail.cost.above)
     };
     let most = |feature: &usize| shown.iter().map(|own| of(feature, own)).max();
     let mut features: Vec<usize> = clean.features().to_vec();

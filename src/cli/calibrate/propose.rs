@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::candidates::{Candidate, Candidates};
-use super::curve::{Cost, Trials};
+use super::curve::Trials;
 use super::policy::{Policy, in_force, span};
+use super::trail::Cost;
 
 /// A history this many times the budget's time long vouches for a policy: without an alarm, the true rate is within the budget with 95 % confidence.
 const VOUCHING: u32 = 3;

@@ -1,5 +1,6 @@
 //! One candidate on one feature, in one window and against one reference, evaluation by evaluation.
 
+use std::ops::Add;
 use std::time::Duration;
 
 use crate::alert::{Alert, AlertState, Line, Patience};
@@ -15,19 +16,39 @@ pub(super) struct Alarm {
     pub(super) evaluations: u64,
 }
 
+/// What evaluations of a candidate came to; adds up over windows, references and features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Cost {
+    /// Evaluations that at least one rule could judge.
+    pub(super) judged: u64,
+    /// Those above at least one line.
+    pub(super) above: u64,
+    /// Alarms: episodes.
+    pub(super) alarms: u64,
+    /// Windows, side by side, that had an alarm on.
+    pub(super) alarm_windows: u64,
+}
+
+impl Add for Cost {
+    type Output = Cost;
+
+    fn add(self, other: Cost) -> Cost {
+        Cost {
+            judged: self.judged + other.judged,
+            above: self.above + other.above,
+            alarms: self.alarms + other.alarms,
+            alarm_windows: self.alarm_windows + other.alarm_windows,
+        }
+    }
+}
+
 /// One candidate on one feature, in one window and against one reference.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trail {
     /// Evaluations.
     pub(super) evaluations: u64,
-    /// Those that at least one rule could judge.
-    pub(super) judged: u64,
-    /// Those above at least one line.
-    pub(super) above: u64,
-    /// Episodes.
-    pub(super) alarms: u64,
-    /// Windows, side by side, that had an alarm on.
-    pub(super) alarm_windows: u64,
+    /// What they came to.
+    pub(super) cost: Cost,
     /// The earliest.
     pub(super) first: Option<Alarm>,
     /// The latest evaluation at which an alarm was on.
@@ -85,15 +106,15 @@ impl Trail {
             return;
         }
         self.evaluations += 1;
-        self.judged += u64::from(judged.iter().any(|own| is_judged(own.line)));
-        self.above += u64::from(judged.iter().any(Judged::is_above));
+        self.cost.judged += u64::from(judged.iter().any(|own| is_judged(own.line)));
+        self.cost.above += u64::from(judged.iter().any(Judged::is_above));
         let overlaps = |counted_at| at.end.minus(at.size) < counted_at;
         if is_on && !self.counted_at.is_some_and(overlaps) {
-            self.alarm_windows += 1;
+            self.cost.alarm_windows += 1;
             self.counted_at = Some(end);
         }
         if has_begun {
-            self.alarms += 1;
+            self.cost.alarms += 1;
             let evaluations = self.evaluations;
             self.first.get_or_insert(Alarm {
                 at: end,
@@ -106,10 +127,7 @@ impl Trail {
         let earliest = |a: Alarm, b: Alarm| if b.at < a.at { b } else { a };
         Trail {
             evaluations: self.evaluations + other.evaluations,
-            judged: self.judged + other.judged,
-            above: self.above + other.above,
-            alarms: self.alarms + other.alarms,
-            alarm_windows: self.alarm_windows + other.alarm_windows,
+            cost: self.cost + other.cost,
             first: match (self.first, other.first) {
                 (Some(a), Some(b)) => Some(earliest(a, b)),
                 (one, other) => one.or(other),
@@ -209,7 +227,13 @@ mod tests {
     #[test]
     fn an_episode_is_one_alarm_and_only_values_above_the_line_exceed_it() {
         let found = trail("..pfh.f?", None, 0);
-        let counts = (found.evaluations, found.judged, found.above, found.alarms);
+        let Cost {
+            judged,
+            above,
+            alarms,
+            ..
+        } = found.cost;
+        let counts = (found.evaluations, judged, above, alarms);
         assert_eq!(counts, (8, 7, 3, 2), "{found:?}");
         let first = found.first.map(|alarm| alarm.evaluations);
         assert_eq!(first, Some(4), "the fourth evaluation fires");
@@ -218,7 +242,7 @@ mod tests {
     #[test]
     fn an_alarm_that_was_on_before_is_not_a_new_one() {
         let found = trail(".fff..f", None, 2);
-        assert_eq!((found.alarms, found.evaluations), (1, 5), "{found:?}");
+        assert_eq!((found.cost.alarms, found.evaluations), (1, 5), "{found:?}");
         let first = found.first.map(|alarm| alarm.evaluations);
         assert_eq!(first, Some(5), "counted from the third on");
     }
@@ -227,7 +251,7 @@ mod tests {
     fn an_alarm_that_lasts_counts_once_per_length_of_its_window() {
         let check = |evaluations: &str, expected: u64| {
             let found = trail(evaluations, None, 0);
-            assert_eq!(found.alarm_windows, expected, "{evaluations}");
+            assert_eq!(found.cost.alarm_windows, expected, "{evaluations}");
         };
         check("fff...", 1);
         check("ffffff", 2);
@@ -239,7 +263,11 @@ mod tests {
         let check = |patience, alarms, evaluations| {
             let found = trail(".ff.fffh.f?ff", Some(patience), 0);
             let first = found.first.map(|alarm| alarm.evaluations);
-            assert_eq!((found.alarms, first), (alarms, evaluations), "{patience}");
+            assert_eq!(
+                (found.cost.alarms, first),
+                (alarms, evaluations),
+                "{patience}"
+            );
         };
         check(1, 4, Some(2));
         check(3, 1, Some(7));

@@ -20,11 +20,15 @@ use crate::source::kafka::start::needs_restart;
 /// The longest wait for records: callbacks are served this often.
 const DRAIN: Duration = Duration::from_millis(100);
 
+/// Offsets between two looks at how far a range was read.
+const OFFSETS_PER_LOOK: u64 = 1024;
+
 /// A reading of a range.
 pub struct RangeReader {
     session: Session,
     parts: Vec<Part>,
     passed: u64,
+    looked_at: u64,
 }
 
 struct Part {
@@ -58,6 +62,7 @@ impl RangeReader {
             session,
             parts: own,
             passed: 0,
+            looked_at: 0,
         })
     }
 
@@ -78,10 +83,13 @@ impl RangeReader {
         Ok(record)
     }
 
-    /// Offsets that were passed, of all partitions.
-    #[must_use]
-    pub fn passed(&self) -> u64 {
-        self.passed
+    /// Offsets that were passed, of all partitions, when there are enough more than last time to be worth telling.
+    pub fn look(&mut self) -> Option<u64> {
+        if self.passed < self.looked_at + OFFSETS_PER_LOOK {
+            return None;
+        }
+        self.looked_at = self.passed;
+        Some(self.passed)
     }
 
     /// Whether there is a record, after waiting for one.
