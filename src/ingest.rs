@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::decode::{DecodeError, Decoder, Fields};
 use crate::model::{EventTime, Shard, TopicId};
 use crate::observe::{Observer, ObserverPlan};
-use crate::panes::log::{Board, Known};
+use crate::pane_log::{Board, Known};
 use crate::panes::{Commit, Heads};
 use crate::source::{RawRecord, Sink};
 

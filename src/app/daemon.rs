@@ -10,15 +10,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::outlets::Outlets;
-use super::pipeline::Pipeline;
+use super::reload::Outlets;
 use super::roles::{Parts, Role, Split};
+use super::threads::Pipeline;
 use super::{load_monitor, monitor_problems};
 use crate::config::Config;
 use crate::engine::MonitorPlan;
 use crate::export::{Exporter, ReloadRequest, estimate_series, serve};
 use crate::model::{LogReport, PanesTopicSpec};
-use crate::panes::log::kafka::{KafkaLogError, Needs, ensure, open_partitions};
+use crate::pane_log::kafka::{KafkaLogError, Needs, ensure, open_partitions};
 
 /// Which part of the work a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

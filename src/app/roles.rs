@@ -14,20 +14,20 @@ use anyhow::Context as _;
 use crossbeam_channel::{Receiver, bounded};
 use tracing::info;
 
-use super::commit_log::CommitLog;
-use super::ingesting::{self, Ingester, Message};
-use super::local;
-use super::outlets::Outlets;
-use super::pipeline::Pipeline;
-use super::scoring::{Publish, Scoring, Standing};
-use super::tail::Tail;
+use super::ingest::publisher::CommitLog;
+use super::ingest::worker::{self, Ingester, Message};
+use super::reload::Outlets;
+use super::score::file_log;
+use super::score::topic_log::Tail;
+use super::score::worker::{Publish, Scoring, Standing};
+use super::threads::Pipeline;
 use crate::config::State;
 use crate::engine::{Engine, MonitorPlan};
 use crate::export::Exporter;
 use crate::ingest::{Ingest, observer_plan};
 use crate::model::{PanesTopicSpec, Shard, SourceSpec, place_of};
 use crate::observe::ObserverPlan;
-use crate::panes::log::{Board, Known};
+use crate::pane_log::{Board, Known};
 use crate::source::{KafkaSource, Left, Source, Timing};
 
 /// Commits on their way; more make the ingest threads wait.
@@ -118,17 +118,17 @@ impl Parts<'_> {
         let mut standing = Standing::default();
         let mut log = None;
         if let Some(path) = &self.state.path {
-            let (opened, took) = local::recover(path, &mut engine)?;
+            let (opened, took) = file_log::recover(path, &mut engine)?;
             (log, standing.recovery) = (Some(opened), Some(took));
         }
         engine.read_only(topics(&self.sources));
-        let board = local::board(&engine);
+        let board = file_log::board(&engine);
         let mut pipeline = Pipeline::default();
         let waiting = self.start_ingesters(&plans, &board, &mut pipeline, outlets)?;
         let (publish, report, others) = (self.publish(), self.exporter.log(), outlets.scorer());
         let score = move |_: &_| {
             let scoring = Scoring::new(engine, publish, report, others, standing);
-            local::run(scoring, log, &waiting);
+            file_log::run(scoring, log, &waiting);
         };
         pipeline.start("scorer".to_owned(), Box::new(score))?;
         Ok(pipeline)
@@ -193,7 +193,7 @@ impl Parts<'_> {
             let ingester = self.ingester(spec.clone(), plans, board, others);
             let (name, commits) = (format!("ingest-{}", spec.name), commits.clone());
             let flush_interval = self.state.flush_interval;
-            let work = move |stop: &_| ingesting::run(ingester, flush_interval, stop, &commits);
+            let work = move |stop: &_| worker::run(ingester, flush_interval, stop, &commits);
             pipeline
                 .start(name, Box::new(work))
                 .context("cannot start a thread")?;

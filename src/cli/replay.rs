@@ -11,12 +11,12 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::alarms::Alarms;
-use super::input::{InputArgs, replay};
-use super::report::FeatureReport;
-use super::scores::{ScoreFormat, Writer};
+use super::output::alarms::Alarms;
+use super::output::scores::{ScoreFormat, Writer};
 use super::{Exit, UsageError, tell};
 use crate::app;
+use crate::batch::replay::{InputArgs, replay};
+use crate::batch::report::FeatureReport;
 use crate::config::{self, Config};
 use crate::engine::{MonitorPlan, MonitorState, WindowState};
 use crate::model::{MonitorSpec, ReferenceSpec};
@@ -112,7 +112,7 @@ fn monitors(args: &ReplayArgs, config: &Config) -> anyhow::Result<Vec<MonitorSpe
 }
 
 /// Puts a fitted reference in the place of the monitor's own.
-pub(super) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
+pub(crate) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
     let name = monitor
         .references
         .first()

@@ -1,7 +1,7 @@
 //! The layers of a configuration: the file, the environment, `--set`; later ones win, key by key.
 //!
 //! The `config` crate does the layering and nothing else. It coerces types when asked to deserialise, so it is not asked: every value carries the place it came
-//! from as its origin, and the merged value is decoded strictly by [`super::node`]. Files are parsed by libraries that keep positions.
+//! from as its origin, and the merged value is decoded strictly by [`super::reader`]. Files are parsed by libraries that keep positions.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use config::{Source, Value, ValueKind};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::problem::{Place, Problem};
+use super::problems::{Place, Problem};
 
 /// A prefix of environment variables that are options: `PEGEL__WEB__LISTEN_ADDRESS`.
 const PREFIX: &str = "PEGEL__";

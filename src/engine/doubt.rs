@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Bar, FeaturePlan};
+use crate::calibration::{Calibration, Context};
 use crate::reference::Reference;
-use crate::score::{Calibration, Context};
 use crate::stats::FeatureCounts;
 
 /// What is to be said about the fixed lines of a feature against one reference; only where the reference stores what clean windows do.

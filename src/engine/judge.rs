@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use super::{Bar, FeaturePlan, Rule};
 use crate::alert::Line;
+use crate::calibration::{Calibration, Context, Gauge, Status, detectable_shift, tolerance_on};
 use crate::model::{Budget, NotReady, Statistic, Tolerance};
-use crate::score::{
-    Calibration, Context, Gauge, Rates, Scores, Status, detectable_shift, tolerance_on,
-};
+use crate::score::{Rates, Scores};
 use crate::stats::FeatureCounts;
 
 /// However long the interval between windows, a line is not more frequently exceeded than this.

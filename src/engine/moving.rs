@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::ReferenceState;
 use super::shards::Shards;
 use super::windows::incompleteness;
+use crate::calibration::Calibration;
 use crate::model::{EventTime, MonitorSpec, NotReady, Origin, ReferenceSpec, Rolling, WindowSpec};
 use crate::panes::SparseCounts;
 use crate::reference::{FeatureCalibration, FeatureReference, HOURS, HourOfWeek};
-use crate::score::{Calibration, Scorer, Seasonal, dominant};
+use crate::reference::{Seasonal, dominant};
+use crate::score::Scorer;
 use crate::stats::{FeatureCounts, divergences};
 use crate::window::{Due, Ring};
 

@@ -7,13 +7,14 @@ use super::ReferenceState;
 use super::doubt::noisy_lines;
 use super::moving::{Mover, movers};
 use crate::alert::{Line, Patience};
+use crate::calibration::Calibration;
 use crate::model::{
     BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role, Severity, Statistic,
     Tolerance,
 };
 use crate::panes::identity;
 use crate::reference::{FeatureReference, Reference};
-use crate::score::{Calibration, Scorer};
+use crate::score::Scorer;
 use crate::stats::Layout;
 
 /// A reference as it was found: loaded, or why not.

@@ -14,10 +14,10 @@ use super::totals::{FeatureTotals, Totals};
 use super::windows::WindowEngine;
 use super::{Engine, MonitorPlan, Rule};
 use crate::alert::{Alert, AlertState};
+use crate::calibration::Learned;
 use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Shard};
-use crate::panes::log::LogState;
+use crate::panes::LogState;
 use crate::panes::{RecordCounts, Rejected, SparseCounts};
-use crate::score::Learned;
 use crate::stats::FeatureCounts;
 use crate::window::{Covered, LogTime, Progress, Ring};
 

@@ -9,7 +9,7 @@ use super::places::Directory;
 use super::{MonitorPlan, Snapshot, SourceState, WindowState};
 use crate::decode::DecodeError;
 use crate::model::{EventTime, Shard};
-use crate::panes::log::LogState;
+use crate::panes::LogState;
 use crate::panes::{Claim, Commit, RecordCounts, Rejected};
 
 /// All windows of all monitors.

@@ -4,8 +4,9 @@ use super::moving::{History, Memory, Mover, Moving, Place};
 use super::windows::WindowEngine;
 use super::{AlertLine, FeaturePlan, MonitorPlan};
 use crate::alert::AlertState;
+use crate::calibration::Calibration;
 use crate::model::NotReady;
-use crate::score::{Calibration, Scorer};
+use crate::score::Scorer;
 use crate::stats::FeatureCounts;
 use crate::window::Due;
 

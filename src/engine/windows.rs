@@ -13,8 +13,9 @@ use super::{
     AlertLine, FeatureScores, Judged, Judgement, MonitorPlan, WindowState, effective, judge,
 };
 use crate::alert::{Alert, AlertState};
+use crate::calibration::{Context, Learned, Status};
 use crate::model::{EventTime, NotReady, WindowSpec};
-use crate::score::{Context, Learned, Rates, Scores, Status};
+use crate::score::{Rates, Scores};
 use crate::stats::FeatureCounts;
 use crate::window::{Coverage, Due, Schedule};
 

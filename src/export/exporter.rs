@@ -10,8 +10,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prometheus::process_collector::ProcessCollector;
 
-use super::families::Families;
-use super::{catalog as m, counts, drift, live, readiness};
+use super::http::readiness;
+use super::metrics::families::Families;
+use super::metrics::{catalog as m, counters, drift, live};
 use crate::engine::Snapshot;
 use crate::model::{KafkaReport, LogReport};
 
@@ -103,7 +104,7 @@ impl Exporter {
         } else {
             Arc::new(Block::new(drift::block(&snapshot)))
         };
-        let counts = Arc::new(Block::new(counts::block(&snapshot)));
+        let counts = Arc::new(Block::new(counters::block(&snapshot)));
         self.published.store(Arc::new(Published {
             snapshot: Arc::new(snapshot),
             drift,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, codec};
+use super::{Claim, encoding};
 use crate::decode::DecodeError;
 use crate::model::{EventTime, LayoutId, MonitorId, Shard, TopicId};
 use crate::stats::{CellRun, Tallies};
@@ -62,7 +62,7 @@ pub struct RecordCounts {
     /// Records that could be decoded.
     pub decoded: u64,
     /// Records that could not, in the order of [`DecodeError::ALL`].
-    #[serde(with = "codec::reasons")]
+    #[serde(with = "encoding::reasons")]
     pub errors: [u64; DecodeError::ALL.len()],
     /// Records without a payload.
     pub tombstones: u64,
@@ -128,7 +128,7 @@ pub struct FeatureDelta {
     /// Values per score bin from the first to the last touched bin.
     pub bins: (u16, Vec<u32>),
     /// Values per cell; empty for categories.
-    #[serde(with = "codec::cell_run")]
+    #[serde(with = "encoding::cell_run")]
     pub cells: CellRun,
 }
 

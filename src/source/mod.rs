@@ -2,21 +2,16 @@
 //!
 //! A source is polled by the thread that owns it and hands each record to a sink by reference: no channel, lock or copy per record.
 
-mod embedded;
 pub mod files;
 mod kafka;
-pub mod loans;
-mod producer;
 mod rows;
 
 use std::time::Duration;
 
 use crate::model::{Shard, TopicId};
 
-pub use embedded::{BrokerError, EmbeddedBroker};
 pub use kafka::range;
 pub use kafka::{KafkaSource, SourceError, Timing, client_problem, property_problems};
-pub use producer::TopicProducer;
 pub use rows::{Rows, RowsError, Size};
 
 /// A record as it arrived.

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pegel::cli::input::{Input, replay};
+use pegel::batch::replay::{Input, replay};
 use pegel::engine::{MonitorPlan, Snapshot};
 use pegel::export::Exporter;
 use pegel::model::{

@@ -1,7 +1,8 @@
 //! Topics that are deleted and created again on Apache Kafka, and have outgrown the old position before anybody looks: only their id tells.
 
+use pegel::demo::TopicProducer;
 use pegel::model::StartAt;
-use pegel::source::{Left, TopicProducer};
+use pegel::source::Left;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::RDKafkaApiKey;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use pegel::calibration::{Calibration, Context, Panes, StretchSpec, stretches};
 use pegel::decode::{Reading, category, number};
 use pegel::engine::{Judged, MonitorPlan, judge};
 use pegel::model::{
@@ -10,7 +11,7 @@ use pegel::model::{
     Thresholds, Tolerance,
 };
 use pegel::reference::{Column, FitOptions, Reference, fit};
-use pegel::score::{Calibration, Context, Panes, Rates, Scorer, StretchSpec, stretches};
+use pegel::score::{Rates, Scorer};
 use pegel::stats::{FeatureCounts, Layout};
 use serde_json::Value;
 

@@ -2,8 +2,8 @@
 //!
 //! Fresh references in every cell, because a line that holds on average over windows of one reference may fail on the next one.
 
+use pegel::calibration::Context;
 use pegel::model::Statistic;
-use pegel::score::Context;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, StandardNormal, Zipf};
 

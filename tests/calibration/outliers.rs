@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use pegel::calibration::{Calibration, Context, tolerance_on};
 use pegel::model::Statistic;
 use pegel::reference::FeatureReference;
-use pegel::score::{Calibration, Context, Rates, tolerance_on};
+use pegel::score::Rates;
 use rand_distr::{Distribution, LogNormal, StandardNormal};
 
 use crate::support::{calibration, count_numbers, numeric, rng};

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pegel::calibration::{Calibration, Context, Panes, StretchSpec, stretches};
 use pegel::model::Statistic;
 use pegel::reference::FeatureReference;
-use pegel::score::{Calibration, Context, Panes, StretchSpec, stretches};
 use pegel::stats::FeatureCounts;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;

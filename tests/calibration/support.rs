@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pegel::calibration::Calibration;
 use pegel::model::Kind;
 use pegel::reference::{Column, FeatureReference, FitOptions, fit};
-use pegel::score::{Calibration, Scorer};
+use pegel::score::Scorer;
 use pegel::stats::{FeatureCounts, Layout};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use pegel::calibration::{Calibration, Context, Panes, StretchSpec, stretches};
 use pegel::model::Statistic;
-use pegel::score::{Calibration, Context, Panes, StretchSpec, stretches};
 use pegel::stats::{FeatureCounts, NumericLayout};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, StandardNormal};

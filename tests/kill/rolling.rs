@@ -8,8 +8,8 @@ use std::sync::Arc;
 use pegel::engine::{Engine, SavedEngine};
 use pegel::ingest::{Ingest, observer_plan};
 use pegel::model::Shard;
-use pegel::panes::log::file::{FileLog, Found};
-use pegel::panes::log::{Board, read, write};
+use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::{Board, read, write};
 use pegel::source::{RawRecord, Sink as _};
 use rand::RngExt as _;
 

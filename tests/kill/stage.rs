@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pegel::engine::{Engine, SavedEngine};
-use pegel::panes::log::file::{FileLog, Found};
-use pegel::panes::log::{Record, decode, read};
+use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::{Record, decode, read};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 

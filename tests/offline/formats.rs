@@ -9,9 +9,9 @@ use std::sync::Arc;
 use pegel::decode::DecodeError;
 use pegel::engine::Engine;
 use pegel::model::{EventTime, LayoutId, MonitorId, Shard};
-use pegel::panes::log::file::{FileLog, FileLogError, scan};
-use pegel::panes::log::{Chunk, FORMAT, Opening, Record, decode, read};
-use pegel::panes::log::{encode_chunk, encode_commit, encode_opening};
+use pegel::pane_log::file::{FileLog, FileLogError, scan};
+use pegel::pane_log::{Chunk, FORMAT, Opening, Record, decode, read};
+use pegel::pane_log::{encode_chunk, encode_commit, encode_opening};
 use pegel::panes::{
     Commit, Counted, CountedMonitor, FeatureDelta, MonitorCommit, PaneDelta, RecordCounts,
 };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use pegel::engine::{Engine, MonitorPlan};
 use pegel::ingest::observer_plan;
 use pegel::model::{MonitorSpec, NotReady, Pointer, Severity, WindowSpec};
+use pegel::pane_log::Board;
 use pegel::panes::Commit;
-use pegel::panes::log::Board;
 
 use crate::restart::{Owner, alert, restored, saved, watched};
 use crate::support::{MINUTE, at, plan, reference_in};

@@ -4,9 +4,9 @@ use pegel::engine::{Engine, MonitorPlan, SavedEngine};
 use pegel::export::Exporter;
 use pegel::ingest::{Ingest, observer_plan};
 use pegel::model::{AlertSpec, MonitorSpec, Shard, Statistic, Thresholds, WindowSpec};
+use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::{read, write};
 use pegel::panes::Commit;
-use pegel::panes::log::file::{FileLog, Found};
-use pegel::panes::log::{read, write};
 use pegel::source::{RawRecord, Sink as _};
 use std::time::Duration;
 

@@ -13,16 +13,16 @@
 //! A broker that is down, a topic that does not exist and a missing authorization are states, not errors: they are told (`health`), retried with a
 //! back-off, and end by themselves.
 
-mod commit;
-mod context;
-mod discover;
+mod assignment;
+mod callbacks;
+mod group_offsets;
 mod health;
-mod offsets;
-mod queue;
+mod librdkafka;
+mod list_offsets;
+mod partitions;
 pub mod range;
+mod resume;
 mod settings;
-mod start;
-mod table;
 mod topic_id;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,15 +36,15 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use self::commit::Commits;
-use self::context::{Context, Event};
-use self::discover::Rhythm;
 use self::health::{Concern, Health};
-use self::offsets::Key;
-use self::queue::Link;
-use self::start::needs_restart;
-use self::table::{End, Failure, Table};
 use self::topic_id::TopicIds;
+use super::kafka::assignment::Rhythm;
+use super::kafka::callbacks::{Context, Event};
+use super::kafka::group_offsets::Commits;
+use super::kafka::librdkafka::Link;
+use super::kafka::list_offsets::Key;
+use super::kafka::partitions::{End, Failure, Table};
+use super::kafka::resume::needs_restart;
 use super::{Left, Memory, Sink, Source};
 use crate::clock;
 use crate::model::{KafkaReport, KafkaSpec, Shard, SourceSpec};

@@ -1,6 +1,7 @@
 //! The simulated log, in bytes, and its readers.
 
-use pegel::panes::log::{Chunk, LogState, Record, decode, encode_chunk, read, write};
+use pegel::pane_log::{Chunk, Record, decode, encode_chunk, read, write};
+use pegel::panes::LogState;
 use pegel::panes::{Claim, Rejected};
 use serde::{Deserialize, Serialize};
 

@@ -13,7 +13,7 @@ mod stream;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pegel::panes::log::LogState;
+use pegel::panes::LogState;
 use pegel::panes::{Claim, Heads, Rejected};
 
 use self::log::Fold;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use pegel::ingest::Ingest;
 use pegel::model::EventTime;
-use pegel::panes::log::{Board, LogState, encode_commit};
+use pegel::pane_log::{Board, encode_commit};
+use pegel::panes::LogState;
 use pegel::panes::{Claim, Heads};
 use pegel::source::Sink as _;
 use rand::{RngExt as _, SeedableRng as _};

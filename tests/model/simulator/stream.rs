@@ -8,7 +8,7 @@ use pegel::ingest::{Ingest, observer_plan};
 use pegel::model::{EventTime, Shard};
 use pegel::observe::ObserverPlan;
 use pegel::panes::Commit;
-use pegel::panes::log::content_hash;
+use pegel::panes::content_hash;
 use pegel::source::{RawRecord, Sink as _};
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

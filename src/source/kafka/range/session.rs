@@ -9,10 +9,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::RangeError;
 use crate::clock;
 use crate::model::SourceSpec;
-use crate::source::kafka::context::{Context, Event};
+use crate::source::kafka::callbacks::{Context, Event};
 use crate::source::kafka::health::{Concern, Health};
-use crate::source::kafka::offsets::Trouble;
-use crate::source::kafka::queue::Link;
+use crate::source::kafka::librdkafka::Link;
+use crate::source::kafka::list_offsets::Trouble;
 use crate::source::kafka::serve;
 use crate::source::kafka::settings::{self, SourceError, Timing};
 
