@@ -8,6 +8,6 @@ mod roles;
 mod score;
 mod threads;
 
-pub use daemon::{Daemon, Duty};
+pub use daemon::{Daemon, ProcessRole};
 pub use preflight::{client_problems, load_monitor, monitor_problems};
-pub use roles::{Role, Split};
+pub use roles::{MonitorSplit, Role};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{Client, Config, Places, Problem, Subject};
+use crate::config::{Client, Config, Problem, SourceMap, Subject};
 use crate::engine::{LoadedReference, MonitorPlan};
 use crate::model::MonitorSpec;
 use crate::pane_log::kafka as log;
@@ -73,7 +73,7 @@ fn problems_of(
     client: &Client,
     properties: &BTreeMap<String, String>,
     together: impl FnOnce() -> Option<String>,
-    places: &Places,
+    places: &SourceMap,
 ) -> Vec<Problem> {
     let wrong = property_problems(properties);
     if wrong.is_empty() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::Split;
+use super::MonitorSplit;
 use crate::engine::MonitorPlan;
 use crate::ingest::observer_plan;
 use crate::observe::ObserverPlan;
@@ -12,7 +12,7 @@ use crate::observe::ObserverPlan;
 /// The ways to the threads.
 #[derive(Debug)]
 pub(super) struct Outlets {
-    split: Split,
+    split: MonitorSplit,
     scorer: Option<Sender<Vec<MonitorPlan>>>,
     /// By the name of the source.
     ingesters: Vec<(String, Sender<ObserverPlan>)>,
@@ -20,7 +20,7 @@ pub(super) struct Outlets {
 
 impl Outlets {
     /// No thread yet; a scorer will take its part of the monitors only.
-    pub(super) fn new(split: Split) -> Self {
+    pub(super) fn new(split: MonitorSplit) -> Self {
         Outlets {
             split,
             scorer: None,

@@ -12,7 +12,7 @@ use crate::decode::{
 use crate::engine::MonitorPlan;
 use crate::model::{EventTime, Kind, MonitorSpec};
 use crate::observe::{ObservedMonitor, ObserverPlan, count_record, is_selected};
-use crate::panes::{Frame, SparseCounts};
+use crate::panes::{Frame, PaneCounts};
 use crate::reference::Column;
 use crate::source::files::Row;
 use crate::source::{Rows, RowsError};
@@ -182,14 +182,14 @@ pub fn count_panes(
     rows: &dyn Rows,
     plan: &MonitorPlan,
     width: Duration,
-) -> Result<BTreeMap<i64, Vec<SparseCounts>>, RowsError> {
+) -> Result<BTreeMap<i64, Vec<PaneCounts>>, RowsError> {
     let mut observer = ObserverPlan::default();
     observer.add(&plan.spec, &plan.observed());
     let monitor = &observer.monitors[0];
     let mut decoder = Decoder::new(&observer.paths);
     let mut frame = Frame::new(monitor.features.iter().map(|own| own.layout.as_deref()));
     let mut buffer = String::new();
-    let mut panes: BTreeMap<i64, Vec<SparseCounts>> = BTreeMap::new();
+    let mut panes: BTreeMap<i64, Vec<PaneCounts>> = BTreeMap::new();
     let mut current = None;
     let width_ms = i64::try_from(width.as_millis()).unwrap_or(i64::MAX).max(1);
     read_timed(rows, &mut decoder, &mut |fields, time| {
@@ -217,13 +217,13 @@ pub fn pane_start(pane: i64, width: Duration) -> EventTime {
 }
 
 /// Moves what a frame has counted to its pane.
-fn keep(frame: &mut Frame, pane: Option<i64>, panes: &mut BTreeMap<i64, Vec<SparseCounts>>) {
+fn keep(frame: &mut Frame, pane: Option<i64>, panes: &mut BTreeMap<i64, Vec<PaneCounts>>) {
     let Some(pane) = pane else {
         return;
     };
     let counted = frame.take();
     let own = panes.entry(pane).or_default();
-    own.resize(counted.features.len(), SparseCounts::default());
+    own.resize(counted.features.len(), PaneCounts::default());
     let pairs = own.iter_mut().zip(&counted.features);
     pairs.for_each(|(sum, delta)| sum.merge(delta));
 }
@@ -276,7 +276,7 @@ pub fn count_file(
                 .layout
                 .as_deref()
                 .map_or_else(FeatureCounts::default, FeatureCounts::new);
-            let mut sparse = SparseCounts::default();
+            let mut sparse = PaneCounts::default();
             sparse.merge(delta);
             sparse.add_to(&mut total);
             total

@@ -13,8 +13,8 @@ use crate::cli::UsageError;
 use crate::cli::args::range::{self, RangeArgs};
 use crate::config::Config;
 use crate::decode::DecodeError;
-use crate::engine::{Engine, MonitorPlan, MonitorState, WindowState};
-use crate::ingest::{Alter, Flushed, Ingest, observer_plan};
+use crate::engine::{Engine, MonitorPlan, MonitorView, WindowView};
+use crate::ingest::{Flushed, Ingest, RecordTransform, observer_plan};
 use crate::model::{MonitorSpec, Shard};
 use crate::observe::ObserverPlan;
 use crate::source::files::{DataFile, Row};
@@ -132,10 +132,10 @@ impl Input {
 }
 
 /// Called after each evaluation.
-pub type Evaluated<'a> = &'a mut dyn FnMut(&MonitorPlan, &WindowState);
+pub type Evaluated<'a> = &'a mut dyn FnMut(&MonitorPlan, &WindowView);
 
 /// Changes what is counted of a source, in which the plan says what is looked for.
-pub type Alteration<'a> = &'a dyn Fn(&ObserverPlan) -> Box<dyn Alter>;
+pub type TransformFactory<'a> = &'a dyn Fn(&ObserverPlan) -> Box<dyn RecordTransform>;
 
 /// Runs an input through an engine, once per source of the monitors, and calls `evaluated` after each evaluation. Returns how everything stands at the end.
 ///
@@ -145,7 +145,7 @@ pub fn replay(
     input: &Input,
     plans: Vec<MonitorPlan>,
     evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorState>> {
+) -> anyhow::Result<Vec<MonitorView>> {
     each_source(input, plans, None, evaluated)
 }
 
@@ -156,18 +156,18 @@ pub fn replay(
 pub fn replay_altered(
     input: &Input,
     plans: Vec<MonitorPlan>,
-    alteration: Alteration<'_>,
+    alteration: TransformFactory<'_>,
     evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorState>> {
+) -> anyhow::Result<Vec<MonitorView>> {
     each_source(input, plans, Some(alteration), evaluated)
 }
 
 fn each_source(
     input: &Input,
     plans: Vec<MonitorPlan>,
-    alteration: Option<Alteration<'_>>,
+    alteration: Option<TransformFactory<'_>>,
     evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorState>> {
+) -> anyhow::Result<Vec<MonitorView>> {
     let mut engine = Engine::new(plans);
     let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
         .map(|index| Arc::clone(engine.plan(index)))
@@ -179,11 +179,11 @@ fn each_source(
         let observed = observer_plan(&source, &plans);
         let alter = alteration.map(|alteration| alteration(&observed));
         let is_shown = alter.is_none();
-        let ingest = Ingest::new(observed, input.max_bytes()).with_alter(alter);
+        let ingest = Ingest::new(observed, input.max_bytes()).with_transform(alter);
         input.read(&source, ingest, &mut engine, is_shown, evaluated)?;
     }
     engine.finish(evaluated);
-    Ok(engine.snapshot().monitors)
+    Ok(engine.view().monitors)
 }
 
 fn read_file(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Number, Value, json};
 
-use crate::alert::Line;
-use crate::engine::{Bar, FeaturePlan, Judgement, Rule};
+use crate::alert::Threshold;
+use crate::engine::{Assessment, FeaturePlan, Rule, ThresholdSource};
 use crate::export::calibration_json;
 use crate::model::{NotReady, Severity};
 use crate::reference::FeatureReference;
@@ -50,7 +50,7 @@ pub struct FeatureReport<'a> {
     /// The scores, or why there are none.
     pub scores: Result<Scores, NotReady>,
     /// What calibration says; `None` where nothing is calibrated.
-    pub judgement: Option<Arc<Judgement>>,
+    pub assessment: Option<Arc<Assessment>>,
 }
 
 impl FeatureReport<'_> {
@@ -66,12 +66,12 @@ impl FeatureReport<'_> {
     }
 
     /// The rules with their lines, those without one left out.
-    pub fn lines(&self) -> impl Iterator<Item = (&Rule, Line)> {
+    pub fn lines(&self) -> impl Iterator<Item = (&Rule, Threshold)> {
         let rules = self.plan.rules.iter().enumerate();
-        rules.filter_map(|(place, rule)| match rule.bar {
-            Bar::Fixed(threshold) => Some((rule, rule.fixed_line(threshold))),
-            Bar::Budget { .. } => {
-                let lines = &self.judgement.as_ref()?.lines;
+        rules.filter_map(|(place, rule)| match rule.threshold_source {
+            ThresholdSource::Fixed(threshold) => Some((rule, rule.fixed_line(threshold))),
+            ThresholdSource::Budget { .. } => {
+                let lines = &self.assessment.as_ref()?.lines;
                 Some((rule, lines.get(place).copied().flatten()?))
             }
         })
@@ -162,8 +162,8 @@ impl FeatureReport<'_> {
     }
 
     fn calibration(&self) -> Value {
-        let judgement = self.judgement.as_deref();
-        judgement.map_or(Value::Null, calibration_json)
+        let assessment = self.assessment.as_deref();
+        assessment.map_or(Value::Null, calibration_json)
     }
 
     fn scores_json(&self) -> Value {
@@ -174,7 +174,7 @@ impl FeatureReport<'_> {
         let distances = scores.distances;
         let numeric = |value: Option<f64>| value.map(number);
         let body = distances
-            .filter(|_| self.judgement.is_some())
+            .filter(|_| self.assessment.is_some())
             .map(|distances| distances.body);
         let entries = [
             ("js", Some(number(d.js))),

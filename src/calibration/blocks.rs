@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Calibration;
+use super::NullModel;
 use super::null_table::{SIMULATED, noise, quadratic};
-use crate::reference::Stretches;
-use crate::reference::{Part, Seasonal};
+use crate::reference::BlockStatistics;
+use crate::reference::{HourCounts, HourMixture};
 use crate::score::Scorer;
 use crate::stats::{FeatureCounts, block_law, moments};
 
@@ -31,12 +31,12 @@ pub struct Panes<'a> {
 
 /// The stretches of one length.
 #[derive(Debug, Clone, Copy)]
-pub struct StretchSpec {
+pub struct BlockSpec {
     /// Their length.
     pub window: Duration,
     /// Panes in one; at least 1.
     pub panes: usize,
-    /// Stretches with fewer values are left out, as such windows are.
+    /// BlockStatistics with fewer values are left out, as such windows are.
     pub min_samples: u64,
 }
 
@@ -52,11 +52,11 @@ struct Series {
 
 /// What the stretches of one length say; `None` where fewer than two fit side by side.
 #[must_use]
-pub fn stretches(
-    calibration: &Calibration,
+pub fn block_statistics(
+    calibration: &NullModel,
     panes: &Panes<'_>,
-    spec: &StretchSpec,
-) -> Option<Stretches> {
+    spec: &BlockSpec,
+) -> Option<BlockStatistics> {
     let step = step(panes, spec, MOST)?;
     let reference = calibration.scorer().reference();
     let mut window = FeatureCounts::new(&reference.layout);
@@ -74,16 +74,16 @@ pub fn stretches(
 
 /// The same, each stretch against the rest of the reference in the same hours of the week.
 #[must_use]
-pub fn seasonal_stretches(
-    calibration: &Calibration,
-    seasonal: &Seasonal,
+pub fn hour_of_week_block_statistics(
+    calibration: &NullModel,
+    seasonal: &HourMixture,
     panes: &Panes<'_>,
-    spec: &StretchSpec,
-) -> Option<Stretches> {
+    spec: &BlockSpec,
+) -> Option<BlockStatistics> {
     let step = step(panes, spec, MOST_SEASONAL)?;
     let pseudo_count = calibration.scorer().pseudo_count();
     let empty = || FeatureCounts::new(&seasonal.week().layout);
-    let (mut window, mut scratch, mut hours) = (empty(), empty(), Part::new());
+    let (mut window, mut scratch, mut hours) = (empty(), empty(), HourCounts::new());
     let mut series = Series::new();
     walk(panes, spec, step, &mut |change, is_due| {
         change.apply(panes, &mut window, &mut scratch);
@@ -105,13 +105,17 @@ pub fn seasonal_stretches(
 }
 
 /// Every how many panes a stretch is looked at; `None` where none fits.
-fn step(panes: &Panes<'_>, spec: &StretchSpec, most: usize) -> Option<usize> {
+fn step(panes: &Panes<'_>, spec: &BlockSpec, most: usize) -> Option<usize> {
     let all = (panes.count + 1).checked_sub(spec.panes)?;
     Some(all.div_ceil(most).max(1))
 }
 
 /// The counts of an hour among those of a stretch.
-fn of_hour(hours: &mut Part, hour: u16, empty: impl Fn() -> FeatureCounts) -> &mut FeatureCounts {
+fn of_hour(
+    hours: &mut HourCounts,
+    hour: u16,
+    empty: impl Fn() -> FeatureCounts,
+) -> &mut FeatureCounts {
     let place = hours.iter().position(|(known, _)| *known == hour);
     let place = place.unwrap_or_else(|| {
         hours.push((hour, empty()));
@@ -129,10 +133,10 @@ fn remainder(whole: &FeatureCounts, stretch: &FeatureCounts) -> Option<FeatureCo
 
 fn summed_up(
     series: &Series,
-    calibration: &Calibration,
-    spec: &StretchSpec,
+    calibration: &NullModel,
+    spec: &BlockSpec,
     step: usize,
-) -> Option<Stretches> {
+) -> Option<BlockStatistics> {
     let per_window = spec.panes as f64 / step as f64;
     let effective = series.v.len() as f64 / per_window;
     if effective < crate::stats::LEAST {
@@ -148,7 +152,7 @@ fn summed_up(
         let null = calibration.null(place, whole(samples))?;
         Some((law.as_ref()?.mean / null.mean).max(1.0))
     });
-    Some(Stretches {
+    Some(BlockStatistics {
         window_ms: u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX),
         effective,
         samples,
@@ -197,7 +201,7 @@ impl Change {
 }
 
 /// Walks a stretch through all panes; `each` is told every change, and whether the stretch is then one to look at.
-fn walk(panes: &Panes<'_>, spec: &StretchSpec, step: usize, each: &mut dyn FnMut(Change, bool)) {
+fn walk(panes: &Panes<'_>, spec: &BlockSpec, step: usize, each: &mut dyn FnMut(Change, bool)) {
     for index in 0..panes.count {
         if let Some(left) = index.checked_sub(spec.panes) {
             each(Change::Leaves(left), false);
@@ -222,7 +226,7 @@ impl Series {
         stretch: &FeatureCounts,
         rest: Option<&FeatureCounts>,
         scorer: &Scorer,
-        spec: &StretchSpec,
+        spec: &BlockSpec,
     ) {
         let n = stretch.tallies.values;
         let is_enough = n >= spec.min_samples.max(1);

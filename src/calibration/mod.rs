@@ -10,9 +10,9 @@ mod online;
 mod polya_urn;
 mod tolerance;
 
-pub use blocks::{Panes, StretchSpec, seasonal_stretches, stretches};
-pub use null_distribution::{Gauge, GaugeLine};
-pub use null_model::{Calibration, Context, Status};
-pub use null_window::{CleanAtom, CleanWindows};
-pub use online::Learned;
+pub use blocks::{BlockSpec, Panes, block_statistics, hour_of_week_block_statistics};
+pub use null_distribution::{NullDistribution, ThresholdRange};
+pub use null_model::{CalibrationStatus, NullModel, WindowContext};
+pub use null_window::{NullAtom, NullWindows};
+pub use online::OnlineDispersion;
 pub use tolerance::{detectable_shift, tolerance_on};

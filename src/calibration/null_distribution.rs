@@ -8,26 +8,26 @@ use statrs::distribution::{ContinuousCDF as _, DiscreteCDF as _, FisherSnedecor}
 use super::null_table::is_root;
 use super::tolerance::tolerant;
 use crate::model::Statistic;
-use crate::stats::{Law, WindowRate};
+use crate::stats::{EmpiricalDistribution, WindowRateDistribution};
 
 /// What one statistic does in one window when nothing happens.
 #[derive(Debug, Clone)]
-pub enum Gauge {
+pub enum NullDistribution {
     /// A comparison of distributions.
-    Score(ScoreGauge),
+    Score(ScoreNull),
     /// A rate.
-    Rate(RateGauge),
+    Rate(RateNull),
 }
 
 /// The reference's own stretches, carried to a window's size.
 #[derive(Debug, Clone)]
-pub(super) enum BlockLine {
+pub(super) enum BlockThreshold {
     /// Enough of them for a tail; times `v`.
-    Tail { law: Law, v: f64 },
+    ExponentialTail { law: EmpiricalDistribution, v: f64 },
     /// Their mean and spread only: a scaled F distribution; times `v`.
     Spread {
         mean: f64,
-        freedom: f64,
+        degrees_of_freedom: f64,
         stretches: f64,
         v: f64,
     },
@@ -35,46 +35,46 @@ pub(super) enum BlockLine {
 
 /// The gauge of a score.
 #[derive(Debug, Clone)]
-pub struct ScoreGauge {
+pub struct ScoreNull {
     pub(super) statistic: Statistic,
     /// Of the quadratic scale over `v`.
-    pub(super) null: Law,
+    pub(super) null: EmpiricalDistribution,
     pub(super) v: f64,
     /// At least 1.
     pub(super) design_effect: f64,
-    pub(super) blocks: Option<BlockLine>,
+    pub(super) blocks: Option<BlockThreshold>,
 }
 
 /// The gauge of a rate.
 #[derive(Debug, Clone)]
-pub struct RateGauge {
-    pub(super) law: WindowRate,
+pub struct RateNull {
+    pub(super) law: WindowRateDistribution,
     /// The reference's rate.
     pub(super) expected: f64,
     /// Events or values of the window.
     pub(super) n: u64,
     pub(super) is_two_sided: bool,
-    pub(super) blocks: Option<BlockLine>,
+    pub(super) blocks: Option<BlockThreshold>,
 }
 
 /// An alarm line, on the score's own scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GaugeLine {
+pub struct ThresholdRange {
     /// Above it is an alarm.
     pub upper: f64,
     /// Below it is an alarm too; two-sided rates only.
     pub lower: Option<f64>,
 }
 
-impl Gauge {
+impl NullDistribution {
     /// The no-drift level, on the score's own scale.
     #[must_use]
     pub fn noise_floor(&self) -> f64 {
         match self {
-            Gauge::Score(gauge) => {
+            NullDistribution::Score(gauge) => {
                 gauge.on_own_scale(gauge.v * gauge.design_effect * gauge.null.mean)
             }
-            Gauge::Rate(gauge) => gauge.expected,
+            NullDistribution::Rate(gauge) => gauge.expected,
         }
     }
 
@@ -82,20 +82,20 @@ impl Gauge {
     #[must_use]
     pub fn design_effect(&self) -> f64 {
         match self {
-            Gauge::Score(gauge) => gauge.design_effect,
-            Gauge::Rate(_) => 1.0,
+            NullDistribution::Score(gauge) => gauge.design_effect,
+            NullDistribution::Rate(_) => 1.0,
         }
     }
 
     /// The line that clean windows exceed at a rate of at most `alpha`, moved out by `tolerance`.
     #[must_use]
-    pub fn line(&self, alpha: f64, tolerance: f64) -> GaugeLine {
+    pub fn line(&self, alpha: f64, tolerance: f64) -> ThresholdRange {
         match self {
-            Gauge::Score(gauge) => GaugeLine {
+            NullDistribution::Score(gauge) => ThresholdRange {
                 upper: tolerant(gauge.statistic, gauge.null_line(alpha), tolerance),
                 lower: None,
             },
-            Gauge::Rate(gauge) => gauge.line(alpha, tolerance),
+            NullDistribution::Rate(gauge) => gauge.line(alpha, tolerance),
         }
     }
 
@@ -103,13 +103,13 @@ impl Gauge {
     #[must_use]
     pub fn p_value(&self, score: f64) -> f64 {
         match self {
-            Gauge::Score(gauge) => gauge.p_value(score),
-            Gauge::Rate(gauge) => gauge.p_value(score),
+            NullDistribution::Score(gauge) => gauge.p_value(score),
+            NullDistribution::Rate(gauge) => gauge.p_value(score),
         }
     }
 }
 
-impl ScoreGauge {
+impl ScoreNull {
     fn on_own_scale(&self, quadratic: f64) -> f64 {
         if is_root(self.statistic) {
             quadratic.sqrt()
@@ -132,15 +132,15 @@ impl ScoreGauge {
         };
         let null = self
             .null
-            .exceeding(quadratic / (self.v * self.design_effect));
+            .survival(quadratic / (self.v * self.design_effect));
         let blocks = self.blocks.as_ref();
-        let blocks = blocks.map_or(0.0, |blocks| blocks.exceeding(quadratic));
+        let blocks = blocks.map_or(0.0, |blocks| blocks.survival(quadratic));
         null.max(blocks).clamp(0.0, 1.0)
     }
 }
 
-impl RateGauge {
-    fn line(&self, alpha: f64, tolerance: f64) -> GaugeLine {
+impl RateNull {
+    fn line(&self, alpha: f64, tolerance: f64) -> ThresholdRange {
         let side = if self.is_two_sided {
             alpha / 2.0
         } else {
@@ -151,7 +151,7 @@ impl RateGauge {
         let tolerated = tolerated(self.n, tolerance, side);
         let upper = self.law.upper(side).max(self.expected + reach) + tolerated;
         let lower = self.law.lower(side).min(self.expected - reach) - tolerated;
-        GaugeLine {
+        ThresholdRange {
             upper,
             lower: self.is_two_sided.then_some(lower),
         }
@@ -166,7 +166,7 @@ impl RateGauge {
             (above, excess.max(0.0))
         };
         let blocks = self.blocks.as_ref();
-        let blocks = blocks.map_or(0.0, |blocks| blocks.exceeding(excess * excess));
+        let blocks = blocks.map_or(0.0, |blocks| blocks.survival(excess * excess));
         null.max(blocks).clamp(0.0, 1.0)
     }
 }
@@ -182,12 +182,12 @@ fn tolerated(n: u64, tolerance: f64, alpha: f64) -> f64 {
     })
 }
 
-impl BlockLine {
+impl BlockThreshold {
     /// The line on the quadratic scale that a share `alpha` of stretches exceeds.
     fn line(&self, alpha: f64) -> f64 {
         match self {
-            BlockLine::Tail { law, v } => v * law.line(alpha),
-            BlockLine::Spread { mean, v, .. } => {
+            BlockThreshold::ExponentialTail { law, v } => v * law.line(alpha),
+            BlockThreshold::Spread { mean, v, .. } => {
                 let quantile = self
                     .fisher()
                     .map_or(0.0, |law| law.inverse_cdf(1.0 - alpha));
@@ -197,23 +197,25 @@ impl BlockLine {
     }
 
     /// The share of stretches that exceed a score on the quadratic scale.
-    fn exceeding(&self, quadratic: f64) -> f64 {
+    fn survival(&self, quadratic: f64) -> f64 {
         match self {
-            BlockLine::Tail { law, v } => law.exceeding(quadratic / v),
-            BlockLine::Spread { mean, v, .. } if *mean > 0.0 => {
+            BlockThreshold::ExponentialTail { law, v } => law.survival(quadratic / v),
+            BlockThreshold::Spread { mean, v, .. } if *mean > 0.0 => {
                 let ratio = quadratic / (v * mean);
                 self.fisher().map_or(0.0, |law| law.sf(ratio))
             }
-            BlockLine::Spread { .. } => 0.0,
+            BlockThreshold::Spread { .. } => 0.0,
         }
     }
 
     fn fisher(&self) -> Option<FisherSnedecor> {
         match self {
-            BlockLine::Tail { .. } => None,
-            BlockLine::Spread {
-                freedom, stretches, ..
-            } => FisherSnedecor::new(*freedom, freedom * stretches).ok(),
+            BlockThreshold::ExponentialTail { .. } => None,
+            BlockThreshold::Spread {
+                degrees_of_freedom,
+                stretches,
+                ..
+            } => FisherSnedecor::new(*degrees_of_freedom, degrees_of_freedom * stretches).ok(),
         }
     }
 }

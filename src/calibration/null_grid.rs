@@ -6,7 +6,7 @@
 use std::sync::OnceLock;
 
 use crate::reference::{NullSize, NullTable};
-use crate::stats::Law;
+use crate::stats::EmpiricalDistribution;
 
 /// The largest size, as a power of two.
 const LARGEST: u32 = 31;
@@ -55,13 +55,13 @@ impl NullGrid {
         place: usize,
         n: u64,
         make: impl Fn(NullSize) -> NullTable,
-    ) -> Option<Law> {
+    ) -> Option<EmpiricalDistribution> {
         let ([low, high], part) = self.around(n);
         let law = |at: usize| self.table(at, &make).laws.get(place)?.as_ref();
         if part <= 0.0 {
             return law(low).cloned();
         }
-        Some(law(low)?.towards(law(high)?, part))
+        Some(law(low)?.interpolate(law(high)?, part))
     }
 
     fn table(&self, at: usize, make: impl Fn(NullSize) -> NullTable) -> &NullTable {

@@ -1,18 +1,20 @@
-//! Calibration: what is known about the scores of one feature against one reference when nothing happens.
+//! NullModel: what is known about the scores of one feature against one reference when nothing happens.
 //!
 //! Null laws are made on first need and kept, so asking twice gives the same answer; everything else is arithmetic on what the reference stores. A reference
 //! without time knows nothing of how the stream breathes: the first quiet windows teach it.
 
 use std::time::Duration;
 
-use super::null_distribution::{BlockLine, Gauge, RateGauge, ScoreGauge};
+use super::null_distribution::{BlockThreshold, NullDistribution, RateNull, ScoreNull};
 use super::null_grid::NullGrid;
 use super::null_table::{noise, place, simulate};
-use super::online::{LESSONS, Learned};
+use super::online::{MIN_QUIET_WINDOWS, OnlineDispersion};
 use crate::model::{Kind, Statistic};
-use crate::reference::{FeatureCalibration, FeatureReference, NullSize, NullTable, Stretches};
+use crate::reference::{
+    BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable,
+};
 use crate::score::{Rates, Scorer, samples_behind};
-use crate::stats::{FeatureCounts, LEAST, Law, RateLaw, TAIL_FROM};
+use crate::stats::{EmpiricalDistribution, FeatureCounts, LEAST, RateDistribution, TAIL_FROM};
 
 /// Whole stretches that a shorter length must have to stand in for the window's.
 const STAND_IN: f64 = 8.0;
@@ -21,7 +23,7 @@ const STORED_PSEUDO_COUNT: f64 = 0.5;
 
 /// What limits the trust in a line; each is a value of the label `status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum CalibrationStatus {
     /// The window holds more than a tenth of the reference: lines hold on average over references only.
     ReferenceSmall,
     /// The budget asks for rarer events than the reference's stretches can show.
@@ -34,57 +36,57 @@ pub enum Status {
     TooFewEffective,
 }
 
-impl Status {
+impl CalibrationStatus {
     /// Every status.
-    pub const ALL: [Status; 5] = [
-        Status::ReferenceSmall,
-        Status::BudgetExtrapolated,
-        Status::PhiLearning,
-        Status::BlocksShort,
-        Status::TooFewEffective,
+    pub const ALL: [CalibrationStatus; 5] = [
+        CalibrationStatus::ReferenceSmall,
+        CalibrationStatus::BudgetExtrapolated,
+        CalibrationStatus::PhiLearning,
+        CalibrationStatus::BlocksShort,
+        CalibrationStatus::TooFewEffective,
     ];
 
     /// The name in JSON and labels.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Status::ReferenceSmall => "reference_small",
-            Status::BudgetExtrapolated => "budget_extrapolated",
-            Status::PhiLearning => "phi_learning",
-            Status::BlocksShort => "blocks_short",
-            Status::TooFewEffective => "too_few_effective",
+            CalibrationStatus::ReferenceSmall => "reference_small",
+            CalibrationStatus::BudgetExtrapolated => "budget_extrapolated",
+            CalibrationStatus::PhiLearning => "phi_learning",
+            CalibrationStatus::BlocksShort => "blocks_short",
+            CalibrationStatus::TooFewEffective => "too_few_effective",
         }
     }
 }
 
 /// What is known about the window that is judged.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Context<'a> {
+pub struct WindowContext<'a> {
     /// Its length; `None` where time plays no part.
     pub window: Option<Duration>,
     /// What quiet windows have taught.
-    pub learned: Option<&'a Learned>,
+    pub learned: Option<&'a OnlineDispersion>,
     /// What it is compared with, where that moves with the window; else what the laws were made from.
     pub reference: Option<&'a FeatureReference>,
 }
 
 /// The calibration of one feature against one reference.
 #[derive(Debug)]
-pub struct Calibration {
+pub struct NullModel {
     scorer: Scorer,
     seed: String,
     nulls: NullGrid,
-    stretches: Vec<Stretches>,
+    stretches: Vec<BlockStatistics>,
 }
 
-impl Calibration {
+impl NullModel {
     /// The calibration of what `scorer` compares with; `hash` is the reference's, `stored` what its artefact holds.
     #[must_use]
     pub fn new(scorer: Scorer, hash: &str, stored: Option<&FeatureCalibration>) -> Self {
         let same_scores = (scorer.pseudo_count() - STORED_PSEUDO_COUNT).abs() < f64::EPSILON;
         let bins = scorer.reference().counts.bins.len();
         let usable = stored.filter(|_| same_scores).into_iter();
-        Calibration {
+        NullModel {
             scorer,
             seed: hash.to_owned(),
             nulls: NullGrid::new(bins, usable.flat_map(|stored| &stored.nulls)),
@@ -120,7 +122,7 @@ impl Calibration {
     }
 
     /// Takes what the reference's stretches say.
-    pub fn set_stretches(&mut self, stretches: Vec<Stretches>) {
+    pub fn set_stretches(&mut self, stretches: Vec<BlockStatistics>) {
         self.stretches = stretches;
     }
 
@@ -130,17 +132,19 @@ impl Calibration {
         &self,
         statistic: Statistic,
         counts: &FeatureCounts,
-        context: &Context<'_>,
-    ) -> Option<Gauge> {
+        context: &WindowContext<'_>,
+    ) -> Option<NullDistribution> {
         if statistic.is_rate() {
-            return self.rate(statistic, counts, context).map(Gauge::Rate);
+            return self
+                .rate(statistic, counts, context)
+                .map(NullDistribution::Rate);
         }
         let (n, m) = (counts.tallies.values, self.values_behind(context));
         let place = place(statistic).filter(|_| n > 0)?;
         let null = self.null(place, n)?;
         let v = noise(n as f64, m);
         let (design_effect, blocks) = self.breathing(place, &null, n, v, context);
-        Some(Gauge::Score(ScoreGauge {
+        Some(NullDistribution::Score(ScoreNull {
             statistic,
             null,
             v,
@@ -151,41 +155,48 @@ impl Calibration {
 
     /// What limits the trust in the lines of a window of `n` values at `alpha`.
     #[must_use]
-    pub fn statuses(&self, n: u64, alpha: f64, context: &Context<'_>) -> Vec<Status> {
+    pub fn statuses(
+        &self,
+        n: u64,
+        alpha: f64,
+        context: &WindowContext<'_>,
+    ) -> Vec<CalibrationStatus> {
         const SHOWN: f64 = 300.0;
         const RARE: f64 = 1e-3;
         let found = self.stretches_for(n, context);
         let learned = context.learned.filter(|learned| learned.is_complete());
         let is_known = found.is_some() || learned.is_some();
-        let effective = found.map_or(f64::from(LESSONS), |(stretches, _)| stretches.effective);
-        let holds = |status: &Status| match status {
-            Status::ReferenceSmall => n as f64 > self.values_behind(context) / 10.0,
-            Status::BudgetExtrapolated => is_known && effective < SHOWN && alpha < RARE,
-            Status::PhiLearning => !is_known,
-            Status::BlocksShort => found.is_some_and(|(_, is_short)| is_short),
+        let effective = found.map_or(f64::from(MIN_QUIET_WINDOWS), |(stretches, _)| {
+            stretches.effective
+        });
+        let holds = |status: &CalibrationStatus| match status {
+            CalibrationStatus::ReferenceSmall => n as f64 > self.values_behind(context) / 10.0,
+            CalibrationStatus::BudgetExtrapolated => is_known && effective < SHOWN && alpha < RARE,
+            CalibrationStatus::PhiLearning => !is_known,
+            CalibrationStatus::BlocksShort => found.is_some_and(|(_, is_short)| is_short),
             // That is for who knows how many are needed.
-            Status::TooFewEffective => false,
+            CalibrationStatus::TooFewEffective => false,
         };
-        Status::ALL.into_iter().filter(holds).collect()
+        CalibrationStatus::ALL.into_iter().filter(holds).collect()
     }
 
     /// Whether the reference carries no time, so that quiet windows have to teach.
     #[must_use]
-    pub fn needs_lessons(&self) -> bool {
+    pub fn estimates_online(&self) -> bool {
         self.stretches.is_empty()
     }
 
     /// What a window is compared with.
-    fn reference<'a>(&'a self, context: &Context<'a>) -> &'a FeatureReference {
+    fn reference<'a>(&'a self, context: &WindowContext<'a>) -> &'a FeatureReference {
         context.reference.unwrap_or(self.scorer.reference())
     }
 
-    fn values_behind(&self, context: &Context<'_>) -> f64 {
+    fn values_behind(&self, context: &WindowContext<'_>) -> f64 {
         self.reference(context).counts.tallies.values as f64
     }
 
     /// The null law of a simulated statistic for windows of `n` values.
-    pub(super) fn null(&self, place: usize, n: u64) -> Option<Law> {
+    pub(super) fn null(&self, place: usize, n: u64) -> Option<EmpiricalDistribution> {
         self.nulls.law(place, n, |size| self.simulated(size))
     }
 
@@ -197,16 +208,22 @@ impl Calibration {
     fn breathing(
         &self,
         place: usize,
-        null: &Law,
+        null: &EmpiricalDistribution,
         n: u64,
         v: f64,
-        context: &Context<'_>,
-    ) -> (f64, Option<BlockLine>) {
+        context: &WindowContext<'_>,
+    ) -> (f64, Option<BlockThreshold>) {
         if let Some((stretches, is_short)) = self.stretches_for(n, context) {
             let law = stretches.laws.get(place).and_then(Option::as_ref);
             let line = law.map(|law| {
                 let v = carried(v, stretches.v, is_short);
-                block_line(law, stretches.effective, v, null.mean, null.freedom)
+                block_line(
+                    law,
+                    stretches.effective,
+                    v,
+                    null.mean,
+                    null.degrees_of_freedom,
+                )
             });
             let design_effect = stretches.design_effect.get(place).copied();
             return (design_effect.unwrap_or(1.0), line);
@@ -215,20 +232,26 @@ impl Calibration {
             return (1.0, None);
         };
         let design_effect = (learned.mean(place) / null.mean).max(1.0);
-        let line = least(null.freedom, learned.freedom(place)).map(|freedom| BlockLine::Spread {
-            mean: learned.mean(place).max(null.mean),
-            freedom,
-            stretches: f64::from(learned.windows),
-            v: v.max(learned.v / f64::from(learned.windows)),
-        });
+        let line = least(null.degrees_of_freedom, learned.degrees_of_freedom(place)).map(
+            |degrees_of_freedom| BlockThreshold::Spread {
+                mean: learned.mean(place).max(null.mean),
+                degrees_of_freedom,
+                stretches: f64::from(learned.windows),
+                v: v.max(learned.v / f64::from(learned.windows)),
+            },
+        );
         (design_effect, line)
     }
 
     /// The stretches that speak for a window, and whether they are shorter than it.
-    fn stretches_for(&self, n: u64, context: &Context<'_>) -> Option<(&Stretches, bool)> {
+    fn stretches_for(
+        &self,
+        n: u64,
+        context: &WindowContext<'_>,
+    ) -> Option<(&BlockStatistics, bool)> {
         let usable = || self.stretches.iter().filter(|own| own.effective >= LEAST);
         let Some(window) = context.window else {
-            let gap = |own: &&Stretches| (own.samples.max(1.0) / n.max(1) as f64).ln().abs();
+            let gap = |own: &&BlockStatistics| (own.samples.max(1.0) / n.max(1) as f64).ln().abs();
             let nearest = usable().min_by(|a, b| gap(a).total_cmp(&gap(b)))?;
             return Some((nearest, nearest.samples < n as f64 / 2.0));
         };
@@ -247,8 +270,8 @@ impl Calibration {
         &self,
         statistic: Statistic,
         counts: &FeatureCounts,
-        context: &Context<'_>,
-    ) -> Option<RateGauge> {
+        context: &WindowContext<'_>,
+    ) -> Option<RateNull> {
         let reference = self.reference(context);
         Rates::of(counts, &reference.layout).get(statistic)?;
         let tallies = &counts.tallies;
@@ -265,12 +288,18 @@ impl Calibration {
             .and_then(|(stretches, is_short)| {
                 let v = noise(n as f64, reference.counts.tallies.events() as f64);
                 let (mean, variance) = window.moments(|rate| (rate - expected).powi(2) / v);
-                let freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
+                let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
                 let law = stretches.missing.as_ref()?;
                 let v = carried(v, stretches.missing_v, is_short);
-                Some(block_line(law, stretches.effective, v, mean, freedom))
+                Some(block_line(
+                    law,
+                    stretches.effective,
+                    v,
+                    mean,
+                    degrees_of_freedom,
+                ))
             });
-        Some(RateGauge {
+        Some(RateNull {
             law: window,
             expected,
             n,
@@ -282,21 +311,21 @@ impl Calibration {
 
 /// The line over stretches: their tail where there are enough of them, else their mean and spread, neither below the null's.
 fn block_line(
-    law: &Law,
+    law: &EmpiricalDistribution,
     effective: f64,
     v: f64,
     null_mean: f64,
     null_freedom: Option<f64>,
-) -> BlockLine {
-    let freedom = least(null_freedom, law.freedom);
-    match freedom {
-        Some(freedom) if effective < TAIL_FROM => BlockLine::Spread {
+) -> BlockThreshold {
+    let degrees_of_freedom = least(null_freedom, law.degrees_of_freedom);
+    match degrees_of_freedom {
+        Some(degrees_of_freedom) if effective < TAIL_FROM => BlockThreshold::Spread {
             mean: law.mean.max(null_mean),
-            freedom,
+            degrees_of_freedom,
             stretches: effective,
             v,
         },
-        _ => BlockLine::Tail {
+        _ => BlockThreshold::ExponentialTail {
             law: law.clone(),
             v,
         },
@@ -318,15 +347,17 @@ fn least(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 }
 
 /// What the reference knows of a rate.
-fn rate_law(statistic: Statistic, reference: &FeatureReference) -> Option<RateLaw> {
+fn rate_law(statistic: Statistic, reference: &FeatureReference) -> Option<RateDistribution> {
     let counts = &reference.counts;
     let (values, events) = (counts.tallies.values as f64, counts.tallies.events() as f64);
     match statistic {
-        Statistic::MissingRatio => RateLaw::seen(counts.tallies.missing_total() as f64, events),
+        Statistic::MissingRatio => {
+            RateDistribution::seen(counts.tallies.missing_total() as f64, events)
+        }
         Statistic::UnseenRatio if reference.kind != Kind::Boolean => {
             let seen = counts.unseen(&reference.layout).max(reference.seen_once) as f64;
             let x = seen.max(0.5);
-            RateLaw::try_new(x + 0.5, (values - x).max(0.0) + 0.5)
+            RateDistribution::try_new(x + 0.5, (values - x).max(0.0) + 0.5)
         }
         Statistic::OutOfRangeRatio => out_of_range_law(reference, values),
         _ => None,
@@ -334,13 +365,13 @@ fn rate_law(statistic: Statistic, reference: &FeatureReference) -> Option<RateLa
 }
 
 /// Fitted edges lie at the extremes: one more value falls beyond each like the next of a sample. Given edges say nothing, so what was seen has to.
-fn out_of_range_law(reference: &FeatureReference, values: f64) -> Option<RateLaw> {
+fn out_of_range_law(reference: &FeatureReference, values: f64) -> Option<RateDistribution> {
     let layout = reference.layout.numeric()?;
     let (below, above) = reference.counts.out_of_range(&reference.layout);
     let guards = [layout.bins.has_lower_guard(), layout.bins.has_upper_guard()];
     let guards = guards.into_iter().filter(|guard| *guard).count();
     if reference.numbers?.edges_given || below + above > 0 {
-        return RateLaw::seen((below + above) as f64, values);
+        return RateDistribution::seen((below + above) as f64, values);
     }
-    RateLaw::try_new(guards as f64, values)
+    RateDistribution::try_new(guards as f64, values)
 }

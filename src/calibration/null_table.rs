@@ -8,11 +8,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{CleanAtom, CleanWindows};
+use super::{NullAtom, NullWindows};
 use crate::model::{Kind, Statistic};
 use crate::reference::{FeatureReference, NullSize, NullTable};
 use crate::score::{Scorer, Scores};
-use crate::stats::{FULL_WIDTH, FeatureCounts, Law, Layout};
+use crate::stats::{EmpiricalDistribution, FULL_WIDTH, FeatureCounts, Layout};
 
 /// The statistics that are simulated, in the order of the tables. `js_distance` is the root of `js`.
 pub(super) const SIMULATED: [Statistic; 8] = [
@@ -75,7 +75,7 @@ pub(super) fn simulate(scorer: &Scorer, size: NullSize, seed: &str) -> NullTable
     let v = noise(n as f64, reference.counts.tallies.values as f64);
     let digest = Sha256::digest(format!("{seed} {} {size}", reference.name).as_bytes());
     let mut rng = ChaCha8Rng::from_seed(digest.into());
-    let mut clean = CleanWindows::new(&atoms(reference), n);
+    let mut clean = NullWindows::new(&atoms(reference), n);
     let mut window = FeatureCounts::new(&reference.layout);
     let mut draws: Vec<Vec<f64>> = vec![Vec::with_capacity(DRAWS); SIMULATED.len()];
     for _ in 0..DRAWS {
@@ -91,24 +91,24 @@ pub(super) fn simulate(scorer: &Scorer, size: NullSize, seed: &str) -> NullTable
     }
 }
 
-fn law(mut draws: Vec<f64>) -> Option<Law> {
+fn law(mut draws: Vec<f64>) -> Option<EmpiricalDistribution> {
     if draws.iter().any(|score| !score.is_finite()) {
         return None;
     }
     let independent = draws.len() as f64 * ZETA;
-    Law::of(&mut draws, ZETA, |_| independent).filter(|law| law.mean > 0.0)
+    EmpiricalDistribution::of(&mut draws, ZETA, |_| independent).filter(|law| law.mean > 0.0)
 }
 
 /// What a clean window is made of.
-pub(super) fn atoms(reference: &FeatureReference) -> Vec<CleanAtom> {
+pub(super) fn atoms(reference: &FeatureReference) -> Vec<NullAtom> {
     match reference.layout.as_ref() {
         Layout::Numeric(_) => numbers(reference),
         Layout::Categorical(_) => categories(reference),
     }
 }
 
-fn numbers(reference: &FeatureReference) -> Vec<CleanAtom> {
-    let seen = reference.atoms.iter().map(|atom| CleanAtom {
+fn numbers(reference: &FeatureReference) -> Vec<NullAtom> {
+    let seen = reference.atoms.iter().map(|atom| NullAtom {
         weight: atom.count as f64,
         bin: atom.bin,
         place: Some((atom.cell, atom.sum as f64 / atom.count.max(1) as f64)),
@@ -117,7 +117,7 @@ fn numbers(reference: &FeatureReference) -> Vec<CleanAtom> {
 }
 
 /// Guards the reference left empty: what lies beyond its extremes lies, for all that is known, at them.
-fn guards(reference: &FeatureReference) -> Vec<CleanAtom> {
+fn guards(reference: &FeatureReference) -> Vec<NullAtom> {
     let (Some(layout), Some(facts)) = (reference.layout.numeric(), reference.numbers) else {
         return Vec::new();
     };
@@ -125,7 +125,7 @@ fn guards(reference: &FeatureReference) -> Vec<CleanAtom> {
     let guard = |bin: usize, extreme: f64, is_tied: bool| {
         let place = layout.cells.locate(extreme);
         let is_empty = reference.counts.bins[bin] == 0;
-        is_empty.then_some(CleanAtom {
+        is_empty.then_some(NullAtom {
             weight: if is_tied || facts.edges_given {
                 0.5
             } else {
@@ -140,17 +140,17 @@ fn guards(reference: &FeatureReference) -> Vec<CleanAtom> {
     [below, above].into_iter().flatten().flatten().collect()
 }
 
-fn categories(reference: &FeatureReference) -> Vec<CleanAtom> {
+fn categories(reference: &FeatureReference) -> Vec<NullAtom> {
     let Layout::Categorical(layout) = reference.layout.as_ref() else {
         return Vec::new();
     };
     let count = |bin: usize| reference.counts.bins[bin] as f64;
-    let atom = |weight: f64, bin: usize| CleanAtom {
+    let atom = |weight: f64, bin: usize| NullAtom {
         weight,
         bin,
         place: None,
     };
-    let mut atoms: Vec<CleanAtom> = (0..layout.other())
+    let mut atoms: Vec<NullAtom> = (0..layout.other())
         .map(|bin| atom(count(bin), bin))
         .collect();
     // Whatever is neither true nor false is unusable, not unseen.

@@ -15,7 +15,7 @@ use crate::stats::FeatureCounts;
 
 /// Values that move together: those of one cell in one score bin, or of one category.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CleanAtom {
+pub struct NullAtom {
     /// Weight in the reference; positive.
     pub weight: f64,
     /// The score bin.
@@ -26,10 +26,10 @@ pub struct CleanAtom {
 
 /// A source of clean windows of one size.
 #[derive(Debug, Clone)]
-pub struct CleanWindows {
+pub struct NullWindows {
     size: u64,
     /// The heaviest first, so that small windows are full early.
-    atoms: Vec<CleanAtom>,
+    atoms: Vec<NullAtom>,
     counts: Vec<u64>,
     source: Source,
 }
@@ -41,16 +41,16 @@ enum Source {
     Shares(Shares),
 }
 
-impl CleanWindows {
+impl NullWindows {
     /// Windows of `size` values of these atoms; atoms without weight never occur.
     #[must_use]
-    pub fn new(atoms: &[CleanAtom], size: u64) -> Self {
-        let has_weight = |atom: &&CleanAtom| atom.weight > 0.0 && atom.weight.is_finite();
-        let mut atoms: Vec<CleanAtom> = atoms.iter().filter(has_weight).copied().collect();
+    pub fn new(atoms: &[NullAtom], size: u64) -> Self {
+        let has_weight = |atom: &&NullAtom| atom.weight > 0.0 && atom.weight.is_finite();
+        let mut atoms: Vec<NullAtom> = atoms.iter().filter(has_weight).copied().collect();
         atoms.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let weights: Vec<f64> = atoms.iter().map(|atom| atom.weight).collect();
         let shares = || Source::Shares(Shares::new(&weights));
-        CleanWindows {
+        NullWindows {
             size,
             counts: vec![0; atoms.len()],
             source: Urn::try_new(&weights, size).map_or_else(shares, Source::Urn),
@@ -125,7 +125,7 @@ fn part(rng: &mut impl Rng, n: u64, share: f64) -> u64 {
     clippy::cast_possible_truncation,
     reason = "a place has 25 bits, a count of a window far fewer than 38"
 )]
-fn put(atom: &CleanAtom, count: u64, window: &mut FeatureCounts) {
+fn put(atom: &NullAtom, count: u64, window: &mut FeatureCounts) {
     window.bins[atom.bin] += count;
     if let Some((cell, place)) = atom.place {
         // Rounded; no place is negative.
@@ -140,8 +140,8 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
 
-    fn atoms(weights: &[f64]) -> Vec<CleanAtom> {
-        let atom = |(bin, weight): (usize, &f64)| CleanAtom {
+    fn atoms(weights: &[f64]) -> Vec<NullAtom> {
+        let atom = |(bin, weight): (usize, &f64)| NullAtom {
             weight: *weight,
             bin,
             place: None,
@@ -150,7 +150,7 @@ mod tests {
     }
 
     fn drawn(weights: &[f64], n: u64, windows: u64) -> Vec<Vec<u64>> {
-        let mut clean = CleanWindows::new(&atoms(weights), n);
+        let mut clean = NullWindows::new(&atoms(weights), n);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut window = FeatureCounts {
             bins: vec![0; weights.len()],

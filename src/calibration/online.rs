@@ -9,11 +9,11 @@ use crate::model::EventTime;
 use crate::score::Scores;
 
 /// Quiet windows after which there is nothing more to learn.
-pub(super) const LESSONS: u32 = 20;
+pub(super) const MIN_QUIET_WINDOWS: u32 = 20;
 
 /// What quiet windows have taught about a reference without time; plain numbers.
 #[derive(serde::Serialize, serde::Deserialize, Debug, Clone, Copy, PartialEq, Default)]
-pub struct Learned {
+pub struct OnlineDispersion {
     /// Windows looked at, side by side.
     pub windows: u32,
     /// End of the latest one.
@@ -26,11 +26,11 @@ pub struct Learned {
     pub v: f64,
 }
 
-impl Learned {
+impl OnlineDispersion {
     /// Whether there is nothing more to learn.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.windows >= LESSONS
+        self.windows >= MIN_QUIET_WINDOWS
     }
 
     /// Takes a quiet window of `size` ending at `end`, unless it overlaps the one before.
@@ -54,7 +54,7 @@ impl Learned {
     }
 
     /// `2 mean^2 / variance`.
-    pub(super) fn freedom(&self, index: usize) -> Option<f64> {
+    pub(super) fn degrees_of_freedom(&self, index: usize) -> Option<f64> {
         let mean = self.mean(index);
         let variance = self.squares[index] / f64::from(self.windows.max(1)) - mean * mean;
         (variance > 0.0).then(|| 2.0 * mean * mean / variance)

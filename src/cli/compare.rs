@@ -14,8 +14,8 @@ use super::{Exit, UsageError, is_reference};
 use crate::batch::fit::calibrate;
 use crate::batch::report::{FeatureReport, Verdict, by_urgency};
 use crate::batch::{dataset, progress};
-use crate::calibration::Context;
-use crate::engine::{FeaturePlan, Judged, Judgement, MonitorPlan, judge};
+use crate::calibration::WindowContext;
+use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, assess};
 use crate::model::{
     AlertSpec, Budget, MonitorSpec, ReferenceSpec, Severity, Statistic, Thresholds,
 };
@@ -186,28 +186,28 @@ fn report<'a>(
             .cloned(),
         counts,
         rates,
-        judgement: judgement(feature, counts, &rates, scores.as_ref().ok()),
+        assessment: assessment(feature, counts, &rates, scores.as_ref().ok()),
         scores,
     }
 }
 
 /// One comparison is one window: its lines are those that one clean window in a hundred exceeds.
-fn judgement(
+fn assessment(
     feature: &FeaturePlan,
     counts: &FeatureCounts,
     rates: &Rates,
     scores: Option<&Scores>,
-) -> Option<Arc<Judgement>> {
-    let judged = Judged {
+) -> Option<Arc<Assessment>> {
+    let judged = AssessmentInput {
         counts,
         scores,
         rates,
         step: None,
-        context: Context::default(),
+        context: WindowContext::default(),
     };
     scores?;
     let calibration = feature.calibrations.first()?.as_deref()?;
-    Some(Arc::new(judge(feature, calibration, &judged)))
+    Some(Arc::new(assess(feature, calibration, &judged)))
 }
 
 /// Makes the null tables the comparison needs, on all cores.

@@ -23,7 +23,7 @@ use crate::model::{MonitorSpec, PanesTopicSpec, SourceSpec};
 
 pub use defaults::{Default, defaults};
 pub use print::print;
-pub use problems::{Client, Place, Places, Problem, Problems, Subject};
+pub use problems::{Client, Location, Problem, Problems, SourceMap, Subject};
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ pub struct Config {
     /// At least one.
     pub monitors: Vec<MonitorSpec>,
     /// Where things are written that are judged later.
-    pub places: Places,
+    pub places: SourceMap,
 }
 
 /// The HTTP side.

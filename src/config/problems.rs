@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Location {
     /// Line and column of the file, from 1.
     File(u64, u64),
     /// The environment or the command line, and what was said there.
@@ -17,7 +17,7 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// Where.
-    pub place: Place,
+    pub place: Location,
     /// Which option, as `monitors[0].windows[0].size`.
     pub path: String,
     /// What is wrong and what would be accepted.
@@ -58,12 +58,12 @@ pub enum Client {
 
 /// Where such things were written.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Places {
+pub struct SourceMap {
     pub(super) file: String,
-    by_subject: BTreeMap<Subject, (Place, String)>,
+    by_subject: BTreeMap<Subject, (Location, String)>,
 }
 
-impl Places {
+impl SourceMap {
     /// # Errors
     /// There are problems: all of them.
     pub fn refuse(&self, mut problems: Vec<Problem>) -> Result<(), Problems> {
@@ -83,7 +83,7 @@ impl Places {
     #[must_use]
     pub fn problem(&self, subject: &Subject, message: String) -> Problem {
         let found = self.by_subject.get(subject).cloned();
-        let (place, path) = found.unwrap_or((Place::File(1, 1), String::new()));
+        let (place, path) = found.unwrap_or((Location::File(1, 1), String::new()));
         Problem {
             place,
             path,
@@ -116,8 +116,8 @@ impl fmt::Display for Problems {
         } in &self.problems
         {
             match place {
-                Place::File(line, column) => write!(f, "\n  {line}:{column} ")?,
-                Place::Layer(layer) => write!(f, "\n  {layer}: ")?,
+                Location::File(line, column) => write!(f, "\n  {line}:{column} ")?,
+                Location::Layer(layer) => write!(f, "\n  {layer}: ")?,
             }
             match path.as_str() {
                 "" => write!(f, "{message}")?,
@@ -132,11 +132,11 @@ impl fmt::Display for Problems {
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     problems: RefCell<Vec<Problem>>,
-    places: RefCell<Places>,
+    places: RefCell<SourceMap>,
 }
 
 impl Collector {
-    pub(super) fn add(&self, place: &Place, path: &str, message: impl Into<String>) {
+    pub(super) fn add(&self, place: &Location, path: &str, message: impl Into<String>) {
         let problem = Problem {
             place: place.clone(),
             path: path.to_owned(),
@@ -149,13 +149,13 @@ impl Collector {
     }
 
     /// Remembers where something is written; the first place counts.
-    pub(super) fn mark(&self, subject: Subject, place: &Place, path: &str) {
+    pub(super) fn mark(&self, subject: Subject, place: &Location, path: &str) {
         let mut places = self.places.borrow_mut();
         let entry = places.by_subject.entry(subject);
         entry.or_insert_with(|| (place.clone(), path.to_owned()));
     }
 
-    pub(super) fn into_parts(self) -> (Vec<Problem>, Places) {
+    pub(super) fn into_parts(self) -> (Vec<Problem>, SourceMap) {
         let mut problems = self.problems.into_inner();
         problems.sort();
         (problems, self.places.into_inner())

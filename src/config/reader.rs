@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::{Value, ValueKind};
 
 use super::layers::place_of;
-use super::problems::{Collector, Place, Subject, suggest};
+use super::problems::{Collector, Location, Subject, suggest};
 
 /// A value, where it is, and where to complain.
 #[derive(Clone, Copy)]
@@ -20,7 +20,7 @@ pub(super) struct Node<'a> {
 pub(super) struct Item<'a> {
     node: Node<'a>,
     pub(super) path: String,
-    place: Place,
+    place: Location,
 }
 
 /// A table being read; remembers which keys were asked for.
@@ -36,7 +36,7 @@ impl<'a> Item<'a> {
         Item {
             node: Node { value, problems },
             path: String::new(),
-            place: Place::File(1, 1),
+            place: Location::File(1, 1),
         }
     }
 
@@ -344,7 +344,7 @@ fn join(path: &str, key: &str) -> String {
 }
 
 /// The first place mentioned below a table that was merged from several layers.
-fn first_place(value: &Value) -> Option<Place> {
+fn first_place(value: &Value) -> Option<Location> {
     let ValueKind::Table(table) = &value.kind else {
         return None;
     };

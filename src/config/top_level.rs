@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::reader::{Item, Table};
-use super::{Client, Config, Limits, Places, State, Subject, Web, defaults, monitor};
+use super::{Client, Config, Limits, SourceMap, State, Subject, Web, defaults, monitor};
 use crate::model::{EventTime, KafkaSpec, MonitorSpec, PanesTopicSpec, SourceSpec, StartAt};
 
 /// The longest silence of a live partition in the pane log.
@@ -93,7 +93,7 @@ pub(super) fn read(root: &Item<'_>, directory: &Path) -> Option<Config> {
         limits,
         sources,
         monitors,
-        places: Places::default(),
+        places: SourceMap::default(),
     })
 }
 

@@ -124,7 +124,7 @@ async fn watch(
         tokio::select! {
             _ = terminate.recv() => return Ok(Exit::Ok),
             _ = interrupt.recv() => return Ok(Exit::Ok),
-            _ = ticks.tick() => story.tell(&daemon.exporter().snapshot()),
+            _ = ticks.tick() => story.tell(&daemon.exporter().view()),
         }
         if daemon.is_broken() {
             return Ok(Exit::Failure);

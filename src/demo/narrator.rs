@@ -9,8 +9,8 @@ use super::loans::Phase;
 use super::{DemoArgs, RATE, REFERENCE_ROWS, phase_at};
 use crate::alert::AlertState;
 use crate::app::Daemon;
-use crate::engine::{FeatureScores, MonitorState, Snapshot, WindowState};
-use crate::export::short;
+use crate::engine::{EngineView, MonitorView, WindowFeatureView, WindowView};
+use crate::export::short_number;
 use crate::reference::FeatureReference;
 use crate::stats::CellCounts;
 
@@ -69,7 +69,7 @@ impl Story {
         anstream::println!("\nThe demo is over{how}.");
     }
 
-    pub(super) fn tell(&mut self, snapshot: &Snapshot) {
+    pub(super) fn tell(&mut self, snapshot: &EngineView) {
         let phase = phase_at(self.elapsed());
         if phase != self.phase {
             (self.phase, self.since, self.is_summed_up) = (phase, self.elapsed(), false);
@@ -89,11 +89,11 @@ impl Story {
         }
     }
 
-    fn tell_ready(&mut self, window: &WindowState) {
+    fn tell_ready(&mut self, window: &WindowView) {
         let scores: Option<Vec<f64>> = window
             .features
             .iter()
-            .map(|feature| Some(feature.scores[0].ok()?.divergences.js))
+            .map(|feature| Some(feature.comparisons[0].scores.ok()?.divergences.js))
             .collect();
         if let Some(scores) = scores.filter(|_| !self.is_ready) {
             self.is_ready = true;
@@ -102,20 +102,24 @@ impl Story {
         }
     }
 
-    fn tell_alerts(&mut self, monitor: &MonitorState, window: &WindowState) {
+    fn tell_alerts(&mut self, monitor: &MonitorView, window: &WindowView) {
         for (feature, state) in monitor.features.iter().zip(&window.features) {
-            let lines = state.alerts.first().map(Vec::as_slice).unwrap_or_default();
-            let firing = lines.iter().filter(|line| line.state == AlertState::Firing);
-            let worst = firing.max_by_key(|line| line.severity);
+            let worst = state
+                .comparisons
+                .iter()
+                .take(1)
+                .flat_map(|comparison| &comparison.alerts)
+                .filter(|alert| alert.state == AlertState::Firing)
+                .max_by_key(|alert| alert.severity);
             match worst {
                 Some(line) if self.firing.insert(feature.name.clone()) => {
-                    let value = line.value.map_or_else(String::new, short);
+                    let value = line.value.map_or_else(String::new, short_number);
                     let (alert, name) = ("ALERT".red(), feature.name.bold());
                     self.say(&format!(
                         "{alert} {name}: {} {value} is above its {} line of {}",
                         line.statistic,
                         line.severity,
-                        line.threshold.map_or_else(String::new, short)
+                        line.threshold.map_or_else(String::new, short_number)
                     ));
                 }
                 None if self.firing.remove(&feature.name) => {
@@ -131,7 +135,7 @@ impl Story {
     }
 
     /// Once a phase fills the whole window: what each firing feature looks like, or that all is well again.
-    fn sum_up(&mut self, monitor: &MonitorState, window: &WindowState) {
+    fn sum_up(&mut self, monitor: &MonitorView, window: &WindowView) {
         let is_due = self.elapsed() >= self.since + Duration::from_secs(75);
         if self.is_summed_up || !is_due {
             return;
@@ -162,7 +166,7 @@ impl Story {
     }
 }
 
-fn samples(window: &WindowState) -> u64 {
+fn samples(window: &WindowView) -> u64 {
     let counts = window
         .features
         .first()
@@ -171,10 +175,10 @@ fn samples(window: &WindowState) -> u64 {
 }
 
 /// What happened to a feature, with its numbers.
-fn plain_words(before: &FeatureReference, state: &FeatureScores) -> String {
+fn plain_words(before: &FeatureReference, state: &WindowFeatureView) -> String {
     let mut said = Vec::new();
     if let (Some(numeric), Some(now)) = (before.layout.numeric(), &state.counts) {
-        let median = |cells: &CellCounts| cells.quantile(&numeric.cells, 0.5).map(short);
+        let median = |cells: &CellCounts| cells.quantile(&numeric.cells, 0.5).map(short_number);
         if let (Some(then), Some(now)) = (median(before.cells()), median(&now.cells)) {
             said.push(format!("median {then} -> {now}"));
         }
@@ -190,12 +194,16 @@ fn plain_words(before: &FeatureReference, state: &FeatureScores) -> String {
     if let Some(unseen) = state.rates.unseen.filter(|unseen| *unseen > 0.0) {
         said.push(format!("{:.1} % of it never seen before", unseen * 100.0));
     }
-    if let Some(Ok(scores)) = state.scores.first() {
+    if let Some(Ok(scores)) = state
+        .comparisons
+        .first()
+        .map(|comparison| &comparison.scores)
+    {
         said.push(format!("JS {:.3} bit", scores.divergences.js));
         said.extend(scores.distances.map(|distances| {
             format!(
                 "Wasserstein {} std",
-                short(distances.wasserstein_normalized)
+                short_number(distances.wasserstein_normalized)
             )
         }));
     }

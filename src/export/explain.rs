@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{AlertLine, FeatureScores, FeatureState, Judgement, effective};
+use crate::engine::{AlertView, Assessment, FeatureView, WindowFeatureView, effective};
 use crate::reference::FeatureReference;
 use crate::stats::{BinName, CellScale, FeatureCounts, Interval, Layout};
 
@@ -15,7 +15,7 @@ const AGREEMENT: f64 = 0.2;
 
 /// A value: three significant digits.
 #[must_use]
-pub fn short(value: f64) -> String {
+pub fn short_number(value: f64) -> String {
     match value.abs() {
         size if size >= 1e6 || (size > 0.0 && size < 1e-4) => format!("{value:.2e}"),
         size if size >= 100.0 => format!("{value:.0}"),
@@ -62,19 +62,19 @@ pub fn bin(name: BinName<'_>) -> String {
         BinName::Interval(Interval {
             lower: Some(low),
             upper: Some(high),
-        }) if low >= high => format!("= {}", short(low)),
+        }) if low >= high => format!("= {}", short_number(low)),
         BinName::Interval(Interval {
             lower: Some(low),
             upper: Some(high),
-        }) => format!("[{}, {})", short(low), short(high)),
+        }) => format!("[{}, {})", short_number(low), short_number(high)),
         BinName::Interval(Interval {
             lower: None,
             upper: Some(high),
-        }) => format!("below {}", short(high)),
+        }) => format!("below {}", short_number(high)),
         BinName::Interval(Interval {
             lower: Some(low),
             upper: None,
-        }) => format!("above {}", short(low)),
+        }) => format!("above {}", short_number(low)),
         BinName::Interval(Interval {
             lower: None,
             upper: None,
@@ -84,7 +84,11 @@ pub fn bin(name: BinName<'_>) -> String {
 
 /// What moved between a reference and a window of its layout: the bin whose share changed most, the medians, and the factor it looks like.
 #[must_use]
-pub fn moved(layout: &Layout, window: &FeatureCounts, reference: &FeatureReference) -> Vec<String> {
+pub fn describe_shift(
+    layout: &Layout,
+    window: &FeatureCounts,
+    reference: &FeatureReference,
+) -> Vec<String> {
     let (n, m) = (
         window.tallies.values as f64,
         reference.counts.tallies.values as f64,
@@ -104,7 +108,11 @@ pub fn moved(layout: &Layout, window: &FeatureCounts, reference: &FeatureReferen
     };
     let of = |counts: &FeatureCounts| counts.cells.quantile(scale, 0.5);
     if let (Some(before), Some(after)) = (of(&reference.counts), of(window)) {
-        said.push(format!("median {} -> {}", short(before), short(after)));
+        said.push(format!(
+            "median {} -> {}",
+            short_number(before),
+            short_number(after)
+        ));
     }
     said.extend(factor(scale, window, reference));
     said
@@ -145,42 +153,42 @@ pub struct Subject<'a> {
     /// What it was compared with.
     pub reference: Option<&'a FeatureReference>,
     /// What calibration says.
-    pub judgement: Option<&'a Judgement>,
+    pub assessment: Option<&'a Assessment>,
 }
 
 impl<'a> Subject<'a> {
     /// What an alert of a feature against the monitor's `reference`-th reference is about.
     pub(super) fn of(
-        feature: &'a FeatureState,
-        state: &'a FeatureScores,
+        feature: &'a FeatureView,
+        state: &'a WindowFeatureView,
         reference: usize,
     ) -> Self {
         Subject {
             feature: &feature.name,
             layout: feature.layout.as_deref(),
             counts: state.counts.as_deref(),
-            reference: state.against[reference].as_deref(),
-            judgement: state.judgements[reference].as_deref(),
+            reference: state.comparisons[reference].reference.as_deref(),
+            assessment: state.comparisons[reference].assessment.as_deref(),
         }
     }
 }
 
 /// One line that says why an alert is where it is.
 #[must_use]
-pub fn explain(line: &AlertLine, subject: &Subject<'_>) -> String {
+pub fn explain(line: &AlertView, subject: &Subject<'_>) -> String {
     let unit = line.statistic.unit();
     let unit = if unit.is_empty() {
         String::new()
     } else {
         format!(" {unit}")
     };
-    let value = line.value.map_or_else(|| "held".to_owned(), short);
+    let value = line.value.map_or_else(|| "held".to_owned(), short_number);
     let mut said = format!("{}: {} {value}{unit}", subject.feature, line.statistic);
     let level = subject
-        .judgement
-        .and_then(|judgement| judgement.level(line.statistic));
+        .assessment
+        .and_then(|assessment| assessment.level(line.statistic));
     if let Some(level) = level {
-        said += &format!(", no-drift level {}", short(level.noise_floor));
+        said += &format!(", no-drift level {}", short_number(level.noise_floor));
     }
     if let Some(threshold) = line.threshold {
         let side = if line.statistic.alarms_below() {
@@ -188,10 +196,10 @@ pub fn explain(line: &AlertLine, subject: &Subject<'_>) -> String {
         } else {
             ""
         };
-        said += &format!(", alarm line {side}{}", short(threshold));
+        said += &format!(", alarm line {side}{}", short_number(threshold));
     }
     if let Some(lower) = line.lower {
-        said += &format!(" (and {} below)", short(lower));
+        said += &format!(" (and {} below)", short_number(lower));
     }
     if let Some(interval) = line.interval {
         said += &format!(" (1 per {})", span(interval));
@@ -200,13 +208,13 @@ pub fn explain(line: &AlertLine, subject: &Subject<'_>) -> String {
         return said;
     };
     said += &format!(", {} samples", grouped(counts.tallies.values));
-    let clustered = subject.judgement.filter(|own| own.design_effect > 1.0);
-    if let Some(judgement) = clustered {
-        let left = effective(counts.tallies.values, judgement.design_effect);
+    let clustered = subject.assessment.filter(|own| own.design_effect > 1.0);
+    if let Some(assessment) = clustered {
+        let left = effective(counts.tallies.values, assessment.design_effect);
         said += &format!(" ({} effective)", grouped(left));
     }
     if let (Some(layout), Some(reference)) = (subject.layout, subject.reference) {
-        for moved in moved(layout, counts, reference) {
+        for moved in describe_shift(layout, counts, reference) {
             said += &format!("; {moved}");
         }
     }
@@ -230,7 +238,7 @@ fn span(interval: Duration) -> String {
 mod tests {
     use super::*;
     use crate::alert::AlertState;
-    use crate::engine::Level;
+    use crate::engine::StatisticAssessment;
     use crate::model::{Kind, Severity, Statistic};
     use crate::reference::{Column, FitOptions, fit};
 
@@ -248,8 +256,8 @@ mod tests {
         let layout = reference.layout.numeric().unwrap();
         let mut window = FeatureCounts::new(&reference.layout);
         (0..6210).for_each(|i| window.record_number(layout, 100.0 * (10.0 + f64::from(i % 100))));
-        let judgement = Judgement {
-            levels: vec![Level {
+        let assessment = Assessment {
+            levels: vec![StatisticAssessment {
                 statistic: Statistic::Js,
                 noise_floor: 0.004,
                 p_value: 1e-9,
@@ -258,9 +266,9 @@ mod tests {
                 detectable_shift: None,
             }],
             design_effect: 1.5,
-            ..Judgement::default()
+            ..Assessment::default()
         };
-        let line = AlertLine {
+        let line = AlertView {
             statistic: Statistic::Js,
             severity: Severity::Critical,
             threshold: Some(0.019),
@@ -274,7 +282,7 @@ mod tests {
             layout: Some(&reference.layout),
             counts: Some(&window),
             reference: Some(&reference),
-            judgement: Some(&judgement),
+            assessment: Some(&assessment),
         };
         let said = explain(&line, &subject);
         let expected = "amount: js 0.900 bit, no-drift level 0.00400, alarm line 0.01900 (1 per 30 d), 6,210 samples (4,140 effective); above 109 0.0 % -> ";
@@ -288,7 +296,7 @@ mod tests {
         let layout = reference.layout.numeric().unwrap();
         let mut window = FeatureCounts::new(&reference.layout);
         (0..1000).for_each(|i| window.record_number(layout, f64::from(i) + 4500.0));
-        let said = moved(&reference.layout, &window, &reference).join("; ");
+        let said = describe_shift(&reference.layout, &window, &reference).join("; ");
         assert!(
             !said.contains("looks like"),
             "ten times the median only: {said}"

@@ -9,7 +9,7 @@ mod exporter;
 mod http;
 mod metrics;
 
-pub use explain::{Subject, bin, explain, grouped, moved, percent, short};
+pub use explain::{Subject, bin, describe_shift, explain, grouped, percent, short_number};
 pub use exporter::Exporter;
 pub use http::{ReloadRequest, calibration_json, serve};
 pub use metrics::{CATALOG, Metric, OpenMetrics, Type, estimate_series, markdown};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::EventTime;
-use crate::panes::{Claim, Commit, Counted, MonitorCommit, RecordCounts};
+use crate::panes::{Claim, Commit, CommitSchema, MonitorCommit, RecordCounts};
 
 /// The format that is written.
 pub const FORMAT: u8 = 1;
@@ -85,7 +85,7 @@ struct Rest {
     from_start: bool,
     source_shards: u32,
     offsets_lost: u64,
-    counted: Arc<Counted>,
+    counted: Arc<CommitSchema>,
     records: RecordCounts,
     monitors: Vec<MonitorCommit>,
 }
@@ -226,7 +226,7 @@ mod bytes {
 mod tests {
     use super::*;
     use crate::model::{LayoutId, MonitorId, Shard};
-    use crate::panes::{CountedMonitor, FeatureDelta, Frame, PaneDelta};
+    use crate::panes::{FeatureDelta, Frame, MonitorSchema, PaneDelta};
     use crate::stats::{Bins, CellScale, Layout, NumericLayout};
     use proptest::prelude::*;
     use rand::SeedableRng as _;
@@ -266,8 +266,8 @@ mod tests {
             from_start: false,
             source_shards: 4,
             offsets_lost: 2,
-            counted: Arc::new(Counted {
-                monitors: vec![CountedMonitor {
+            counted: Arc::new(CommitSchema {
+                monitors: vec![MonitorSchema {
                     id: MonitorId::of([&b"m"[..]]),
                     features: ids.collect(),
                 }],

@@ -11,18 +11,18 @@ use crate::panes::{Head, Heads};
 
 /// What is known of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
+pub enum HeadAnswer {
     /// Not yet known; ask again.
-    NotYet,
+    Pending,
     /// No life of it was ever counted.
     Never,
     /// Its latest life, and how far it was counted.
     Head(Shard, Head),
 }
 
-/// The board; see the module.
+/// The head_lookup; see the module.
 #[derive(Debug, Default)]
-pub struct Board {
+pub struct HeadLookup {
     inner: Mutex<Inner>,
 }
 
@@ -31,63 +31,63 @@ struct Inner {
     /// Once every head is known, what is not here was never counted.
     is_settled: bool,
     /// By partition, whatever its life; `None` while asked for.
-    known: BTreeMap<Shard, Option<Known>>,
+    known: BTreeMap<Shard, Option<HeadAnswer>>,
 }
 
-impl Board {
-    /// A board that already knows everything.
+impl HeadLookup {
+    /// A head_lookup that already knows everything.
     #[must_use]
-    pub fn settled(heads: &Heads) -> Self {
-        let board = Board::default();
-        board.settle(heads);
-        board
+    pub fn resolved(heads: &Heads) -> Self {
+        let head_lookup = HeadLookup::default();
+        head_lookup.resolve_all(heads);
+        head_lookup
     }
 
     /// Every head there is.
-    pub fn settle(&self, heads: &Heads) {
+    pub fn resolve_all(&self, heads: &Heads) {
         let mut inner = self.lock();
         inner.is_settled = true;
         for (shard, head) in heads.iter() {
             // Lives ascend: the latest stays.
-            let known = Known::Head(shard.clone(), head.clone());
+            let known = HeadAnswer::Head(shard.clone(), head.clone());
             inner.known.insert(partition_of(shard), Some(known));
         }
     }
 
     /// What is known of a partition; a question is left when it is nothing.
-    pub fn ask(&self, shard: &Shard) -> Known {
+    pub fn get(&self, shard: &Shard) -> HeadAnswer {
         let mut inner = self.lock();
         let is_settled = inner.is_settled;
         match inner.known.get(&partition_of(shard)) {
             Some(Some(known)) => known.clone(),
-            None if is_settled => Known::Never,
-            Some(None) => Known::NotYet,
+            None if is_settled => HeadAnswer::Never,
+            Some(None) => HeadAnswer::Pending,
             None => {
                 inner.known.insert(partition_of(shard), None);
-                Known::NotYet
+                HeadAnswer::Pending
             }
         }
     }
 
     /// The questions without an answer.
     #[must_use]
-    pub fn questions(&self) -> Vec<Shard> {
+    pub fn pending(&self) -> Vec<Shard> {
         let inner = self.lock();
         let open = inner.known.iter().filter(|(_, known)| known.is_none());
         open.map(|(shard, _)| shard.clone()).collect()
     }
 
     /// Answers a question.
-    pub fn answer(&self, shard: &Shard, heads: &Heads) {
+    pub fn resolve(&self, shard: &Shard, heads: &Heads) {
         let found = heads.latest(&partition_of(shard));
-        let known = found.map_or(Known::Never, |(shard, head)| {
-            Known::Head(shard.clone(), head.clone())
+        let known = found.map_or(HeadAnswer::Never, |(shard, head)| {
+            HeadAnswer::Head(shard.clone(), head.clone())
         });
         self.lock().known.insert(partition_of(shard), Some(known));
     }
 
     /// Forgets an answer that was used: by the next opening somebody else may have counted on.
-    pub fn forget(&self, shard: &Shard) {
+    pub fn evict(&self, shard: &Shard) {
         let mut inner = self.lock();
         if !inner.is_settled {
             inner.known.remove(&partition_of(shard));
@@ -139,30 +139,38 @@ mod tests {
         heads
     }
 
-    fn latest() -> Known {
+    fn latest() -> HeadAnswer {
         let head = Head {
             upto: 7,
             ..Head::default()
         };
-        Known::Head(shard(0, 1), head)
+        HeadAnswer::Head(shard(0, 1), head)
     }
 
     #[test]
     fn a_settled_board_knows_the_latest_life_and_what_was_never_counted() {
-        let board = Board::settled(&heads());
-        assert_eq!(board.ask(&shard(0, 0)), latest(), "the latest");
-        assert_eq!(board.ask(&shard(1, 0)), Known::Never, "another partition");
+        let head_lookup = HeadLookup::resolved(&heads());
+        assert_eq!(head_lookup.get(&shard(0, 0)), latest(), "the latest");
+        assert_eq!(
+            head_lookup.get(&shard(1, 0)),
+            HeadAnswer::Never,
+            "another partition"
+        );
     }
 
     #[test]
     fn a_question_waits_for_its_answer_and_is_asked_again_later() {
-        let board = Board::default();
-        assert_eq!(board.ask(&shard(0, 0)), Known::NotYet, "asked");
-        assert_eq!(board.questions(), [shard(0, 0)], "one question");
-        board.answer(&shard(0, 0), &heads());
-        assert_eq!(board.questions(), [], "answered");
-        assert_eq!(board.ask(&shard(0, 0)), latest(), "the answer");
-        board.forget(&shard(0, 1));
-        assert_eq!(board.ask(&shard(0, 0)), Known::NotYet, "asked again");
+        let head_lookup = HeadLookup::default();
+        assert_eq!(head_lookup.get(&shard(0, 0)), HeadAnswer::Pending, "asked");
+        assert_eq!(head_lookup.pending(), [shard(0, 0)], "one question");
+        head_lookup.resolve(&shard(0, 0), &heads());
+        assert_eq!(head_lookup.pending(), [], "answered");
+        assert_eq!(head_lookup.get(&shard(0, 0)), latest(), "the answer");
+        head_lookup.evict(&shard(0, 1));
+        assert_eq!(
+            head_lookup.get(&shard(0, 0)),
+            HeadAnswer::Pending,
+            "asked again"
+        );
     }
 }

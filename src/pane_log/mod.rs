@@ -10,4 +10,4 @@ pub mod kafka;
 
 pub use codec::{Chunk, CodecError, FORMAT, Opening, Record, decode, decode_claim};
 pub use codec::{encode_chunk, encode_commit, encode_opening, read, read_prefix, write};
-pub use head_lookup::{Board, Known};
+pub use head_lookup::{HeadAnswer, HeadLookup};

@@ -33,7 +33,7 @@ pub struct Commit {
     /// Offsets in `base..upto` that retention took before they were read.
     pub offsets_lost: u64,
     /// What its owner counts; empty where no record was read and nothing is new to tell.
-    pub counted: Arc<Counted>,
+    pub counted: Arc<CommitSchema>,
     /// How its records fared.
     pub records: RecordCounts,
     /// One entry per monitor that saw a record.
@@ -42,14 +42,14 @@ pub struct Commit {
 
 /// What an observer counts: the names its commits refer to by place.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counted {
+pub struct CommitSchema {
     /// In the order of the source's monitors.
-    pub monitors: Vec<CountedMonitor>,
+    pub monitors: Vec<MonitorSchema>,
 }
 
 /// What is counted of one monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CountedMonitor {
+pub struct MonitorSchema {
     /// Its events.
     pub id: MonitorId,
     /// Its features, in the monitor's order.
@@ -89,7 +89,7 @@ impl RecordCounts {
 /// What one monitor made of the records; `decoded = events + dropped`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MonitorCommit {
-    /// Its place in `Counted::monitors`.
+    /// Its place in `CommitSchema::monitors`.
     pub monitor: usize,
     /// The newest event counted.
     pub max_event_time: Option<EventTime>,
@@ -121,7 +121,7 @@ pub struct PaneDelta {
 /// What was counted of one feature in one pane.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FeatureDelta {
-    /// Its place in `CountedMonitor::features`.
+    /// Its place in `MonitorSchema::features`.
     pub feature: usize,
     /// How its events fared.
     pub tallies: Tallies,

@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::model::{EventTime, Shard};
-    use crate::panes::{Counted, CountedMonitor, Frame, MonitorCommit, RecordCounts};
+    use crate::panes::{CommitSchema, Frame, MonitorCommit, MonitorSchema, RecordCounts};
     use crate::stats::{Bins, CellScale, Layout, NumericLayout};
     use proptest::prelude::*;
 
@@ -170,8 +170,8 @@ mod tests {
             from_start: false,
             source_shards: 0,
             offsets_lost: 0,
-            counted: Arc::new(Counted {
-                monitors: vec![CountedMonitor {
+            counted: Arc::new(CommitSchema {
+                monitors: vec![MonitorSchema {
                     id: MonitorId::of([&b"m"[..]]),
                     features: vec![LayoutId::of([&b"x"[..]])],
                 }],

@@ -12,9 +12,9 @@ mod log_state;
 mod pane_counts;
 
 pub use commit::{
-    Commit, Counted, CountedMonitor, FeatureDelta, MonitorCommit, PaneDelta, RecordCounts,
+    Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
 };
 pub use fold::{Claim, Head, Heads, Rejected};
 pub use frame::Frame;
 pub use log_state::{LogState, Position, content_hash};
-pub use pane_counts::SparseCounts;
+pub use pane_counts::PaneCounts;

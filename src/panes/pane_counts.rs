@@ -9,7 +9,7 @@ use crate::stats::{CellRun, FeatureCounts, Tallies};
 ///
 /// Counters have 32 bits: a chunk that could overflow by a merge is left as it is and another one begun.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct SparseCounts {
+pub struct PaneCounts {
     chunks: Vec<Chunk>,
 }
 
@@ -21,7 +21,7 @@ struct Chunk {
     cells: CellRun,
 }
 
-impl SparseCounts {
+impl PaneCounts {
     /// Adds a delta.
     pub fn merge(&mut self, delta: &FeatureDelta) {
         let fits =
@@ -37,7 +37,7 @@ impl SparseCounts {
     }
 
     /// Adds the counts of another pane.
-    pub fn absorb(&mut self, other: &SparseCounts) {
+    pub fn absorb(&mut self, other: &PaneCounts) {
         for chunk in &other.chunks {
             self.merge(&FeatureDelta {
                 feature: 0,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn window(parts: &[&[f64]], layout: &Layout) -> FeatureCounts {
-        let mut pane = SparseCounts::default();
+        let mut pane = PaneCounts::default();
         parts.iter().for_each(|xs| pane.merge(&delta(layout, xs)));
         let mut window = FeatureCounts::new(layout);
         pane.add_to(&mut window);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_normal_numeric_pane_stays_small() {
-        let mut sparse = SparseCounts::default();
+        let mut sparse = PaneCounts::default();
         let xs: Vec<f64> = (0..10_000)
             .map(|i| (f64::from(i) / 1000.0 - 5.0) * 0.9)
             .collect();
@@ -190,7 +190,7 @@ mod tests {
         let mut big = delta(&layout, &[0.5]);
         big.tallies.values = u64::from(u32::MAX);
         big.bins.1[0] = u32::MAX;
-        let mut pane = SparseCounts::default();
+        let mut pane = PaneCounts::default();
         pane.merge(&big);
         pane.merge(&big);
         let mut window = FeatureCounts::new(&layout);

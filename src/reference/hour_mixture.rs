@@ -1,4 +1,4 @@
-//! The same hour of the week as a reference, each hour shrunk towards the whole week.
+//! The same hour of the week as a reference, each hour shrunk interpolate the whole week.
 //!
 //! An hour seen for four weeks holds few values, so `k` values of the whole week's distribution are added to its own: the posterior mean under a Dirichlet prior
 //! around the week, and the null of the hour is then just that posterior. `k` is how much hours resemble one another, by the method of moments (Mosimann 1962): hours
@@ -12,7 +12,7 @@ use crate::stats::{CELLS, FULL_WIDTH, FeatureCounts, Tallies};
 
 /// Counts of one feature by hour of the week, over shared edges.
 #[derive(Debug, Clone)]
-pub struct Seasonal {
+pub struct HourMixture {
     week: Arc<FeatureReference>,
     hours: Arc<[FeatureCounts]>,
     /// Values of the week's distribution that stand beside an hour's own.
@@ -20,14 +20,14 @@ pub struct Seasonal {
 }
 
 /// A part of a week that is left out, by hour.
-pub type Part = Vec<(u16, FeatureCounts)>;
+pub type HourCounts = Vec<(u16, FeatureCounts)>;
 
-impl Seasonal {
+impl HourMixture {
     /// The hours of a feature whose whole week is `week`.
     #[must_use]
     pub fn new(week: Arc<FeatureReference>, hours: Arc<[FeatureCounts]>) -> Self {
         let prior = resemblance(&week.counts, &hours);
-        Seasonal { week, hours, prior }
+        HourMixture { week, hours, prior }
     }
 
     /// The whole week.
@@ -97,7 +97,7 @@ pub fn dominant(events: &[(u16, u64)]) -> Option<u16> {
 fn resemblance(week: &FeatureCounts, hours: &[FeatureCounts]) -> f64 {
     let all = week.tallies.values as f64;
     let occupied = week.bins.iter().filter(|count| **count > 0).count();
-    let freedom = occupied.saturating_sub(1) as f64;
+    let degrees_of_freedom = occupied.saturating_sub(1) as f64;
     let seen = || hours.iter().filter(|hour| hour.tallies.values > 0);
     let values: f64 = seen().map(|hour| hour.tallies.values as f64).sum();
     let distance = |hour: &FeatureCounts| {
@@ -106,13 +106,13 @@ fn resemblance(week: &FeatureCounts, hours: &[FeatureCounts]) -> f64 {
             let expected = hour.tallies.values as f64 * *week as f64 / all;
             (*own as f64 - expected).powi(2) / expected
         });
-        expected.sum::<f64>() - freedom
+        expected.sum::<f64>() - degrees_of_freedom
     };
     let beyond = seen().map(distance).sum::<f64>() / values.max(1.0);
     if beyond <= 0.0 {
         return all.max(1.0);
     }
-    (freedom / beyond - 1.0).clamp(1.0, all.max(1.0))
+    (degrees_of_freedom / beyond - 1.0).clamp(1.0, all.max(1.0))
 }
 
 /// A weighted sum of counts.
@@ -211,7 +211,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// A week of `per_hour` values an hour; those of hour `h` are moved by `rhythm(h)`.
-    fn week(per_hour: i32, rhythm: &dyn Fn(i32) -> f64) -> Seasonal {
+    fn week(per_hour: i32, rhythm: &dyn Fn(i32) -> f64) -> HourMixture {
         let values = |hour: i32| {
             (0..per_hour).map(move |i| f64::from(i * 997 % 1009) / 100.0 + rhythm(hour))
         };
@@ -224,7 +224,7 @@ mod tests {
         let hours: Vec<FeatureCounts> = (0..168)
             .map(|hour| counted(values(hour), &week, layout))
             .collect();
-        Seasonal::new(Arc::new(week), hours.into())
+        HourMixture::new(Arc::new(week), hours.into())
     }
 
     fn counted(

@@ -13,9 +13,9 @@ mod null_tables;
 
 pub use artefact::{ArtefactError, VERSION};
 pub use fit::{Column, DEFAULT_BINS, DEFAULT_TOP, FitError, FitOptions, fit};
-pub use hour_mixture::{Part, Seasonal, dominant};
+pub use hour_mixture::{HourCounts, HourMixture, dominant};
 pub use hour_of_week::{HOURS, HourOfWeek, Profiles, UnknownTimezone};
-pub use null_tables::{FeatureCalibration, NullSize, NullTable, Stretches};
+pub use null_tables::{BlockStatistics, FeatureCalibration, NullSize, NullTable};
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::Law;
+use crate::stats::EmpiricalDistribution;
 
 /// How one feature behaves when nothing happens.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -15,10 +15,10 @@ pub struct FeatureCalibration {
     /// Laws of clean windows.
     pub nulls: Vec<NullTable>,
     /// Laws of stretches, by length; empty where the reference carries no time.
-    pub stretches: Vec<Stretches>,
+    pub stretches: Vec<BlockStatistics>,
     /// The same against the rest of the reference in the same hours of the week; empty where it has no such profiles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub hour_of_week: Vec<Stretches>,
+    pub hour_of_week: Vec<BlockStatistics>,
 }
 
 /// The laws of every score in clean windows of one size.
@@ -28,7 +28,7 @@ pub struct NullTable {
     #[serde(flatten)]
     pub size: NullSize,
     /// In the order of the simulated statistics; `None` where a score has no law.
-    pub laws: Vec<Option<Law>>,
+    pub laws: Vec<Option<EmpiricalDistribution>>,
 }
 
 /// The size of clean windows: `2^k` values, or the middle of the octave above, rounded down.
@@ -62,7 +62,7 @@ impl fmt::Display for NullSize {
 
 /// The laws of every score over stretches of one length, each against the rest of the reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stretches {
+pub struct BlockStatistics {
     /// Their length.
     pub window_ms: u64,
     /// How many fit side by side.
@@ -74,9 +74,9 @@ pub struct Stretches {
     /// By how much their scores are larger than those of clean windows; at least 1, in the order of the simulated statistics.
     pub design_effect: Vec<f64>,
     /// In the order of the simulated statistics; `None` where a score has no law.
-    pub laws: Vec<Option<Law>>,
+    pub laws: Vec<Option<EmpiricalDistribution>>,
     /// Of the squared difference of the missing rate, over `missing_v`.
-    pub missing: Option<Law>,
+    pub missing: Option<EmpiricalDistribution>,
     /// `v` of events.
     pub missing_v: f64,
 }

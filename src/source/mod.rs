@@ -48,11 +48,11 @@ pub trait Sink {
 
 /// How far a partition was counted by whoever read it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum ResumePoint {
     /// Not known yet: ask again soon.
-    NotYet,
+    Pending,
     /// It was never counted.
-    Never,
+    Unread,
     /// It was counted up to `upto`, in this life of its.
     At {
         /// Which life.
@@ -65,7 +65,7 @@ pub enum Left {
 }
 
 /// Who knows how far a partition was counted; its life is not looked at.
-pub type Memory = Box<dyn Fn(&Shard) -> Left + Send>;
+pub type ResumeLookup = Box<dyn Fn(&Shard) -> ResumePoint + Send>;
 
 /// A stream of records.
 pub trait Source {

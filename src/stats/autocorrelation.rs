@@ -1,9 +1,9 @@
 //! What a score does over the reference's own stretches, each against the rest.
 //!
 //! Streams are not independent draws: neighbours resemble each other, and windows of a clean stream differ by more than a clean sample does. A stretch as long as
-//! the window tells by how much. Stretches overlap, one per step, so what they tell is worth only as many as fit side by side.
+//! the window tells by how much. BlockStatistics overlap, one per step, so what they tell is worth only as many as fit side by side.
 
-use super::Law;
+use super::EmpiricalDistribution;
 use super::empirical::moments;
 
 /// Fewer whole stretches than this have no tail to speak of.
@@ -15,7 +15,7 @@ pub const LEAST: f64 = 2.0;
 ///
 /// The tail is taken from the most extreme tenth of twenty whole stretches, or 2 % of many, and exceedances close to each other count once.
 #[must_use]
-pub fn block_law(series: &[f64], per_window: f64) -> Option<Law> {
+pub fn block_law(series: &[f64], per_window: f64) -> Option<EmpiricalDistribution> {
     let effective = series.len() as f64 / per_window;
     let zeta = (10.0 / effective).clamp(0.02, 0.5);
     let k = |u: f64| {
@@ -23,7 +23,7 @@ pub fn block_law(series: &[f64], per_window: f64) -> Option<Law> {
         let exceeding: f64 = is_above.iter().sum();
         exceeding / per_window.max(autocorrelation_time(&is_above, effective))
     };
-    Law::of(&mut series.to_vec(), zeta, k)
+    EmpiricalDistribution::of(&mut series.to_vec(), zeta, k)
 }
 
 /// Steps after which a series has forgotten where it was: `1 + 2 sum of its correlations`, up to the first that is no more than chance.

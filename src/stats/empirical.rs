@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The tail beyond the `1 - zeta` quantile, from `k` independent exceedances of mean excess `s`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Tail {
+pub struct ExponentialTail {
     /// The share that exceeds `u`, in 0..=1.
     pub zeta: f64,
     /// Where the tail begins.
@@ -19,7 +19,7 @@ pub struct Tail {
     pub k: f64,
 }
 
-impl Tail {
+impl ExponentialTail {
     /// The line that a share `alpha <= zeta` exceeds.
     #[must_use]
     pub fn line(&self, alpha: f64) -> f64 {
@@ -28,7 +28,7 @@ impl Tail {
 
     /// The share that exceeds `x >= u`: the inverse of `line`.
     #[must_use]
-    pub fn exceeding(&self, x: f64) -> f64 {
+    pub fn survival(&self, x: f64) -> f64 {
         if self.s <= 0.0 {
             return if x > self.u { 0.0 } else { self.zeta };
         }
@@ -44,18 +44,18 @@ const SHARES: [f64; 18] = [
 
 /// The law of a score that is not negative.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Law {
+pub struct EmpiricalDistribution {
     /// Mean.
     pub mean: f64,
-    /// `2 mean^2 / variance`: the degrees of freedom of the chi-square with this mean and variance; `None` without variance.
-    pub freedom: Option<f64>,
+    /// `2 mean^2 / variance`: the degrees of degrees_of_freedom of the chi-square with this mean and variance; `None` without variance.
+    pub degrees_of_freedom: Option<f64>,
     /// The quantiles exceeded by `SHARES`, ascending; those above the tail are not used.
     pub quantiles: Vec<f64>,
     /// What lies beyond.
-    pub tail: Tail,
+    pub tail: ExponentialTail,
 }
 
-impl Law {
+impl EmpiricalDistribution {
     /// The law of a sample of independent draws, its tail from the most extreme `zeta` of them; `None` for an empty sample.
     ///
     /// The draws are put in order.
@@ -71,15 +71,15 @@ impl Law {
         let beyond = draws.iter().filter(|x| **x > u);
         let (count, excess) = beyond.fold((0.0, 0.0), |(n, sum), x| (n + 1.0, sum + (x - u)));
         let s = if count > 0.0 { excess / count } else { 0.0 };
-        let tail = Tail {
+        let tail = ExponentialTail {
             zeta,
             u: round(u),
             s: round(s),
             k: round(k(u).max(2.0)),
         };
-        Some(Law {
+        Some(EmpiricalDistribution {
             mean: round(mean),
-            freedom: (variance > 0.0).then(|| round(2.0 * mean * mean / variance)),
+            degrees_of_freedom: (variance > 0.0).then(|| round(2.0 * mean * mean / variance)),
             quantiles: SHARES.map(|share| round(quantile(share))).to_vec(),
             tail,
         })
@@ -104,9 +104,9 @@ impl Law {
 
     /// The share that exceeds `x`, in 0..=1.
     #[must_use]
-    pub fn exceeding(&self, x: f64) -> f64 {
+    pub fn survival(&self, x: f64) -> f64 {
         if x >= self.tail.u {
-            return self.tail.exceeding(x);
+            return self.tail.survival(x);
         }
         let Some(at) = self.quantiles.iter().position(|quantile| *quantile > x) else {
             return self.tail.zeta;
@@ -122,16 +122,16 @@ impl Law {
 
     /// The law between two, `part` of the way from this one to `other`; both have tails of one share.
     #[must_use]
-    pub fn towards(&self, other: &Law, part: f64) -> Law {
+    pub fn interpolate(&self, other: &EmpiricalDistribution, part: f64) -> EmpiricalDistribution {
         let pairs = self.quantiles.iter().zip(&other.quantiles);
-        Law {
+        EmpiricalDistribution {
             mean: mix(self.mean, other.mean, part),
-            freedom: self
-                .freedom
-                .zip(other.freedom)
+            degrees_of_freedom: self
+                .degrees_of_freedom
+                .zip(other.degrees_of_freedom)
                 .map(|(a, b)| mix(a, b, part)),
             quantiles: pairs.map(|(a, b)| mix(*a, *b, part)).collect(),
-            tail: Tail {
+            tail: ExponentialTail {
                 zeta: self.tail.zeta,
                 u: mix(self.tail.u, other.tail.u, part),
                 s: mix(self.tail.s, other.tail.s, part),
@@ -179,8 +179,8 @@ mod tests {
             .collect()
     }
 
-    fn law() -> Law {
-        Law::of(&mut exponential(10_000), 0.01, |_| 100.0).unwrap()
+    fn law() -> EmpiricalDistribution {
+        EmpiricalDistribution::of(&mut exponential(10_000), 0.01, |_| 100.0).unwrap()
     }
 
     #[test]
@@ -202,19 +202,19 @@ mod tests {
     fn lines_and_shares_are_inverse_to_each_other() {
         let law = law();
         for alpha in [0.9, 0.5, 0.1, 0.03, 0.01, 1e-3, 1e-5] {
-            let back = law.exceeding(law.line(alpha));
+            let back = law.survival(law.line(alpha));
             assert!((back / alpha - 1.0).abs() < 0.02, "{alpha}: {back}");
         }
         assert!(
-            (law.exceeding(0.0) - 1.0).abs() < 1e-12,
+            (law.survival(0.0) - 1.0).abs() < 1e-12,
             "all exceed nothing"
         );
     }
 
     #[test]
     fn a_score_that_never_moves_has_no_variance() {
-        let law = Law::of(&mut [0.0; 100], 0.01, |_| 1.0).unwrap();
-        assert_eq!(law.freedom, None, "no chi-square fits");
-        assert!(law.exceeding(0.1) <= 0.0, "never that far");
+        let law = EmpiricalDistribution::of(&mut [0.0; 100], 0.01, |_| 1.0).unwrap();
+        assert_eq!(law.degrees_of_freedom, None, "no chi-square fits");
+        assert!(law.survival(0.1) <= 0.0, "never that far");
     }
 }

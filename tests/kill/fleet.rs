@@ -119,7 +119,7 @@ fn ingesters_killed_and_stopped_and_a_scorer_killed_count_every_record_once() {
     let found = stage.read_log();
     assert_same(&found, &expected);
     assert_same_windows(&found, &expected);
-    let rejected: u64 = found.snapshot().sources[0]
+    let rejected: u64 = found.view().sources[0]
         .rejected
         .iter()
         .map(|(_, count)| count)

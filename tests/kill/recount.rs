@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pegel::app::load_monitor;
 use pegel::config::{Config, load_file};
-use pegel::engine::{Engine, FeatureState, MonitorPlan, Snapshot};
+use pegel::engine::{Engine, EngineView, FeatureView, MonitorPlan};
 use pegel::export::Exporter;
 use pegel::ingest::{Flushed, Ingest, observer_plan};
 use pegel::model::Shard;
@@ -168,7 +168,7 @@ pub(crate) fn lines(scrape: &str) -> Vec<&str> {
 
 /// What a process with these counts would say.
 pub(crate) fn scrape_of(engine: &Engine) -> String {
-    let snapshot = engine.snapshot();
+    let snapshot = engine.view();
     let names = snapshot.sources.iter().map(|source| source.name.clone());
     let names: Vec<String> = names.collect();
     let exporter = Exporter::new(names.iter().map(String::as_str), 1000);
@@ -178,7 +178,7 @@ pub(crate) fn scrape_of(engine: &Engine) -> String {
 
 /// How many records with a payload an engine has counted.
 pub(crate) fn counted(engine: &Engine) -> u64 {
-    let source = &engine.snapshot().sources[0];
+    let source = &engine.view().sources[0];
     let errors = source.decode_errors.iter().map(|(_, count)| count);
     source.decoded + errors.sum::<u64>()
 }
@@ -186,8 +186,8 @@ pub(crate) fn counted(engine: &Engine) -> u64 {
 /// Compares every count there ever was, and the hash of all bins and cells.
 pub(crate) fn assert_same(found: &Engine, expected: &Engine) {
     let hashes = (hash(found), hash(expected));
-    let (found, expected) = (found.snapshot(), expected.snapshot());
-    let records = |snapshot: &Snapshot| {
+    let (found, expected) = (found.view(), expected.view());
+    let records = |snapshot: &EngineView| {
         let source = &snapshot.sources[0];
         let errors = source.decode_errors.clone();
         (source.decoded, errors, source.tombstones)
@@ -199,7 +199,7 @@ pub(crate) fn assert_same(found: &Engine, expected: &Engine) {
         assert_eq!(found.dropped, expected.dropped, "dropped events");
         for (found, expected) in found.features.iter().zip(&expected.features) {
             let of =
-                |feature: &FeatureState| (feature.tallies, feature.out_of_range, feature.unseen);
+                |feature: &FeatureView| (feature.tallies, feature.out_of_range, feature.unseen);
             assert_eq!(of(found), of(expected), "totals of {}", found.name);
         }
     }
@@ -208,8 +208,8 @@ pub(crate) fn assert_same(found: &Engine, expected: &Engine) {
 
 /// Compares the latest windows: each bin, each cell and its sum; nearly all events are in them, and nothing is missing.
 pub(crate) fn assert_same_windows(found: &Engine, expected: &Engine) {
-    let windows = |engine: &Engine| engine.snapshot().monitors[0].windows.clone();
-    let events = expected.snapshot().monitors[0].events;
+    let windows = |engine: &Engine| engine.view().monitors[0].windows.clone();
+    let events = expected.view().monitors[0].events;
     let (found, expected) = (windows(found), windows(expected));
     for (found, expected) in found.iter().zip(&expected) {
         assert_eq!(found.end, expected.end, "end of the window");

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use pegel::engine::{Engine, SavedEngine};
+use pegel::engine::{Engine, EngineSnapshot};
 use pegel::ingest::{Ingest, observer_plan};
 use pegel::model::Shard;
 use pegel::pane_log::file::{FileLog, Found};
-use pegel::pane_log::{Board, read, write};
+use pegel::pane_log::{HeadLookup, read, write};
 use pegel::source::{RawRecord, Sink as _};
 use rand::RngExt as _;
 
@@ -89,10 +89,10 @@ fn write_until_killed(directory: &Path) {
         upto += TOGETHER;
         for flushed in ingest.flush() {
             let next = engine.log().next(0);
-            engine.judge(0, next, &flushed.commit.claim()).unwrap();
+            engine.accept(0, next, &flushed.commit.claim()).unwrap();
             let bytes = log.append(&flushed.commit);
             log.sync().unwrap();
-            engine.count(0, &flushed.commit, bytes);
+            engine.ingest_counts(0, &flushed.commit, bytes);
         }
         println!("safe {upto}");
         if upto % (TOGETHER * SEGMENT) == 0 {
@@ -106,10 +106,10 @@ fn write_until_killed(directory: &Path) {
 fn recover(directory: &Path) -> (Engine, FileLog) {
     let (_, mut engine) = engine(&directory.join("pegel.yaml"));
     let opened = FileLog::open(&directory.join("state"), &mut |found| match found {
-        Found::Snapshot(bytes) => engine.restore(read::<SavedEngine>(&bytes).unwrap()),
+        Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
         Found::Commit(position, commit, bytes) => {
-            engine.judge(0, position, &commit.claim()).unwrap();
-            engine.count(0, &commit, bytes);
+            engine.accept(0, position, &commit.claim()).unwrap();
+            engine.ingest_counts(0, &commit, bytes);
         }
     });
     let (log, _) = opened.unwrap();
@@ -118,8 +118,8 @@ fn recover(directory: &Path) -> (Engine, FileLog) {
 
 fn ingest(engine: &Engine, from: i64) -> Ingest {
     let plan = observer_plan("s", &[Arc::clone(engine.plan(0))]);
-    let board = Board::settled(&engine.log().heads);
-    let mut ingest = Ingest::new(plan, 1 << 20).with_board(Arc::new(board));
+    let head_lookup = HeadLookup::resolved(&engine.log().heads);
+    let mut ingest = Ingest::new(plan, 1 << 20).with_head_lookup(Arc::new(head_lookup));
     ingest.begin_batch(pegel::clock::now(), true);
     ingest.opened(0, &shard(), from, from == 0);
     ingest

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pegel::engine::{Engine, SavedEngine};
+use pegel::engine::{Engine, EngineSnapshot};
 use pegel::pane_log::file::{FileLog, Found};
 use pegel::pane_log::{Record, decode, read};
 use rdkafka::consumer::Consumer as _;
@@ -175,11 +175,11 @@ impl Stage {
     fn read_files(&self) -> (Engine, u64) {
         let ((_, mut engine), mut lost) = (engine(&self.config), 0);
         let opened = FileLog::open(&self.state(), &mut |found| match found {
-            Found::Snapshot(bytes) => engine.restore(read::<SavedEngine>(&bytes).unwrap()),
+            Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
             Found::Commit(position, commit, bytes) => {
-                engine.judge(0, position, &commit.claim()).unwrap();
+                engine.accept(0, position, &commit.claim()).unwrap();
                 lost += commit.offsets_lost;
-                engine.count(0, &commit, bytes);
+                engine.ingest_counts(0, &commit, bytes);
                 engine.advance(0, &mut |_, _| ());
             }
         });
@@ -195,11 +195,11 @@ impl Stage {
             let record = decode(message.payload().unwrap()).unwrap();
             if let Record::Commit(commit) = record
                 && engine
-                    .judge(partition, message.offset(), &commit.claim())
+                    .accept(partition, message.offset(), &commit.claim())
                     .is_ok()
             {
                 lost += commit.offsets_lost;
-                engine.count(partition, &commit, 0);
+                engine.ingest_counts(partition, &commit, 0);
             }
         });
         engine.advance(0, &mut |_, _| ());

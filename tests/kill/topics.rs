@@ -232,7 +232,7 @@ fn retention(make: Make) {
     });
     daemon.kill();
     let (found, lost) = stage.read_log_and_losses();
-    let source = &found.snapshot().sources[0];
+    let source = &found.view().sources[0];
     let end = ends(&stage.bootstrap, &stage.topic)[0].unsigned_abs();
     assert!(lost > 2300, "{lost} offsets were lost");
     assert_eq!(

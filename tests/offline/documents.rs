@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pegel::engine::Snapshot;
+use pegel::engine::EngineView;
 use pegel::export::{CATALOG, Exporter, Type, markdown};
 use pegel::model::{AlertSpec, Statistic, Thresholds};
 
@@ -124,7 +124,7 @@ fn exporter() -> Exporter {
     }
     let (_, monitors) = replay(&text, vec![plan(spec)]);
     let exporter = Exporter::new(["data"].into_iter(), 20_000);
-    exporter.publish(Snapshot {
+    exporter.publish(EngineView {
         generation: 1,
         monitors,
         sources: Vec::new(),
@@ -195,7 +195,7 @@ fn gzip_members_in_a_row_are_the_text() {
 #[test]
 fn what_has_vanished_is_gone_from_the_next_scrape() {
     let exporter = exporter();
-    exporter.publish(Snapshot {
+    exporter.publish(EngineView {
         generation: 2,
         monitors: Vec::new(),
         sources: Vec::new(),
@@ -218,7 +218,7 @@ fn a_score_that_is_not_ready_has_no_series() {
         vec![plan(spec)],
     );
     let exporter = Exporter::new(["data"].into_iter(), 1);
-    exporter.publish(Snapshot {
+    exporter.publish(EngineView {
         generation: 1,
         monitors,
         sources: Vec::new(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pegel::batch::replay::Input;
-use pegel::engine::{MonitorPlan, MonitorState};
+use pegel::engine::{MonitorPlan, MonitorView};
 use pegel::model::{
     BinsSpec, EventTime, FeatureSpec, Kind, MonitorSpec, ReferenceSpec, WindowSpec,
 };
@@ -82,7 +82,7 @@ pub(crate) fn record(time: EventTime, x: &str, c: &str) -> String {
 pub(crate) fn replay(
     text: &str,
     plans: Vec<MonitorPlan>,
-) -> (Vec<Map<String, Value>>, Vec<MonitorState>) {
+) -> (Vec<Map<String, Value>>, Vec<MonitorView>) {
     let mut file = tempfile::Builder::new()
         .suffix(".ndjson")
         .tempfile()

@@ -13,13 +13,13 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, info, warn};
 
-use super::worker::Message;
+use super::worker::PendingCommit;
 use crate::clock;
 use crate::model::{LogReport, PanesTopicSpec, Shard};
 use crate::pane_log::kafka::{
     Entry, KafkaLogError, Reader, Writer, newest_snapshots, partition_of,
 };
-use crate::pane_log::{Board, decode_claim, read_prefix};
+use crate::pane_log::{HeadLookup, decode_claim, read_prefix};
 use crate::panes::Heads;
 use crate::panes::LogState;
 
@@ -35,12 +35,12 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The thread's state.
 pub(in crate::app) struct CommitLog {
     spec: PanesTopicSpec,
-    board: Arc<Board>,
+    head_lookup: Arc<HeadLookup>,
     writer: Writer,
     reader: Reader,
     state: LogState,
     /// Commits on their way, by number.
-    in_flight: HashMap<u64, Message>,
+    in_flight: HashMap<u64, PendingCommit>,
     /// Questions about heads: the position up to which their partition must be read first.
     waiting: BTreeMap<Shard, i64>,
     retry_at: Option<Instant>,
@@ -52,13 +52,13 @@ impl CommitLog {
     /// Ready to send and read.
     pub(in crate::app) fn try_new(
         spec: &PanesTopicSpec,
-        board: Arc<Board>,
+        head_lookup: Arc<HeadLookup>,
         report: Option<Arc<ArcSwap<LogReport>>>,
     ) -> Result<Self, KafkaLogError> {
         tell(report.as_ref(), None);
         Ok(CommitLog {
             spec: spec.clone(),
-            board,
+            head_lookup,
             writer: Writer::try_new(spec)?,
             reader: Reader::try_new(spec)?,
             state: LogState::default(),
@@ -70,7 +70,7 @@ impl CommitLog {
     }
 
     /// Runs until nobody sends commits any more, or the log cannot be used any more.
-    pub(in crate::app) fn run(mut self, commits: &Receiver<Message>, stop: &AtomicBool) {
+    pub(in crate::app) fn run(mut self, commits: &Receiver<PendingCommit>, stop: &AtomicBool) {
         if let Err(problem) = self.work(commits, stop) {
             let error = format!("{:#}", anyhow::Error::new(problem));
             error!(error, "the pane log cannot be used any more");
@@ -79,7 +79,7 @@ impl CommitLog {
 
     fn work(
         &mut self,
-        commits: &Receiver<Message>,
+        commits: &Receiver<PendingCommit>,
         stop: &AtomicBool,
     ) -> Result<(), KafkaLogError> {
         let mut deadline = None;
@@ -100,7 +100,7 @@ impl CommitLog {
     /// Sends what waits; `true` when nothing will come any more.
     ///
     /// What cannot be handed to the client at all would not be taken the next time either: it is too large, or the client has given up for good.
-    fn take(&mut self, commits: &Receiver<Message>) -> Result<bool, KafkaLogError> {
+    fn take(&mut self, commits: &Receiver<PendingCommit>) -> Result<bool, KafkaLogError> {
         while self.in_flight.len() < MOST_IN_FLIGHT {
             let wait = if self.in_flight.is_empty() {
                 WAIT
@@ -147,7 +147,7 @@ impl CommitLog {
             .collect();
         for shard in ready {
             self.waiting.remove(&shard);
-            self.board.answer(&shard, &self.state.heads);
+            self.head_lookup.resolve(&shard, &self.state.heads);
         }
         Ok(())
     }
@@ -175,8 +175,8 @@ impl CommitLog {
             return Ok(());
         }
         let questions: Vec<Shard> = self
-            .board
-            .questions()
+            .head_lookup
+            .pending()
             .into_iter()
             .filter(|shard| !self.waiting.contains_key(shard))
             .collect();

@@ -49,16 +49,16 @@ impl std::fmt::Debug for Ingester {
 
 /// A commit on its way to the log, and where to say what became of it.
 #[derive(Debug)]
-pub(in crate::app) struct Message {
+pub(in crate::app) struct PendingCommit {
     /// The commit.
     pub(in crate::app) flushed: Flushed,
     /// Where its thread listens.
-    pub(in crate::app) answers: Sender<Answer>,
+    pub(in crate::app) answers: Sender<CommitOutcome>,
 }
 
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) enum Answer {
+pub(in crate::app) enum CommitOutcome {
     /// Everything of the slot's shard before `upto` is safe.
     Accepted {
         /// The slot.
@@ -73,17 +73,19 @@ pub(in crate::app) enum Answer {
     },
 }
 
-impl Message {
+impl PendingCommit {
     /// Says that the commit is safe. A thread that has ended does not listen any more; its offsets are committed as far as it heard.
     pub(in crate::app) fn accept(&self) {
         let (slot, upto) = (self.flushed.slot, self.flushed.commit.upto);
-        self.answers.send(Answer::Accepted { slot, upto }).ok();
+        self.answers
+            .send(CommitOutcome::Accepted { slot, upto })
+            .ok();
     }
 
     /// Says that the commit does not count.
     pub(in crate::app) fn reject(&self) {
         let slot = self.flushed.slot;
-        self.answers.send(Answer::Rejected { slot }).ok();
+        self.answers.send(CommitOutcome::Rejected { slot }).ok();
     }
 }
 
@@ -93,8 +95,8 @@ struct Worker<'a> {
     ingest: Ingest,
     plans: Receiver<ObserverPlan>,
     source: Box<dyn Source>,
-    commits: &'a Sender<Message>,
-    answers: (Sender<Answer>, Receiver<Answer>),
+    commits: &'a Sender<PendingCommit>,
+    answers: (Sender<CommitOutcome>, Receiver<CommitOutcome>),
     stop: &'a AtomicBool,
     complained_at: Option<Instant>,
 }
@@ -104,7 +106,7 @@ pub(in crate::app) fn run(
     ingester: Ingester,
     flush_interval: Duration,
     stop: &AtomicBool,
-    commits: &Sender<Message>,
+    commits: &Sender<PendingCommit>,
 ) {
     let Ingester {
         name,
@@ -149,7 +151,7 @@ impl Worker<'_> {
     fn turn(&mut self, is_connected: bool, is_due: bool) -> bool {
         self.ingest.begin_batch(clock::now(), is_connected);
         if let Some(plan) = self.plans.try_iter().last() {
-            self.ingest.recount(plan);
+            self.ingest.switch_plan(plan);
         }
         let has_more = self.source.poll(POLL_WAIT, &mut self.ingest);
         let flushed = if is_due {
@@ -169,7 +171,7 @@ impl Worker<'_> {
     fn send(&self, flushed: Vec<Flushed>) -> bool {
         flushed.into_iter().all(|flushed| {
             let answers = self.answers.0.clone();
-            let mut message = Message { flushed, answers };
+            let mut message = PendingCommit { flushed, answers };
             loop {
                 match self.commits.send_timeout(message, SEND_WAIT) {
                     Ok(()) => return true,
@@ -182,10 +184,10 @@ impl Worker<'_> {
         })
     }
 
-    fn hear(&mut self, answer: Answer) {
+    fn hear(&mut self, answer: CommitOutcome) {
         match answer {
-            Answer::Accepted { slot, upto } => self.source.accepted(slot, upto),
-            Answer::Rejected { slot } => {
+            CommitOutcome::Accepted { slot, upto } => self.source.accepted(slot, upto),
+            CommitOutcome::Rejected { slot } => {
                 self.ingest.forget(slot);
                 self.source.rejected(slot, &mut self.ingest);
             }
@@ -216,7 +218,7 @@ impl Worker<'_> {
         drop(own);
         let deadline = clock::monotonic() + LAST_ACCEPTANCE;
         while let Ok(answer) = answers.recv_deadline(deadline) {
-            if let Answer::Accepted { slot, upto } = answer {
+            if let CommitOutcome::Accepted { slot, upto } = answer {
                 self.source.accepted(slot, upto);
             }
         }

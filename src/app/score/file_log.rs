@@ -17,11 +17,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, info, warn};
 
 use super::worker::Scoring;
-use crate::app::ingest::worker::Message;
+use crate::app::ingest::worker::PendingCommit;
 use crate::clock;
-use crate::engine::{Engine, SavedEngine};
+use crate::engine::{Engine, EngineSnapshot};
 use crate::pane_log::file::{FileLog, FileLogError, Found};
-use crate::pane_log::{Board, read, write};
+use crate::pane_log::{HeadLookup, read, write};
 
 /// How often the scorer looks at the clock without commits.
 const WAIT: Duration = Duration::from_millis(200);
@@ -39,13 +39,13 @@ pub(in crate::app) fn recover(
     let began = clock::monotonic();
     let mut problem = None;
     let opened = FileLog::open(directory, &mut |found| match found {
-        Found::Snapshot(bytes) => match read::<SavedEngine>(&bytes) {
+        Found::Snapshot(bytes) => match read::<EngineSnapshot>(&bytes) {
             Ok(saved) => engine.restore(saved),
             Err(error) => problem = Some(error),
         },
         Found::Commit(position, commit, bytes) => {
-            if engine.judge(0, position, &commit.claim()).is_ok() {
-                engine.count(0, &commit, bytes);
+            if engine.accept(0, position, &commit.claim()).is_ok() {
+                engine.ingest_counts(0, &commit, bytes);
                 for monitor in engine.monitors_of(&commit.shard.source) {
                     engine.advance(monitor, &mut |_, _| ());
                 }
@@ -68,13 +68,13 @@ pub(in crate::app) fn recover(
 pub(in crate::app) fn run(
     mut scoring: Scoring,
     mut log: Option<FileLog>,
-    commits: &Receiver<Message>,
+    commits: &Receiver<PendingCommit>,
 ) {
     loop {
         let first = commits.recv_timeout(WAIT);
         let is_over = matches!(first, Err(RecvTimeoutError::Disconnected));
         let waiting = commits.try_iter().take(MOST_TOGETHER);
-        let messages: Vec<Message> = first.into_iter().chain(waiting).collect();
+        let messages: Vec<PendingCommit> = first.into_iter().chain(waiting).collect();
         if let Err(error) = take(&mut scoring, log.as_mut(), &messages) {
             let error = format!("{:#}", anyhow::Error::new(error));
             error!(
@@ -95,13 +95,13 @@ pub(in crate::app) fn run(
 fn take(
     scoring: &mut Scoring,
     mut log: Option<&mut FileLog>,
-    messages: &[Message],
+    messages: &[PendingCommit],
 ) -> Result<(), FileLogError> {
     let mut accepted = Vec::with_capacity(messages.len());
     for message in messages {
         let commit = &message.flushed.commit;
         let position = scoring.engine.log().next(0);
-        match scoring.engine.judge(0, position, &commit.claim()) {
+        match scoring.engine.accept(0, position, &commit.claim()) {
             Ok(()) => {
                 let in_memory = || commit.size_bytes() as u64;
                 let bytes = log
@@ -142,8 +142,8 @@ pub(in crate::app) fn snapshot(engine: &Engine) -> Vec<u8> {
     bytes
 }
 
-/// The board of a log that was read.
+/// The head_lookup of a log that was read.
 #[must_use]
-pub(in crate::app) fn board(engine: &Engine) -> Arc<Board> {
-    Arc::new(Board::settled(&engine.log().heads))
+pub(in crate::app) fn head_lookup(engine: &Engine) -> Arc<HeadLookup> {
+    Arc::new(HeadLookup::resolved(&engine.log().heads))
 }

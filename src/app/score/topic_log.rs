@@ -12,7 +12,7 @@ use super::file_log::snapshot;
 use super::worker::Scoring;
 use crate::app::ingest::publisher::Reach;
 use crate::clock;
-use crate::engine::SavedEngine;
+use crate::engine::EngineSnapshot;
 use crate::model::PanesTopicSpec;
 use crate::pane_log::kafka::{
     Assembly, Entry, KafkaLogError, Reader, Whole, Writer, newest_snapshots, partition_of,
@@ -115,13 +115,13 @@ impl Tail {
         &self,
         scoring: &Scoring,
         reach: &Reach,
-    ) -> Result<Option<SavedEngine>, KafkaLogError> {
+    ) -> Result<Option<EngineSnapshot>, KafkaLogError> {
         let is_own = |whole: &Whole| whole.scope == self.scope;
         let mut found =
             newest_snapshots(&self.spec, clock::now(), &|found| found.iter().any(is_own))?;
         found.sort_by_key(is_own);
         for whole in found.into_iter().rev() {
-            match read::<SavedEngine>(&whole.bytes) {
+            match read::<EngineSnapshot>(&whole.bytes) {
                 Ok(saved) if !reach.has(&saved.log) => {
                     warn!("a snapshot does not lie within the pane log: not used");
                 }
@@ -247,10 +247,10 @@ fn count(
         scoring.engine.log_mut().pass(partition, offset);
         scoring
             .engine
-            .reject(&commit.shard.source, Rejected::WrongPartition);
+            .count_rejection(&commit.shard.source, Rejected::WrongPartition);
         return;
     }
-    match scoring.engine.judge(partition, offset, &commit.claim()) {
+    match scoring.engine.accept(partition, offset, &commit.claim()) {
         Ok(()) => scoring.count(partition, &commit, entry.bytes.len() as u64),
         Err(rejected) => {
             let (topic, shard) = (&commit.shard.topic, commit.shard.partition);
@@ -280,7 +280,7 @@ fn commit_of(
         Err(error) => {
             let (partition, offset) = (entry.partition, entry.offset);
             warn!(partition, offset, %error, "a record of the pane log cannot be read");
-            scoring.engine.reject_unreadable();
+            scoring.engine.count_unreadable();
             Commit::unreadable(decode_claim(entry.bytes).ok()??)
         }
     };

@@ -9,7 +9,7 @@ use crossbeam_channel::Receiver;
 use tracing::{debug, info};
 
 use crate::clock;
-use crate::engine::{Engine, MonitorPlan, Snapshot};
+use crate::engine::{Engine, EngineView, MonitorPlan};
 use crate::model::{LogPartition, LogReport};
 use crate::panes::Commit;
 use crate::panes::Position;
@@ -20,7 +20,7 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 const PUBLISH_AT_MOST_EVERY: Duration = Duration::from_millis(100);
 
 /// Takes pictures; called on the scorer's thread.
-pub(in crate::app) type Publish = Box<dyn FnMut(Snapshot) + Send>;
+pub(in crate::app) type Publish = Box<dyn FnMut(EngineView) + Send>;
 
 /// An engine with a clock and a public.
 pub(in crate::app) struct Scoring {
@@ -75,7 +75,7 @@ impl Scoring {
 
     /// Counts an accepted commit and closes the windows whose time it brought.
     pub(in crate::app) fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
-        self.engine.count(partition, commit, bytes);
+        self.engine.ingest_counts(partition, commit, bytes);
         for monitor in self.engine.monitors_of(&commit.shard.source) {
             let began = clock::monotonic();
             let made = self.engine.advance(monitor, &mut |plan, window| {
@@ -112,7 +112,7 @@ impl Scoring {
     /// Publishes a picture now.
     pub(in crate::app) fn publish(&mut self) {
         self.published = (self.engine.generation(), clock::monotonic());
-        (self.publish)(self.engine.snapshot());
+        (self.publish)(self.engine.view());
         let partition = |(partition, place): (&u32, &Position)| {
             let read = LogPartition {
                 next: place.next,

@@ -3,8 +3,8 @@
 use std::ops::Add;
 use std::time::Duration;
 
-use crate::alert::{Alert, AlertState, Line, Patience};
-use crate::engine::{AlertLine, Judgement};
+use crate::alert::{Alert, AlertState, AlertTiming, Threshold};
+use crate::engine::{AlertView, Assessment};
 use crate::model::{EventTime, NotReady};
 
 /// An alarm.
@@ -72,8 +72,8 @@ pub(crate) struct At {
 /// One rule in one evaluation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Judged<'a> {
-    line: &'a AlertLine,
-    bar: Option<&'a Line>,
+    line: &'a AlertView,
+    bar: Option<&'a Threshold>,
 }
 
 impl Trail {
@@ -83,7 +83,7 @@ impl Trail {
             let mut rules = judged.iter();
             return rules.any(|own| own.line.state == AlertState::Firing);
         };
-        let patience = Patience {
+        let patience = AlertTiming {
             for_evaluations,
             keep_firing_for: 0,
         };
@@ -140,16 +140,16 @@ impl Trail {
     }
 }
 
-pub(crate) fn is_judged(line: &AlertLine) -> bool {
+pub(crate) fn is_judged(line: &AlertView) -> bool {
     !matches!(line.state, AlertState::NotReady(_))
 }
 
 /// The lines of a reference with what the engine compared them with.
 pub(crate) fn judged<'a>(
-    lines: &'a [AlertLine],
-    judgement: Option<&'a Judgement>,
+    lines: &'a [AlertView],
+    assessment: Option<&'a Assessment>,
 ) -> Vec<Judged<'a>> {
-    let bar = |place: usize| judgement?.lines.get(place)?.as_ref();
+    let bar = |place: usize| assessment?.lines.get(place)?.as_ref();
     let numbered = lines.iter().enumerate();
     let judged = numbered.map(|(place, line)| Judged {
         line,
@@ -168,7 +168,7 @@ impl Judged<'_> {
 
     /// Whether the line is exceeded; an alert that is held by its hysteresis is not.
     fn is_above(&self) -> bool {
-        let AlertLine {
+        let AlertView {
             threshold, lower, ..
         } = self.line;
         let exceeds = |value: f64| {
@@ -183,8 +183,8 @@ mod tests {
     use super::*;
     use crate::model::{Severity, Statistic};
 
-    fn line(value: f64, state: AlertState) -> AlertLine {
-        AlertLine {
+    fn line(value: f64, state: AlertState) -> AlertView {
+        AlertView {
             statistic: Statistic::Js,
             severity: Severity::Critical,
             threshold: Some(1.0),
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    const BAR: Line = Line {
+    const BAR: Threshold = Threshold {
         above: 1.0,
         cleared: 0.8,
         below: None,

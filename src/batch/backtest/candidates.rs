@@ -88,10 +88,10 @@ impl Candidates {
 
     /// Whether a reference carries no time, so that quiet windows have to teach.
     #[must_use]
-    pub(crate) fn needs_lessons(&self) -> bool {
+    pub(crate) fn estimates_online(&self) -> bool {
         let features = self.plans.iter().flat_map(|plan| &plan.features);
         let mut calibrations = features.flat_map(|feature| feature.calibrations.iter().flatten());
-        calibrations.any(|calibration| calibration.needs_lessons())
+        calibrations.any(|calibration| calibration.estimates_online())
     }
 
     /// The monitors with the features that `is_wanted`, and a ledger of the windows that end after the one time and not after the other.

@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::policy::{LEAST_WINDOWS, SHORTEST, span};
-use crate::calibration::Status;
+use crate::calibration::CalibrationStatus;
 use crate::export::percent;
 use crate::model::NotReady;
 
@@ -69,36 +69,39 @@ fn rare_windows(report: &Report) -> Option<String> {
 
 fn statuses(report: &Report) -> Vec<String> {
     let clean = &report.trials.clean;
-    let holds = |status: &Status| !clean.doubted(*status).is_empty();
-    let said = Status::ALL.into_iter().filter(holds).map(|status| {
-        let doubted = clean.doubted(status);
-        let names: Vec<&str> = doubted.iter().map(|own| report.name_of(*own)).collect();
-        let all = names.len() == clean.features().len();
-        let names = if all {
-            "every feature".to_owned()
-        } else {
-            names.join(", ")
-        };
-        format!("{} ({names}): {}", status.name(), meaning(status))
-    });
+    let holds = |status: &CalibrationStatus| !clean.doubted(*status).is_empty();
+    let said = CalibrationStatus::ALL
+        .into_iter()
+        .filter(holds)
+        .map(|status| {
+            let doubted = clean.doubted(status);
+            let names: Vec<&str> = doubted.iter().map(|own| report.name_of(*own)).collect();
+            let all = names.len() == clean.features().len();
+            let names = if all {
+                "every feature".to_owned()
+            } else {
+                names.join(", ")
+            };
+            format!("{} ({names}): {}", status.name(), meaning(status))
+        });
     said.collect()
 }
 
-const fn meaning(status: Status) -> &'static str {
+const fn meaning(status: CalibrationStatus) -> &'static str {
     match status {
-        Status::ReferenceSmall => {
+        CalibrationStatus::ReferenceSmall => {
             "a window holds more than a tenth of the reference, so rates hold on average over references only"
         }
-        Status::BudgetExtrapolated => {
+        CalibrationStatus::BudgetExtrapolated => {
             "the rarest candidates ask for rarer events than the reference's stretches can show"
         }
-        Status::PhiLearning => {
+        CalibrationStatus::PhiLearning => {
             "the reference carries no time, so at least the first 20 quiet windows were judged without knowing how the stream breathes; fit it with `timestamp`"
         }
-        Status::BlocksShort => {
+        CalibrationStatus::BlocksShort => {
             "the reference is too short for stretches as long as the window; shorter ones stand in"
         }
-        Status::TooFewEffective => {
+        CalibrationStatus::TooFewEffective => {
             "some windows hold fewer than min_samples values once those that repeat each other are taken off: alerts wait there"
         }
     }

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::decode::{Fields, Reading, number, timestamp};
 use crate::engine::FeaturePlan;
-use crate::ingest::Alter;
+use crate::ingest::RecordTransform;
 use crate::model::{EventTime, Kind, Slot, TextRange};
 use crate::observe::ObserverPlan;
 
@@ -182,7 +182,7 @@ impl Injector {
     }
 }
 
-impl Alter for Injector {
+impl RecordTransform for Injector {
     fn alter<'a>(
         &'a mut self,
         fields: Fields<'a>,

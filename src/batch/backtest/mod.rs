@@ -34,8 +34,8 @@ use crate::cli::output::{backtest_json, backtest_table};
 use crate::cli::replay::compare_with;
 use crate::cli::{Exit, UsageError, pick_monitor, tell};
 use crate::config::{self, Config};
-use crate::engine::{FeaturePlan, MonitorPlan, MonitorState, ReferenceState, WindowState};
-use crate::ingest::Alter;
+use crate::engine::{FeaturePlan, MonitorPlan, MonitorView, ReferenceView, WindowView};
+use crate::ingest::RecordTransform;
 use crate::model::{EventTime, MonitorSpec};
 use crate::observe::ObserverPlan;
 
@@ -172,13 +172,13 @@ fn candidates(spec: MonitorSpec, budget: Duration) -> anyhow::Result<Candidates>
     Ok(candidates)
 }
 
-fn missing(reference: &ReferenceState) -> Option<String> {
+fn missing(reference: &ReferenceView) -> Option<String> {
     let problem = reference.problem.as_ref()?;
     Some(format!("reference {}: {problem}", reference.name))
 }
 
 /// The history as it is, under every candidate.
-fn undamaged(input: &Input, candidates: &Candidates) -> anyhow::Result<(Ledger, MonitorState)> {
+fn undamaged(input: &Input, candidates: &Candidates) -> anyhow::Result<(Ledger, MonitorView)> {
     let (plans, mut ledger) = candidates.of(|_| true, (EventTime::MIN, LAST));
     let mut states = replay(input, plans, &mut |plan, window| ledger.take(plan, window))?;
     match states.pop() {
@@ -190,7 +190,7 @@ fn undamaged(input: &Input, candidates: &Candidates) -> anyhow::Result<(Ledger, 
 /// The time in which windows were judged.
 fn judged(
     clean: &Ledger,
-    state: &MonitorState,
+    state: &MonitorView,
     candidates: &Candidates,
     input: &str,
 ) -> anyhow::Result<(EventTime, EventTime)> {
@@ -216,7 +216,7 @@ fn judged(
     );
 }
 
-fn dropped(state: &MonitorState) -> String {
+fn dropped(state: &MonitorView) -> String {
     let dropped = state.dropped.iter().filter(|(_, count)| *count > 0);
     let said: Vec<String> = dropped
         .map(|(reason, count)| format!("{count} {reason}"))
@@ -244,7 +244,7 @@ fn stage((first, last): (EventTime, EventTime), candidates: &Candidates) -> Stag
     // Windows are warm at the onset, and alerts as they would be.
     let lead = longest * 2 + slide * LEAD_SLIDES;
     Stage {
-        from: if candidates.needs_lessons() {
+        from: if candidates.estimates_online() {
             EventTime::MIN
         } else {
             onset.minus(lead)
@@ -293,10 +293,10 @@ fn play(
     let (plans, mut ledger) = candidates.of(is_wanted, (stage.onset, stage.until));
     let features = plans.first().map(|plan| plan.features.clone());
     let features = features.unwrap_or_default();
-    let alteration = |observed: &ObserverPlan| -> Box<dyn Alter> {
+    let alteration = |observed: &ObserverPlan| -> Box<dyn RecordTransform> {
         Box::new(Injector::new(damage, stage, observed, &features))
     };
-    let mut take = |plan: &MonitorPlan, window: &WindowState| ledger.take(plan, window);
+    let mut take = |plan: &MonitorPlan, window: &WindowView| ledger.take(plan, window);
     replay_altered(input, plans, &alteration, &mut take)?;
     Ok(ledger)
 }
@@ -305,7 +305,7 @@ fn report(
     candidates: Candidates,
     trials: Trials,
     judged: (EventTime, EventTime),
-    state: &MonitorState,
+    state: &MonitorView,
     budget: Duration,
 ) -> Report {
     let evidence = Evidence {

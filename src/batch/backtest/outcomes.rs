@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alarm_trace::{At, Judged, Trail, is_judged, judged};
 use crate::alert::AlertState;
-use crate::calibration::Status;
-use crate::engine::{AlertLine, FeatureScores, MonitorPlan, WindowState};
+use crate::calibration::CalibrationStatus;
+use crate::engine::{AlertView, MonitorPlan, WindowFeatureView, WindowView};
 use crate::model::{EventTime, NotReady};
 
 /// Where a trail belongs; features as numbered in the undamaged monitor.
@@ -49,7 +49,7 @@ pub(crate) struct Ledger {
     ends: BTreeMap<(usize, usize), EventTime>,
     trails: BTreeMap<Place, Trail>,
     /// Features, by status.
-    doubts: [BTreeSet<usize>; Status::ALL.len()],
+    doubts: [BTreeSet<usize>; CalibrationStatus::ALL.len()],
     /// The first and the last end of a window in which something was judged.
     judged: Option<(EventTime, EventTime)>,
     /// Why a feature could not be judged, most recently.
@@ -77,7 +77,7 @@ impl Ledger {
     }
 
     /// Takes an evaluation; one that only says that nothing has come is none.
-    pub(crate) fn take(&mut self, plan: &MonitorPlan, window: &WindowState) {
+    pub(crate) fn take(&mut self, plan: &MonitorPlan, window: &WindowView) {
         let mut parts = self.parts.iter();
         let Some(part) = parts.position(|part| part.monitor == plan.spec.name) else {
             return;
@@ -102,16 +102,15 @@ impl Ledger {
     fn take_feature(
         &mut self,
         (part, feature, window): (usize, usize, usize),
-        state: &FeatureScores,
+        state: &WindowFeatureView,
         at: At,
     ) {
         let Some(&feature) = self.features.get(feature) else {
             return;
         };
         self.note_doubts(feature, state);
-        for (reference, lines) in state.alerts.iter().enumerate() {
-            let judgement = state.judgements[reference].as_deref();
-            let judged = judged(lines, judgement);
+        for (reference, comparison) in state.comparisons.iter().enumerate() {
+            let judged = judged(&comparison.alerts, comparison.assessment.as_deref());
             let rules = (judged.len() / self.parts[part].sets).max(1);
             for (set, judged) in judged.chunks(rules).enumerate() {
                 self.step((part, set), (feature, window, reference), judged, at);
@@ -144,13 +143,16 @@ impl Ledger {
         }
     }
 
-    fn note_doubts(&mut self, feature: usize, state: &FeatureScores) {
-        let judgements = state.judgements.iter().flatten();
-        for status in judgements.flat_map(|judgement| &judgement.statuses) {
+    fn note_doubts(&mut self, feature: usize, state: &WindowFeatureView) {
+        for status in state
+            .comparisons
+            .iter()
+            .filter_map(|comparison| comparison.assessment.as_deref())
+            .flat_map(|assessment| &assessment.statuses)
+        {
             self.doubts[*status as usize].insert(feature);
         }
-        let mut lines = state.alerts.iter().flatten();
-        let reason = lines.find_map(|line| match line.state {
+        let reason = state.alerts().find_map(|alert| match alert.state {
             AlertState::NotReady(reason) => Some(reason),
             _ => None,
         });
@@ -188,7 +190,7 @@ impl Ledger {
 
     /// Features whose lines are to be taken with care for this reason.
     #[must_use]
-    pub(crate) fn doubted(&self, status: Status) -> &BTreeSet<usize> {
+    pub(crate) fn doubted(&self, status: CalibrationStatus) -> &BTreeSet<usize> {
         &self.doubts[status as usize]
     }
 
@@ -205,7 +207,6 @@ impl Ledger {
     }
 }
 
-fn lines_of(window: &WindowState) -> impl Iterator<Item = &AlertLine> {
-    let features = window.features.iter();
-    features.flat_map(|state| state.alerts.iter().flatten())
+fn lines_of(window: &WindowView) -> impl Iterator<Item = &AlertView> {
+    window.features.iter().flat_map(WindowFeatureView::alerts)
 }

@@ -1,6 +1,6 @@
 //! What `fit` adds to a reference: laws of clean windows, and of its own stretches where its rows carry a time.
 //!
-//! Rows are read a second time for the stretches, because their counts need the layout that the first reading made. One feature is one piece of work; all cores
+//! Rows are read a second time for the block_statistics, because their counts need the layout that the first reading made. One feature is one piece of work; all cores
 //! share them.
 
 use std::collections::BTreeMap;
@@ -10,11 +10,13 @@ use std::time::Duration;
 use rayon::prelude::*;
 
 use crate::batch::{dataset, progress};
-use crate::calibration::{Calibration, Panes, StretchSpec, seasonal_stretches, stretches};
+use crate::calibration::{
+    BlockSpec, NullModel, Panes, block_statistics, hour_of_week_block_statistics,
+};
 use crate::engine::MonitorPlan;
 use crate::model::{MonitorSpec, ReferenceSpec, WindowSpec};
-use crate::panes::SparseCounts;
-use crate::reference::Seasonal;
+use crate::panes::PaneCounts;
+use crate::reference::HourMixture;
 use crate::reference::{FeatureCalibration, FeatureReference, HourOfWeek, Profiles, Reference};
 use crate::score::Scorer;
 use crate::source::{Rows, RowsError};
@@ -26,14 +28,14 @@ const USUAL_SAMPLES: u64 = 500;
 const PANES: i64 = 900;
 /// Beyond this many panes a reference's clock is not to be trusted.
 const MOST_PANES: i64 = 4_000_000;
-/// Stretches are compared by the hour only where their panes are no wider.
+/// BlockStatistics are compared by the hour only where their panes are no wider.
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The reference's rows in panes of one width.
 #[derive(Debug, Default)]
 pub struct TimedRows {
     /// Panes of every feature, by number since the epoch.
-    pub panes: BTreeMap<i64, Vec<SparseCounts>>,
+    pub panes: BTreeMap<i64, Vec<PaneCounts>>,
 }
 
 /// Calibrates every feature of a fitted reference.
@@ -76,7 +78,7 @@ fn one(
     hours: Option<(&HourOfWeek, &Profiles)>,
 ) -> FeatureCalibration {
     let scorer = Scorer::new(Arc::new(feature.clone()), 0.5);
-    let mut calibration = Calibration::new(scorer, hash, None);
+    let mut calibration = NullModel::new(scorer, hash, None);
     let found: Vec<_> = lengths
         .iter()
         .filter_map(|length| {
@@ -86,7 +88,7 @@ fn one(
         .collect();
     let by_hour = hours.map(|(clock, profiles)| {
         let hours = profiles.features[index].as_slice().into();
-        let seasonal = Seasonal::new(Arc::clone(calibration.scorer().reference()), hours);
+        let seasonal = HourMixture::new(Arc::clone(calibration.scorer().reference()), hours);
         let found = lengths.iter().filter(|length| length.pane <= HOUR);
         let found = found.filter_map(|length| {
             let rows = &timed.iter().find(|(width, _)| *width == length.pane)?.1;
@@ -107,12 +109,12 @@ fn one(
 }
 
 fn stretches_of(
-    calibration: &Calibration,
+    calibration: &NullModel,
     feature: usize,
     rows: &TimedRows,
     length: &Length,
-    by_hour: Option<(&Seasonal, &HourOfWeek)>,
-) -> Option<crate::reference::Stretches> {
+    by_hour: Option<(&HourMixture, &HourOfWeek)>,
+) -> Option<crate::reference::BlockStatistics> {
     let first = *rows.panes.first_key_value()?.0;
     let last = *rows.panes.last_key_value()?.0;
     let add = |pane: usize, window: &mut FeatureCounts| {
@@ -134,14 +136,14 @@ fn stretches_of(
         add: &add,
         hour: &hour,
     };
-    let spec = StretchSpec {
+    let spec = BlockSpec {
         window: length.pane * u32::try_from(length.panes).ok()?,
         panes: length.panes,
         min_samples: length.min_samples,
     };
     match by_hour {
-        Some((seasonal, _)) => seasonal_stretches(calibration, seasonal, &panes, &spec),
-        None => stretches(calibration, &panes, &spec),
+        Some((seasonal, _)) => hour_of_week_block_statistics(calibration, seasonal, &panes, &spec),
+        None => block_statistics(calibration, &panes, &spec),
     }
 }
 

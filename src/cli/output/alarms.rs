@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::alert::AlertState;
-use crate::engine::{AlertLine, MonitorPlan, WindowState};
-use crate::export::short;
+use crate::engine::{AlertView, MonitorPlan, WindowView};
+use crate::export::short_number;
 use crate::model::{EventTime, Severity, Statistic};
 use crate::stats::quantile_sorted;
 
@@ -27,14 +27,14 @@ pub struct Alarms {
 struct Fired {
     at: EventTime,
     key: Key,
-    line: AlertLine,
+    line: AlertView,
 }
 
 type Key = (String, String, String, String, Statistic);
 
 impl Alarms {
     /// Takes an evaluation.
-    pub fn take(&mut self, plan: &MonitorPlan, window: &WindowState) {
+    pub fn take(&mut self, plan: &MonitorPlan, window: &WindowView) {
         let (Some(spec), Some(end)) = (plan.spec.windows.get(window.index), window.end) else {
             return;
         };
@@ -45,21 +45,21 @@ impl Alarms {
                     let [monitor, window, reference, feature] = names.map(Clone::clone);
                     (monitor, window, reference, feature, statistic)
                 };
-                let scores = state.scores[index].ok();
+                let scores = state.comparisons[index].scores.ok();
                 for statistic in &plan.spec.statistics {
                     let score = scores.and_then(|scores| scores.get(*statistic));
                     let own = score.map(|score| (key(*statistic), score));
                     own.into_iter()
                         .for_each(|(key, score)| self.scores.entry(key).or_default().push(score));
                 }
-                for line in &state.alerts[index] {
+                for line in &state.comparisons[index].alerts {
                     self.note(key(line.statistic), *line, end);
                 }
             }
         }
     }
 
-    fn note(&mut self, key: Key, line: AlertLine, at: EventTime) {
+    fn note(&mut self, key: Key, line: AlertView, at: EventTime) {
         let place = (key, line.severity);
         if line.state != AlertState::Firing {
             self.firing.remove(&place);
@@ -78,7 +78,7 @@ impl Alarms {
             let mut sorted = scores.clone();
             sorted.sort_by(f64::total_cmp);
             let [median, high, highest] =
-                [0.5, 0.99, 1.0].map(|share| short(quantile_sorted(&sorted, share)));
+                [0.5, 0.99, 1.0].map(|share| short_number(quantile_sorted(&sorted, share)));
             said.push(format!(
                 "{monitor} {window} {reference} {feature} {statistic}: {} evaluations, median {median}, 99 % {high}, largest {highest}",
                 sorted.len()
@@ -106,7 +106,12 @@ impl std::fmt::Display for Fired {
         };
         let numbers = self.line.value.zip(self.line.threshold);
         numbers.map_or(Ok(()), |(value, line)| {
-            write!(f, ", {}{unit}, line {}", short(value), short(line))
+            write!(
+                f,
+                ", {}{unit}, line {}",
+                short_number(value),
+                short_number(line)
+            )
         })
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use clap::ValueEnum;
 use serde_json::{Map, Value};
 
-use crate::engine::{MonitorPlan, WindowState};
+use crate::engine::{MonitorPlan, WindowView};
 use crate::export::OpenMetrics;
 use crate::model::Statistic;
 
@@ -87,12 +87,7 @@ impl Writer {
     }
 
     /// Writes an evaluation, whose lines of JSON are `lines`.
-    pub fn write(
-        &mut self,
-        plan: &MonitorPlan,
-        window: &WindowState,
-        lines: &[Map<String, Value>],
-    ) {
+    pub fn write(&mut self, plan: &MonitorPlan, window: &WindowView, lines: &[Map<String, Value>]) {
         if self.error.is_some() {
             return;
         }

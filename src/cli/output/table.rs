@@ -5,9 +5,9 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Tab
 
 use crate::batch::fit::infer::Inferred;
 use crate::batch::report::{FeatureReport, Verdict};
-use crate::calibration::Status;
+use crate::calibration::CalibrationStatus;
 use crate::export as words;
-use crate::export::short;
+use crate::export::short_number;
 use crate::model::{Severity, Statistic};
 use crate::reference::Reference;
 
@@ -76,14 +76,14 @@ fn row(report: &FeatureReport<'_>) -> Vec<Cell> {
         Cell::new(&report.plan.name),
         verdict(report.verdict()),
         with_line(report, Statistic::Js),
-        if report.judgement.is_some() {
+        if report.assessment.is_some() {
             with_line(report, Statistic::WassersteinBody)
         } else {
             of(Statistic::WassersteinNormalized)
         },
         of(Statistic::Psi),
         of(Statistic::Ks),
-        Cell::new(smallest_p_value(report).map_or_else(|| "-".to_owned(), short)),
+        Cell::new(smallest_p_value(report).map_or_else(|| "-".to_owned(), short_number)),
         Cell::new(percent(report.rates.missing)),
         Cell::new(percent(report.rates.out_of_range.or(report.rates.unseen))),
         Cell::new(report.counts.tallies.values),
@@ -98,9 +98,9 @@ fn with_line(report: &FeatureReport<'_>, statistic: Statistic) -> Cell {
         return Cell::new("-");
     };
     let level = report
-        .judgement
+        .assessment
         .as_ref()
-        .and_then(|judgement| judgement.level(statistic));
+        .and_then(|assessment| assessment.level(statistic));
     Cell::new(match level {
         Some(level) => format!("{} ({})", score(value), score(level.threshold)),
         None => score(value),
@@ -109,8 +109,8 @@ fn with_line(report: &FeatureReport<'_>, statistic: Statistic) -> Cell {
 
 /// The smallest share of clean windows that would go as far, over the statistics a rule judges.
 fn smallest_p_value(report: &FeatureReport<'_>) -> Option<f64> {
-    let judgement = report.judgement.as_ref()?;
-    let judged = judgement.levels.iter().filter(|level| {
+    let assessment = report.assessment.as_ref()?;
+    let judged = assessment.levels.iter().filter(|level| {
         let mut rules = report.plan.rules.iter();
         rules.any(|rule| rule.statistic == level.statistic)
     });
@@ -136,7 +136,7 @@ fn score(value: f64) -> String {
     } else if value < 1000.0 {
         format!("{value:.3}")
     } else {
-        short(value)
+        short_number(value)
     }
 }
 
@@ -153,7 +153,7 @@ fn what_moved(report: &FeatureReport<'_>) -> String {
     if report.verdict() == Verdict::None || report.scores.is_err() {
         return String::new();
     }
-    words::moved(layout, report.counts, reference).join("; ")
+    words::describe_shift(layout, report.counts, reference).join("; ")
 }
 
 /// One line under a comparison.
@@ -193,11 +193,11 @@ pub fn summary(reports: &[FeatureReport<'_>]) -> String {
 
 /// What limits the trust in calibrated lines, and for which features; nothing where nothing does.
 fn doubts(reports: &[FeatureReport<'_>]) -> String {
-    let holds = |report: &&FeatureReport<'_>, status: Status| {
-        let judgement = report.judgement.as_ref();
-        judgement.is_some_and(|judgement| judgement.statuses.contains(&status))
+    let holds = |report: &&FeatureReport<'_>, status: CalibrationStatus| {
+        let assessment = report.assessment.as_ref();
+        assessment.is_some_and(|assessment| assessment.statuses.contains(&status))
     };
-    let said = Status::ALL.into_iter().filter_map(|status| {
+    let said = CalibrationStatus::ALL.into_iter().filter_map(|status| {
         let names: Vec<&str> = reports
             .iter()
             .filter(|report| holds(report, status))
@@ -231,13 +231,19 @@ pub fn fitted(reference: &Reference) -> String {
             feature.counts.tallies.values.to_string(),
             percent(feature.counts.tallies.missing_ratio()),
             feature.layout.len().to_string(),
-            median.map_or_else(|| "-".to_owned(), short),
+            median.map_or_else(|| "-".to_owned(), short_number),
             feature
                 .numbers
-                .map_or_else(|| "-".to_owned(), |numbers| short(numbers.std)),
+                .map_or_else(|| "-".to_owned(), |numbers| short_number(numbers.std)),
             feature.numbers.map_or_else(
                 || "-".to_owned(),
-                |numbers| format!("{} .. {}", short(numbers.min), short(numbers.max)),
+                |numbers| {
+                    format!(
+                        "{} .. {}",
+                        short_number(numbers.min),
+                        short_number(numbers.max)
+                    )
+                },
             ),
         ]);
     }

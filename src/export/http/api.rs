@@ -2,17 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::{FeatureScores, Judgement, MonitorState, WindowState};
+use crate::engine::{Assessment, MonitorView, WindowFeatureView, WindowView};
 use crate::export::Exporter;
 use crate::export::explain::{Subject, explain};
 
 /// `/api/v1/monitors`
 pub(in crate::export) fn monitors(exporter: &Exporter) -> Value {
-    let snapshot = exporter.snapshot();
+    let snapshot = exporter.view();
     json!({"monitors": snapshot.monitors.iter().map(monitor).collect::<Vec<_>>()})
 }
 
-fn monitor(state: &MonitorState) -> Value {
+fn monitor(state: &MonitorView) -> Value {
     let references = state.references.iter().map(|reference| {
         json!({
             "name": reference.name,
@@ -35,7 +35,7 @@ fn monitor(state: &MonitorState) -> Value {
     })
 }
 
-fn window(state: &MonitorState, window: &WindowState) -> Value {
+fn window(state: &MonitorView, window: &WindowView) -> Value {
     let name = state
         .spec
         .windows
@@ -52,33 +52,35 @@ fn window(state: &MonitorState, window: &WindowState) -> Value {
     })
 }
 
-fn feature(state: &MonitorState, name: &str, kind: &str, feature: &FeatureScores) -> Value {
-    let references = state
-        .references
-        .iter()
-        .zip(&feature.scores)
-        .enumerate()
-        .map(|(index, (reference, scores))| {
-            let values = scores.map(|scores| {
-                let found = crate::model::Statistic::ALL
+fn feature(state: &MonitorView, name: &str, kind: &str, feature: &WindowFeatureView) -> Value {
+    let references =
+        state
+            .references
+            .iter()
+            .zip(&feature.comparisons)
+            .map(|(reference, comparison)| {
+                let scores = comparison.scores;
+                let values = scores.map(|scores| {
+                    let found = crate::model::Statistic::ALL
+                        .iter()
+                        .filter_map(|statistic| Some((statistic.name(), scores.get(*statistic)?)));
+                    found
+                        .map(|(name, value)| (name.to_owned(), number(value)))
+                        .collect::<Map<_, _>>()
+                });
+                let furthest = comparison
+                    .alerts
                     .iter()
-                    .filter_map(|statistic| Some((statistic.name(), scores.get(*statistic)?)));
-                found
-                    .map(|(name, value)| (name.to_owned(), number(value)))
-                    .collect::<Map<_, _>>()
+                    .max_by_key(|line| line.state.rank());
+                json!({
+                    "name": reference.name,
+                    "ready": scores.is_ok(),
+                    "reason": scores.err().map(|reason| reason.reason()),
+                    "scores": values.unwrap_or_default(),
+                    "calibration": comparison.assessment.as_deref().map(calibration_json),
+                    "alert": furthest.map(|line| line.state.name()),
+                })
             });
-            let furthest = feature.alerts[index]
-                .iter()
-                .max_by_key(|line| line.state.rank());
-            json!({
-                "name": reference.name,
-                "ready": scores.is_ok(),
-                "reason": scores.err().map(|reason| reason.reason()),
-                "scores": values.unwrap_or_default(),
-                "calibration": feature.judgements[index].as_deref().map(calibration_json),
-                "alert": furthest.map(|line| line.state.name()),
-            })
-        });
     json!({
         "name": name,
         "kind": kind,
@@ -90,8 +92,8 @@ fn feature(state: &MonitorState, name: &str, kind: &str, feature: &FeatureScores
 
 /// Levels by statistic, and how far to trust them.
 #[must_use]
-pub fn calibration_json(judgement: &Judgement) -> Value {
-    let levels = judgement.levels.iter().map(|level| {
+pub fn calibration_json(assessment: &Assessment) -> Value {
+    let levels = assessment.levels.iter().map(|level| {
         let value = json!({
             "noise_floor": level.noise_floor,
             "threshold": level.threshold,
@@ -101,15 +103,15 @@ pub fn calibration_json(judgement: &Judgement) -> Value {
         (level.statistic.name().to_owned(), value)
     });
     let mut object: Map<String, Value> = levels.collect();
-    let statuses = judgement.statuses.iter().map(|status| status.name());
-    object.insert("design_effect".to_owned(), json!(judgement.design_effect));
+    let statuses = assessment.statuses.iter().map(|status| status.name());
+    object.insert("design_effect".to_owned(), json!(assessment.design_effect));
     object.insert("status".to_owned(), statuses.collect());
     object.into()
 }
 
 /// `/api/v1/alerts`: every line, firing ones first.
 pub(in crate::export) fn alerts(exporter: &Exporter) -> Value {
-    let snapshot = exporter.snapshot();
+    let snapshot = exporter.view();
     let mut found = Vec::new();
     for state in &snapshot.monitors {
         for window in &state.windows {
@@ -121,7 +123,7 @@ pub(in crate::export) fn alerts(exporter: &Exporter) -> Value {
             for (feature, scores) in state.features.iter().zip(&window.features) {
                 for (index, reference) in state.references.iter().enumerate() {
                     let subject = Subject::of(feature, scores, index);
-                    let own = scores.alerts[index].iter();
+                    let own = scores.comparisons[index].alerts.iter();
                     let own = own.filter(|line| line.statistic.is_judged_against(index));
                     found.extend(own.map(|line| {
                         let value = json!({
@@ -141,7 +143,7 @@ pub(in crate::export) fn alerts(exporter: &Exporter) -> Value {
 
 /// `/api/v1/sources`
 pub(in crate::export) fn sources(exporter: &Exporter) -> Value {
-    let snapshot = exporter.snapshot();
+    let snapshot = exporter.view();
     let sources = exporter.reports().into_iter().map(|(name, report)| {
         let counted = snapshot.sources.iter().find(|source| source.name == name);
         let topics = report.topics.iter().map(|(topic, read)| {

@@ -3,9 +3,9 @@
 use askama::Template;
 
 use crate::alert::AlertState;
-use crate::engine::{FeatureScores, FeatureState, MonitorState, ReferenceState, WindowState};
+use crate::engine::{FeatureView, MonitorView, ReferenceView, WindowFeatureView, WindowView};
 use crate::export::Exporter;
-use crate::export::explain::{Subject, explain, short};
+use crate::export::explain::{Subject, explain, short_number};
 use crate::model::Statistic;
 
 #[derive(Template)]
@@ -55,7 +55,7 @@ struct Source {
 }
 
 pub(in crate::export) fn render(exporter: &Exporter) -> askama::Result<String> {
-    let snapshot = exporter.snapshot();
+    let snapshot = exporter.view();
     let monitors: Vec<Monitor> = snapshot.monitors.iter().map(monitor).collect();
     let rows = monitors
         .iter()
@@ -72,7 +72,7 @@ pub(in crate::export) fn render(exporter: &Exporter) -> askama::Result<String> {
     .render()
 }
 
-fn monitor(state: &MonitorState) -> Monitor {
+fn monitor(state: &MonitorView) -> Monitor {
     let dropped = state.dropped.iter().filter(|(_, count)| *count > 0);
     let dropped: Vec<String> = dropped
         .map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")))
@@ -97,7 +97,7 @@ fn monitor(state: &MonitorState) -> Monitor {
     }
 }
 
-fn window(state: &MonitorState, window: &WindowState) -> Window {
+fn window(state: &MonitorView, window: &WindowView) -> Window {
     let mut rows: Vec<Row> = Vec::new();
     for (feature, scores) in state.features.iter().zip(&window.features) {
         for (index, reference) in state.references.iter().enumerate() {
@@ -121,13 +121,14 @@ fn window(state: &MonitorState, window: &WindowState) -> Window {
 }
 
 fn row(
-    feature: &FeatureState,
-    state: &FeatureScores,
+    feature: &FeatureView,
+    state: &WindowFeatureView,
     index: usize,
-    reference: &ReferenceState,
+    reference: &ReferenceView,
 ) -> Row {
-    let scores = state.scores[index];
-    let furthest = state.alerts[index]
+    let scores = state.comparisons[index].scores;
+    let furthest = state.comparisons[index]
+        .alerts
         .iter()
         .max_by_key(|line| (line.state.rank(), line.severity));
     let (word, rank) = match (furthest.map(|line| line.state), scores) {
@@ -176,20 +177,26 @@ fn row(
 }
 
 /// A score with its calibrated line.
-fn with_line(score: String, state: &FeatureScores, index: usize, statistic: Statistic) -> String {
-    let level = state.judgements[index]
+fn with_line(
+    score: String,
+    state: &WindowFeatureView,
+    index: usize,
+    statistic: Statistic,
+) -> String {
+    let level = state.comparisons[index]
+        .assessment
         .as_deref()
-        .and_then(|judgement| judgement.level(statistic));
+        .and_then(|assessment| assessment.level(statistic));
     match level {
-        Some(level) => format!("{score} / {}", short(level.threshold)),
+        Some(level) => format!("{score} / {}", short_number(level.threshold)),
         None => score,
     }
 }
 
 /// What limits the trust in the lines.
-fn statuses(state: &FeatureScores, index: usize) -> String {
-    let judgement = state.judgements[index].as_deref();
-    let statuses = judgement.map_or(&[][..], |judgement| &judgement.statuses);
+fn statuses(state: &WindowFeatureView, index: usize) -> String {
+    let assessment = state.comparisons[index].assessment.as_deref();
+    let statuses = assessment.map_or(&[][..], |assessment| &assessment.statuses);
     let names: Vec<&str> = statuses.iter().map(|status| status.name()).collect();
     names.join(", ")
 }

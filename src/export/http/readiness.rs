@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::Snapshot;
+use crate::engine::EngineView;
 use crate::model::KafkaReport;
 
 /// Reasons why not; empty when ready.
 pub(in crate::export) fn reasons(
-    snapshot: &Snapshot,
+    snapshot: &EngineView,
     reports: &BTreeMap<String, KafkaReport>,
     log: Option<&str>,
     is_stopping: bool,
@@ -52,7 +52,7 @@ mod tests {
         let check = |report: KafkaReport, is_stopping, expected: &[&str]| {
             let reports = [("s".to_owned(), report)].into();
             assert_eq!(
-                reasons(&Snapshot::default(), &reports, None, is_stopping),
+                reasons(&EngineView::default(), &reports, None, is_stopping),
                 expected,
                 "reasons"
             );

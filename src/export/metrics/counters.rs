@@ -2,7 +2,7 @@
 
 use super::catalog as m;
 use super::families::Families;
-use crate::engine::{FeatureState, MonitorState, Snapshot};
+use crate::engine::{EngineView, FeatureView, MonitorView};
 use crate::model::{InvalidReason, MissingKind};
 use crate::stats::Layout;
 
@@ -14,7 +14,7 @@ const DELAY_BOUNDS: &[f64] = &[
 const DURATION_BOUNDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
 
 /// The counts block of a snapshot.
-pub(in crate::export) fn block(snapshot: &Snapshot) -> Families {
+pub(in crate::export) fn block(snapshot: &EngineView) -> Families {
     let mut families = Families::default();
     for source in &snapshot.sources {
         for (reason, count) in &source.decode_errors {
@@ -35,7 +35,7 @@ pub(in crate::export) fn block(snapshot: &Snapshot) -> Families {
     families
 }
 
-fn add_monitor(families: &mut Families, monitor: &MonitorState) {
+fn add_monitor(families: &mut Families, monitor: &MonitorView) {
     let spec = &monitor.spec;
     let name = spec.name.as_str();
     families.add(m::MONITOR_INFO, &[name, &spec.source], 1.0);
@@ -72,7 +72,7 @@ fn add_monitor(families: &mut Families, monitor: &MonitorState) {
     }
 }
 
-fn add_feature(families: &mut Families, monitor: &str, feature: &FeatureState) {
+fn add_feature(families: &mut Families, monitor: &str, feature: &FeatureView) {
     let labels = [monitor, &feature.name];
     let with = |last: &'static str| [labels[0], labels[1], last];
     families.add(

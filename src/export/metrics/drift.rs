@@ -3,9 +3,10 @@
 use super::catalog as m;
 use super::families::Families;
 use crate::alert::AlertState;
-use crate::calibration::Status;
+use crate::calibration::CalibrationStatus;
 use crate::engine::{
-    AlertLine, FeatureScores, MonitorPlan, MonitorState, ReferenceState, Snapshot, WindowState,
+    AlertView, ComparisonView, EngineView, MonitorPlan, MonitorView, ReferenceView,
+    WindowFeatureView, WindowView,
 };
 use crate::model::{MonitorSpec, Statistic};
 use crate::stats::{discoveries, share};
@@ -14,7 +15,7 @@ use crate::stats::{discoveries, share};
 const FALSE_DISCOVERIES: f64 = 0.05;
 
 /// The drift block of a snapshot.
-pub(in crate::export) fn block(snapshot: &Snapshot) -> Families {
+pub(in crate::export) fn block(snapshot: &EngineView) -> Families {
     let mut families = Families::default();
     for monitor in &snapshot.monitors {
         let names: Vec<&str> = monitor
@@ -40,9 +41,9 @@ pub(in crate::export) fn block(snapshot: &Snapshot) -> Families {
 pub(in crate::export) fn add_window(
     families: &mut Families,
     monitor: &MonitorSpec,
-    references: &[ReferenceState],
+    references: &[ReferenceView],
     names: &[&str],
-    window: &WindowState,
+    window: &WindowView,
 ) {
     let Some(spec) = monitor.windows.get(window.index) else {
         return;
@@ -63,9 +64,9 @@ pub(in crate::export) fn add_window(
 fn add_feature(
     families: &mut Families,
     monitor: &MonitorSpec,
-    references: &[ReferenceState],
+    references: &[ReferenceView],
     labels: &[&str; 4],
-    state: &FeatureScores,
+    state: &WindowFeatureView,
 ) {
     if let Some(counts) = &state.counts {
         families.count(m::WINDOW_SAMPLES, labels, counts.tallies.values);
@@ -73,20 +74,18 @@ fn add_feature(
     if let Some(missing) = state.rates.missing {
         families.add(m::WINDOW_MISSING_RATIO, labels, missing);
     }
-    for (index, reference) in references.iter().enumerate() {
+    for (index, (reference, comparison)) in references.iter().zip(&state.comparisons).enumerate() {
         let [monitor_name, feature_name, segment, window] = *labels;
         let labels = [monitor_name, feature_name, segment, window, &reference.name];
-        add_scores(families, &labels, state, index);
-        add_statistics(families, monitor, &labels, state, index);
-        add_statuses(families, &labels, state, index);
+        add_scores(families, &labels, comparison);
+        add_statistics(families, monitor, &labels, comparison, index);
+        add_statuses(families, &labels, comparison);
     }
 }
 
 /// What there is one of per reference.
-fn add_scores(families: &mut Families, labels: &[&str; 5], state: &FeatureScores, index: usize) {
-    let Some(scores) = state.scores.get(index) else {
-        return;
-    };
+fn add_scores(families: &mut Families, labels: &[&str; 5], comparison: &ComparisonView) {
+    let scores = &comparison.scores;
     families.count(m::SCORE_READY, labels, u64::from(scores.is_ok()));
     match scores {
         Err(reason) => {
@@ -121,15 +120,10 @@ fn add_statistics(
     families: &mut Families,
     spec: &MonitorSpec,
     labels: &[&str; 5],
-    state: &FeatureScores,
+    comparison: &ComparisonView,
     index: usize,
 ) {
     let [monitor, feature, segment, window, reference] = *labels;
-    let lines = state
-        .alerts
-        .get(index)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
     for statistic in Statistic::ALL {
         let labels = [
             monitor,
@@ -140,11 +134,12 @@ fn add_statistics(
             statistic.name(),
         ];
         let is_own =
-            |line: &&AlertLine| line.statistic == *statistic && statistic.is_judged_against(index);
-        let own = || lines.iter().filter(is_own);
-        let level = state.judgements[index]
+            |line: &&AlertView| line.statistic == *statistic && statistic.is_judged_against(index);
+        let own = || comparison.alerts.iter().filter(is_own);
+        let level = comparison
+            .assessment
             .as_deref()
-            .and_then(|judgement| judgement.level(*statistic))
+            .and_then(|assessment| assessment.level(*statistic))
             .filter(|_| own().next().is_some() || is_asked(spec, *statistic));
         if let Some(level) = level {
             families.add(m::DRIFT_NOISE_FLOOR, &labels, level.noise_floor);
@@ -154,7 +149,7 @@ fn add_statistics(
                 families.add(m::DRIFT_DETECTABLE_SHIFT, &labels, shift);
             }
         }
-        if let Some(value) = value(spec, state, index, *statistic, own().next()) {
+        if let Some(value) = value(spec, comparison, *statistic, own().next()) {
             families.add(m::DRIFT_SCORE, &labels, value);
         }
         for line in own() {
@@ -185,20 +180,17 @@ fn add_statistics(
 /// A score's value, if it is asked for and ready; what a rule judges is exported as it was judged.
 fn value(
     spec: &MonitorSpec,
-    state: &FeatureScores,
-    index: usize,
+    comparison: &ComparisonView,
     statistic: Statistic,
-    line: Option<&AlertLine>,
+    line: Option<&AlertView>,
 ) -> Option<f64> {
     match line {
         Some(line) => line.value,
-        None if spec.statistics.contains(&statistic) => {
-            state.scores.get(index)?.ok()?.get(statistic)
-        }
+        None if spec.statistics.contains(&statistic) => comparison.scores.ok()?.get(statistic),
         // The body is what a calibrated line is about: it stands beside raw Wasserstein once there is one.
         None if is_asked(spec, statistic) => {
-            state.judgements[index].as_ref()?;
-            state.scores.get(index)?.ok()?.get(statistic)
+            comparison.assessment.as_ref()?;
+            comparison.scores.ok()?.get(statistic)
         }
         None => None,
     }
@@ -210,10 +202,10 @@ fn is_asked(spec: &MonitorSpec, statistic: Statistic) -> bool {
     asked.any(|asked| *asked == statistic || asked.budgeted() == statistic)
 }
 
-fn add_statuses(families: &mut Families, labels: &[&str; 5], state: &FeatureScores, index: usize) {
+fn add_statuses(families: &mut Families, labels: &[&str; 5], comparison: &ComparisonView) {
     let [monitor, feature, segment, window, reference] = *labels;
-    let judgement = state.judgements[index].as_deref();
-    for status in judgement.into_iter().flat_map(|own| &own.statuses) {
+    let assessment = comparison.assessment.as_deref();
+    for status in assessment.into_iter().flat_map(|own| &own.statuses) {
         let labels = [monitor, feature, segment, window, reference, status.name()];
         families.add(m::CALIBRATION_STATUS, &labels, 1.0);
     }
@@ -223,42 +215,50 @@ fn add_statuses(families: &mut Families, labels: &[&str; 5], state: &FeatureScor
 fn add_totals(
     families: &mut Families,
     monitor: &MonitorSpec,
-    references: &[ReferenceState],
+    references: &[ReferenceView],
     name: &str,
-    window: &WindowState,
+    window: &WindowView,
 ) {
     for (index, reference) in references.iter().enumerate() {
         let labels = [monitor.name.as_str(), name, &reference.name];
-        let ready = || {
-            window
-                .features
-                .iter()
-                .filter(|own| own.scores[index].is_ok())
-        };
-        let is_firing = |own: &&FeatureScores| {
-            let mut lines = own.alerts[index].iter();
-            lines.any(|line| line.state == AlertState::Firing)
-        };
-        let judged = ready().filter(|own| !own.alerts[index].is_empty());
-        if let Some(ratio) = share(
-            ready().filter(is_firing).count() as u64,
-            judged.count() as u64,
-        ) {
+        let comparisons: Vec<&ComparisonView> = window
+            .features
+            .iter()
+            .filter_map(|feature| feature.comparisons.get(index))
+            .filter(|comparison| comparison.scores.is_ok())
+            .collect();
+        let judged = comparisons
+            .iter()
+            .filter(|comparison| !comparison.alerts.is_empty())
+            .count();
+        let firing = comparisons
+            .iter()
+            .filter(|comparison| {
+                comparison
+                    .alerts
+                    .iter()
+                    .any(|alert| alert.state == AlertState::Firing)
+            })
+            .count();
+        if let Some(ratio) = share(firing as u64, judged as u64) {
             families.add(m::FEATURES_DRIFTING, &labels, ratio);
         }
-        let mut p_values: Vec<f64> = ready().filter_map(|own| p_value(own, index)).collect();
+        let mut p_values: Vec<f64> = comparisons
+            .iter()
+            .filter_map(|comparison| p_value(comparison))
+            .collect();
         if !p_values.is_empty() {
-            let found = discoveries(&mut p_values, FALSE_DISCOVERIES);
-            families.count(m::FEATURES_SIGNIFICANT, &labels, found as u64);
+            let significant = discoveries(&mut p_values, FALSE_DISCOVERIES);
+            families.count(m::FEATURES_SIGNIFICANT, &labels, significant as u64);
         }
     }
 }
 
 /// A feature's p-value: the smallest of its alerting statistics, times their number.
-fn p_value(state: &FeatureScores, index: usize) -> Option<f64> {
-    let judgement = state.judgements[index].as_deref()?;
-    let lines = || state.alerts[index].iter();
-    let judged = judgement
+fn p_value(comparison: &ComparisonView) -> Option<f64> {
+    let assessment = comparison.assessment.as_deref()?;
+    let lines = || comparison.alerts.iter();
+    let judged = assessment
         .levels
         .iter()
         .filter(|level| lines().any(|line| line.statistic == level.statistic));
@@ -267,7 +267,7 @@ fn p_value(state: &FeatureScores, index: usize) -> Option<f64> {
     Some((smallest * p_values.len() as f64).min(1.0))
 }
 
-fn add_references(families: &mut Families, monitor: &MonitorState) {
+fn add_references(families: &mut Families, monitor: &MonitorView) {
     for reference in &monitor.references {
         let labels = [monitor.spec.name.as_str(), &reference.name];
         families.count(
@@ -319,8 +319,8 @@ pub fn estimate_series(plan: &MonitorPlan) -> usize {
                 .collect();
             statistics.sort_unstable();
             statistics.dedup();
-            let (levels, statuses) = if feature.share > 0 {
-                (4 * (statistics.len() + 1) + 1, Status::ALL.len())
+            let (levels, statuses) = if feature.budgeted_statistics > 0 {
+                (4 * (statistics.len() + 1) + 1, CalibrationStatus::ALL.len())
             } else {
                 (0, 0)
             };

@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 
 use super::drift;
 use super::families::Families;
-use crate::engine::{MonitorPlan, WindowState};
+use crate::engine::{MonitorPlan, WindowView};
 use crate::export::Metric;
 use crate::model::EventTime;
 
@@ -24,7 +24,7 @@ impl OpenMetrics {
     ///
     /// # Errors
     /// A temporary file cannot be written.
-    pub fn take(&mut self, plan: &MonitorPlan, window: &WindowState) -> io::Result<()> {
+    pub fn take(&mut self, plan: &MonitorPlan, window: &WindowView) -> io::Result<()> {
         let Some(end) = window.end else {
             return Ok(());
         };

@@ -13,11 +13,11 @@ use tracing::{debug, info, warn};
 
 use super::health::Concern;
 use super::list_offsets::{Key, Trouble, list_of};
-use super::resume::{Begin, Bounds, Past, begin, resume};
+use super::resume::{Begin, Bounds, PreviousPosition, begin, resume};
 use super::{KafkaSource, Timing};
 use crate::clock;
 use crate::model::Shard;
-use crate::source::{Left, Sink};
+use crate::source::{ResumePoint, Sink};
 
 /// The pause before a head is asked for again.
 const HEAD_PAUSE: Duration = Duration::from_millis(50);
@@ -207,7 +207,7 @@ impl KafkaSource {
 
     /// Begins partitions; `false` when some are not ready yet.
     fn open(&mut self, new: &[Key], sink: &mut dyn Sink) -> Result<bool, Trouble> {
-        let left: BTreeMap<&Key, Left> = new
+        let left: BTreeMap<&Key, ResumePoint> = new
             .iter()
             .map(|key| (key, (self.memory)(&self.shard(key, 0))))
             .collect();
@@ -216,7 +216,7 @@ impl KafkaSource {
         let chosen = self.chosen(new, &committed, &left)?;
         let mut begun = 0;
         // Whether a topic is known decides where its other partitions begin: none is begun before all are looked up.
-        if left.values().any(|left| *left == Left::NotYet) {
+        if left.values().any(|left| *left == ResumePoint::Pending) {
             self.rhythm.look_at(clock::monotonic() + HEAD_PAUSE);
             return Ok(false);
         }
@@ -327,7 +327,7 @@ impl KafkaSource {
     ) -> Result<(), Trouble> {
         let part = self.table.get(slot);
         let mut shard = part.shard.clone();
-        let past = Past {
+        let past = PreviousPosition {
             upto: part.next,
             topic_id: part.topic_id,
             is_over: false,
@@ -368,17 +368,21 @@ impl KafkaSource {
 }
 
 /// Which life a partition was left in, and how, where it was counted before or the group has a position; `None` while that is not known.
-fn past_of(left: Left, committed: Option<i64>, least: u32) -> Option<(u32, Option<Past>)> {
+fn past_of(
+    left: ResumePoint,
+    committed: Option<i64>,
+    least: u32,
+) -> Option<(u32, Option<PreviousPosition>)> {
     let (incarnation, upto, topic_id) = match left {
-        Left::NotYet => return None,
-        Left::Never => (0, committed, None),
-        Left::At {
+        ResumePoint::Pending => return None,
+        ResumePoint::Unread => (0, committed, None),
+        ResumePoint::At {
             incarnation,
             upto,
             topic_id,
         } => (incarnation, Some(upto), topic_id),
     };
-    let past = |upto| Past {
+    let past = |upto| PreviousPosition {
         upto,
         topic_id,
         is_over: incarnation < least,

@@ -40,7 +40,7 @@ pub(super) enum Event {
 
 /// The callbacks of one consumer.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct CallbackContext {
     source: String,
     inbox: Mutex<Inbox>,
 }
@@ -54,9 +54,9 @@ struct Inbox {
     lines: BTreeMap<String, (Instant, u64)>,
 }
 
-impl Context {
+impl CallbackContext {
     pub(super) fn new(source: &str) -> Self {
-        Context {
+        CallbackContext {
             source: source.to_owned(),
             inbox: Mutex::default(),
         }
@@ -110,7 +110,7 @@ impl Inbox {
     }
 }
 
-impl ClientContext for Context {
+impl ClientContext for CallbackContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         let Some(suppressed) = self.with(|inbox| inbox.admit(facility, clock::monotonic())) else {
             return;
@@ -143,7 +143,7 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {
+impl ConsumerContext for CallbackContext {
     /// The member of the group reads nothing itself: whatever the group assigns, its own assignment is empty, and the note tells what to read.
     fn rebalance(
         &self,

@@ -30,7 +30,7 @@ use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::callbacks::Context;
+use super::callbacks::CallbackContext;
 
 /// What arrives from a partition.
 pub(super) enum Arrival<'a> {
@@ -68,9 +68,9 @@ struct Ends {
     topic_ids: Queue,
     /// Queues of single partitions.
     taps: Vec<Queue>,
-    consumer: BaseConsumer<Context>,
+    consumer: BaseConsumer<CallbackContext>,
     /// The member of the group, where there is one; it reads nothing.
-    member: Option<BaseConsumer<Context>>,
+    member: Option<BaseConsumer<CallbackContext>>,
 }
 
 pub(super) struct Queue(NonNull<rd::rd_kafka_queue_t>);
@@ -79,7 +79,7 @@ pub(super) struct Queue(NonNull<rd::rd_kafka_queue_t>);
 unsafe impl Send for Queue {}
 
 impl Queue {
-    fn new(consumer: &BaseConsumer<Context>) -> Option<Self> {
+    fn new(consumer: &BaseConsumer<CallbackContext>) -> Option<Self> {
         // SAFETY: the client pointer is valid while the consumer lives.
         let queue = unsafe { rd::rd_kafka_queue_new(consumer.client().native_ptr()) };
         NonNull::new(queue).map(Queue)
@@ -120,8 +120,8 @@ impl Drop for Link {
 impl Link {
     /// Puts the queues beside the consumer; `None` when librdkafka cannot make one.
     pub(super) fn new(
-        consumer: BaseConsumer<Context>,
-        member: Option<BaseConsumer<Context>>,
+        consumer: BaseConsumer<CallbackContext>,
+        member: Option<BaseConsumer<CallbackContext>>,
         patience: Duration,
     ) -> Option<Self> {
         let ends = ManuallyDrop::new(Ends {
@@ -136,12 +136,12 @@ impl Link {
     }
 
     /// The member of the group, where there is one.
-    pub(super) fn member(&self) -> Option<&BaseConsumer<Context>> {
+    pub(super) fn member(&self) -> Option<&BaseConsumer<CallbackContext>> {
         self.ends.member.as_ref()
     }
 
     /// The consumer, for everything that has a safe call.
-    pub(super) fn consumer(&self) -> &BaseConsumer<Context> {
+    pub(super) fn consumer(&self) -> &BaseConsumer<CallbackContext> {
         &self.ends.consumer
     }
 

@@ -8,11 +8,11 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::KafkaSource;
-use super::callbacks::Context;
+use super::callbacks::CallbackContext;
 use super::health::Concern;
 use super::resume::Bounds;
 use crate::model::{EventTime, StartAt};
-use crate::source::Left;
+use crate::source::ResumePoint;
 
 /// A partition by name.
 pub(super) type Key = (String, i32);
@@ -55,11 +55,11 @@ impl KafkaSource {
         &self,
         new: &[Key],
         committed: &BTreeMap<Key, i64>,
-        left: &BTreeMap<&Key, Left>,
+        left: &BTreeMap<&Key, ResumePoint>,
     ) -> Result<BTreeMap<Key, i64>, Trouble> {
         let counted = left
             .iter()
-            .filter(|(_, left)| matches!(left, Left::At { .. }))
+            .filter(|(_, left)| matches!(left, ResumePoint::At { .. }))
             .map(|(key, _)| *key);
         let known = committed.keys().chain(counted).map(|(topic, _)| &**topic);
         let known: BTreeSet<&str> = known.collect();
@@ -95,7 +95,7 @@ pub(super) fn about_topic(keys: &[Key]) -> impl FnOnce(KafkaError) -> Trouble {
 
 /// What the partitions hold; one whose leader does not answer is left out.
 pub(super) fn bounds(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<CallbackContext>,
     keys: &[Key],
     patience: Duration,
 ) -> KafkaResult<BTreeMap<Key, Bounds>> {
@@ -111,7 +111,7 @@ pub(super) fn bounds(
 /// Kafka's ListOffsets for many partitions at once; its special times for the two ends are librdkafka's logical offsets. `None` = nothing is at or after the
 /// time; a partition whose leader does not answer is left out.
 pub(super) fn listed(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<CallbackContext>,
     keys: &[Key],
     at: Offset,
     patience: Duration,

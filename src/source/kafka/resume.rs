@@ -27,7 +27,7 @@ pub(super) struct Begin {
 
 /// How a partition was left by whoever read it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Past {
+pub(super) struct PreviousPosition {
     /// The next offset to count.
     pub(super) upto: i64,
     /// The topic it was counted from, where that is known.
@@ -36,7 +36,7 @@ pub(super) struct Past {
     pub(super) is_over: bool,
 }
 
-impl Past {
+impl PreviousPosition {
     /// Whether the topic is not the one that was counted; an unknown one may be.
     fn is_of_another(self, topic_id: Option<TopicId>) -> bool {
         let both = self.topic_id.zip(topic_id);
@@ -67,7 +67,7 @@ impl Begin {
 /// A topic of another id was deleted and created: everything in it is new. So it is beyond the end, where offsets must have begun anew; a broker that names
 /// the old id there may lag, so the id is learned later. Below the oldest offset, retention was faster: the rest is lost and counted. Where ids are not
 /// known, a topic made anew that has already outgrown the position cannot be told from the old one.
-pub(super) fn resume(past: Past, bounds: Bounds, topic_id: Option<TopicId>) -> Begin {
+pub(super) fn resume(past: PreviousPosition, bounds: Bounds, topic_id: Option<TopicId>) -> Begin {
     if past.is_of_another(topic_id) {
         return Begin::anew(bounds, topic_id);
     }
@@ -110,8 +110,8 @@ mod tests {
     const OLD: Option<TopicId> = Some([1; 16]);
     const NEW: Option<TopicId> = Some([2; 16]);
 
-    fn past(upto: i64, topic_id: Option<TopicId>) -> Past {
-        Past {
+    fn past(upto: i64, topic_id: Option<TopicId>) -> PreviousPosition {
+        PreviousPosition {
             upto,
             topic_id,
             is_over: false,
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_topic_found_to_be_gone_is_not_resumed_although_nobody_says_what_came_after() {
-        let gone = Past {
+        let gone = PreviousPosition {
             is_over: true,
             ..past(150, OLD)
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pegel::ingest::Ingest;
 use pegel::model::EventTime;
-use pegel::pane_log::{Board, encode_commit};
+use pegel::pane_log::{HeadLookup, encode_commit};
 use pegel::panes::LogState;
 use pegel::panes::{Claim, Heads};
 use pegel::source::Sink as _;
@@ -36,7 +36,7 @@ pub(super) struct Rules {
 /// An owner: what it counted, and its position in each partition it reads.
 struct Owner {
     ingest: Ingest,
-    board: Arc<Board>,
+    head_lookup: Arc<HeadLookup>,
     positions: BTreeMap<usize, usize>,
     /// Goes up with every crash: what an earlier life sent is no news to this one.
     life: u32,
@@ -103,10 +103,10 @@ pub(super) fn run(
 
 impl Owner {
     fn new(topic: &Topic, life: u32) -> Self {
-        let board = Arc::new(Board::default());
+        let head_lookup = Arc::new(HeadLookup::default());
         Owner {
-            ingest: topic.ingest().with_board(Arc::clone(&board)),
-            board,
+            ingest: topic.ingest().with_head_lookup(Arc::clone(&head_lookup)),
+            head_lookup,
             positions: BTreeMap::new(),
             life,
         }
@@ -152,7 +152,7 @@ impl Schedule<'_> {
             .map(|head| usize::try_from(head.upto).unwrap());
         let start = head.unwrap_or(self.bounds[partition].0);
         let owner = &mut self.owners[owner];
-        owner.board.answer(&shard, &heads);
+        owner.head_lookup.resolve(&shard, &heads);
         owner.ingest.forget(partition);
         owner.ingest.begin_batch(self.now, true);
         owner

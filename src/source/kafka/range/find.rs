@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::session::{Session, trouble};
 use super::{RangeBounds, RangeError, RangePart, RangeStart};
 use crate::model::{EventTime, Shard, SourceSpec};
-use crate::source::kafka::callbacks::Context;
+use crate::source::kafka::callbacks::CallbackContext;
 use crate::source::kafka::health::Concern;
 use crate::source::kafka::list_offsets::{self, Key, Trouble, at_time, listed};
 use crate::source::kafka::resume::Bounds;
@@ -80,7 +80,7 @@ fn part(
 
 /// The partitions of a topic, each of which must have a leader.
 fn partitions(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<CallbackContext>,
     topic: &str,
     wait: Duration,
 ) -> Result<Vec<Key>, Trouble> {
@@ -101,7 +101,7 @@ fn partitions(
 }
 
 fn held(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<CallbackContext>,
     keys: &[Key],
     wait: Duration,
 ) -> Result<BTreeMap<Key, Bounds>, Trouble> {
@@ -110,7 +110,7 @@ fn held(
 }
 
 fn first_at(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<CallbackContext>,
     keys: &[Key],
     time: EventTime,
     wait: Duration,
