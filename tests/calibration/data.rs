@@ -213,7 +213,7 @@ fn alarms(
             },
         };
         let calibration = own.calibrations[0].as_deref().unwrap();
-        let assessment = judge(own, calibration, &judged);
+        let assessment = assess(own, calibration, &judged);
         for (rule, line) in own.rules.iter().zip(&assessment.lines) {
             let score = scores.get(rule.statistic).or(rates.get(rule.statistic));
             let (Some(score), Some(line)) = (score, line) else {

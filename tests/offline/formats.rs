@@ -13,7 +13,7 @@ use pegel::pane_log::file::{FileLog, FileLogError, scan};
 use pegel::pane_log::{Chunk, FORMAT, Opening, Record, decode, read};
 use pegel::pane_log::{encode_chunk, encode_commit, encode_opening};
 use pegel::panes::{
-    Commit, Counted, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
+    Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
 };
 use pegel::stats::{CellRun, Tallies};
 
@@ -56,7 +56,7 @@ fn commit() -> Commit {
         from_start: true,
         source_shards: 6,
         offsets_lost: 9,
-        counted: Arc::new(Counted {
+        counted: Arc::new(CommitSchema {
             monitors: vec![MonitorSchema {
                 id: MonitorId::of([&b"m"[..]]),
                 features: vec![LayoutId::of([&b"x"[..]]), LayoutId::of([&b"c"[..]])],

@@ -90,7 +90,14 @@ fn a_changed_threshold_keeps_windows_and_alerts() {
         assert_eq!(before.end, after.end, "window end");
         let (before, after) = (&before.features[0], &after.features[0]);
         assert_eq!(before.counts, after.counts, "counts");
-        assert_eq!(before.scores, after.scores, "scores");
+        let scores = |feature: &pegel::engine::WindowFeatureView| -> Vec<_> {
+            feature
+                .comparisons
+                .iter()
+                .map(|comparison| comparison.scores)
+                .collect()
+        };
+        assert_eq!(scores(before), scores(after), "scores");
         let states = |scores: &pegel::engine::WindowFeatureView| -> Vec<_> {
             scores.comparisons[0]
                 .alerts

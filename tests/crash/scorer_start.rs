@@ -1,5 +1,5 @@
 //! How long a scorer with a thousand features takes to show what it knows, its log in a topic:
-//! `cargo test --release --test kill -- --ignored --nocapture --test-threads 1 scorer_start`.
+//! `cargo test --release --test crash -- --ignored --nocapture --test-threads 1 scorer_start`.
 
 use std::fmt::Write as _;
 use std::path::Path;
