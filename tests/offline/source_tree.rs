@@ -32,14 +32,14 @@ pub(crate) struct Mention {
     pub(crate) imported: Option<Imported>,
 }
 
-/// What a `use` declaration brings into scope.
+/// A name that a `use` declaration brings into scope.
 pub(crate) struct Imported {
     /// The name, after any `as`; `*` for a glob.
     pub(crate) name: String,
     pub(crate) is_reexport: bool,
 }
 
-/// The file's text with its path below the repository, for every Rust file of `folder`.
+/// Path below the repository and text of every Rust file in `folder`.
 pub(crate) fn texts(folder: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
@@ -57,25 +57,24 @@ pub(crate) fn texts(folder: &str) -> Vec<(String, String)> {
 ///
 /// An exception is how a failure begins and the reason why it may stay.
 pub(crate) fn assert_none(failures: Vec<String>, exceptions: &[(&str, &str)]) {
-    let is_excused = |failure: &String| {
-        exceptions
+    let mut stale: BTreeSet<&str> = exceptions.iter().map(|(beginning, _)| *beginning).collect();
+    let mut remaining = Vec::new();
+    for failure in failures {
+        let excuse = exceptions
             .iter()
-            .any(|(beginning, _)| failure.starts_with(beginning))
-    };
-    let stale = exceptions
-        .iter()
-        .filter(|(beginning, _)| {
-            !failures
-                .iter()
-                .any(|failure| failure.starts_with(beginning))
-        })
-        .map(|(beginning, _)| format!("{beginning}: this exception excuses nothing"));
-    let remaining: Vec<String> = failures
-        .iter()
-        .filter(|failure| !is_excused(failure))
-        .cloned()
-        .chain(stale)
-        .collect();
+            .find(|(beginning, _)| failure.starts_with(beginning));
+        match excuse {
+            Some((beginning, _)) => {
+                stale.remove(beginning);
+            }
+            None => remaining.push(failure),
+        }
+    }
+    remaining.extend(
+        stale
+            .iter()
+            .map(|beginning| format!("{beginning}: this exception excuses nothing")),
+    );
     assert!(
         remaining.is_empty(),
         "{} failures\n{}",
@@ -147,7 +146,7 @@ impl SourceFile {
             .collect()
     }
 
-    /// Whether the file only declares modules and re-exports their names.
+    /// True for a file that only declares modules and re-exports their names.
     pub(crate) fn is_transparent(&self) -> bool {
         self.syntax
             .items
@@ -161,7 +160,7 @@ impl SourceFile {
     }
 }
 
-/// Whether an item exists in test builds only.
+/// True for an item that exists in test builds only.
 pub(crate) fn is_test(item: &Item) -> bool {
     let attributes = match item {
         Item::Const(item) => &item.attrs,
@@ -195,6 +194,10 @@ fn name_of(item: &Item) -> Option<String> {
     Some(name.to_string())
 }
 
+fn is_colon(token: Option<&TokenTree>) -> bool {
+    matches!(token, Some(TokenTree::Punct(sign)) if sign.as_char() == ':')
+}
+
 /// Collects mentions from one file.
 struct Reader {
     module: Module,
@@ -211,6 +214,7 @@ impl Reader {
         });
     }
 
+    /// Leaves of a `use` tree; a group has one per name.
     fn read_use(&mut self, tree: &UseTree, prefix: &[String], is_reexport: bool) {
         let (ident, name) = match tree {
             UseTree::Path(path) => {
@@ -244,14 +248,13 @@ impl Reader {
     /// Paths in the arguments of a macro, which `syn` does not parse.
     fn read_tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-        let is_colon = |index: usize| matches!(tokens.get(index), Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
         let mut index = 0;
         while index < tokens.len() {
             match &tokens[index] {
                 TokenTree::Group(group) => self.read_tokens(group.stream()),
                 TokenTree::Ident(first) => {
                     let mut segments = vec![first.to_string()];
-                    while is_colon(index + 1) && is_colon(index + 2) {
+                    while is_colon(tokens.get(index + 1)) && is_colon(tokens.get(index + 2)) {
                         let Some(TokenTree::Ident(next)) = tokens.get(index + 3) else {
                             break;
                         };
@@ -301,7 +304,7 @@ impl<'ast> Visit<'ast> for Reader {
         self.read_tokens(call.tokens.clone());
     }
 
-    /// `pub(super)` and `pub(in …)` are no imports.
+    /// `pub(super)` and `pub(in ...)` are no imports.
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }
 
@@ -350,12 +353,18 @@ impl Tree {
         tree
     }
 
-    /// The module whose file defines what `segments` mean inside `module`; `None` outside the crate.
+    /// The module that defines what `segments` mean inside `module`; `None` outside the crate.
     ///
     /// A name that a module only imports or re-exports belongs to the module that defines it.
     pub(crate) fn definition(&self, module: &[String], segments: &[String]) -> Option<Module> {
         let path = self.absolute(module, segments, MAX_STEPS)?;
         self.resolve(&path, MAX_STEPS)
+    }
+
+    fn defines(&self, module: &[String], name: &str) -> bool {
+        self.items
+            .get(module)
+            .is_some_and(|items| items.contains(name))
     }
 
     /// The path from the crate's root; `None` for other crates.
@@ -374,9 +383,9 @@ impl Tree {
             _ => {}
         }
         let path = [module, segments].concat();
-        let is_child = self.files.contains_key(&path[..=module.len()]);
-        let is_item = |items: &BTreeSet<String>| items.contains(first);
-        if is_child || self.items.get(module).is_some_and(is_item) {
+        // A single word that is a child's name is a variable, not the child.
+        let is_child = !rest.is_empty() && self.files.contains_key(&path[..=module.len()]);
+        if is_child || self.defines(module, first) {
             return Some(path);
         }
         let imported = self.imports.get(module)?.get(first)?;
@@ -386,12 +395,14 @@ impl Tree {
 
     /// Follows imports and re-exports from module to module.
     fn resolve(&self, path: &[String], steps: usize) -> Option<Module> {
-        let is_module = |depth: &usize| self.files.contains_key(&path[..*depth]);
-        let (module, rest) = path.split_at((0..=path.len()).rev().find(is_module)?);
+        let depth = (0..=path.len())
+            .rev()
+            .find(|depth| self.files.contains_key(&path[..*depth]))?;
+        let (module, rest) = path.split_at(depth);
         let Some((name, beyond)) = rest.split_first() else {
             return Some(module.to_vec());
         };
-        if steps == 0 || self.items[module].contains(name) {
+        if steps == 0 || self.defines(module, name) {
             return Some(module.to_vec());
         }
         if let Some(imported) = self.imports.get(module).and_then(|names| names.get(name)) {
@@ -406,7 +417,7 @@ impl Tree {
             .find_map(|glob| {
                 let target = self.absolute(module, glob, steps)?;
                 let defined = self.resolve(&[&target, rest].concat(), steps - 1)?;
-                self.items[&defined].contains(name).then_some(defined)
+                self.defines(&defined, name).then_some(defined)
             });
         from_glob.or_else(|| Some(module.to_vec()))
     }
