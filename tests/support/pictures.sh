@@ -65,7 +65,7 @@ sleep $((50 / speed))
 curl -s "$address/" -o "$work/page.html"
 grep -q 'class="firing"' "$work/page.html" || fail "the page shows no firing alert"
 
-browser --window-size=1240,640 --hide-scrollbars --force-device-scale-factor=1.5 \
+browser --window-size=1240,760 --hide-scrollbars --force-device-scale-factor=1.5 \
     --screenshot="$work/page.png" "file://$work/page.html" || fail "$(cat "$work/chromium.log")"
 
 # The architecture: a browser reports a document that is not well-formed in its text.
