@@ -8,9 +8,9 @@ In README.md and docs/*.md, a comment before a code block says what the block qu
     <!-- output: COMMAND -->      what COMMAND prints, standard output and standard error
     <!-- file: PATH -->           the file at PATH, from the top of the repository
 
-Commands run in a temporary directory that holds config/minimal.yaml as pegel.yaml, and the files that
-section 2 of docs/quickstart.md makes: its own shell blocks are executed, so they cannot be out of date.
-With --check nothing is written, and the exit code is 1 when a block differs.
+Commands run in a temporary directory that holds config/minimal.yaml as pegel.yaml, and the files
+that section 2 of docs/quickstart.md makes. Its own shell blocks are executed, so they cannot be out
+of date. With --check nothing is written, and the exit code is 1 when a block differs.
 """
 
 import difflib
@@ -78,8 +78,8 @@ def main() -> int:
             if after == before:
                 continue
             differs = True
-            diff = difflib.unified_diff(before.split("\n"), after.split("\n"), str(path), lineterm="")
-            print("\n".join(diff))
+            lines = (text.split("\n") for text in (before, after))
+            print("\n".join(difflib.unified_diff(*lines, str(path), lineterm="")))
             if not is_check:
                 path.write_text(after)
     return 1 if is_check and differs else 0
