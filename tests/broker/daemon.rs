@@ -156,13 +156,13 @@ pub(crate) fn fit_reference(directory: &std::path::Path) {
 }
 
 #[test]
-fn a_restart_goes_on_where_it_was_with_the_same_windows() {
+fn a_restart_continues_with_the_same_windows() {
     let broker = EmbeddedBroker::start("daemon", 3).unwrap();
     restart(&broker.bootstrap_servers(), "daemon");
 }
 
 #[test]
-fn a_restart_on_apache_kafka_does_the_same() {
+fn a_restart_on_apache_kafka_continues_with_the_same_windows() {
     if let Some(kafka) = crate::cluster::kafka() {
         restart(&kafka.bootstrap, &kafka.topic(3));
     }

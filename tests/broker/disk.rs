@@ -42,7 +42,7 @@ fn largest_segment(state: &Path) -> u64 {
 }
 
 #[test]
-fn a_full_disk_ends_the_daemon_and_loses_nothing_accepted() {
+fn a_full_disk_ends_the_daemon_and_loses_no_accepted_commit() {
     let broker = EmbeddedBroker::start("disk", 1).unwrap();
     let brokers = broker.bootstrap_servers();
     let directory = tempfile::tempdir().unwrap();

@@ -38,7 +38,7 @@ fn earliest_reads_every_record_of_all_partitions_once() {
 }
 
 #[test]
-fn records_that_arrive_later_are_read_and_the_end_is_told_again() {
+fn records_that_arrive_later_are_read_and_the_end_is_reported_again() {
     let (_broker, bootstrap) = broker(1);
     let mut reader = Reader::new(&spec(&bootstrap, &["predictions"], StartAt::Earliest));
     reader.until_caught_up(1);
@@ -107,7 +107,7 @@ fn positions_are_committed_while_running() {
 }
 
 #[test]
-fn latest_begins_at_the_end_and_stays_there_over_a_restart() {
+fn latest_starts_at_the_end_and_survives_a_restart() {
     let (_broker, bootstrap) = broker(1);
     produce(&bootstrap, "predictions", 1, "before", 10);
     let spec = spec(&bootstrap, &["predictions"], StartAt::Latest);
@@ -213,7 +213,7 @@ fn a_topic_created_later_is_read_from_its_start_even_with_latest() {
 }
 
 #[test]
-fn the_report_knows_lag_and_partitions() {
+fn the_report_shows_lag_and_partitions() {
     let (_broker, bootstrap) = broker(2);
     produce(&bootstrap, "predictions", 2, "r", 1000);
     let mut reader = Reader::new(&spec(&bootstrap, &["predictions"], StartAt::Earliest));
@@ -230,7 +230,7 @@ fn the_report_knows_lag_and_partitions() {
 }
 
 #[test]
-fn a_broker_that_is_down_is_told_and_waited_for_quietly() {
+fn a_broker_that_is_down_is_reported_once_and_retried() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -268,7 +268,7 @@ fn a_broker_that_is_down_is_told_and_waited_for_quietly() {
 }
 
 #[test]
-fn a_broker_that_goes_away_and_the_close_after_it_hold_nothing_up() {
+fn a_broker_that_disappears_blocks_neither_polling_nor_closing() {
     let (broker, bootstrap) = broker(1);
     produce(&bootstrap, "predictions", 1, "r", 10);
     let mut reader = Reader::new(&spec(&bootstrap, &["predictions"], StartAt::Earliest));
@@ -286,7 +286,7 @@ fn a_broker_that_goes_away_and_the_close_after_it_hold_nothing_up() {
 }
 
 #[test]
-fn a_property_librdkafka_does_not_know_is_named_without_its_value() {
+fn an_unknown_librdkafka_property_is_named_without_its_value() {
     let mut spec = spec("localhost:1", &["predictions"], StartAt::Latest);
     spec.kafka
         .properties
@@ -303,7 +303,7 @@ fn a_property_librdkafka_does_not_know_is_named_without_its_value() {
 }
 
 #[test]
-fn a_broker_that_accepts_and_says_nothing_does_not_hold_up_the_thread() {
+fn a_broker_that_accepts_connections_but_never_answers_does_not_block_the_thread() {
     // The kernel completes connections that nobody takes.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let bootstrap = silent.local_addr().unwrap().to_string();

@@ -43,7 +43,7 @@ fn offsets(range: &TopicRange) -> Result<Vec<i64>, RangeError> {
 }
 
 #[test]
-fn a_broker_that_is_down_is_given_up() {
+fn reading_a_range_from_a_broker_that_is_down_ends_with_an_error() {
     let mut spec = spec("127.0.0.1:1", &["t"], StartAt::Latest);
     spec.kafka
         .properties
@@ -56,7 +56,7 @@ fn a_broker_that_is_down_is_given_up() {
 }
 
 #[test]
-fn a_broker_that_dies_while_a_range_is_read_ends_the_reading() {
+fn reading_a_range_ends_with_an_error_when_the_broker_dies() {
     let broker = EmbeddedBroker::start("dies", 1).unwrap();
     produce(&broker.bootstrap_servers(), "dies", 1, "r", 10);
     let spec = spec(&broker.bootstrap_servers(), &["dies"], StartAt::Latest);
@@ -68,7 +68,7 @@ fn a_broker_that_dies_while_a_range_is_read_ends_the_reading() {
 }
 
 #[test]
-fn a_range_can_be_read_again_and_does_not_grow() {
+fn a_range_read_twice_gives_the_same_records() {
     let broker = EmbeddedBroker::start("again", 2).unwrap();
     let bootstrap = broker.bootstrap_servers();
     produce(&bootstrap, "again", 2, "r", 10);
@@ -80,7 +80,7 @@ fn a_range_can_be_read_again_and_does_not_grow() {
 }
 
 #[test]
-fn times_cut_where_they_say() {
+fn time_bounds_become_the_right_offsets() {
     let Some(kafka) = kafka() else { return };
     let topic = archive(&kafka, 2);
     let producer = producer(&kafka.bootstrap, &[]);
@@ -136,7 +136,7 @@ fn transaction(kafka: &Kafka, topic: &str, word: &str, commits: Option<bool>) {
 }
 
 #[test]
-fn a_range_ends_behind_control_records_and_before_open_transactions() {
+fn a_range_ends_after_control_records_and_before_open_transactions() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     for (word, commits) in [("kept", true), ("aborted", false)] {
@@ -153,7 +153,7 @@ fn a_range_ends_behind_control_records_and_before_open_transactions() {
 }
 
 #[test]
-fn compaction_may_take_what_a_range_ends_with() {
+fn a_range_ends_although_compaction_removed_its_last_record() {
     let Some(kafka) = kafka() else { return };
     let topic = unique("compacted");
     let settings = [

@@ -39,7 +39,7 @@ fn two_topics_in_every_codec_are_read_once() {
 }
 
 #[test]
-fn each_start_policy_begins_where_it_says() {
+fn each_start_policy_starts_at_its_position() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     let producer = producer(&kafka.bootstrap, &[]);
@@ -141,7 +141,7 @@ fn tombstones_come_without_payload() {
 }
 
 #[test]
-fn retention_that_overtakes_the_committed_position_is_counted() {
+fn records_removed_before_the_committed_position_are_counted_as_lost() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     produce(&kafka.bootstrap, &topic, 1, "r", 100);
@@ -183,7 +183,7 @@ fn a_topic_deleted_and_created_again_is_a_new_shard() {
 }
 
 #[test]
-fn a_broker_killed_under_load_costs_and_repeats_nothing() {
+fn a_broker_killed_under_load_loses_and_repeats_no_record() {
     if kafka().is_none() {
         return;
     }

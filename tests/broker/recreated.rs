@@ -67,7 +67,7 @@ fn assert_life(reader: &mut Reader, topic: &str, incarnation: u32, word: &str, c
 }
 
 #[test]
-fn each_creation_is_a_life_of_its_own_although_it_outgrew_the_last() {
+fn each_creation_is_an_incarnation_even_when_it_has_more_records_than_the_last() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     produce(&kafka.bootstrap, &topic, 1, "first", 20_000);
@@ -91,7 +91,7 @@ fn each_creation_is_a_life_of_its_own_although_it_outgrew_the_last() {
 }
 
 #[test]
-fn records_of_the_old_topic_that_wait_are_not_taken_for_the_new_one_s() {
+fn queued_records_of_the_old_topic_are_not_counted_for_the_new_one() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     let payload = "x".repeat(1000);
@@ -106,7 +106,7 @@ fn records_of_the_old_topic_that_wait_are_not_taken_for_the_new_one_s() {
 }
 
 #[test]
-fn a_topic_created_anew_while_nobody_read_is_begun_at_its_first_record() {
+fn a_topic_recreated_while_nobody_read_starts_at_its_first_record() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     produce(&kafka.bootstrap, &topic, 1, "old", 50);
@@ -118,7 +118,7 @@ fn a_topic_created_anew_while_nobody_read_is_begun_at_its_first_record() {
 }
 
 #[test]
-fn the_same_topic_goes_on_where_it_was() {
+fn the_same_topic_resumes_at_its_position() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     produce(&kafka.bootstrap, &topic, 1, "old", 50);
@@ -137,7 +137,7 @@ fn the_same_topic_goes_on_where_it_was() {
 }
 
 #[test]
-fn the_daemon_counts_a_topic_created_anew_while_it_was_down() {
+fn the_daemon_counts_a_topic_recreated_while_it_was_down() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     let directory = tempfile::tempdir().unwrap();
@@ -164,7 +164,7 @@ fn the_daemon_counts_a_topic_created_anew_while_it_was_down() {
 }
 
 #[test]
-fn a_broker_that_knows_no_ids_is_read_as_ever() {
+fn a_broker_without_topic_ids_is_read_normally() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("predictions", 1, 1).unwrap();
     // Ids came with version 10.

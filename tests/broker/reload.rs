@@ -17,7 +17,7 @@ fn rewrite(config: &Path, before: &str, more: &str) {
 }
 
 #[test]
-fn a_running_daemon_takes_another_configuration_or_keeps_its_own() {
+fn a_running_daemon_applies_a_new_configuration_or_keeps_the_current_one() {
     let broker = EmbeddedBroker::start("reload", 3).unwrap();
     let brokers = broker.bootstrap_servers();
     let directory = tempfile::tempdir().unwrap();
@@ -99,7 +99,7 @@ fn refuse_mistakes(daemon: &Daemon, config: &Path, text: &str, rule: &str) {
 }
 
 #[test]
-fn processes_of_one_deployment_are_reloaded_one_after_the_other() {
+fn processes_of_one_deployment_can_be_reloaded_one_by_one() {
     let Some(kafka) = crate::cluster::kafka() else {
         return;
     };
@@ -157,7 +157,7 @@ fn until_counted(daemon: &Daemon, producer: &TopicProducer, from: u64) -> u64 {
 }
 
 #[test]
-fn reloading_by_http_is_off_unless_it_is_switched_on() {
+fn reload_by_http_is_off_by_default() {
     let broker = EmbeddedBroker::start("off", 1).unwrap();
     let directory = tempfile::tempdir().unwrap();
     fit_reference(directory.path());

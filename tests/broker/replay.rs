@@ -155,20 +155,20 @@ fn a_range_of_one_partition_gives_the_lines_of_its_records_in_a_file() {
 }
 
 #[test]
-fn partitions_become_one_stream_whatever_arrives_first() {
+fn partitions_are_merged_by_event_time_whatever_arrives_first() {
     let broker = EmbeddedBroker::start("three", 3).unwrap();
     three_partitions_are_one_stream(&broker.bootstrap_servers(), "three");
 }
 
 #[test]
-fn on_apache_kafka_the_same_lines_come_out() {
+fn a_replay_from_apache_kafka_gives_the_same_lines() {
     let Some(kafka) = kafka() else { return };
     one_partition_is_a_file(&kafka.bootstrap, &archive(&kafka, 1));
     three_partitions_are_one_stream(&kafka.bootstrap, &archive(&kafka, 3));
 }
 
 #[test]
-fn late_records_of_several_partitions_are_counted_alike_each_time() {
+fn late_records_of_several_partitions_give_the_same_counts_each_time() {
     let broker = EmbeddedBroker::start("late", 3).unwrap();
     let stage = Stage::new(&broker.bootstrap_servers(), "late", 3, &records(90));
     let (lines, told) = stage.replay(&FROM_START);
@@ -212,7 +212,7 @@ fn a_partition_filled_long_before_the_others_waits_for_them() {
 }
 
 #[test]
-fn a_partition_of_other_monitors_does_not_hold_the_windows() {
+fn a_partition_with_records_of_other_monitors_does_not_hold_the_windows() {
     let broker = EmbeddedBroker::start("others", 2).unwrap();
     let bootstrap = broker.bootstrap_servers();
     let stage = Stage::new(&bootstrap, "others", 2, &[]);
@@ -237,7 +237,7 @@ fn a_partition_of_other_monitors_does_not_hold_the_windows() {
 }
 
 #[test]
-fn a_reference_of_a_range_is_that_of_its_records_in_a_file() {
+fn a_reference_fitted_on_a_range_equals_the_one_fitted_on_a_file() {
     let broker = EmbeddedBroker::start("fit", 3).unwrap();
     let stage = Stage::new(&broker.bootstrap_servers(), "fit", 3, &records(0));
     let config = ["--config", "pegel.yaml"];
@@ -262,7 +262,7 @@ fn a_reference_of_a_range_is_that_of_its_records_in_a_file() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_in_a_line() {
+fn a_range_that_cannot_be_read_is_reported_in_one_line() {
     let broker = EmbeddedBroker::start("empty", 2).unwrap();
     let bootstrap = broker.bootstrap_servers();
     let stage = Stage::new(&bootstrap, "empty", 2, &[]);
@@ -279,7 +279,7 @@ fn what_cannot_be_read_is_told_in_a_line() {
 }
 
 #[test]
-fn what_retention_took_from_the_beginning_is_told() {
+fn records_missing_at_the_start_of_a_range_are_reported() {
     let Some(kafka) = kafka() else { return };
     let topic = archive(&kafka, 1);
     let stage = Stage::new(&kafka.bootstrap, &topic, 1, &records(0));

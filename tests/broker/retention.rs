@@ -8,7 +8,7 @@ use crate::vocabulary::{Reader, produce, spec};
 use rdkafka::producer::Producer;
 
 #[test]
-fn a_position_that_retention_overtook_goes_on_at_the_oldest_record() {
+fn a_position_older_than_the_oldest_record_resumes_there() {
     let (_broker, bootstrap) = broker(1);
     let spec = spec(&bootstrap, &["predictions"], StartAt::Earliest);
     produce(&bootstrap, "predictions", 1, "r", 10);
@@ -39,7 +39,7 @@ fn a_position_that_retention_overtook_goes_on_at_the_oldest_record() {
 }
 
 #[test]
-fn retention_that_overtakes_a_running_reader_is_counted_and_read_past() {
+fn records_removed_under_a_running_reader_are_counted_and_skipped() {
     let (_broker, bootstrap) = broker(1);
     produce(&bootstrap, "predictions", 1, "r", 1000);
     let mut spec = spec(&bootstrap, &["predictions"], StartAt::Earliest);

@@ -112,7 +112,7 @@ fn ingesters_share_the_partitions_and_twins_show_the_same() {
 }
 
 #[test]
-fn a_scorer_without_any_snapshot_goes_on_at_the_oldest_commits() {
+fn a_scorer_without_a_snapshot_starts_at_the_oldest_commits() {
     let Some(kafka) = crate::cluster::kafka() else {
         return;
     };

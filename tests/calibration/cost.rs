@@ -6,7 +6,7 @@ use crate::support::{calibration, numeric, rng};
 
 #[test]
 #[ignore = "a measurement"]
-fn a_table_takes_a_tenth_of_a_second() {
+fn a_null_table_takes_a_tenth_of_a_second() {
     let mut rng = rng(1);
     let reference = numeric(
         (0..100_000)

@@ -242,7 +242,7 @@ fn all_of(statistic: Statistic, windows: std::ops::Range<usize>) -> BTreeSet<(St
 }
 
 #[test]
-fn car_loan_alarms_are_the_documented_ones() {
+fn car_loan_alerts_are_the_documented_ones() {
     let Some(data) = DataSet::open("car_loan_dq") else {
         return;
     };
@@ -282,7 +282,7 @@ fn car_loan_alarms_are_the_documented_ones() {
 }
 
 #[test]
-fn constants_that_come_alive_alarm_in_their_window() {
+fn constants_that_start_to_vary_alert_in_that_window() {
     let Some(data) = DataSet::open("elec2") else {
         return;
     };
@@ -309,7 +309,7 @@ fn constants_that_come_alive_alarm_in_their_window() {
 }
 
 #[test]
-fn taxi_and_cpu_alarm_in_their_labelled_windows() {
+fn taxi_and_cpu_alert_in_their_labelled_windows() {
     let Some(data) = DataSet::open("nab_known_cause") else {
         return;
     };
@@ -339,7 +339,7 @@ fn taxi_and_cpu_alarm_in_their_labelled_windows() {
 }
 
 #[test]
-fn a_year_of_bicycles_grew_and_its_weather_did_not() {
+fn bike_rentals_drift_over_a_year_and_the_weather_does_not() {
     let Some(data) = DataSet::open("bike_sharing") else {
         return;
     };

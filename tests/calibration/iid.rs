@@ -152,7 +152,7 @@ fn grid() -> Vec<Cell> {
 }
 
 #[test]
-fn a_nominal_hundredth_is_a_hundredth() {
+fn thresholds_at_one_percent_are_exceeded_by_one_percent_of_null_windows() {
     let references = 200;
     let mut failed = Vec::new();
     println!(

@@ -60,7 +60,7 @@ impl Feature {
 }
 
 #[test]
-fn one_wild_value_moves_little_and_alarms_nothing_but_shows_out_of_range() {
+fn one_outlier_in_a_window_raises_only_the_out_of_range_rate() {
     for is_heavy in [false, true] {
         let feature = Feature::new(sample(is_heavy, 1, M));
         let mut window = sample(is_heavy, 2, N);
@@ -77,7 +77,7 @@ fn one_wild_value_moves_little_and_alarms_nothing_but_shows_out_of_range() {
 }
 
 #[test]
-fn one_wild_value_in_the_reference_blinds_nothing() {
+fn one_outlier_in_the_reference_hides_no_drift() {
     for is_heavy in [false, true] {
         let mut values = sample(is_heavy, 1, M);
         values[0] = 1e9;
@@ -98,7 +98,7 @@ fn one_wild_value_in_the_reference_blinds_nothing() {
 }
 
 #[test]
-fn unit_errors_and_a_shift_of_a_third_of_a_deviation_alarm() {
+fn unit_errors_and_a_shift_of_a_third_of_a_deviation_alert() {
     for is_heavy in [false, true] {
         let feature = Feature::new(sample(is_heavy, 1, M));
         let clean = sample(is_heavy, 2, N);
@@ -120,7 +120,7 @@ fn unit_errors_and_a_shift_of_a_third_of_a_deviation_alarm() {
 }
 
 #[test]
-fn the_same_reference_has_the_same_lines_bit_for_bit() {
+fn the_same_reference_has_the_same_thresholds_bit_for_bit() {
     let stored = || {
         let feature = Feature::new(sample(true, 9, 20_000));
         feature.calibration.prepare(700);

@@ -92,7 +92,7 @@ fn write_data(directory: &Path) {
 }
 
 #[test]
-fn a_rhythm_is_within_budget_and_a_moved_hour_is_found_in_that_hour() {
+fn a_daily_rhythm_keeps_the_budget_and_a_shifted_hour_is_found_within_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);

@@ -153,14 +153,14 @@ fn a_stream_under_a_budget_is_quiet_until_it_shifts() {
 }
 
 #[test]
-fn the_number_of_threads_changes_nothing() {
+fn the_result_does_not_depend_on_the_number_of_threads() {
     let directory = directory("path: /ts");
     let (one, two) = (replay(directory.path(), "1"), replay(directory.path(), "2"));
     assert_eq!(one, two, "bit for bit");
 }
 
 #[test]
-fn a_reference_without_time_learns_from_quiet_windows() {
+fn a_reference_without_time_estimates_its_dispersion_from_quiet_windows() {
     let directory = directory("fallback: none");
     let text = replay(directory.path(), "2");
     let learning: Vec<bool> = lines(&text, "x")
@@ -185,7 +185,7 @@ fn a_reference_without_time_learns_from_quiet_windows() {
 }
 
 #[test]
-fn a_fixed_line_below_the_noise_is_warned_about() {
+fn a_fixed_threshold_below_the_noise_floor_is_warned_about() {
     let directory = directory("path: /ts");
     let text = config("path: /ts").replace(
         "{statistic: js, for: 2}",
@@ -230,7 +230,7 @@ fn replay_into(directory: &Path, name: &str) -> (String, String) {
 }
 
 #[test]
-fn a_replay_is_a_table_or_metrics_as_well() {
+fn a_replay_writes_csv_and_openmetrics() {
     let directory = directory("path: /ts");
     let json = replay(directory.path(), "2");
     let (table, said) = replay_into(directory.path(), "scores.csv");

@@ -223,7 +223,7 @@ fn thirty_clean_days_keep_the_budget() {
 
 #[test]
 #[ignore = "reports what the rule does not promise"]
-fn memory_longer_than_the_window_costs_a_few_times_the_budget() {
+fn correlation_longer_than_the_window_costs_a_few_times_the_budget() {
     println!(
         "| stream | features | {} |",
         STATISTICS.map(|s| s.name()).join(" | ")

@@ -148,7 +148,7 @@ impl Members<'_> {
 }
 
 #[test]
-fn no_partition_is_forgotten_while_ingesters_come_and_go_and_the_broker_does() {
+fn no_partition_is_forgotten_while_ingesters_and_the_broker_restart() {
     if kafka().is_none() {
         return;
     }

@@ -17,7 +17,8 @@ use crate::chaos::{chance, from_environment, millis};
 use crate::recount::{assert_same, engine};
 use crate::stage::{configuration, fit_reference};
 
-const NAME: &str = "rolling::a_writer_killed_while_it_changes_segments_keeps_what_it_said_is_safe";
+const NAME: &str =
+    "rolling::a_writer_killed_while_it_rolls_segments_keeps_every_acknowledged_commit";
 /// Set for the process that is killed: where it writes.
 const DIRECTORY: &str = "PEGEL_TEST_ROLLING";
 /// Records of a commit, and commits of a segment.
@@ -25,7 +26,7 @@ const TOGETHER: i64 = 5;
 const SEGMENT: i64 = 3;
 
 #[test]
-fn a_writer_killed_while_it_changes_segments_keeps_what_it_said_is_safe() {
+fn a_writer_killed_while_it_rolls_segments_keeps_every_acknowledged_commit() {
     if let Ok(directory) = std::env::var(DIRECTORY) {
         return write_until_killed(Path::new(&directory));
     }

@@ -87,7 +87,7 @@ fn aborted_transactions_are_neither_counted_nor_reported_as_lost() {
 }
 
 #[test]
-fn aborted_transactions_are_not_lost_for_a_log_in_a_topic_either() {
+fn aborted_transactions_are_not_reported_as_lost_with_the_log_in_a_topic() {
     aborted(Stage::on_topic);
 }
 
@@ -134,7 +134,7 @@ fn aborted(make: Make) {
 }
 
 #[test]
-fn what_compaction_took_is_not_reported_as_lost() {
+fn compacted_records_are_not_reported_as_lost() {
     let Some(kafka) = kafka() else { return };
     let mut random = chance();
     let topic = unique("compacted");
@@ -183,12 +183,12 @@ fn until_compacted(stage: &Stage, workload: &mut Workload, word: &str, keys: usi
 }
 
 #[test]
-fn what_retention_took_is_counted_to_the_offset_and_reading_goes_on() {
+fn offsets_removed_by_retention_are_counted_exactly_and_reading_continues() {
     retention(Stage::new);
 }
 
 #[test]
-fn what_retention_took_is_counted_by_a_log_in_a_topic_too() {
+fn offsets_removed_by_retention_are_counted_with_the_log_in_a_topic() {
     retention(Stage::on_topic);
 }
 
@@ -253,7 +253,7 @@ fn partitions_added_while_running_and_while_down_are_counted_from_their_start() 
 }
 
 #[test]
-fn added_partitions_are_counted_from_their_start_by_a_log_in_a_topic_too() {
+fn partitions_added_are_counted_from_their_start_with_the_log_in_a_topic() {
     growth(Stage::on_topic);
 }
 
@@ -284,12 +284,12 @@ fn growth(make: Make) {
 }
 
 #[test]
-fn a_topic_made_anew_while_running_and_while_down_is_counted_in_all_its_lives() {
+fn a_topic_recreated_while_running_and_while_down_is_counted_in_every_incarnation() {
     lives(Stage::new);
 }
 
 #[test]
-fn a_topic_made_anew_is_counted_in_all_its_lives_by_a_log_in_a_topic_too() {
+fn a_recreated_topic_is_counted_in_every_incarnation_with_the_log_in_a_topic() {
     lives(Stage::on_topic);
 }
 

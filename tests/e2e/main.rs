@@ -92,7 +92,7 @@ fn scores_thresholds_and_a_firing_alert_are_read_back_from_prometheus() {
 }
 
 #[test]
-fn the_page_and_the_api_say_the_same() {
+fn the_page_and_the_api_agree() {
     let demo = Demo::start(&["--speed", "30"]);
     let firing = eventually("a firing alert in the API", Duration::from_secs(60), || {
         let alerts: Value = serde_json::from_str(&demo.get("/api/v1/alerts")).ok()?;
@@ -115,7 +115,7 @@ fn the_page_and_the_api_say_the_same() {
 }
 
 #[test]
-fn a_replayed_file_becomes_blocks_of_prometheus() {
+fn a_replayed_file_can_be_imported_into_prometheus() {
     use std::fmt::Write as _;
     if !have_prometheus() {
         return;

@@ -138,12 +138,12 @@ fn a_quiet_history_yields_a_policy_that_keeps_its_budget() {
 }
 
 #[test]
-fn every_policy_finds_gross_damage_in_every_feature() {
+fn every_policy_finds_gross_faults_in_every_feature() {
     assert_gross_damage_is_found(quiet());
 }
 
 #[test]
-fn references_that_move_cost_no_false_alarm_and_hide_no_gross_damage() {
+fn dynamic_references_raise_no_false_alarm_and_hide_no_gross_fault() {
     let said = calibrate_with("moving.yaml", "quiet.csv", "json");
     let said: Value = serde_json::from_str(&said).unwrap();
     let alarms = |own: &Value| own["alarms"].as_u64().unwrap();
@@ -176,7 +176,7 @@ fn assert_gross_damage_is_found(said: &Value) {
 }
 
 #[test]
-fn fixed_lines_are_judged_as_they_are_configured() {
+fn fixed_thresholds_are_backtested_as_configured() {
     let configured = named(&quiet()["candidates"], "name", "as configured");
     let nulls = named(&configured["found"], "damage", "20% nulls");
     assert_eq!(
@@ -189,7 +189,7 @@ fn fixed_lines_are_judged_as_they_are_configured() {
 }
 
 #[test]
-fn patience_costs_evaluations() {
+fn a_longer_for_delays_detection() {
     let median = |name: &str| {
         let candidate = named(&quiet()["candidates"], "name", name);
         let found = named(&candidate["found"], "damage", "x1000");
@@ -199,7 +199,7 @@ fn patience_costs_evaluations() {
 }
 
 #[test]
-fn two_runs_say_the_same_to_the_bit() {
+fn two_runs_give_identical_output() {
     let one = quiet_table();
     assert_eq!(one, calibrate("quiet.csv", "table"), "same bytes");
     let widest = one.lines().map(|line| line.chars().count()).max();
@@ -246,7 +246,7 @@ fn alarms_of_replay(alerts: &str, input: &str) -> Vec<(String, u64)> {
 }
 
 #[test]
-fn its_counts_are_those_of_a_replay() {
+fn backtest_counts_equal_those_of_a_replay() {
     let mut alerts = "    alerts:\n".to_owned();
     for (statistic, tolerance) in [
         ("js", "0.28std"),
@@ -284,7 +284,7 @@ fn a_feature_that_drifts_in_the_history_is_named() {
 }
 
 #[test]
-fn what_cannot_be_judged_is_said() {
+fn a_history_that_cannot_be_judged_is_an_error_with_its_reason() {
     let check = |arguments: &[&str], code: i32, expected: &str| {
         let output = pegel(directory(), &[&["calibrate"], arguments].concat());
         let said = text(&output.stderr);

@@ -48,7 +48,7 @@ fn exit(directory: &Path, arguments: &[&str]) -> i32 {
 }
 
 #[test]
-fn exit_codes_tell_drift_from_doubt_and_mistakes() {
+fn exit_codes_separate_drift_from_not_ready_and_from_usage_errors() {
     let directory = directory();
     let check = |arguments: &[&str], code: i32| {
         assert_eq!(exit(directory.path(), arguments), code, "{arguments:?}")
@@ -97,7 +97,7 @@ fn exit_codes_tell_drift_from_doubt_and_mistakes() {
 }
 
 #[test]
-fn what_does_not_fit_to_a_configuration_is_told_with_its_line() {
+fn references_and_properties_that_do_not_fit_are_reported_with_their_line() {
     let directory = directory();
     let config = "version: 1
 state: {panes_topic: p, properties: {acks: lots}}
@@ -145,7 +145,7 @@ monitors: [{name: m}, {name: n}]
 }
 
 #[test]
-fn a_range_is_asked_for_with_a_configuration_and_instead_of_a_file() {
+fn a_range_needs_a_configuration_and_excludes_a_file() {
     let directory = directory();
     let config = "version: 1
 sources: {s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t]}}}
@@ -252,7 +252,7 @@ fn json_has_the_shape_of_the_contract() {
 }
 
 #[test]
-fn tables_name_the_drifted_feature_first() {
+fn tables_show_the_drifted_feature_first() {
     let directory = directory();
     let output = pegel(directory.path(), &["compare", "ref.json", "moved.csv"]);
     let table = text(&output.stdout);

@@ -221,7 +221,7 @@ fn every_series_is_in_the_catalogue_with_its_labels() {
 }
 
 #[test]
-fn gzip_members_in_a_row_are_the_text() {
+fn a_compressed_scrape_has_the_same_lines() {
     use std::io::Read as _;
     let exporter = exporter();
     let mut unpacked = String::new();
@@ -243,7 +243,7 @@ fn gzip_members_in_a_row_are_the_text() {
 }
 
 #[test]
-fn what_has_vanished_is_gone_from_the_next_scrape() {
+fn removed_monitors_are_gone_from_the_next_scrape() {
     let exporter = exporter();
     exporter.publish(EngineView {
         generation: 2,

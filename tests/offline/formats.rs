@@ -153,7 +153,7 @@ fn records_of_format_1_are_read() {
 }
 
 #[test]
-fn what_is_written_has_the_bytes_of_its_format() {
+fn written_records_have_the_bytes_of_their_format() {
     assert_eq!(FORMAT, 1, "a new format needs files of its own here");
     let present = || bytes_of(|out| encode_commit(&commit(), out));
     assert_eq!(present(), fixture(1, "commit", present), "a commit");
@@ -163,7 +163,7 @@ fn what_is_written_has_the_bytes_of_its_format() {
 }
 
 #[test]
-fn a_segment_of_format_1_brings_the_engine_back() {
+fn a_segment_of_format_1_restores_the_engine() {
     let scan = scan(&fixture(1, "segment", segment)).unwrap().unwrap();
     let found: Vec<Commit> = scan.commits.into_iter().map(|(commit, _)| commit).collect();
     assert!(found == stream(&plan(watched()))[40..42], "its commits");

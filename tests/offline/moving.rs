@@ -94,7 +94,7 @@ fn js(line: &Map<String, Value>) -> f64 {
 }
 
 #[test]
-fn the_previous_window_is_the_one_right_before() {
+fn previous_compares_with_the_window_right_before() {
     let mut spec = spec();
     spec.references
         .push(rolling("previous", None, Duration::ZERO));
@@ -146,7 +146,7 @@ fn a_trailing_period_ends_its_delay_before_the_window() {
 }
 
 #[test]
-fn a_change_that_stays_alarms_once_and_becomes_the_reference() {
+fn a_lasting_change_alerts_once_and_then_becomes_the_reference() {
     let mut spec = spec();
     spec.references
         .push(rolling("previous", None, Duration::ZERO));
@@ -232,7 +232,7 @@ fn each_hour_is_compared_with_its_own_profile() {
 }
 
 #[test]
-fn a_file_without_profiles_is_no_reference_by_hour() {
+fn a_file_without_hourly_counts_is_not_an_hour_of_week_reference() {
     let mut spec = spec();
     spec.references[0].origin = Origin::HourOfWeek("none".into());
     let plan = plan(spec);

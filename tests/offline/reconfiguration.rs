@@ -158,7 +158,7 @@ fn a_reload_keeps_what_a_restart_keeps_and_loses_no_record() {
 }
 
 #[test]
-fn other_edges_warm_beside_what_is_kept() {
+fn changed_edges_warm_beside_the_kept_features() {
     let after = MonitorPlan::new(watched(), vec![Ok(reference_in(Some(8)))]);
     assert_ne!(
         plan(watched()).features[0].id,
@@ -178,7 +178,7 @@ fn other_edges_warm_beside_what_is_kept() {
 }
 
 #[test]
-fn another_path_warms_and_keeps_nothing_of_the_old_one() {
+fn a_changed_path_warms_and_keeps_no_old_counts() {
     let mut spec = watched();
     spec.features[0].path = Pointer::parse("/y");
     let (old, new) = (plan(watched()), plan(spec));
@@ -212,7 +212,7 @@ fn a_longer_window_warms_until_its_panes_are_kept() {
 }
 
 #[test]
-fn a_new_slide_that_no_kept_pane_fits_warms() {
+fn a_new_slide_that_fits_no_kept_pane_warms() {
     let window = |name: &str, minutes: u32, slide: u32| WindowSpec {
         name: name.to_owned(),
         size: MINUTE * minutes,

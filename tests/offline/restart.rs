@@ -202,12 +202,12 @@ fn a_restart_at_any_commit_changes_nothing() {
 }
 
 #[test]
-fn a_restart_changes_nothing_about_moving_references() {
+fn a_restart_changes_nothing_for_dynamic_references() {
     restart_everywhere(&|| plan_with_hours(all_kinds(watched())), 7);
 }
 
 #[test]
-fn a_reference_by_hour_keeps_no_list_of_alarms() {
+fn an_hour_of_week_reference_keeps_no_list_of_excluded_windows() {
     let mut spec = watched();
     spec.references = all_kinds(spec.clone()).references.split_off(1);
     spec.references.truncate(1);
@@ -290,7 +290,7 @@ fn a_stale_window_is_stale_after_a_restart() {
 }
 
 #[test]
-fn what_was_shown_before_a_restart_was_read_is_not_shown_any_more() {
+fn a_restored_view_replaces_the_view_from_before_the_restore() {
     let mut engine = Engine::new(vec![plan(watched())]);
     for commit in &stream(&plan(watched())) {
         apply(&mut engine, commit);
@@ -349,7 +349,7 @@ impl Process {
 }
 
 #[test]
-fn a_process_that_lives_for_a_few_commits_ends_where_one_ends_that_lives_for_all() {
+fn many_short_processes_end_in_the_state_of_one_long_process() {
     let commits = stream(&plan(watched()));
     let whole = tempfile::tempdir().unwrap();
     let mut long = Process::start(whole.path());

@@ -82,7 +82,7 @@ fn commits_of(scan: Scan) -> Vec<Commit> {
 }
 
 #[test]
-fn a_log_cut_at_any_byte_keeps_what_was_whole() {
+fn a_log_cut_at_any_byte_keeps_its_whole_records() {
     let written = write(1 << 20);
     let whole = &written.segments[1];
     let (opening, records) = parts(whole);
@@ -136,7 +136,7 @@ fn a_long_log_cut_anywhere_keeps_all_records_before() {
 }
 
 #[test]
-fn no_flipped_bit_is_taken_for_a_record() {
+fn a_flipped_bit_is_never_accepted_as_a_record() {
     let written = write(1 << 20);
     let (_, records) = parts(&written.segments[1]);
     let (opening, _) = parts(&written.segments[0]);
@@ -241,7 +241,7 @@ fn check(written: &Written, damaged: &[u8], what: &str) {
 }
 
 #[test]
-fn a_cut_log_opens_and_goes_on() {
+fn a_cut_log_opens_and_accepts_new_records() {
     let written = write(12_000);
     let whole = &written.segments[1];
     let (opening, records) = parts(whole);
@@ -262,7 +262,7 @@ fn a_cut_log_opens_and_goes_on() {
 }
 
 #[test]
-fn a_log_with_a_flipped_bit_opens_and_goes_on() {
+fn a_log_with_a_flipped_bit_opens_and_accepts_new_records() {
     let written = write(1 << 20);
     let whole = &written.segments[1];
     let (opening, _) = parts(whole);
@@ -281,7 +281,7 @@ fn a_log_with_a_flipped_bit_opens_and_goes_on() {
 }
 
 #[test]
-fn a_log_whose_every_opening_is_damaged_begins_anew() {
+fn a_log_with_every_opening_damaged_starts_empty() {
     let written = write(1000);
     let (first, second) = (&written.segments[0][..10], &written.segments[1][..10]);
     let (log, commits, has_snapshot, recovery) = open(written.directory.path(), [first, second]);
@@ -294,7 +294,7 @@ fn a_log_whose_every_opening_is_damaged_begins_anew() {
 }
 
 #[test]
-fn a_log_that_cannot_be_written_says_where() {
+fn a_log_that_cannot_be_written_names_the_path() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");
     std::fs::write(&path, "not a directory").unwrap();

@@ -110,7 +110,7 @@ fn a_gap_of_days_is_one_evaluation() {
 }
 
 #[test]
-fn an_alert_fires_after_its_patience_and_resolves_after_its_cause() {
+fn an_alert_fires_after_for_evaluations_and_resolves_after_its_cause() {
     let mut spec = spec();
     spec.alerts = vec![AlertSpec {
         statistic: Statistic::WassersteinNormalized,
@@ -142,7 +142,7 @@ fn an_alert_fires_after_its_patience_and_resolves_after_its_cause() {
 }
 
 #[test]
-fn too_little_volume_alarms_however_little_there_is_to_score() {
+fn too_few_values_alert_even_when_nothing_can_be_scored() {
     let mut spec = spec();
     spec.windows[0].min_samples = 45;
     spec.alerts = vec![AlertSpec {

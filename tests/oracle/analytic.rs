@@ -55,7 +55,7 @@ fn normal_quantile(share: f64) -> f64 {
 }
 
 #[test]
-fn far_shifts_saturate_js_and_go_on_in_wasserstein() {
+fn far_shifts_saturate_js_while_wasserstein_keeps_growing() {
     let family = expected("far_shift");
     let inner = numbers(&family["inner_edges"]);
     let n = 4000;

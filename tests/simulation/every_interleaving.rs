@@ -29,7 +29,7 @@ fn search(name: &str, rules: Rules, bounds: Bounds) -> Explored {
 }
 
 #[test]
-fn no_interleaving_counts_a_record_twice_or_never() {
+fn every_interleaving_counts_each_record_exactly_once() {
     for bounds in [
         SMALL,
         Bounds {
@@ -92,7 +92,7 @@ fn without_the_comparison_with_the_head_records_are_counted_twice_or_never() {
 }
 
 #[test]
-fn a_shard_that_any_commit_opens_has_a_gap_nobody_sees() {
+fn a_shard_that_any_commit_may_open_has_an_unnoticed_gap() {
     let mutant = |view, sent| {
         fold(
             view,
@@ -114,7 +114,7 @@ fn a_shard_that_any_commit_opens_has_a_gap_nobody_sees() {
 }
 
 #[test]
-fn a_head_that_may_go_back_counts_a_record_twice() {
+fn a_head_that_may_move_back_counts_a_record_twice() {
     let mutant = |view: View, sent: Sent| match fold(view, sent) {
         Err(Rejected::Backwards) if view.upto == Some(sent.base) => Ok(View {
             upto: Some(sent.upto),

@@ -75,7 +75,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_happens_the_sums_are_a_plain_recount() {
+fn sums_equal_a_plain_recount_under_every_schedule() {
     let seeds = match number("PEGEL_TEST_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("PEGEL_TEST_SCHEDULES").unwrap_or(SCHEDULES),
@@ -115,7 +115,7 @@ fn take(state: &mut LogState, claim: &Claim) -> Result<(), Rejected> {
 }
 
 #[test]
-fn a_fold_that_takes_too_much_is_seen_through() {
+fn the_simulator_detects_a_fold_that_accepts_too_much() {
     let mutant = |fold: Fold| Rules { fold, ..real() };
     let any: Fold = |state, position, claim| {
         state
@@ -144,7 +144,7 @@ fn a_fold_that_takes_too_much_is_seen_through() {
 }
 
 #[test]
-fn a_reader_that_folds_from_the_snapshots_own_position_is_seen_through() {
+fn the_simulator_detects_a_reader_that_folds_from_the_position_of_the_snapshot() {
     caught(
         "from the snapshot's position",
         Rules {
@@ -155,7 +155,7 @@ fn a_reader_that_folds_from_the_snapshots_own_position_is_seen_through() {
 }
 
 #[test]
-fn an_owner_that_forgets_the_newest_event_is_seen_through() {
+fn the_simulator_detects_an_owner_that_forgets_the_newest_event() {
     caught(
         "lateness begins anew",
         Rules {
