@@ -1,4 +1,4 @@
-//! Chance that can be repeated, and what was measured on the way.
+//! Repeatable randomness, and statistics of measured durations.
 
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(crate) fn millis(random: &mut ChaCha8Rng, range: std::ops::Range<u64>) -> Du
     Duration::from_millis(random.random_range(range))
 }
 
-/// Asks until there is an answer; fails with what `instead` says.
+/// Polls until there is an answer; panics with the text of `instead` after the time limit.
 pub(crate) fn eventually<T>(
     within: Duration,
     mut ask: impl FnMut() -> Option<T>,
@@ -45,7 +45,7 @@ pub(crate) fn eventually<T>(
     }
 }
 
-/// Durations, and how they are distributed.
+/// Measured durations and their distribution.
 #[derive(Debug, Default)]
 pub(crate) struct Durations(Vec<Duration>);
 
@@ -54,7 +54,7 @@ impl Durations {
         self.0.push(took);
     }
 
-    /// The value that this share of all does not exceed.
+    /// The value that this share of all durations does not exceed.
     pub(crate) fn quantile(&mut self, share: f64) -> Duration {
         self.0.sort_unstable();
         let last = self.0.len().saturating_sub(1);

@@ -1,4 +1,4 @@
-//! `pegel run` as a process, and what may happen to one.
+//! Runs `pegel run` as a process that can be killed, stopped and waited for.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts one that writes its log lines to a file.
+    /// Starts a process that writes its log lines to a file.
     pub(crate) fn start(config: &Path, arguments: &[&str], said: &Path) -> Self {
         let spawned = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_pegel"))
@@ -36,7 +36,7 @@ impl Daemon {
         }
     }
 
-    /// What it wrote.
+    /// The log lines written so far.
     pub(crate) fn said(&self) -> String {
         std::fs::read_to_string(&self.said).unwrap_or_default()
     }
@@ -49,12 +49,12 @@ impl Daemon {
         assert!(sent.status().unwrap().success(), "kill -{name} {pid}");
     }
 
-    /// SIGKILL, and gone when this returns.
+    /// Sends SIGKILL and waits until the process is gone.
     pub(crate) fn kill(mut self) {
         self.kill_now();
     }
 
-    /// The same, of one that is kept for what it wrote.
+    /// Kills the process and keeps the file with its log lines.
     pub(crate) fn kill_now(&mut self) {
         let ended = self.child.try_wait().unwrap();
         assert!(
@@ -66,20 +66,20 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
-    /// Ends it as an operator would.
+    /// Ends the process with SIGTERM, as an operator would.
     pub(crate) fn terminate(self) -> ExitStatus {
         self.signal("TERM");
         self.ended()
     }
 
-    /// Waits until it has ended, as it was asked to.
+    /// Waits until the process has ended with exit code 0.
     pub(crate) fn ended(mut self) -> ExitStatus {
         let said = self.said.clone();
         let said = || std::fs::read_to_string(said).unwrap_or_default();
         eventually(END, || self.child.try_wait().unwrap(), said)
     }
 
-    /// Everything at `/metrics`; empty while there is no answer.
+    /// The scrape of `/metrics`; empty while there is no answer.
     pub(crate) fn scrape(&self) -> String {
         let said = self.said();
         let address = said.split("http://").nth(1);
@@ -105,7 +105,7 @@ impl Drop for Daemon {
     }
 }
 
-/// The sum of all series that begin so.
+/// The sum of all series whose line starts with a prefix.
 pub(crate) fn sum(scrape: &str, series: &str) -> f64 {
     let lines = scrape.lines().filter(|line| line.starts_with(series));
     let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());

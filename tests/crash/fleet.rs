@@ -1,4 +1,5 @@
-//! Many machines, with the log in a topic: ingesters that die, stop, wake and come back, and a scorer that dies.
+//! Several machines with the log in a topic: ingesters are killed, stopped, continued and
+//! restarted, and a scorer is killed.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -15,13 +16,14 @@ use crate::watch::Watch;
 
 const PARTITIONS: i32 = 6;
 const INGESTERS: usize = 3;
-/// Rejected commits below which a run shows nothing.
+/// Minimum number of rejected commits; a run with fewer shows nothing.
 const ENOUGH: u64 = 20;
-/// As many as two zombies write when each has two partitions.
+/// The number that two zombies write when each has two partitions.
 const OF_A_ROUND: u64 = 4;
 const SOON: Duration = Duration::from_secs(60);
 
-/// Three ingesters and a scorer. Ingesters are static members of their group: one that comes back at once gets its partitions back at once.
+/// Three ingesters and a scorer. Ingesters are static members of their group: a restarted one gets
+/// its partitions back at once.
 struct Fleet<'a> {
     stage: &'a Stage,
     configs: Vec<PathBuf>,
@@ -66,7 +68,7 @@ impl<'a> Fleet<'a> {
         self.kills += 1;
     }
 
-    /// Kills the scorer or one of these ingesters, so often, at random moments.
+    /// Kills the scorer or one of these ingesters this many times, at random moments.
     fn kill(&mut self, times: u32, among: &[usize], random: &mut ChaCha8Rng) {
         for _ in 0..times {
             match among.get(random.random_range(0..=among.len())) {
@@ -130,7 +132,8 @@ fn ingesters_killed_and_stopped_and_a_scorer_killed_count_every_record_once() {
     );
 }
 
-/// Stops all ingesters but one until that one has everything and goes on with it, then wakes the others, who know nothing of it.
+/// Stops all ingesters but one until that one has taken over everything, then continues the others,
+/// which know nothing of it.
 fn one_stays(
     fleet: &mut Fleet<'_>,
     watch: &Watch,
@@ -149,14 +152,14 @@ fn one_stays(
     until_all_move(fleet, watch);
     let wanted = watch.rejected() + OF_A_ROUND;
     others().for_each(|index| fleet.ingesters[index].signal("CONT"));
-    // Whether a zombie says something that is refused is up to it; it gets the time to.
+    // A zombie may or may not write a commit that is rejected; it gets the time to do so.
     let deadline = Instant::now() + Duration::from_secs(3);
     while watch.rejected() < wanted && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Waits until commits of every partition were accepted from now on.
+/// Waits until commits of every partition were accepted after now.
 fn until_all_move(fleet: &Fleet<'_>, watch: &Watch) {
     let (now, all) = (Instant::now(), usize::try_from(PARTITIONS).unwrap());
     let move_on = || (watch.moved_since(now) == all).then_some(());

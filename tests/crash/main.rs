@@ -1,8 +1,12 @@
-//! Nothing lost, nothing counted twice: real `pegel run` processes on a real Apache Kafka, killed, stopped and restarted while records arrive.
+//! Nothing is lost and nothing is counted twice: real `pegel run` processes on a real Apache Kafka,
+//! killed, stopped and restarted while records arrive.
 //!
-//! At the end of each test the topic is read again in one go by the library, without a process, a log or a restart, and every count must be the same.
-//! `PEGEL_TEST_KAFKA=host:port` names a broker (`tests/broker/kafka.sh start DIR` runs one); without it the tests say that they are skipped, or fail when
-//! `PEGEL_TEST_REQUIRE=1`. `PEGEL_TEST_KILLS` is the number of kills (200), `PEGEL_TEST_SEED` repeats the choices of a run.
+//!
+//! At the end of each test the library reads the topic again in one go, without a process, a log or
+//! a restart, and every count must be the same. `PEGEL_TEST_KAFKA=host:port` names a broker
+//! (`tests/broker/kafka.sh start DIR` runs one). Without it the tests print that they are skipped,
+//! or fail when `PEGEL_TEST_REQUIRE=1`. `PEGEL_TEST_KILLS` is the number of kills (200),
+//! `PEGEL_TEST_SEED` repeats the choices of a run.
 
 #![allow(
     clippy::disallowed_methods,

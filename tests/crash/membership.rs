@@ -1,4 +1,5 @@
-//! Ingesters that come and go, and a broker that does: who reads what is the group's business, and no partition is forgotten.
+//! Ingesters and a broker that come and go. The group assigns partitions, and no partition is
+//! forgotten.
 
 use std::time::{Duration, Instant};
 
@@ -15,20 +16,22 @@ use crate::stage::{PANES, Stage};
 use crate::watch::Watch;
 
 const PARTITIONS: i32 = 6;
-/// Ingesters at rest.
+/// Number of ingesters between bursts.
 const INGESTERS: usize = 3;
 const MOST_INGESTERS: usize = 7;
-/// Changes in a row; then every partition must move again before there are more.
+/// Changes in a burst; then every partition must advance again before the next burst.
 ///
-/// A burst holds one death or stop and nobody leaves after it, or none at all. Whoever dies, or leaves without the patience to be heard, while the group waits
-/// for another death is given partitions once more before it is missed: that takes a second session timeout, whatever we do.
+///
+/// A burst holds at most one death or stop, and nobody leaves after it. A member that dies, or
+/// leaves without waiting for the answer, while the group waits for another death gets partitions
+/// once more before it is missed. That costs a second session timeout, whatever pegel does.
 const BURST: u32 = 5;
 /// Restarts of the broker, one after each of the first bursts.
 const RESTARTS: u32 = 10;
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 const SOON: Duration = Duration::from_secs(60);
 
-/// What may happen to an ingester.
+/// A change of an ingester.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Change {
     Joins,
@@ -38,7 +41,7 @@ enum Change {
     Wakes,
 }
 
-/// Ingesters, some of which are stopped or on their way out.
+/// Ingesters, some of which are stopped or shutting down.
 struct Members<'a> {
     stage: &'a Stage,
     running: Vec<Daemon>,
@@ -55,7 +58,7 @@ impl Members<'_> {
         self.running.push(daemon);
     }
 
-    /// Lets several things happen that can happen.
+    /// Applies several of the possible changes.
     fn burst(&mut self, random: &mut ChaCha8Rng) -> Vec<Change> {
         let fails = self.running.len() > 1 && random.random_bool(0.6);
         let mut happened = Vec::new();
@@ -97,7 +100,7 @@ impl Members<'_> {
         }
     }
 
-    /// What can happen besides deaths and stops.
+    /// The changes that are possible besides deaths and stops.
     fn possible(&self, may_leave: bool) -> Vec<Change> {
         let all = self.running.len() + self.stopped.len();
         let possible = [
@@ -109,14 +112,14 @@ impl Members<'_> {
         possible.map(|(_, change)| change).collect()
     }
 
-    /// As many as there should be; who is stopped stays stopped.
+    /// Starts ingesters up to the wanted number; stopped ones stay stopped.
     fn settle(&mut self) {
         while self.running.len() < INGESTERS {
             self.join();
         }
     }
 
-    /// No more than there should be.
+    /// Ends ingesters down to the wanted number.
     fn thin_out(&mut self) -> Vec<Change> {
         let surplus = self.running.split_off(INGESTERS.min(self.running.len()));
         surplus.iter().for_each(|daemon| daemon.signal("TERM"));
@@ -132,7 +135,8 @@ impl Members<'_> {
         }
     }
 
-    /// Those that were asked to end have ended well; one that was not up yet simply ends.
+    /// Checks that ingesters asked to end have ended with exit code 0; one that was not up yet just
+    /// ends.
     fn bury(&mut self) {
         for daemon in self.leaving.drain(..) {
             let said = daemon.said();
@@ -204,15 +208,15 @@ fn no_partition_is_forgotten_while_ingesters_and_the_broker_restart() {
     assert_same_windows(&found, &expected);
 }
 
-/// What was seen on the way.
+/// Measurements of the run.
 #[derive(Default)]
 struct Seen {
     happened: Vec<Change>,
-    /// From the last change of a burst until every partition moved again.
+    /// From the last change of a burst until every partition advanced again.
     settled: Durations,
-    /// The same, from the moment at which the broker was there again.
+    /// The same, from the moment at which the broker was back.
     recovered: Durations,
-    /// The longest that a partition stood still in each burst, outages aside.
+    /// The longest time a partition did not advance in each burst, without outages of the broker.
     stood: Vec<Duration>,
 }
 
@@ -244,7 +248,7 @@ impl Seen {
     }
 }
 
-/// Waits until all partitions move without a pause for a while: the group is done with what happened before.
+/// Waits until all partitions advance without a pause for a while: the group has settled.
 fn until_calm(members: &Members<'_>, watch: &Watch) {
     let mut in_a_row = 0;
     while in_a_row < 5 {
@@ -253,7 +257,7 @@ fn until_calm(members: &Members<'_>, watch: &Watch) {
     }
 }
 
-/// Waits until commits of every partition were accepted from now on; returns how long that took.
+/// Waits until commits of every partition were accepted after now; returns how long that took.
 fn until_all_move(members: &Members<'_>, watch: &Watch) -> Duration {
     let (now, all) = (Instant::now(), usize::try_from(PARTITIONS).unwrap());
     let move_on = || (watch.moved_since(now) == all).then_some(());

@@ -1,4 +1,5 @@
-//! What must come out: the topic read in one go and counted by the library, without a process, a log or a restart.
+//! The expected result: the topic read in one go and counted by the library, without a process, a
+//! log or a restart.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,21 +38,21 @@ const FAMILIES: [&str; 14] = [
     "pegel_watermark_timestamp_seconds",
 ];
 
-/// What a configuration says, with an engine that has counted nothing.
+/// The configuration, with an engine that has counted nothing.
 pub(crate) fn engine(config: &Path) -> (Config, Engine) {
     let config = load_file(config).unwrap();
     let plans = config.monitors.iter().cloned().map(load_monitor).collect();
     (config, Engine::new(plans))
 }
 
-/// Everything a topic holds, counted.
+/// Counts everything in a topic.
 pub(crate) fn recount(config: &Path, bootstrap: &str, topic: &str) -> Engine {
     let (config, mut engine) = engine(config);
     recount_into(&mut engine, &config, (bootstrap, topic), 0);
     engine
 }
 
-/// Everything a topic holds in one of its lives, counted on top of what the engine has.
+/// Counts everything in one incarnation of a topic, on top of what the engine has.
 pub(crate) fn recount_into(
     engine: &mut Engine,
     config: &Config,
@@ -81,7 +82,7 @@ pub(crate) fn recount_into(
     }
 }
 
-/// Hands every committed record of a life over.
+/// Delivers every committed record of an incarnation.
 fn read(bootstrap: &str, life: &Shard, ingest: &mut Ingest) {
     let partitions = partitions(bootstrap, &life.topic);
     ingest.extent(u32::try_from(partitions).unwrap());
@@ -102,7 +103,7 @@ fn read(bootstrap: &str, life: &Shard, ingest: &mut Ingest) {
     });
 }
 
-/// Every committed record there is, in the order of its partition.
+/// Every committed record, in the order of its partition.
 pub(crate) fn each_record(
     bootstrap: &str,
     topic: &str,
@@ -131,7 +132,7 @@ pub(crate) fn each_record(
     }
 }
 
-/// Where each partition ends.
+/// The end offset of each partition.
 pub(crate) fn ends(bootstrap: &str, topic: &str) -> Vec<i64> {
     let consumer = consumer(bootstrap);
     let partitions = 0..i32::try_from(partitions(bootstrap, topic)).unwrap();
@@ -166,7 +167,7 @@ pub(crate) fn lines(scrape: &str) -> Vec<&str> {
     scrape.lines().filter(is_ours).collect()
 }
 
-/// What a process with these counts would say.
+/// The samples that a process with these counts would export.
 pub(crate) fn scrape_of(engine: &Engine) -> String {
     let snapshot = engine.view();
     let names = snapshot.sources.iter().map(|source| source.name.clone());
@@ -176,14 +177,14 @@ pub(crate) fn scrape_of(engine: &Engine) -> String {
     String::from_utf8(exporter.scrape(false)).unwrap()
 }
 
-/// How many records with a payload an engine has counted.
+/// Number of records with a payload that an engine has counted.
 pub(crate) fn counted(engine: &Engine) -> u64 {
     let source = &engine.view().sources[0];
     let errors = source.decode_errors.iter().map(|(_, count)| count);
     source.decoded + errors.sum::<u64>()
 }
 
-/// Compares every count there ever was, and the hash of all bins and cells.
+/// Compares all counters, and the hash of all bins and cells.
 pub(crate) fn assert_same(found: &Engine, expected: &Engine) {
     let hashes = (hash(found), hash(expected));
     let (found, expected) = (found.view(), expected.view());
@@ -206,7 +207,8 @@ pub(crate) fn assert_same(found: &Engine, expected: &Engine) {
     assert_eq!(hashes.0, hashes.1, "the hash of all counts");
 }
 
-/// Compares the latest windows: each bin, each cell and its sum; nearly all events are in them, and nothing is missing.
+/// Compares the latest windows: each bin, each cell and its sum. Nearly all events are in them, and
+/// nothing is missing.
 pub(crate) fn assert_same_windows(found: &Engine, expected: &Engine) {
     let windows = |engine: &Engine| engine.view().monitors[0].windows.clone();
     let events = expected.view().monitors[0].events;
@@ -231,7 +233,7 @@ pub(crate) fn assert_same_windows(found: &Engine, expected: &Engine) {
     }
 }
 
-/// The hash of all counts, whatever the partition of the log.
+/// The hash of all counts, for any partition of the log.
 fn hash(engine: &Engine) -> u64 {
     let partitions = engine.log().partitions.values();
     partitions.fold(0, |sum, place| sum.wrapping_add(place.hash))

@@ -1,4 +1,5 @@
-//! The file log with segments of three commits, so that many kills hit the change from one to the next. Needs no broker.
+//! The file log with segments of three commits, so that many kills hit the change from one segment
+//! to the next. Needs no broker.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -19,9 +20,9 @@ use crate::stage::{configuration, fit_reference};
 
 const NAME: &str =
     "rolling::a_writer_killed_while_it_rolls_segments_keeps_every_acknowledged_commit";
-/// Set for the process that is killed: where it writes.
+/// Environment variable of the process that is killed: the directory it writes to.
 const DIRECTORY: &str = "PEGEL_TEST_ROLLING";
-/// Records of a commit, and commits of a segment.
+/// Number of records in a commit, and of commits in a segment.
 const TOGETHER: i64 = 5;
 const SEGMENT: i64 = 3;
 
@@ -61,7 +62,7 @@ fn a_writer_killed_while_it_rolls_segments_keeps_every_acknowledged_commit() {
     );
 }
 
-/// Runs a writer, kills it, and returns what it last said is safe.
+/// Runs a writer, kills it, and returns the last position it acknowledged.
 fn run(directory: &Path, pause: std::time::Duration, at_once: bool) -> i64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", NAME, "--nocapture"])
@@ -128,7 +129,8 @@ fn ingest(engine: &Engine, from: i64) -> Ingest {
 
 fn count(ingest: &mut Ingest, offsets: std::ops::Range<i64>) {
     for offset in offsets {
-        // Back and forth, so that some are late: lateness must survive, too.
+        // Event times move back and forth, so that some records are late: lateness must survive,
+        // too.
         let ts = 1_793_491_200_000 + offset + offset * 7919 % 1000;
         let (x, word) = (offset * 7919 % 997, offset % 11);
         let record = format!("{{\"ts\":{ts},\"x\":{x},\"y\":{offset},\"c\":\"c{word}\"}}");

@@ -1,5 +1,6 @@
-//! How long a scorer with a thousand features takes to show what it knows, its log in a topic:
-//! `cargo test --release --test crash -- --ignored --nocapture --test-threads 1 scorer_start`.
+//! Measures how long a scorer with a thousand features takes to show its scores, with the log in a
+//! topic: `cargo test --release --test crash -- --ignored --nocapture --test-threads 1
+//! scorer_start`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::stage::fit;
 
 const FEATURES: usize = 1000;
 const PARTITIONS: i32 = 64;
-/// Records of each partition and pane that are there when the processes start.
+/// Records of each partition and pane that exist when the processes start.
 const BEFORE: i64 = 2;
 const PATIENCE: Duration = Duration::from_secs(900);
 const READY: &str = "pegel_score_ready{";
@@ -78,7 +79,7 @@ fn is_ready(daemon: &Daemon) -> bool {
     (sum(&daemon.scrape(), READY) - FEATURES as f64).abs() < 0.5
 }
 
-/// Records of all features.
+/// The records with all features.
 struct Source {
     producer: BaseProducer,
     topic: String,
@@ -97,7 +98,7 @@ impl Source {
         }
     }
 
-    /// Panes of a whole window, and some more, up to now.
+    /// The panes of a whole window, and a few more, up to now.
     fn fill(&mut self, size: Duration, slide: Duration) {
         let pane_ms = i64::try_from(slide.as_millis()).unwrap();
         let panes = i64::try_from(size.as_millis()).unwrap() / pane_ms + 3;
@@ -119,7 +120,7 @@ impl Source {
         }
     }
 
-    /// A record to every partition.
+    /// Writes a record to every partition.
     fn round(&mut self, ts: i64) {
         let law = Normal::new(50.0, 20.0).unwrap();
         for partition in 0..PARTITIONS {

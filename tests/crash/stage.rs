@@ -1,4 +1,5 @@
-//! Where a test plays: a topic, a directory with a configuration and a reference, and what a process must say in the end.
+//! The setting of a test: a topic, a directory with a configuration and a reference, and the counts
+//! that a process must show at the end.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,7 +21,7 @@ const CATCH_UP: Duration = Duration::from_secs(120);
 /// Partitions of the log in a topic; the last one is for snapshots.
 pub(crate) const PANES: i32 = 4;
 
-/// Where the pane log is.
+/// The location of the pane log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Log {
     Files,
@@ -34,19 +35,19 @@ pub(crate) struct Stage {
     pub(crate) bootstrap: String,
     pub(crate) topic: String,
     pub(crate) config: PathBuf,
-    /// What makes a process a static member of its group, where it is one.
+    /// The settings that make a process a static member of its group, if it is one.
     instance: &'static str,
-    /// More properties of the client's.
+    /// More properties of the Kafka client.
     fetches: &'static str,
 }
 
 impl Stage {
-    /// One machine with its log in files.
+    /// One machine with the log in files.
     pub(crate) fn new(kafka: &Kafka, topic: &str) -> Self {
         Self::with(kafka, topic, Log::Files)
     }
 
-    /// Many machines with their log in a topic.
+    /// Several machines with the log in a topic.
     pub(crate) fn on_topic(kafka: &Kafka, topic: &str) -> Self {
         Self::with(kafka, topic, Log::Topic(format!("{topic}-panes")))
     }
@@ -67,7 +68,7 @@ impl Stage {
         stage
     }
 
-    /// A configuration with one more property of the client's.
+    /// A setting with one more property of the Kafka client.
     pub(crate) fn configure(&self, name: &str, property: &str) -> PathBuf {
         let state = match &self.log {
             Log::Files => "path: state".to_owned(),
@@ -82,7 +83,7 @@ impl Stage {
         path
     }
 
-    /// A process with one of the roles; `name` tells it from others.
+    /// A process with one of the roles; `name` distinguishes it from others.
     pub(crate) fn role(&self, role: &str, name: &str, config: &Path) -> Daemon {
         let said = self.directory.path().join(format!("said-{name}"));
         Daemon::start(config, &["--role", role, "--create-topics"], &said)
@@ -96,7 +97,7 @@ impl Stage {
         }
     }
 
-    /// Whether the topic that holds the log was made, by the first process that missed it.
+    /// Waits until the topic of the log exists; the first process that misses it creates it.
     pub(crate) fn has_panes(&self) -> bool {
         let metadata = consumer(&self.bootstrap).fetch_metadata(Some(self.panes()), CATCH_UP);
         metadata.is_ok_and(|metadata| metadata.topics()[0].partitions().len() > 1)
@@ -106,21 +107,23 @@ impl Stage {
         Workload::new((&self.bootstrap, &self.topic), partitions, seed)
     }
 
-    /// Processes that are not missed at once when they are gone, and are told of partitions that came while they were: a static member that leads its
-    /// group gets its old assignment back and nobody looks for more (KAFKA-13435).
+    /// Processes as dynamic members of the group. A static member that leads its group gets its old
+    /// assignment back after a restart, and nobody looks for partitions that were added meanwhile
+    /// (KAFKA-13435).
     pub(crate) fn with_dynamic_members(mut self) -> Self {
         self.instance = "";
         self
     }
 
-    /// Processes that the broker answers with one batch at a time, so that little is on its way to a process that stands still.
+    /// Processes that fetch one batch at a time, so that little is in flight to a stopped process.
     pub(crate) fn with_small_fetches(mut self) -> Self {
         self.fetches = ", fetch.message.max.bytes: 1000";
         self.config = self.configure("pegel", "");
         self
     }
 
-    /// One process that does everything; with the log in a topic it is a static member of its group, which gets its partitions back at once.
+    /// One process with both roles. With the log in a topic it is a static member of its group,
+    /// which gets its partitions back at once.
     pub(crate) fn daemon(&self) -> Daemon {
         match &self.log {
             Log::Files => Daemon::start(&self.config, &[], &self.directory.path().join("said")),
@@ -139,7 +142,7 @@ impl Stage {
         self.directory.path().join("state")
     }
 
-    /// Waits until a process says all that follows from these counts.
+    /// Waits until a process shows all counts that follow from the topic.
     pub(crate) fn expect(daemon: &Daemon, expected: &Engine) {
         let wanted = scrape_of(expected);
         let is_there = || (lines(&daemon.scrape()) == lines(&wanted)).then_some(());
@@ -159,12 +162,12 @@ impl Stage {
         sizes.sum()
     }
 
-    /// The engine of the log, which nobody writes any more.
+    /// The engine restored from the log, which nobody writes any more.
     pub(crate) fn read_log(&self) -> Engine {
         self.read_log_and_losses().0
     }
 
-    /// The same, with the number of offsets that its commits say were lost.
+    /// The engine restored from the log, and the number of offsets that its commits report as lost.
     pub(crate) fn read_log_and_losses(&self) -> (Engine, u64) {
         match &self.log {
             Log::Files => self.read_files(),
@@ -187,7 +190,7 @@ impl Stage {
         (engine, lost)
     }
 
-    /// Folds the whole topic, one partition after another; time moves once all of it is there.
+    /// Folds the whole topic, one partition after another; windows advance once all of it is read.
     fn read_panes(&self, panes: &str) -> (Engine, u64) {
         let ((_, mut engine), mut lost) = (engine(&self.config), 0);
         each_record(&self.bootstrap, panes, &mut |message| {
@@ -207,7 +210,7 @@ impl Stage {
     }
 }
 
-/// The first samples that are not as they should be.
+/// The first samples that differ from the expected ones.
 fn difference(found: &str, expected: &str) -> String {
     let (found, expected) = (lines(found), lines(expected));
     let not_in = |these: &[&str], others: &[&str]| -> Vec<String> {

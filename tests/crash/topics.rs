@@ -1,4 +1,5 @@
-//! Topics that are not simply appended to: with transactions, compacted, cut by retention, grown, made anew. Each is read by processes that are killed.
+//! Topics that are not just appended to: with transactions, compacted, cut by retention, grown,
+//! recreated. Each is read by processes that are killed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,10 +26,10 @@ const LOST: &str = "pegel_kafka_offsets_lost_total{";
 const LAG: &str = "pegel_kafka_consumer_lag_records{";
 const COVERAGE: &str = "pegel_window_coverage_ratio{";
 
-/// Where the log is.
+/// The location of the log.
 type Make = fn(&Kafka, &str) -> Stage;
 
-/// Runs a process for a moment, long enough to count or not.
+/// Runs a process for a moment, which may be long enough to count or not.
 fn moment(stage: &Stage, random: &mut ChaCha8Rng) {
     let daemon = stage.daemon();
     std::thread::sleep(millis(random, 100..700));
@@ -44,7 +45,7 @@ fn wait_for_counts(daemon: &Daemon, expected: &Engine) {
     wait_for_count(daemon, counted(expected));
 }
 
-/// Waits until a process has counted so many records.
+/// Waits until a process has counted this many records.
 fn wait_for_count(daemon: &Daemon, expected: u64) {
     let families = [
         "pegel_events_total{",
@@ -63,7 +64,8 @@ fn is_read_to_its_end(scrape: &str, partitions: usize) -> bool {
     known == partitions && sum(scrape, LAG) < 0.5
 }
 
-/// Waits until everything is counted; then nothing may be missing, be said to be missing, or be there twice.
+/// Waits until everything is counted; then nothing may be missing, reported as missing, or counted
+/// twice.
 fn assert_complete(stage: &Stage) {
     let expected = stage.recount();
     let daemon = stage.daemon();
@@ -116,7 +118,7 @@ fn aborted(make: Make) {
     workload.producer.begin_transaction().unwrap();
     workload.close();
     workload.producer.commit_transaction(DEADLINE).unwrap();
-    // The end of the topic: nothing but what nobody may read.
+    // The end of the topic holds only records that nobody may read.
     workload.producer.begin_transaction().unwrap();
     workload.write(50);
     workload.flush();
@@ -148,7 +150,8 @@ fn compacted_records_are_not_reported_as_lost() {
     let stage = Stage::new(&kafka, &topic);
     let mut workload = stage.workload(1, random.random());
     for word in ["a", "b", "c"] {
-        // All but the last record of each key go away, the one a process was killed at too.
+        // All records but the last one of each key are removed, including the one at which a
+        // process was killed.
         workload.write_keyed(word, 50, 600);
         until_compacted(&stage, &mut workload, word, 50);
         for _ in 0..3 {
@@ -162,7 +165,8 @@ fn compacted_records_are_not_reported_as_lost() {
     assert_complete(&stage);
 }
 
-/// Waits until of each key one record is left. Records with keys of their own end segments, because the last one is never compacted.
+/// Waits until one record of each key is left. Records with keys of their own end segments, because
+/// the last segment is never compacted.
 fn until_compacted(stage: &Stage, workload: &mut Workload, word: &str, keys: usize) {
     let mut number = 0;
     let mut left = BTreeMap::<String, usize>::new();
@@ -214,7 +218,7 @@ fn retention(make: Make) {
     write(200);
     let daemon = stage.daemon();
     wait_for(&daemon, "the end", |scrape| is_read_to_its_end(scrape, 1));
-    // While it runs, but does not get to read more than the answer to what it asked before.
+    // While it runs, but reads no more than the answer to the fetch it sent before.
     daemon.signal("STOP");
     for _ in 0..10 {
         write(300);
@@ -317,7 +321,7 @@ fn lives(make: Make) {
     let second = live(1, 100, &mut random);
     wait_for_count(&daemon, second);
     daemon.kill();
-    // Longer than the lives before: no offset tells that it is another one.
+    // Longer than the earlier incarnations: no offset shows that it is another one.
     anew();
     let third = live(2, 900, &mut random);
     for _ in 0..4 {

@@ -1,4 +1,5 @@
-//! Somebody who reads the pane log all the time, and sees what moves, what is refused, and what stands still.
+//! A reader of the pane log that runs all the time and records which partitions advance, which
+//! commits are rejected, and which partitions do not advance.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +19,11 @@ use crate::recount::consumer;
 struct Seen {
     heads: Heads,
     rejected: u64,
-    /// By partition of the source: when its head last moved, and the longest it ever stood.
+    /// By partition of the source: the moment its head last advanced, and its longest pause.
     moved: BTreeMap<i32, (Instant, Duration)>,
 }
 
-/// The watch; it ends when dropped.
+/// A running watch; it ends when it is dropped.
 pub(crate) struct Watch {
     seen: Arc<Mutex<Seen>>,
     stop: Arc<AtomicBool>,
@@ -30,7 +31,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches a log of so many partitions, which exist.
+    /// Watches a log with this many partitions, which exist.
     pub(crate) fn start(bootstrap: &str, panes: &str, partitions: i32) -> Self {
         let mut list = TopicPartitionList::new();
         for partition in 0..partitions {
@@ -49,25 +50,25 @@ impl Watch {
         }
     }
 
-    /// Commits that did not count.
+    /// Number of rejected commits.
     pub(crate) fn rejected(&self) -> u64 {
         self.seen.lock().unwrap().rejected
     }
 
-    /// How many partitions have moved since then.
+    /// Number of partitions that have advanced since then.
     pub(crate) fn moved_since(&self, then: Instant) -> usize {
         let seen = self.seen.lock().unwrap();
         seen.moved.values().filter(|(at, _)| *at > then).count()
     }
 
-    /// What stood still so far is excused: nothing could move.
+    /// Forgets pauses so far, because nothing could advance.
     pub(crate) fn excuse(&self) {
         for moved in self.seen.lock().unwrap().moved.values_mut() {
             *moved = (Instant::now(), Duration::ZERO);
         }
     }
 
-    /// The longest that each partition stood still since the last excuse.
+    /// The longest pause of each partition since the last call of `excuse`.
     pub(crate) fn stood(&self) -> Vec<Duration> {
         let seen = self.seen.lock().unwrap();
         seen.moved.values().map(|(_, longest)| *longest).collect()
@@ -83,7 +84,7 @@ impl Drop for Watch {
 
 fn read(consumer: &BaseConsumer, seen: &Mutex<Seen>, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
-        // Ends of partitions and outages come as errors; reading goes on by itself.
+        // Ends of partitions and outages arrive as errors; reading continues by itself.
         if let Some(Ok(message)) = consumer.poll(Duration::from_millis(50)) {
             let claim = decode_claim(message.payload().unwrap_or_default());
             if let Some(claim) = claim.unwrap() {

@@ -1,6 +1,8 @@
-//! Records that can be told apart, good and bad, and a thread that writes them.
+//! Good and bad records that can be told apart, and a thread that writes them.
 //!
-//! All event times lie in one hour; the last record of each partition lies at its end and closes the one window that holds all of it.
+//!
+//! All event times are in one hour. The last record of each partition is at its end and closes the
+//! one window that holds the whole hour.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +18,7 @@ use crate::cluster::{DEADLINE, producer, send_keyed, send_one};
 
 const SLIDE_MS: i64 = 300_000;
 const HOUR_MS: i64 = 3_600_000;
-/// Records written at once, and how often.
+/// Number of records written at once, and the interval between batches.
 const BATCH: usize = 10;
 const PAUSE: Duration = Duration::from_millis(25);
 /// Event time between two records.
@@ -37,7 +39,7 @@ impl Workload {
         Self::with(place, partitions, seed, &[])
     }
 
-    /// The same, with properties of the producer's.
+    /// A topic written with extra properties of the producer.
     pub(crate) fn with(
         (bootstrap, topic): (&str, &str),
         partitions: i32,
@@ -60,7 +62,8 @@ impl Workload {
         }
     }
 
-    /// Writes to more partitions from now on; a producer learns of them when it is made.
+    /// Writes to more partitions from now on; a producer reads the number of partitions when it is
+    /// created.
     pub(crate) fn widen(&mut self, bootstrap: &str, partitions: usize) {
         self.flush();
         self.partitions = i32::try_from(partitions).unwrap();
@@ -76,7 +79,7 @@ impl Workload {
         }
     }
 
-    /// Writes records to one partition, whose keys repeat; none of them deletes its key.
+    /// Writes records with repeating keys to one partition; no record deletes its key.
     pub(crate) fn write_keyed(&mut self, word: &str, keys: usize, records: usize) {
         for key in (0..keys).cycle().take(records) {
             let record = self.next().unwrap_or_else(|| "[1, 2]".to_owned());
@@ -89,12 +92,12 @@ impl Workload {
         self.written += 1;
     }
 
-    /// Waits until the broker has everything.
+    /// Waits until the broker has all records.
     pub(crate) fn flush(&self) {
         self.producer.flush(DEADLINE).unwrap();
     }
 
-    /// Ends the hour on every partition, and waits until the broker has everything.
+    /// Ends the hour on every partition, and waits until the broker has all records.
     pub(crate) fn close(&mut self) {
         let last = format!("{{\"ts\":{}}}", self.begin_ms + HOUR_MS);
         for partition in 0..self.partitions {
@@ -122,7 +125,8 @@ impl Workload {
         Writing { stop, thread }
     }
 
-    /// One record in 20 is bad in one of several ways; one in 8 lacks a value or has an odd one.
+    /// One record in 20 is bad in one of several ways; one in 8 lacks a value or has an unusual
+    /// one.
     fn next(&mut self) -> Option<String> {
         let late_ms = self.random.random_range(0..30_000);
         let ts =
@@ -144,7 +148,7 @@ impl Workload {
     }
 }
 
-/// A workload being written.
+/// A workload that is being written.
 pub(crate) struct Writing {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Workload>,
@@ -160,7 +164,7 @@ impl Writing {
     }
 }
 
-/// Two hours ago, at the beginning of a slide.
+/// Two hours ago, aligned to a slide.
 fn begin_ms() -> i64 {
     let now = pegel::clock::now().as_millis();
     (now - 2 * HOUR_MS).div_euclid(SLIDE_MS) * SLIDE_MS

@@ -1,4 +1,5 @@
-//! All interleavings of a small world under the real fold, and the same search over mutants, which it must see through.
+//! All interleavings of a small world under the real fold, and the same search over mutants, which
+//! it must detect.
 
 use pegel::panes::Rejected;
 
@@ -47,7 +48,7 @@ fn every_interleaving_counts_each_record_exactly_once() {
     }
 }
 
-/// Asserts that the search finds what is wrong with a mutant.
+/// Asserts that the search detects the error of a mutant.
 fn caught(name: &str, mutant: Rules, law: &str) {
     let explored = search(name, mutant, SMALL);
     let trace = explored.violation.unwrap_or_default();
@@ -59,7 +60,7 @@ fn caught(name: &str, mutant: Rules, law: &str) {
     );
 }
 
-/// Takes what the fold rejects for one reason.
+/// Accepts commits that the real fold rejects for one reason.
 fn unless(view: View, sent: Sent, reason: &[Rejected]) -> Result<View, Rejected> {
     match fold(view, sent) {
         Err(rejected) if reason.contains(&rejected) => Ok(View {

@@ -1,4 +1,5 @@
-//! A breadth-first search through all states of a world, so that the first violation found has a shortest trace.
+//! Breadth-first search through all states of a world, so that the first violation it meets has a
+//! shortest trace.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -11,22 +12,23 @@ pub(crate) trait World {
 
     fn initial(&self) -> Self::State;
 
-    /// Everything that can happen next: a step's name and where it leads, or what law it breaks.
+    /// Returns every possible next step: its name, and the state it leads to or the law it breaks.
     fn steps(&self, state: &Self::State, step: &mut dyn FnMut(String, Result<Self::State, String>));
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug)]
 pub(crate) struct Explored {
-    /// Different states seen.
+    /// Number of different states visited.
     pub(crate) states: usize,
-    /// Steps taken between them.
+    /// Number of steps taken between them.
     pub(crate) steps: usize,
-    /// The shortest way to break a law, if there is one: steps, then the law.
+    /// The shortest trace that breaks a law, if there is one: the steps, then the law.
     pub(crate) violation: Option<Vec<String>>,
 }
 
-/// Visits every state, or stops at the first violation. States are few millions, so they are kept whole: no state is missed by a hash.
+/// Visits every state, or stops at the first violation. There are a few million states, so they are
+/// kept whole: a hash collision cannot hide one.
 pub(crate) fn explore<W: World>(world: &W) -> Explored {
     let mut seen = FxHashSet::default();
     let mut found = vec![(world.initial(), 0_u32)];
@@ -59,7 +61,7 @@ pub(crate) fn explore<W: World>(world: &W) -> Explored {
     }
 }
 
-/// The names of the steps to the state at `at`, and of one from there that breaks a law.
+/// The names of the steps to the state at `at`, and of the step from there that breaks a law.
 fn trace<W: World>(world: &W, found: &[(W::State, u32)], mut at: usize) -> Vec<String> {
     let mut names = Vec::new();
     world.steps(&found[at].0, &mut |name, next| {

@@ -1,4 +1,5 @@
-//! The protocol of the pane log against everything that can happen to it: every interleaving of a small world, many seeded ones of a larger world.
+//! Checks the protocol of the pane log against every interleaving of a small world, and against
+//! many seeded schedules of a larger one.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use pegel::model::Shard;
 use pegel::panes::{Claim, Heads, Rejected};
 
-/// The most of everything that a state has room for; offsets are below it.
+/// Upper bound of every number in a state; offsets are below it.
 pub(crate) const MOST: usize = 4;
-/// Different claims.
+/// Number of different claims.
 pub(crate) const CLAIMS: usize = 2 * MOST * MOST;
 
-/// What a reader knows of the shard's head.
+/// A reader's knowledge of the head of the shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     pub(crate) upto: Option<u8>,
     pub(crate) is_complete: bool,
 }
 
-/// A commit's claim; it counts the offsets in between.
+/// The claim of a commit; it counts the offsets in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Sent {
     pub(crate) base: u8,
@@ -25,11 +25,11 @@ pub(crate) struct Sent {
     pub(crate) opens: bool,
 }
 
-/// Judges a claim, as [`Heads::fold`] does.
+/// Decides on a claim, as [`Heads::fold`] does.
 pub(crate) type Fold = fn(View, Sent) -> Result<View, Rejected>;
 
 impl View {
-    /// Its place among all views.
+    /// Index among all views.
     pub(crate) fn number(self) -> usize {
         let head = self.upto.map_or(0, |upto| 1 + usize::from(upto));
         usize::from(self.is_complete) * (MOST + 1) + head
@@ -43,7 +43,7 @@ pub(crate) fn fold(view: View, sent: Sent) -> Result<View, Rejected> {
     Ok(view_of(&heads, view.is_complete))
 }
 
-/// The real reader in the middle of a log.
+/// The real fold of a reader that starts in the middle of a log.
 pub(crate) fn in_the_middle() -> View {
     let judged = Heads::unknown().fold(&claim(opening(0)));
     View {
@@ -74,12 +74,12 @@ fn view_of(heads: &Heads, is_complete: bool) -> View {
     }
 }
 
-/// The place of a claim among all claims.
+/// The index of a claim among all claims.
 pub(crate) fn number(sent: Sent) -> usize {
     (usize::from(sent.opens) * MOST + usize::from(sent.base)) * MOST + usize::from(sent.upto)
 }
 
-/// The claim at a place.
+/// The claim at an index.
 pub(crate) fn numbered(number: usize) -> Sent {
     let digit = |number: usize| u8::try_from(number % MOST).unwrap();
     Sent {
@@ -117,7 +117,7 @@ fn claim(sent: Sent) -> Claim {
     }
 }
 
-/// Every view there is, in the order of their places.
+/// All views, in the order of their indices.
 pub(crate) fn views() -> impl Iterator<Item = View> {
     let heads = || std::iter::once(None).chain((0..u8::try_from(MOST).unwrap()).map(Some));
     let with = move |is_complete| heads().map(move |upto| View { upto, is_complete });

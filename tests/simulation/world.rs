@@ -1,30 +1,36 @@
-//! The protocol in small: writers that own one shard, a network that loses, repeats and delays, and readers of the log.
+//! The protocol in small: writers that own one shard, a network that loses, repeats and delays
+//! commits, and readers of the log.
 //!
-//! What a reader knows is a function of the log alone, so readers fold each record as it lands instead of keeping the log: the log has no bound, and there
-//! are still finitely many states. What is bounded: records, writers, and commits on their way.
 //!
-//! A writer never has to notice anything. It may go on after its commit was lost or rejected (a zombie), and may begin anew at the head at any moment (it
-//! noticed, or crashed and came back; what it had sent stays on its way). That covers every schedule of pauses and crashes.
+//! The knowledge of a reader is a function of the log alone. Readers therefore fold each record
+//! when it lands and the log itself is not kept: it has no bound, and there are still finitely many
+//! states. Records, writers and commits in flight are bounded.
+//!
+//!
+//! A writer need not notice anything. It may continue after its commit was lost or rejected (a
+//! zombie), and may restart at the head at any moment: after it noticed, or after a crash. Commits
+//! it sent before stay in flight. This covers every schedule of pauses and crashes.
 
 use pegel::panes::Rejected;
 
 use crate::explore::World;
 use crate::small_fold::{CLAIMS, Fold, MOST, Sent, View, number, numbered, views};
 
-/// Where a writer that finds no head may begin at the latest.
+/// The highest offset at which a writer without a head may start.
 const LAST_START: u8 = 1;
 
-/// The rules of a protocol: the real ones, or a mutant's.
+/// The rules of a protocol: the real ones, or those of a mutant.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) fold: Fold,
-    /// Whether a reader of a snapshot folds what landed between the snapshot's `as_of` and its own position in the log.
+    /// True when a reader of a snapshot also folds records between the snapshot's `as_of` and its
+    /// position in the log.
     pub(crate) reads_from_as_of: bool,
-    /// What a reader knows that is dropped into the middle of the log.
+    /// The initial knowledge of a reader that starts in the middle of the log.
     pub(crate) in_the_middle: View,
 }
 
-/// How large the world is.
+/// The size of the world.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) writers: usize,
@@ -40,40 +46,40 @@ struct Reader {
     counts: [u8; MOST],
 }
 
-/// A writer: the head it counted from, and its position.
+/// A writer: the head it started from, and its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Writer {
     base: u8,
     position: u8,
-    /// Whether it found no head, and has sent no record yet.
+    /// True until the first record is sent by a writer that found no head.
     opens: bool,
 }
 
-/// A snapshot's life.
+/// The state of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Snapshot {
     None,
-    /// Taken, and on its way to the log.
+    /// Taken, and in flight to the log.
     Taken,
-    /// In the log: readers begin with it.
+    /// In the log: readers start from it.
     Written,
 }
 
-/// A state of the world. Writers and commits on their way are interchangeable, so both lie in order.
+/// A state of the world. Writers and commits in flight are interchangeable, so both are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct State {
     writers: [Option<Writer>; MOST],
     in_flight: [Option<Sent>; MOST],
-    /// Reads from the first record ever.
+    /// Reads from the first record of the log.
     full: Reader,
     snapshot: Snapshot,
-    /// Begins with the snapshot.
+    /// Starts from the snapshot.
     late: Reader,
-    /// Was dropped into the middle.
+    /// Starts in the middle of the log.
     middle: Option<Reader>,
 }
 
-/// A protocol in a world of some size, its fold tabulated: it is pure, and few claims exist.
+/// A protocol in a world of some size. Its fold is tabulated: it is pure, and there are few claims.
 pub(crate) struct Protocol {
     rules: Rules,
     bounds: Bounds,
@@ -89,7 +95,8 @@ impl Reader {
         }
     }
 
-    /// Every offset from the first accepted base up to the head is counted once, and no other.
+    /// Every offset from the first accepted base up to the head is counted once, and no other
+    /// offset.
     fn tiles(&self) -> bool {
         let counted = match (self.opened_at, self.view.upto) {
             (Some(from), Some(upto)) => from..upto,
@@ -116,7 +123,7 @@ impl Protocol {
         self.folded[view.number() * CLAIMS + number(sent)]
     }
 
-    /// Whether the reader takes the commit.
+    /// True when the reader accepts the commit.
     fn read(&self, reader: &mut Reader, sent: Sent) -> bool {
         let Ok(view) = self.fold(reader.view, sent) else {
             return false;
@@ -124,14 +131,14 @@ impl Protocol {
         reader.view = view;
         reader.opened_at = reader.opened_at.or(Some(sent.base));
         for offset in sent.base..sent.upto {
-            // Twice is wrong already; a third time adds states and nothing else.
+            // Counting twice is already wrong; a third time adds states and nothing else.
             let count = &mut reader.counts[usize::from(offset)];
             *count = (*count + 1).min(2);
         }
         true
     }
 
-    /// A commit lands in the log, and everybody reads it.
+    /// A commit lands in the log, and every reader reads it.
     fn land(&self, state: &mut State, sent: Sent) -> Result<(), String> {
         let is_accepted = self.read(&mut state.full, sent);
         let is_read_late = self.rules.reads_from_as_of || state.snapshot == Snapshot::Written;
@@ -167,7 +174,7 @@ impl Protocol {
         } else {
             &state.full
         };
-        // Without a head a group's offset or the configuration decides.
+        // Without a head, the offset of the group or the configuration decides.
         let (first, last) = reader
             .view
             .upto
@@ -238,7 +245,7 @@ impl Protocol {
             after,
         );
         if base > 0 {
-            // Nobody should; a position that goes back must not move the head.
+            // No writer should do this; a position that moves back must not move the head.
             send(
                 Sent {
                     base,
@@ -311,7 +318,7 @@ impl World for Protocol {
 
     fn steps(&self, state: &State, step: &mut dyn FnMut(String, Result<State, String>)) {
         for writer in 0..self.bounds.writers {
-            // Two writers that stand alike do alike.
+            // Two writers in the same state behave alike.
             if writer == 0 || state.writers[writer] != state.writers[writer - 1] {
                 self.begin(state, writer, step);
                 self.write(state, writer, step);
@@ -326,7 +333,7 @@ impl World for Protocol {
     }
 }
 
-/// The reader of the snapshot knows what the reader of everything knows.
+/// Checks that the reader of the snapshot knows the same as the reader of everything.
 fn agree(state: &State) -> Result<(), String> {
     if state.late == state.full {
         Ok(())

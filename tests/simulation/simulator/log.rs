@@ -7,21 +7,22 @@ use serde::{Deserialize, Serialize};
 
 use super::stream::{Sums, add};
 
-/// Offsets of a log have gaps, and marks of the hash are far apart.
+/// Distance of two records in the log: offsets have gaps, and the marks of the state hash are far
+/// apart.
 const STRIDE: i64 = 7;
 
-/// Judges a claim, as [`LogState::fold`] does.
+/// Decides on a claim, as [`LogState::fold`] does.
 pub(super) type Fold = fn(&mut LogState, i64, &Claim) -> Result<(), Rejected>;
 
 /// A totally ordered log.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     records: Vec<Vec<u8>>,
-    /// The newest snapshot that landed: its place, and the place its reader goes on from.
+    /// The newest snapshot that landed: its index, and the index from which its reader continues.
     snapshot: Option<(usize, usize)>,
 }
 
-/// What a reader knows.
+/// A reader's state.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Reader {
     pub(super) state: LogState,
@@ -55,7 +56,8 @@ impl Log {
         self.append(record);
     }
 
-    /// A reader that begins now, with the newest snapshot if there is one; `from_as_of` is the rule.
+    /// A reader that starts now, from the newest snapshot if there is one; `from_as_of` is the
+    /// rule.
     pub(super) fn read(&self, fold: Fold, from_as_of: bool) -> Reader {
         let (mut reader, mut next) = (Reader::default(), 0);
         if let Some((place, as_of)) = self.snapshot {
@@ -71,7 +73,7 @@ impl Log {
 }
 
 impl Reader {
-    /// Reads all records from `next` on; returns whether the last one was an accepted commit.
+    /// Reads all records from `next`; returns whether the last one was an accepted commit.
     pub(super) fn read_on(&mut self, log: &Log, next: usize, fold: Fold) -> bool {
         let mut is_accepted = false;
         for (place, bytes) in log.records.iter().enumerate().skip(next) {

@@ -1,10 +1,15 @@
-//! Seeded schedules of owners, a network and readers, with the real left half (decoder, observer), the real bytes and the real fold.
+//! Seeded schedules of owners, a network and readers, with the real ingest half (decoder,
+//! observer), the real bytes and the real fold.
 //!
-//! Every owner may claim every partition at any moment, crash, pause and wake, and go on without noticing that it lost; commits are lost, repeated, delayed
-//! and reordered between and within owners; snapshots land late. At the end the faults stop and everything is read to its end: the sums of the accepted
-//! panes must be a plain recount of the records, and readers at one position must hold the same state, hash included.
 //!
-//! `PEGEL_TEST_SEED=n` runs one schedule; `PEGEL_TEST_SCHEDULES=n` runs so many.
+//! Every owner may claim every partition at any moment, crash, pause, wake, and continue without
+//! noticing that it lost the partition. Commits are lost, repeated, delayed and reordered within
+//! and between owners; snapshots land late. At the end the faults stop and everything is read to
+//! its end. The sums of the accepted panes must equal a plain recount of the records, and readers
+//! at one position must hold the same state, hash included.
+//!
+//!
+//! `PEGEL_TEST_SEED=n` runs one schedule; `PEGEL_TEST_SCHEDULES=n` runs that many.
 
 mod log;
 mod schedule;
@@ -22,7 +27,7 @@ use self::seen::Seen;
 use self::stream::Topic;
 
 const SCHEDULES: u64 = 100_000;
-/// A mutant lives no longer than this.
+/// The number of schedules after which a mutant must have been detected.
 const MUTANT_SCHEDULES: u64 = 10_000;
 const THREADS: u64 = 2;
 
@@ -34,7 +39,7 @@ fn real() -> Rules {
     }
 }
 
-/// Runs seeds until one fails; returns it with its problem, and what was seen.
+/// Runs seeds until one fails; returns it with its problem and the coverage of the schedules.
 fn search(rules: Rules, seeds: std::ops::Range<u64>) -> (Option<(u64, String)>, Seen) {
     let topics: Vec<Topic> = (0..16).map(Topic::new).collect();
     let found = AtomicU64::new(u64::MAX);
@@ -93,7 +98,7 @@ fn sums_equal_a_plain_recount_under_every_schedule() {
     }
 }
 
-/// Asserts that a mutant is seen through.
+/// Asserts that the simulator detects a mutant.
 fn caught(name: &str, mutant: Rules) {
     let (problem, _) = search(mutant, 0..MUTANT_SCHEDULES);
     let (seed, problem) = problem.unwrap_or_else(|| panic!("{name} was not seen through"));
@@ -103,7 +108,7 @@ fn caught(name: &str, mutant: Rules) {
     );
 }
 
-/// Takes what the fold rejects, as if the claim began at the head.
+/// Accepts commits that the real fold rejects, as if the claim started at the head.
 fn take(state: &mut LogState, claim: &Claim) -> Result<(), Rejected> {
     let mut heads = Heads::default();
     heads.fold(&Claim {

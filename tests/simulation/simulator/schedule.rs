@@ -20,29 +20,29 @@ use crate::support::at;
 
 const OWNERS: usize = 3;
 const MOST_IN_FLIGHT: usize = 12;
-/// One claim in so many reads the log anew, the others know it from before.
+/// One claim in this many reads the log again; the others know it from before.
 const READ_ONE_IN: u32 = 4;
 
-/// The rules of a protocol: the real ones, or a mutant's.
+/// The rules of a protocol: the real ones, or those of a mutant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) fold: Fold,
-    /// Whether a reader of a snapshot goes on from `as_of`.
+    /// True when a reader of a snapshot continues from `as_of`.
     pub(super) from_as_of: bool,
-    /// Whether an owner judges lateness by what earlier owners saw.
+    /// True when an owner decides lateness by the newest event that earlier owners saw.
     pub(super) remembers_newest: bool,
 }
 
-/// An owner: what it counted, and its position in each partition it reads.
+/// An owner: its counts, and its position in each partition it reads.
 struct Owner {
     ingest: Ingest,
     head_lookup: Arc<HeadLookup>,
     positions: BTreeMap<usize, usize>,
-    /// Goes up with every crash: what an earlier life sent is no news to this one.
+    /// Goes up with every crash: outcomes of commits sent before the crash are ignored.
     life: u32,
 }
 
-/// A commit on its way.
+/// A commit in flight.
 #[derive(Clone)]
 struct Sent {
     owner: usize,
@@ -55,14 +55,14 @@ struct Schedule<'a> {
     random: ChaCha8Rng,
     rules: Rules,
     topic: &'a Topic,
-    /// Where each partition begins and ends.
+    /// First and last offset of each partition.
     bounds: [(usize, usize); PARTITIONS],
     now: EventTime,
     log: Log,
     owners: Vec<Owner>,
     in_flight: Vec<Sent>,
     full: Reader,
-    /// A snapshot that was taken, and not written yet.
+    /// A snapshot that was taken and is not written yet.
     taken: Option<(Reader, usize)>,
     seen: Seen,
 }
@@ -133,7 +133,7 @@ impl Schedule<'_> {
         Ok(())
     }
 
-    /// An owner claims a partition, whoever else has it, and begins at the head it finds.
+    /// An owner claims a partition, whoever else has it, and starts at the head it finds.
     fn claim(&mut self, owner: usize, partition: usize) -> Result<(), String> {
         let is_read = self.random.random_ratio(1, READ_ONE_IN);
         let found = if is_read {
@@ -162,7 +162,7 @@ impl Schedule<'_> {
         Ok(())
     }
 
-    /// What a reader knows that begins now, which is what all others know.
+    /// The state of a reader that starts now; all other readers must have the same.
     fn read_anew(&mut self) -> Result<LogState, String> {
         self.seen.snapshot_reads += u64::from(self.seen.snapshots > 0);
         let found = self.log.read(self.rules.fold, self.rules.from_as_of);
@@ -220,7 +220,7 @@ impl Schedule<'_> {
         }
     }
 
-    /// Something happens to a commit on its way; which one does not depend on when it was sent.
+    /// Something happens to a commit in flight. The choice does not depend on when it was sent.
     fn network(&mut self) -> Result<(), String> {
         if self.in_flight.is_empty() {
             return Ok(());
@@ -243,7 +243,7 @@ impl Schedule<'_> {
         }
     }
 
-    /// A commit lands, and its owner hears of it or does not.
+    /// A commit lands, and its owner receives the outcome or does not.
     fn land(&mut self, sent: Sent) -> Result<(), String> {
         self.log.append(sent.bytes);
         if self
@@ -270,7 +270,7 @@ impl Schedule<'_> {
         self.owners[owner] = Owner::new(self.topic, life);
     }
 
-    /// A partition is taken from its owner, which hands over what it counted.
+    /// A partition is revoked from its owner, which hands over its counts.
     fn revoke(&mut self, owner: usize) {
         let owner = &mut self.owners[owner];
         if let Some((partition, _)) = owner.positions.pop_first() {
@@ -291,7 +291,7 @@ impl Schedule<'_> {
         }
     }
 
-    /// The faults stop: what is on its way lands, one owner reads everything to its end.
+    /// The faults stop: commits in flight land, and one owner reads everything to its end.
     fn heal(&mut self) -> Result<(), String> {
         self.land_all()?;
         self.crash(0);
@@ -341,7 +341,7 @@ impl Schedule<'_> {
     }
 }
 
-/// The first sum that is not what it should be.
+/// The first sum that differs from the expected one.
 fn difference(found: &Sums, expected: &Sums) -> String {
     let keys = found.keys().chain(expected.keys());
     let wrong = keys
@@ -356,7 +356,7 @@ fn difference(found: &Sums, expected: &Sums) -> String {
     })
 }
 
-/// The same heads, without what lateness is judged by.
+/// The same heads without the newest event time, which decides lateness.
 fn forget_newest(heads: &Heads) -> Heads {
     let mut forgotten = Heads::default();
     for (shard, head) in heads.iter() {

@@ -1,6 +1,6 @@
-//! How much of what could happen did: a harness in which nothing happens proves nothing.
+//! Counters of what happened in the schedules. A simulator in which nothing happens proves nothing.
 
-/// How much of what could happen did.
+/// Number of events of each kind over all schedules.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
     pub(super) accepted: u64,
@@ -27,7 +27,7 @@ impl Seen {
         }
     }
 
-    /// Whether every kind of thing happened in a good part of the schedules.
+    /// True when every kind of event happened in a good part of the schedules.
     pub(super) fn is_rich(&self, schedules: u64) -> bool {
         let all = [
             self.accepted,

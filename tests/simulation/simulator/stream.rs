@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use crate::support::{at, plan, spec};
 
 pub(super) const PARTITIONS: usize = 3;
-/// Offsets of a partition.
+/// Number of offsets of a partition.
 pub(super) const OFFSETS: usize = 60;
 const MINUTE_MS: i64 = 60_000;
 
-/// What lies at an offset.
+/// The record at an offset.
 #[derive(Debug, Clone)]
 enum Slot {
-    /// A control record, or one that compaction took: nothing is delivered.
+    /// A control record, or one that compaction removed: nothing is delivered.
     Nothing,
     Tombstone,
     Broken,
@@ -35,17 +35,17 @@ enum Slot {
     },
 }
 
-/// A topic of records good and bad, and what monitors it.
+/// A topic of good and bad records, and a monitor of it.
 #[derive(Debug)]
 pub(super) struct Topic {
     plan: ObserverPlan,
     partitions: Vec<Vec<(Slot, Option<Vec<u8>>)>>,
 }
 
-/// How often something was counted, by partition and pane, then by name.
+/// Sums by partition, pane and name.
 pub(super) type Sums = BTreeMap<(i32, EventTime, Counted), u64>;
 
-/// What is counted.
+/// The name of a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Counted {
     Events,
@@ -53,7 +53,7 @@ pub(super) enum Counted {
     MissingNumbers,
     Words,
     MissingWords,
-    /// By partition only, as all that follow.
+    /// By partition only, as all names below.
     Decoded,
     Errors,
     Tombstones,
@@ -64,7 +64,7 @@ impl Topic {
     pub(super) fn new(seed: u64) -> Self {
         let mut spec = spec();
         spec.lateness.out_of_orderness = Duration::from_secs(30);
-        // The clock of a schedule stands before all events.
+        // The clock of a schedule is before all events.
         spec.lateness.max_future = Duration::from_secs(86_400);
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut partition = || {
@@ -78,12 +78,12 @@ impl Topic {
         }
     }
 
-    /// A new owner's left half.
+    /// The ingest half of a new owner.
     pub(super) fn ingest(&self) -> Ingest {
         Ingest::new(self.plan.clone(), 1 << 20)
     }
 
-    /// Hands over what lies at an offset.
+    /// Delivers the record at an offset.
     pub(super) fn deliver(&self, partition: usize, offset: usize, ingest: &mut Ingest) {
         match &self.partitions[partition][offset] {
             (Slot::Nothing, _) => {}
@@ -96,7 +96,7 @@ impl Topic {
         }
     }
 
-    /// What should be counted of these offsets, counted plainly.
+    /// The expected sums of these offsets, from a plain loop over the records.
     pub(super) fn recount(&self, partition: usize, offsets: std::ops::Range<usize>) -> Sums {
         let mut sums = Sums::new();
         let mut newest = None;
@@ -109,7 +109,7 @@ impl Topic {
                 Slot::Broken => count(EventTime::MIN, Counted::Errors),
                 Slot::Event { time, x, word } => {
                     count(EventTime::MIN, Counted::Decoded);
-                    // The window is five minutes, the disorder half a minute.
+                    // The window is five minutes, the out-of-orderness half a minute.
                     if newest.is_some_and(|newest: EventTime| {
                         time.as_millis() < newest.as_millis() - 330_000
                     }) {
@@ -142,7 +142,7 @@ impl Topic {
         sums
     }
 
-    /// The hash of one owner's counts that was never disturbed.
+    /// The hash of the counts of one owner that was never disturbed.
     pub(super) fn undisturbed_hash(
         &self,
         partition: usize,
@@ -159,7 +159,7 @@ impl Topic {
     }
 }
 
-/// Adds what an accepted commit says it counted.
+/// Adds the counts of an accepted commit.
 pub(super) fn add(sums: &mut Sums, commit: &Commit) {
     let partition = commit.shard.partition;
     let mut count = |pane, counted, times: u64| {
