@@ -50,12 +50,12 @@ fn main() {
 
 fn round(brokers: &str) -> f64 {
     let bare = bare(brokers);
-    let own = own(brokers);
+    let pegel = own(brokers);
     println!(
-        "bare {bare:.0} ns, pegel {own:.0} ns of CPU per message, ratio {:.3}",
-        bare / own
+        "bare {bare:.0} ns, pegel {pegel:.0} ns of CPU per message, ratio {:.3}",
+        bare / pegel
     );
-    bare / own
+    bare / pegel
 }
 
 fn produce(brokers: &str) {

@@ -233,11 +233,11 @@ fn recovery(size: Duration, slide: Duration) {
 /// The most that can follow a snapshot before the next one: flushes of 64 partitions, 150 rows each; returns the number of commits.
 fn tail(log: &mut FileLog, plans: &[MonitorPlan], pane_ms: i64, snapshot_bytes: usize) -> usize {
     let most = SEGMENT_BYTES.max(2 * snapshot_bytes);
-    let one = commit(plans, 150, shard(0), 0..1, &[pane_ms]);
+    let single = commit(plans, 150, shard(0), 0..1, &[pane_ms]);
     let mut bytes = 0;
     for number in 0.. {
         let offset = i64::try_from(number / PARTITIONS).unwrap();
-        let mut commit = one.clone();
+        let mut commit = single.clone();
         // The first partition stands where the snapshot left it.
         let is_known = number % PARTITIONS == 0;
         let base = offset + i64::from(is_known);
@@ -258,7 +258,7 @@ fn tail(log: &mut FileLog, plans: &[MonitorPlan], pane_ms: i64, snapshot_bytes: 
 /// What `pegel run` does before it reads its first record.
 fn recover(directory: &Path, plans: Vec<MonitorPlan>) -> Engine {
     let mut engine = Engine::new(plans);
-    let opened = FileLog::open(directory, &mut |found| match found {
+    let opened = FileLog::open(directory, &mut |actual| match actual {
         Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
         Found::Commit(position, commit, bytes) => {
             engine.accept(0, position, &commit.claim()).unwrap();

@@ -31,8 +31,8 @@ fn config_in(directory: &Path) -> std::path::PathBuf {
         path.extension()
             .is_some_and(|extension| extension == "yaml")
     };
-    let found = entries.find(|entry| is_yaml(&entry.path()));
-    found.unwrap().path()
+    let actual = entries.find(|entry| is_yaml(&entry.path()));
+    actual.unwrap().path()
 }
 
 fn largest_segment(state: &Path) -> u64 {
@@ -48,10 +48,10 @@ fn a_full_disk_ends_the_daemon_and_loses_no_accepted_commit() {
     let directory = tempfile::tempdir().unwrap();
     fit_reference(directory.path());
     let state = directory.path().join("state");
-    let own = STATE.replace("path: state", &format!("path: {state:?}"));
+    let overrides = STATE.replace("path: state", &format!("path: {state:?}"));
     let producer = TopicProducer::try_new(&brokers, "disk").unwrap();
     produce(&producer, 0, 2000);
-    let daemon = Daemon::start_as(&brokers, "disk", directory.path(), &own, &[]);
+    let daemon = Daemon::start_as(&brokers, "disk", directory.path(), &overrides, &[]);
     daemon.expect("pegel_events_total{monitor=\"m\"}", "2000");
     daemon.stop();
     produce(&producer, 2000, 4000);
@@ -62,7 +62,7 @@ fn a_full_disk_ends_the_daemon_and_loses_no_accepted_commit() {
     let text = "the pane log cannot be written: nothing more is counted, what was accepted is safe";
     assert!(errors.contains(text), "it says what this means: {errors}");
     assert!(errors.contains("File too large"), "and why: {errors}");
-    let daemon = Daemon::start_as(&brokers, "disk", directory.path(), &own, &[]);
+    let daemon = Daemon::start_as(&brokers, "disk", directory.path(), &overrides, &[]);
     daemon.expect("pegel_events_total{monitor=\"m\"}", "4000");
     daemon.stop();
 }

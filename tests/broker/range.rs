@@ -33,13 +33,13 @@ fn range(bootstrap: &str, topic: &str, bounds: RangeBounds) -> Result<TopicRange
 /// Offsets of all records, partition after partition.
 fn offsets(range: &TopicRange) -> Result<Vec<i64>, RangeError> {
     let mut reader = range.open()?;
-    let mut found = Vec::new();
+    let mut actual = Vec::new();
     for slot in 0..range.parts().len() {
         while let Some(record) = reader.next(slot)? {
-            found.push(record.offset);
+            actual.push(record.offset);
         }
     }
-    Ok(found)
+    Ok(actual)
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn time_bounds_become_the_right_offsets() {
     let check = |from: Option<EventTime>, to: Option<EventTime>, expected: std::ops::Range<i64>| {
         let from = from.map_or(RangeStart::Earliest, RangeStart::At);
         let range = range(&kafka.bootstrap, &topic, RangeBounds { from, to }).unwrap();
-        let found = offsets(&range).unwrap();
+        let actual = offsets(&range).unwrap();
         let expected: Vec<i64> = expected.clone().chain(expected).collect();
-        assert_eq!(found, expected, "{from:?} to {to:?}");
+        assert_eq!(actual, expected, "{from:?} to {to:?}");
     };
     check(None, None, 0..10);
     check(Some(second(3)), None, 3..10);
@@ -142,14 +142,14 @@ fn a_range_ends_after_control_records_and_before_open_transactions() {
     for (word, commits) in [("kept", true), ("aborted", false)] {
         transaction(&kafka, &topic, word, Some(commits));
     }
-    let found = range(&kafka.bootstrap, &topic, EVERYTHING).unwrap();
-    assert_eq!(found.parts()[0].end, 22, "records and control records");
+    let actual = range(&kafka.bootstrap, &topic, EVERYTHING).unwrap();
+    assert_eq!(actual.parts()[0].end, 22, "records and control records");
     let kept: Vec<i64> = (0..10).collect();
-    assert_eq!(offsets(&found).unwrap(), kept, "what was committed");
+    assert_eq!(offsets(&actual).unwrap(), kept, "what was committed");
     transaction(&kafka, &topic, "open", None);
-    let found = range(&kafka.bootstrap, &topic, EVERYTHING).unwrap();
-    assert_eq!(found.parts()[0].end, 22, "nobody knows what comes of it");
-    assert_eq!(offsets(&found).unwrap(), kept, "what was committed");
+    let actual = range(&kafka.bootstrap, &topic, EVERYTHING).unwrap();
+    assert_eq!(actual.parts()[0].end, 22, "nobody knows what comes of it");
+    assert_eq!(offsets(&actual).unwrap(), kept, "what was committed");
 }
 
 #[test]
@@ -170,9 +170,9 @@ fn a_range_ends_although_compaction_removed_its_last_record() {
             send_keyed(&producer, &topic, 0, "k", Some(&i.to_string()), None);
         }
         producer.flush(DEADLINE).unwrap();
-        let found = range(&kafka.bootstrap, &topic, EVERYTHING).unwrap();
-        let read = offsets(&found).unwrap();
-        if u64::try_from(read.len()).unwrap() < found.offsets() {
+        let actual = range(&kafka.bootstrap, &topic, EVERYTHING).unwrap();
+        let read = offsets(&actual).unwrap();
+        if u64::try_from(read.len()).unwrap() < actual.offsets() {
             break;
         }
         assert!(Instant::now() < deadline, "nothing was compacted");

@@ -121,9 +121,10 @@ fn processes_of_one_deployment_can_be_reloaded_one_by_one() {
     assert_eq!(window_of(&scrape), before, "the windows are kept");
 
     // The ingester is told of a monitor before any scorer knows it.
-    let own = text(&ingester);
-    let second = own[own.find("  - name: m\n").unwrap()..].replace("name: m", "name: other");
-    rewrite(&ingester.config, &own, &second);
+    let ingester_text = text(&ingester);
+    let second = ingester_text[ingester_text.find("  - name: m\n").unwrap()..]
+        .replace("name: m", "name: other");
+    rewrite(&ingester.config, &ingester_text, &second);
     assert_eq!(ingester.reload().0, 200, "the ingester");
     produce(&producer, 2000, 2500);
     twin.expect(EVENTS, "2500");
@@ -146,10 +147,10 @@ fn until_counted(daemon: &Daemon, producer: &TopicProducer, from: u64) -> u64 {
         produce(producer, total, total + 100);
         total += 100;
         let scrape = daemon.expect(EVENTS, &total.to_string());
-        let other = scrape
+        let other_text = scrape
             .lines()
             .find(|line| line.starts_with("pegel_events_total{monitor=\"other\"}"));
-        if other.is_some_and(|line| !line.ends_with(" 0")) {
+        if other_text.is_some_and(|line| !line.ends_with(" 0")) {
             return total;
         }
     }

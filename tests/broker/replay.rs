@@ -37,9 +37,9 @@ impl Stage {
         fit_reference(directory.path());
         let producer = producer(bootstrap, &[]);
         let mut lines = String::new();
-        for ((time, text), place) in records.iter().zip(0..) {
+        for ((time, text), index) in records.iter().zip(0..) {
             // Neither in turn nor evenly.
-            let partition = (place / 10 + place % 2) % partitions;
+            let partition = (index / 10 + index % 2) % partitions;
             send_one(&producer, topic, partition, Some(text), Some(*time));
             writeln!(lines, "{text}").unwrap();
         }
@@ -113,12 +113,12 @@ const FROM_START: [&str; 2] = ["--from", "earliest"];
 const FROM_FILE: [&str; 2] = ["--input", "data.ndjson"];
 
 /// Tells the first line that differs, not all of them.
-fn assert_same(found: &str, expected: &str, what: &str) {
-    assert!(!found.is_empty(), "{what}: nothing was evaluated");
-    for (found, expected) in found.lines().zip(expected.lines()) {
-        assert_eq!(found, expected, "{what}");
+fn assert_same(actual: &str, expected: &str, what: &str) {
+    assert!(!actual.is_empty(), "{what}: nothing was evaluated");
+    for (actual, expected) in actual.lines().zip(expected.lines()) {
+        assert_eq!(actual, expected, "{what}");
     }
-    assert_eq!(found.lines().count(), expected.lines().count(), "{what}");
+    assert_eq!(actual.lines().count(), expected.lines().count(), "{what}");
 }
 
 fn one_partition_is_a_file(bootstrap: &str, topic: &str) {
@@ -189,7 +189,7 @@ fn a_partition_filled_long_before_the_others_waits_for_them() {
     let stage = Stage::new(&bootstrap, "apart", 2, &[]);
     let producer = producer(&bootstrap, &[]);
     let (first, second): (Vec<_>, Vec<_>) =
-        (0..).zip(records(0)).partition(|(place, _)| place % 2 == 0);
+        (0..).zip(records(0)).partition(|(index, _)| index % 2 == 0);
     // All of one partition, then all of the other, as a loader does it: Kafka's times say nothing of the events'.
     for (partition, half) in [(1, first), (0, second)] {
         for (_, (_, text)) in half {
@@ -198,11 +198,11 @@ fn a_partition_filled_long_before_the_others_waits_for_them() {
         }
     }
     producer.flush(DEADLINE).unwrap();
-    let all: String = records(0)
+    let total: String = records(0)
         .into_iter()
         .map(|(_, text)| text + "\n")
         .collect();
-    std::fs::write(stage.path().join("data.ndjson"), all).unwrap();
+    std::fs::write(stage.path().join("data.ndjson"), total).unwrap();
     let (lines, told) = stage.replay(&FROM_START);
     assert!(
         told.contains("3000 events (0 late, dropped: none)"),

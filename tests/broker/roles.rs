@@ -57,18 +57,18 @@ fn values(scrape: &str, metric: &str) -> Values {
 }
 
 /// Writes until both have a hash, which takes 64 records of the log; at the first position they have in common they must be the same.
-pub(crate) fn assert_twins(one: &Daemon, other: &Daemon, producer: &TopicProducer, from: u64) {
+pub(crate) fn assert_twins(first: &Daemon, second: &Daemon, producer: &TopicProducer, from: u64) {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut written = from;
     loop {
-        let (one, other) = (one.scrape(), other.scrape());
-        let positions = [&one, &other].map(|scrape| values(scrape, HASHED_AT));
+        let (first, second) = (first.scrape(), second.scrape());
+        let positions = [&first, &second].map(|scrape| values(scrape, HASHED_AT));
         if positions.iter().any(Vec::is_empty) {
             produce(producer, written, written + 40);
             written += 40;
         } else if positions[0] == positions[1] {
             let hash = |scrape: &str| values(scrape, "pegel_pane_log_state_hash");
-            assert_eq!(hash(&one), hash(&other), "twins at {positions:?}");
+            assert_eq!(hash(&first), hash(&second), "twins at {positions:?}");
             return;
         }
         assert!(
@@ -87,11 +87,11 @@ fn ingesters_share_the_partitions_and_twins_show_the_same() {
     let deployment = Deployment::new(&kafka, 4);
     let producer = TopicProducer::try_new(&deployment.brokers, &deployment.topic).unwrap();
     produce(&producer, 0, 2000);
-    let (one, two) = (deployment.start("ingest"), deployment.start("ingest"));
+    let (first, second) = (deployment.start("ingest"), deployment.start("ingest"));
     let (scorer, twin) = (deployment.start("score"), deployment.start("score"));
     scorer.expect(EVENTS, "2000");
     twin.expect(EVENTS, "2000");
-    one.kill();
+    first.kill();
     produce(&producer, 2000, 3000);
     scorer.expect(EVENTS, "3000");
     twin.expect(EVENTS, "3000");
@@ -102,7 +102,7 @@ fn ingesters_share_the_partitions_and_twins_show_the_same() {
     scorer.expect(EVENTS, "3000");
     let scrape = scorer.expect(READY, "1");
     assert_eq!(window_of(&scrape), before, "the same windows after a crash");
-    two.stop();
+    second.stop();
     produce(&producer, 3000, 3500);
     let whole = deployment.start("all");
     whole.expect(EVENTS, "3500");

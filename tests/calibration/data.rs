@@ -127,21 +127,21 @@ fn plan(
         .collect();
     let add = |pane: usize, window: &mut FeatureCounts| window.merge(&panes[pane]);
     let lengths = [window_rows / rows_per_pane, (panes.len() + 1) / 9];
-    let all = Panes {
+    let history = Panes {
         count: panes.len(),
         add: &add,
         hour: &|_| 0,
     };
-    let found = lengths.into_iter().filter_map(|length| {
+    let exceeded = lengths.into_iter().filter_map(|length| {
         let spec = BlockSpec {
             window: std::time::Duration::from_secs((length * rows_per_pane) as u64),
             panes: length,
             min_samples: 1,
         };
-        block_statistics(&calibration, &all, &spec)
+        block_statistics(&calibration, &history, &spec)
     });
-    let found: Vec<_> = found.collect();
-    calibration.set_stretches(found);
+    let exceeded: Vec<_> = exceeded.collect();
+    calibration.set_stretches(exceeded);
     reference.calibration = vec![calibration.to_stored()];
     let mut spec = MonitorSpec::bare();
     spec.features_from_reference = true;
@@ -190,12 +190,12 @@ fn alarms(
         window_rows,
         alerts,
     );
-    let own = &plan.features[0];
-    let mut found = BTreeSet::new();
+    let planned = &plan.features[0];
+    let mut exceeded = BTreeSet::new();
     for (at, window) in windows.iter().enumerate() {
-        let layout = own.layout.as_deref().unwrap();
+        let layout = planned.layout.as_deref().unwrap();
         let counts = count(layout, rows(&cells, window));
-        let scores = own.scorers[0]
+        let scores = planned.scorers[0]
             .as_ref()
             .unwrap()
             .evaluate(&counts, 1)
@@ -212,9 +212,9 @@ fn alarms(
                 ..WindowContext::default()
             },
         };
-        let calibration = own.calibrations[0].as_deref().unwrap();
-        let assessment = assess(own, calibration, &judged);
-        for (rule, line) in own.rules.iter().zip(&assessment.lines) {
+        let calibration = planned.calibrations[0].as_deref().unwrap();
+        let assessment = assess(planned, calibration, &judged);
+        for (rule, line) in planned.rules.iter().zip(&assessment.lines) {
             let score = scores.get(rule.statistic).or(rates.get(rule.statistic));
             let (Some(score), Some(line)) = (score, line) else {
                 continue;
@@ -230,11 +230,11 @@ fn alarms(
                 assessment.statuses
             );
             if line.is_exceeded_by(score) {
-                found.insert((rule.statistic, at));
+                exceeded.insert((rule.statistic, at));
             }
         }
     }
-    found
+    exceeded
 }
 
 fn all_of(statistic: Statistic, windows: std::ops::Range<usize>) -> BTreeSet<(Statistic, usize)> {
@@ -264,7 +264,7 @@ fn car_loan_alerts_are_the_documented_ones() {
     let features = data.config("clean")["features"].as_object().unwrap();
     assert!(features.len() >= 9, "{} features", features.len());
     for feature in features.keys() {
-        let mut found = alarms(&data, "clean", feature, 500, &alerts);
+        let mut exceeded = alarms(&data, "clean", feature, 500, &alerts);
         let mut expected = BTreeSet::new();
         if changed.contains(&feature.as_str()) {
             expected.extend(all_of(Statistic::Js, 10..15));
@@ -275,9 +275,9 @@ fn car_loan_alerts_are_the_documented_ones() {
         if feature == "size_of_downpayment" {
             expected.extend(all_of(Statistic::UnseenRatio, 5..15));
             // JS may see the new category too.
-            found.retain(|(statistic, window)| *statistic != Statistic::Js || *window < 5);
+            exceeded.retain(|(statistic, window)| *statistic != Statistic::Js || *window < 5);
         }
-        assert_eq!(found, expected, "{feature}");
+        assert_eq!(exceeded, expected, "{feature}");
     }
 }
 
@@ -296,14 +296,14 @@ fn constants_that_start_to_vary_alert_in_that_window() {
         (Statistic::OutOfRangeRatio, Tolerance::Default),
     ];
     for feature in ["vicprice", "vicdemand", "transfer"] {
-        let found = alarms(&data, "weeks4", feature, 96, &alerts);
-        let js: Vec<usize> = found
+        let exceeded = alarms(&data, "weeks4", feature, 96, &alerts);
+        let js: Vec<usize> = exceeded
             .iter()
-            .filter(|(own, _)| *own == Statistic::Js)
+            .filter(|(statistic, _)| *statistic == Statistic::Js)
             .map(|(_, at)| *at)
             .collect();
-        assert_eq!(js.first(), Some(&alive), "{feature}: {found:?}");
-        let first = found.iter().map(|(_, at)| *at).min();
+        assert_eq!(js.first(), Some(&alive), "{feature}: {exceeded:?}");
+        let first = exceeded.iter().map(|(_, at)| *at).min();
         assert_eq!(first, Some(alive), "{feature}: none before");
     }
 }
@@ -317,14 +317,14 @@ fn taxi_and_cpu_alert_in_their_labelled_windows() {
     let windows = |config: &str| -> Vec<usize> {
         let rows = data.config(config)["windows"][0].clone();
         let size = rows["end_row"].as_u64().unwrap() - rows["start_row"].as_u64().unwrap();
-        let found = alarms(
+        let exceeded = alarms(
             &data,
             config,
             "value",
             usize::try_from(size).unwrap(),
             &alerts,
         );
-        found.into_iter().map(|(_, at)| at).collect()
+        exceeded.into_iter().map(|(_, at)| at).collect()
     };
     assert_eq!(
         windows("nyc_taxi__w336"),
@@ -345,7 +345,7 @@ fn bike_rentals_drift_over_a_year_and_the_weather_does_not() {
     };
     let alerts = [(Statistic::Wasserstein, Tolerance::Default)];
     for (feature, grew) in [("temp", false), ("cnt", true), ("registered", true)] {
-        let found = alarms(&data, "year_vs_year", feature, 24, &alerts);
-        assert_eq!(!found.is_empty(), grew, "{feature}: {found:?}");
+        let exceeded = alarms(&data, "year_vs_year", feature, 24, &alerts);
+        assert_eq!(!exceeded.is_empty(), grew, "{feature}: {exceeded:?}");
     }
 }

@@ -87,7 +87,7 @@ fn exceedances(cell: Cell, seed: u64) -> [u32; STATISTICS.len()] {
         )
     };
     let calibration = calibration(&reference, seed);
-    let mut found = [0; STATISTICS.len()];
+    let mut actual = [0; STATISTICS.len()];
     for _ in 0..WINDOWS {
         let window = if cell.shape.is_numeric() {
             count_numbers(&reference, (0..cell.n).map(|_| cell.shape.number(&mut rng)))
@@ -98,16 +98,16 @@ fn exceedances(cell: Cell, seed: u64) -> [u32; STATISTICS.len()] {
             )
         };
         let scores = calibration.scorer().evaluate(&window, 1).unwrap();
-        for (found, statistic) in found.iter_mut().zip(STATISTICS) {
+        for (actual, statistic) in actual.iter_mut().zip(STATISTICS) {
             let gauge = calibration.gauge(statistic, &window, &WindowContext::default());
             let score = scores.get(statistic);
             let exceeds = gauge
                 .zip(score)
                 .is_some_and(|(gauge, score)| score > gauge.line(0.01, 0.0).upper);
-            *found += u32::from(exceeds);
+            *actual += u32::from(exceeds);
         }
     }
-    found
+    actual
 }
 
 fn grid() -> Vec<Cell> {
@@ -164,7 +164,13 @@ fn thresholds_at_one_percent_are_exceeded_by_one_percent_of_null_windows() {
         let counts = parallel(references, |i| exceedances(cell, (index * 1000 + i) as u64));
         let total = (references * WINDOWS) as f64;
         let rates: Vec<f64> = (0..STATISTICS.len())
-            .map(|s| counts.iter().map(|found| f64::from(found[s])).sum::<f64>() / total)
+            .map(|s| {
+                counts
+                    .iter()
+                    .map(|actual| f64::from(actual[s]))
+                    .sum::<f64>()
+                    / total
+            })
             .collect();
         let shown: Vec<String> = rates
             .iter()

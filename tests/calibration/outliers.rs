@@ -132,8 +132,8 @@ fn the_same_reference_has_the_same_thresholds_bit_for_bit() {
     let loaded = NullModel::new(feature.calibration.scorer().clone(), "3", Some(&first));
     let window = count_numbers(&feature.reference, sample(true, 10, 700));
     for statistic in [Statistic::Js, Statistic::Psi, Statistic::WassersteinBody] {
-        let line = |own: &NullModel| {
-            let gauge = own
+        let line = |model: &NullModel| {
+            let gauge = model
                 .gauge(statistic, &window, &WindowContext::default())
                 .unwrap();
             gauge.line(1e-4, 0.0).upper.to_bits()

@@ -97,7 +97,7 @@ fn calibrated(seed: u64) -> (Arc<FeatureReference>, NullModel) {
         panes: PANES,
         min_samples: 1,
     };
-    let found = block_statistics(
+    let actual = block_statistics(
         &calibration,
         &Panes {
             count,
@@ -107,7 +107,7 @@ fn calibrated(seed: u64) -> (Arc<FeatureReference>, NullModel) {
         &spec,
     )
     .unwrap();
-    calibration.set_stretches(vec![found]);
+    calibration.set_stretches(vec![actual]);
     (reference, calibration)
 }
 
@@ -128,7 +128,7 @@ fn panes_until_found(
     };
     let mut panes: Vec<Vec<f64>> = (0..PANES).map(|_| clean()).collect();
     let mut shifted = crate::support::rng(seed + 1_000_000);
-    let mut found = [PANES + 1; 2];
+    let mut actual = [PANES + 1; 2];
     let context = WindowContext {
         window: Some(Duration::from_secs(3600)),
         learned: None,
@@ -142,17 +142,17 @@ fn panes_until_found(
             .flatten()
             .for_each(|x| window.record_number(layout, *x));
         let scores = calibration.scorer().evaluate(&window, 1).unwrap();
-        for (found, statistic) in found.iter_mut().zip(statistics) {
+        for (actual, statistic) in actual.iter_mut().zip(statistics) {
             let line = calibration
                 .gauge(statistic, &window, &context)
                 .unwrap()
                 .line(ALPHA, 0.0);
             if scores.get(statistic).unwrap() > line.upper {
-                *found = (*found).min(at + 1);
+                *actual = (*actual).min(at + 1);
             }
         }
     }
-    found
+    actual
 }
 
 #[test]

@@ -63,7 +63,7 @@ monitors:
 
 /// Evaluations against a reference whose JS is above its line: feature and end of the window.
 fn above(lines: &[Value], reference: &str) -> Vec<(String, String)> {
-    let own = lines.iter().filter(|line| line["reference"] == reference);
+    let matching = lines.iter().filter(|line| line["reference"] == reference);
     let is_above = |line: &&Value| {
         let line = line["calibration"]["js"]["threshold"]
             .as_f64()
@@ -71,7 +71,8 @@ fn above(lines: &[Value], reference: &str) -> Vec<(String, String)> {
         line.is_some_and(|(threshold, score)| score > threshold)
     };
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    own.filter(is_above)
+    matching
+        .filter(is_above)
         .map(|line| (text(&line["feature"]), text(&line["window_end"])))
         .collect()
 }
@@ -118,24 +119,24 @@ fn a_daily_rhythm_keeps_the_budget_and_a_shifted_hour_is_found_within_it() {
     let moved_from = format!("2026-11-29T{MOVED}:04:00Z");
     let moved_until = format!("2026-11-29T{}:28:00Z", MOVED + 1);
     let is_moved = |end: &str| (moved_from.as_str()..=moved_until.as_str()).contains(&end);
-    let (found, false_alarms): (Vec<_>, Vec<_>) = above(&lines, "usual")
+    let (actual, false_alarms): (Vec<_>, Vec<_>) = above(&lines, "usual")
         .into_iter()
         .partition(|(_, end)| is_moved(end));
     let budget = ((CATEGORICAL.len() + 1) * usize::try_from(DAYS).unwrap()) as f64;
     println!(
         "against the same hour: {} above in {budget} allowed, {} in the moved hour",
         false_alarms.len(),
-        found.len()
+        actual.len()
     );
     assert!(
         (false_alarms.len() as f64) <= 1.2 * budget,
         "{false_alarms:?}"
     );
     for feature in ["x"].iter().chain(&CATEGORICAL) {
-        let is_found = found.iter().any(|(name, end)| {
+        let is_found = actual.iter().any(|(name, end)| {
             name == feature && *end <= format!("2026-11-29T{}:00:00Z", MOVED + 1)
         });
-        assert!(is_found, "{feature} is found in its hour: {found:?}");
+        assert!(is_found, "{feature} is found in its hour: {actual:?}");
     }
     let whole = above(&lines, "training").len();
     println!("against the whole week: {whole} above");

@@ -37,8 +37,8 @@ pub(crate) fn pegel(directory: &Path, arguments: &[&str], threads: &str) -> Stri
         .env("RAYON_NUM_THREADS", threads)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {said}");
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {messages}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -91,10 +91,10 @@ fn replay(directory: &Path, threads: &str) -> String {
 }
 
 fn lines<'a>(text: &'a str, feature: &'a str) -> impl Iterator<Item = Value> + 'a {
-    let all = text
+    let total = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    all.filter(move |line| line["feature"] == feature)
+    total.filter(move |line| line["feature"] == feature)
 }
 
 #[test]
@@ -121,13 +121,13 @@ fn a_stream_under_a_budget_is_quiet_until_it_shifts() {
     for line in &x {
         let calibration = &line["calibration"];
         for statistic in ["js", "wasserstein_body", "missing_ratio", "psi", "ks"] {
-            let own = &calibration[statistic];
+            let level = &calibration[statistic];
             for key in ["noise_floor", "threshold", "p_value"] {
-                assert!(own[key].is_f64(), "{statistic}.{key} of {line}");
+                assert!(level[key].is_f64(), "{statistic}.{key} of {line}");
             }
             assert!(
-                own["threshold"].as_f64() >= own["noise_floor"].as_f64(),
-                "{own}"
+                level["threshold"].as_f64() >= level["noise_floor"].as_f64(),
+                "{level}"
             );
         }
         assert!(
@@ -155,8 +155,8 @@ fn a_stream_under_a_budget_is_quiet_until_it_shifts() {
 #[test]
 fn the_result_does_not_depend_on_the_number_of_threads() {
     let directory = directory("path: /ts");
-    let (one, two) = (replay(directory.path(), "1"), replay(directory.path(), "2"));
-    assert_eq!(one, two, "bit for bit");
+    let (single, parallel) = (replay(directory.path(), "1"), replay(directory.path(), "2"));
+    assert_eq!(single, parallel, "bit for bit");
 }
 
 #[test]
@@ -197,15 +197,18 @@ fn a_fixed_threshold_below_the_noise_floor_is_warned_about() {
         .current_dir(directory.path())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "a warning is no mistake: {said}");
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("feature x: js of clean windows of 512 samples is 0.0"),
-        "{said}"
+        output.status.success(),
+        "a warning is no mistake: {messages}"
     );
     assert!(
-        !said.contains("critical line"),
-        "the other line is fine: {said}"
+        messages.contains("feature x: js of clean windows of 512 samples is 0.0"),
+        "{messages}"
+    );
+    assert!(
+        !messages.contains("critical line"),
+        "the other line is fine: {messages}"
     );
 }
 
@@ -224,16 +227,19 @@ fn replay_into(directory: &Path, name: &str) -> (String, String) {
         .current_dir(directory)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{name}: {said}");
-    (std::fs::read_to_string(directory.join(name)).unwrap(), said)
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{name}: {messages}");
+    (
+        std::fs::read_to_string(directory.join(name)).unwrap(),
+        messages,
+    )
 }
 
 #[test]
 fn a_replay_writes_csv_and_openmetrics() {
     let directory = directory("path: /ts");
     let json = replay(directory.path(), "2");
-    let (table, said) = replay_into(directory.path(), "scores.csv");
+    let (table, output) = replay_into(directory.path(), "scores.csv");
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     let header = reader.headers().unwrap().clone();
     let at = |name: &str| header.iter().position(|column| column == name).unwrap();
@@ -250,12 +256,12 @@ fn a_replay_writes_csv_and_openmetrics() {
         "alert"
     );
     assert!(
-        said.contains("x js: ") && said.contains("99 %"),
-        "quantiles: {said}"
+        output.contains("x js: ") && output.contains("99 %"),
+        "quantiles: {output}"
     );
     assert!(
-        said.contains("critical: m 15m training x by js"),
-        "alarms: {said}"
+        output.contains("critical: m 15m training x by js"),
+        "alarms: {output}"
     );
     let (metrics, _) = replay_into(directory.path(), "scores.om");
     assert!(metrics.ends_with("# EOF\n"), "ends as OpenMetrics does");

@@ -83,15 +83,15 @@ pub(crate) fn count_categories(
 pub(crate) fn parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let mut found: Vec<(usize, T)> = std::thread::scope(|scope| {
+    let mut actual: Vec<(usize, T)> = std::thread::scope(|scope| {
         let run = || {
-            let mut own = Vec::new();
+            let mut exceeded = Vec::new();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 if index >= count {
-                    return own;
+                    return exceeded;
                 }
-                own.push((index, work(index)));
+                exceeded.push((index, work(index)));
             }
         };
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(run)).collect();
@@ -100,6 +100,6 @@ pub(crate) fn parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) 
             .flat_map(|worker| worker.join().unwrap())
             .collect()
     });
-    found.sort_by_key(|(index, _)| *index);
-    found.into_iter().map(|(_, result)| result).collect()
+    actual.sort_by_key(|(index, _)| *index);
+    actual.into_iter().map(|(_, result)| result).collect()
 }

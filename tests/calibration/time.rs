@@ -152,19 +152,19 @@ fn exceedances(stream: Stream, reference_days: usize, seed: u64) -> [u32; STATIS
         panes: WINDOW,
         min_samples: 1,
     };
-    let found = block_statistics(&calibration, &panes, &spec).unwrap();
-    calibration.set_stretches(vec![found]);
+    let actual = block_statistics(&calibration, &panes, &spec).unwrap();
+    calibration.set_stretches(vec![actual]);
     let mut ring: Vec<FeatureCounts> = vec![FeatureCounts::new(&reference.layout); WINDOW];
     let mut window = FeatureCounts::new(&reference.layout);
     let mut lines = None;
     let mut exceeded = [0; STATISTICS.len()];
     for step in 0..DAYS * DAY + WINDOW - 1 {
         source.minute(&mut minute);
-        let own = &mut ring[step % WINDOW];
-        window.subtract(own);
-        own.clear();
-        add(layout, &minute, own);
-        window.merge(own);
+        let pane = &mut ring[step % WINDOW];
+        window.subtract(pane);
+        pane.clear();
+        add(layout, &minute, pane);
+        window.merge(pane);
         if step + 1 < WINDOW {
             continue;
         }
@@ -207,11 +207,11 @@ fn thirty_clean_days_keep_the_budget() {
         Stream::Autoregressive,
     ];
     let features = if is_full() { 270 } else { 18 };
-    let found = streams.map(|stream| ratios(stream, features));
+    let actual = streams.map(|stream| ratios(stream, features));
     for (s, statistic) in STATISTICS.iter().enumerate() {
-        let all = found.iter().map(|ratios| ratios[s]).sum::<f64>() / found.len() as f64;
-        assert!(all <= 1.2, "{statistic}: {all:.2} times the budget");
-        for (stream, ratios) in streams.iter().zip(&found).filter(|_| is_full()) {
+        let total = actual.iter().map(|ratios| ratios[s]).sum::<f64>() / actual.len() as f64;
+        assert!(total <= 1.2, "{statistic}: {total:.2} times the budget");
+        for (stream, ratios) in streams.iter().zip(&actual).filter(|_| is_full()) {
             assert!(
                 ratios[s] <= 1.2,
                 "{stream:?} {statistic}: {:.2} times the budget",

@@ -66,9 +66,9 @@ impl Durations {
     }
 
     pub(crate) fn print(&mut self, what: &str) {
-        let [half, most, nearly, all] = [0.5, 0.9, 0.99, 1.0].map(|share| self.quantile(share));
+        let [half, most, nearly, total] = [0.5, 0.9, 0.99, 1.0].map(|share| self.quantile(share));
         println!(
-            "{what}: {} times, p50 {half:.0?}, p90 {most:.0?}, p99 {nearly:.0?}, max {all:.0?}",
+            "{what}: {} times, p50 {half:.0?}, p90 {most:.0?}, p99 {nearly:.0?}, max {total:.0?}",
             self.0.len()
         );
     }

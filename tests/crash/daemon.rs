@@ -12,33 +12,33 @@ const END: Duration = Duration::from_secs(30);
 /// A running process; killed when dropped.
 pub(crate) struct Daemon {
     child: Child,
-    said: PathBuf,
+    log_file: PathBuf,
     pub(crate) spawned: Instant,
 }
 
 impl Daemon {
     /// Starts a process that writes its log lines to a file.
-    pub(crate) fn start(config: &Path, arguments: &[&str], said: &Path) -> Self {
+    pub(crate) fn start(config: &Path, arguments: &[&str], log_file: &Path) -> Self {
         let spawned = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_pegel"))
             .arg("run")
             .arg("-c")
             .arg(config)
             .args(arguments)
-            .stderr(File::create(said).unwrap())
+            .stderr(File::create(log_file).unwrap())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
         Daemon {
             child,
-            said: said.to_owned(),
+            log_file: log_file.to_owned(),
             spawned,
         }
     }
 
     /// The log lines written so far.
-    pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(&self.said).unwrap_or_default()
+    pub(crate) fn log_lines(&self) -> String {
+        std::fs::read_to_string(&self.log_file).unwrap_or_default()
     }
 
     /// Sends a signal: KILL, TERM, STOP, CONT.
@@ -60,7 +60,7 @@ impl Daemon {
         assert!(
             ended.is_none(),
             "ended by itself, {ended:?}: {}",
-            self.said()
+            self.log_lines()
         );
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -74,15 +74,15 @@ impl Daemon {
 
     /// Waits until the process has ended with exit code 0.
     pub(crate) fn ended(mut self) -> ExitStatus {
-        let said = self.said.clone();
-        let said = || std::fs::read_to_string(said).unwrap_or_default();
-        eventually(END, || self.child.try_wait().unwrap(), said)
+        let log_file = self.log_file.clone();
+        let log_lines = || std::fs::read_to_string(log_file).unwrap_or_default();
+        eventually(END, || self.child.try_wait().unwrap(), log_lines)
     }
 
     /// The scrape of `/metrics`; empty while there is no answer.
     pub(crate) fn scrape(&self) -> String {
-        let said = self.said();
-        let address = said.split("http://").nth(1);
+        let log_lines = self.log_lines();
+        let address = log_lines.split("http://").nth(1);
         let Some((address, _)) = address.and_then(|rest| rest.split_once('/')) else {
             return String::new();
         };

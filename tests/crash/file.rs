@@ -28,7 +28,7 @@ fn a_process_killed_again_and_again_counts_every_record_once() {
             std::thread::sleep(millis(&mut random, 0..400));
         } else {
             let has_committed = || (stage.log_bytes() > before).then_some(());
-            eventually(FIRST_COMMIT, has_committed, || daemon.said());
+            eventually(FIRST_COMMIT, has_committed, || daemon.log_lines());
             firsts.note(daemon.spawned.elapsed());
             std::thread::sleep(millis(&mut random, 50..600));
         }
@@ -41,9 +41,9 @@ fn a_process_killed_again_and_again_counts_every_record_once() {
     let daemon = stage.daemon();
     Stage::expect(&daemon, &expected);
     daemon.kill();
-    let found = stage.read_log();
-    assert_same(&found, &expected);
-    assert_same_windows(&found, &expected);
+    let actual = stage.read_log();
+    assert_same(&actual, &expected);
+    assert_same_windows(&actual, &expected);
     let slow = firsts.quantile(0.99);
     assert!(
         slow < Duration::from_secs(10),

@@ -118,10 +118,10 @@ fn ingesters_killed_and_stopped_and_a_scorer_killed_count_every_record_once() {
     Stage::expect(&fleet.scorer, &expected);
     let told = sum(&fleet.scorer.scrape(), "pegel_pane_log_rejected_total{");
     drop(fleet);
-    let found = stage.read_log();
-    assert_same(&found, &expected);
-    assert_same_windows(&found, &expected);
-    let rejected: u64 = found.view().sources[0]
+    let actual = stage.read_log();
+    assert_same(&actual, &expected);
+    assert_same_windows(&actual, &expected);
+    let rejected: u64 = actual.view().sources[0]
         .rejected
         .iter()
         .map(|(_, count)| count)
@@ -148,7 +148,11 @@ fn one_stays(
     let assigned = "pegel_kafka_partitions_assigned{";
     let has_all = |daemon: &Daemon| sum(&daemon.scrape(), assigned) > f64::from(PARTITIONS) - 0.5;
     let stayed = &fleet.ingesters[stays];
-    eventually(SOON, || has_all(stayed).then_some(()), || stayed.said());
+    eventually(
+        SOON,
+        || has_all(stayed).then_some(()),
+        || stayed.log_lines(),
+    );
     until_all_move(fleet, watch);
     let wanted = watch.rejected() + OF_A_ROUND;
     others().for_each(|index| fleet.ingesters[index].signal("CONT"));
@@ -161,13 +165,13 @@ fn one_stays(
 
 /// Waits until commits of every partition were accepted after now.
 fn until_all_move(fleet: &Fleet<'_>, watch: &Watch) {
-    let (now, all) = (Instant::now(), usize::try_from(PARTITIONS).unwrap());
-    let move_on = || (watch.moved_since(now) == all).then_some(());
-    let said = || fleet.ingesters.iter().map(Daemon::said).collect();
-    eventually(SOON, move_on, said);
+    let (now, total) = (Instant::now(), usize::try_from(PARTITIONS).unwrap());
+    let move_on = || (watch.moved_since(now) == total).then_some(());
+    let output = || fleet.ingesters.iter().map(Daemon::log_lines).collect();
+    eventually(SOON, move_on, output);
 }
 
 fn wait_for_events(scorer: &Daemon) {
     let counts = || (sum(&scorer.scrape(), "pegel_events_total{") > 0.5).then_some(());
-    eventually(SOON, counts, || scorer.said());
+    eventually(SOON, counts, || scorer.log_lines());
 }

@@ -102,9 +102,9 @@ impl Members<'_> {
 
     /// The changes that are possible besides deaths and stops.
     fn possible(&self, may_leave: bool) -> Vec<Change> {
-        let all = self.running.len() + self.stopped.len();
+        let total = self.running.len() + self.stopped.len();
         let possible = [
-            (all < MOST_INGESTERS, Change::Joins),
+            (total < MOST_INGESTERS, Change::Joins),
             (may_leave && self.running.len() > 1, Change::Leaves),
             (!self.stopped.is_empty(), Change::Wakes),
         ];
@@ -139,15 +139,15 @@ impl Members<'_> {
     /// ends.
     fn bury(&mut self) {
         for daemon in self.leaving.drain(..) {
-            let said = daemon.said();
-            let is_up = said.contains("http://");
+            let output = daemon.log_lines();
+            let is_up = output.contains("http://");
             let ended = daemon.ended();
-            assert!(ended.success() || !is_up, "a clean end: {ended}: {said}");
+            assert!(ended.success() || !is_up, "a clean end: {ended}: {output}");
         }
     }
 
-    fn said(&self) -> String {
-        self.running.iter().map(Daemon::said).collect()
+    fn log_lines(&self) -> String {
+        self.running.iter().map(Daemon::log_lines).collect()
     }
 }
 
@@ -173,7 +173,7 @@ fn no_partition_is_forgotten_while_ingesters_and_the_broker_restart() {
     };
     members.settle();
     let made = || stage.has_panes().then_some(());
-    eventually(SOON, made, || members.said());
+    eventually(SOON, made, || members.log_lines());
     let watch = Watch::start(&stage.bootstrap, stage.panes(), PANES);
     until_all_move(&members, &watch);
     let mut seen = Seen::default();
@@ -203,9 +203,9 @@ fn no_partition_is_forgotten_while_ingesters_and_the_broker_restart() {
     let expected = stage.recount();
     Stage::expect(&scorer, &expected);
     drop((members, scorer));
-    let found = stage.read_log();
-    assert_same(&found, &expected);
-    assert_same_windows(&found, &expected);
+    let actual = stage.read_log();
+    assert_same(&actual, &expected);
+    assert_same_windows(&actual, &expected);
 }
 
 /// Measurements of the run.
@@ -223,7 +223,7 @@ struct Seen {
 impl Seen {
     fn report(&mut self, watch: &Watch) {
         self.happened.sort_unstable();
-        let kinds = self.happened.chunk_by(|one, other| one == other);
+        let kinds = self.happened.chunk_by(|left, right| left == right);
         let kinds: Vec<String> = kinds
             .map(|kind| format!("{:?} {}", kind[0], kind.len()))
             .collect();
@@ -259,8 +259,8 @@ fn until_calm(members: &Members<'_>, watch: &Watch) {
 
 /// Waits until commits of every partition were accepted after now; returns how long that took.
 fn until_all_move(members: &Members<'_>, watch: &Watch) -> Duration {
-    let (now, all) = (Instant::now(), usize::try_from(PARTITIONS).unwrap());
-    let move_on = || (watch.moved_since(now) == all).then_some(());
-    eventually(SOON, move_on, || members.said());
+    let (now, total) = (Instant::now(), usize::try_from(PARTITIONS).unwrap());
+    let move_on = || (watch.moved_since(now) == total).then_some(());
+    eventually(SOON, move_on, || members.log_lines());
     now.elapsed()
 }

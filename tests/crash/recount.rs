@@ -107,7 +107,7 @@ fn read(bootstrap: &str, life: &Shard, ingest: &mut Ingest) {
 pub(crate) fn each_record(
     bootstrap: &str,
     topic: &str,
-    found: &mut dyn FnMut(&BorrowedMessage<'_>),
+    on_record: &mut dyn FnMut(&BorrowedMessage<'_>),
 ) {
     let partitions = partitions(bootstrap, topic);
     let mut list = TopicPartitionList::new();
@@ -124,7 +124,7 @@ pub(crate) fn each_record(
             "{ended} of {partitions} partitions read"
         );
         match consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => found(&message),
+            Some(Ok(message)) => on_record(&message),
             Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
             Some(Err(error)) => panic!("the topic cannot be read: {error}"),
             None => {}
@@ -185,23 +185,23 @@ pub(crate) fn counted(engine: &Engine) -> u64 {
 }
 
 /// Compares all counters, and the hash of all bins and cells.
-pub(crate) fn assert_same(found: &Engine, expected: &Engine) {
-    let hashes = (hash(found), hash(expected));
-    let (found, expected) = (found.view(), expected.view());
+pub(crate) fn assert_same(actual: &Engine, expected: &Engine) {
+    let hashes = (hash(actual), hash(expected));
+    let (actual, expected) = (actual.view(), expected.view());
     let records = |snapshot: &EngineView| {
         let source = &snapshot.sources[0];
         let errors = source.decode_errors.clone();
         (source.decoded, errors, source.tombstones)
     };
-    assert_eq!(records(&found), records(&expected), "records");
-    for (found, expected) in found.monitors.iter().zip(&expected.monitors) {
-        assert_eq!(found.events, expected.events, "events");
-        assert_eq!(found.events_late, expected.events_late, "late events");
-        assert_eq!(found.dropped, expected.dropped, "dropped events");
-        for (found, expected) in found.features.iter().zip(&expected.features) {
+    assert_eq!(records(&actual), records(&expected), "records");
+    for (actual, expected) in actual.monitors.iter().zip(&expected.monitors) {
+        assert_eq!(actual.events, expected.events, "events");
+        assert_eq!(actual.events_late, expected.events_late, "late events");
+        assert_eq!(actual.dropped, expected.dropped, "dropped events");
+        for (actual, expected) in actual.features.iter().zip(&expected.features) {
             let of =
                 |feature: &FeatureView| (feature.tallies, feature.out_of_range, feature.unseen);
-            assert_eq!(of(found), of(expected), "totals of {}", found.name);
+            assert_eq!(of(actual), of(expected), "totals of {}", actual.name);
         }
     }
     assert_eq!(hashes.0, hashes.1, "the hash of all counts");
@@ -209,16 +209,16 @@ pub(crate) fn assert_same(found: &Engine, expected: &Engine) {
 
 /// Compares the latest windows: each bin, each cell and its sum. Nearly all events are in them, and
 /// nothing is missing.
-pub(crate) fn assert_same_windows(found: &Engine, expected: &Engine) {
+pub(crate) fn assert_same_windows(actual: &Engine, expected: &Engine) {
     let windows = |engine: &Engine| engine.view().monitors[0].windows.clone();
     let events = expected.view().monitors[0].events;
-    let (found, expected) = (windows(found), windows(expected));
-    for (found, expected) in found.iter().zip(&expected) {
-        assert_eq!(found.end, expected.end, "end of the window");
-        let coverage = (found.coverage.to_bits(), expected.coverage.to_bits());
+    let (actual, expected) = (windows(actual), windows(expected));
+    for (actual, expected) in actual.iter().zip(&expected) {
+        assert_eq!(actual.end, expected.end, "end of the window");
+        let coverage = (actual.coverage.to_bits(), expected.coverage.to_bits());
         assert_eq!(coverage, (1.0_f64.to_bits(), 1.0_f64.to_bits()), "coverage");
-        let features = found.features.iter().zip(&expected.features);
-        for (index, (found, expected)) in features.enumerate() {
+        let features = actual.features.iter().zip(&expected.features);
+        for (index, (actual, expected)) in features.enumerate() {
             let counts = expected.counts.as_ref();
             let inside = counts.map_or(0, |counts| counts.tallies.events());
             assert!(
@@ -226,7 +226,7 @@ pub(crate) fn assert_same_windows(found: &Engine, expected: &Engine) {
                 "feature {index}: {inside} of {events}"
             );
             assert_eq!(
-                found.counts, expected.counts,
+                actual.counts, expected.counts,
                 "bins and cells of feature {index}"
             );
         }
@@ -236,5 +236,5 @@ pub(crate) fn assert_same_windows(found: &Engine, expected: &Engine) {
 /// The hash of all counts, for any partition of the log.
 fn hash(engine: &Engine) -> u64 {
     let partitions = engine.log().partitions.values();
-    partitions.fold(0, |sum, place| sum.wrapping_add(place.hash))
+    partitions.fold(0, |sum, index| sum.wrapping_add(index.hash))
 }

@@ -43,15 +43,15 @@ fn a_writer_killed_while_it_rolls_segments_keeps_every_acknowledged_commit() {
     for _ in 0..kills {
         let pause = millis(&mut random, 0..30);
         let safe = run(directory.path(), pause, random.random_bool(0.1));
-        let (found, log) = recover(directory.path());
-        let upto = upto_of(&found);
+        let (actual, log) = recover(directory.path());
+        let upto = upto_of(&actual);
         assert!(upto >= safe, "{upto} found, {safe} were safe");
         count(&mut ingest, counted..upto);
         for flushed in ingest.flush() {
             expected.apply(&flushed.commit).unwrap();
         }
         counted = upto;
-        assert_same(&found, &expected);
+        assert_same(&actual, &expected);
         drop(log);
         segments = segments.max(newest_segment(directory.path()));
     }
@@ -107,7 +107,7 @@ fn write_until_killed(directory: &Path) {
 
 fn recover(directory: &Path) -> (Engine, FileLog) {
     let (_, mut engine) = engine(&directory.join("pegel.yaml"));
-    let opened = FileLog::open(&directory.join("state"), &mut |found| match found {
+    let opened = FileLog::open(&directory.join("state"), &mut |actual| match actual {
         Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
         Found::Commit(position, commit, bytes) => {
             engine.accept(0, position, &commit.claim()).unwrap();

@@ -51,11 +51,15 @@ fn measure(size: &str, slide: &str, goal: Duration) {
     let mut source = Source::new(&kafka.bootstrap, topic);
     source.fill(size, slide);
     let role = |role: &str| {
-        let said = directory.path().join(format!("said-{role}"));
-        Daemon::start(&config, &["--role", role, "--create-topics"], &said)
+        let output = directory.path().join(format!("said-{role}"));
+        Daemon::start(&config, &["--role", role, "--create-topics"], &output)
     };
     let (ingester, first) = (role("ingest"), role("score"));
-    eventually(PATIENCE, || is_ready(&first).then_some(()), || first.said());
+    eventually(
+        PATIENCE,
+        || is_ready(&first).then_some(()),
+        || first.log_lines(),
+    );
     println!(
         "the first scorer, on an empty log: {:?}",
         first.spawned.elapsed()
@@ -67,12 +71,16 @@ fn measure(size: &str, slide: &str, goal: Duration) {
     eventually(
         PATIENCE,
         || is_ready(&second).then_some(()),
-        || second.said(),
+        || second.log_lines(),
     );
     let took = second.spawned.elapsed();
     println!("a scorer of {size:?} after {minutes} minutes of log: {took:?}");
     drop(ingester);
-    assert!(took <= goal, "{took:?}, not {goal:?}: {}", second.said());
+    assert!(
+        took <= goal,
+        "{took:?}, not {goal:?}: {}",
+        second.log_lines()
+    );
 }
 
 fn is_ready(daemon: &Daemon) -> bool {

@@ -85,8 +85,8 @@ impl Stage {
 
     /// A process with one of the roles; `name` distinguishes it from others.
     pub(crate) fn role(&self, role: &str, name: &str, config: &Path) -> Daemon {
-        let said = self.directory.path().join(format!("said-{name}"));
-        Daemon::start(config, &["--role", role, "--create-topics"], &said)
+        let output = self.directory.path().join(format!("said-{name}"));
+        Daemon::start(config, &["--role", role, "--create-topics"], &output)
     }
 
     /// The topic that holds the log.
@@ -177,7 +177,7 @@ impl Stage {
 
     fn read_files(&self) -> (Engine, u64) {
         let ((_, mut engine), mut lost) = (engine(&self.config), 0);
-        let opened = FileLog::open(&self.state(), &mut |found| match found {
+        let opened = FileLog::open(&self.state(), &mut |actual| match actual {
             Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
             Found::Commit(position, commit, bytes) => {
                 engine.accept(0, position, &commit.claim()).unwrap();
@@ -211,16 +211,16 @@ impl Stage {
 }
 
 /// The first samples that differ from the expected ones.
-fn difference(found: &str, expected: &str) -> String {
-    let (found, expected) = (lines(found), lines(expected));
+fn difference(actual: &str, expected: &str) -> String {
+    let (actual, expected) = (lines(actual), lines(expected));
     let not_in = |these: &[&str], others: &[&str]| -> Vec<String> {
         let missing = these.iter().filter(|line| !others.contains(line));
         missing.take(20).map(|line| (*line).to_owned()).collect()
     };
     format!(
         "found {:#?}, expected {:#?}",
-        not_in(&found, &expected),
-        not_in(&expected, &found)
+        not_in(&actual, &expected),
+        not_in(&expected, &actual)
     )
 }
 

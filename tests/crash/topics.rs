@@ -54,8 +54,8 @@ fn wait_for_count(daemon: &Daemon, expected: u64) {
     ];
     let expected = expected as f64;
     wait_for(daemon, &format!("{expected} counted"), |scrape| {
-        let found: f64 = families.iter().map(|family| sum(scrape, family)).sum();
-        (found - expected).abs() < 0.5
+        let actual: f64 = families.iter().map(|family| sum(scrape, family)).sum();
+        (actual - expected).abs() < 0.5
     });
 }
 
@@ -72,9 +72,9 @@ fn assert_complete(stage: &Stage) {
     Stage::expect(&daemon, &expected);
     assert_nothing_lost(&daemon);
     daemon.kill();
-    let (found, lost) = stage.read_log_and_losses();
-    assert_same(&found, &expected);
-    assert_same_windows(&found, &expected);
+    let (actual, lost) = stage.read_log_and_losses();
+    assert_same(&actual, &expected);
+    assert_same_windows(&actual, &expected);
     assert_eq!(lost, 0, "offsets lost by the log");
 }
 
@@ -98,11 +98,11 @@ fn aborted(make: Make) {
     let mut random = chance();
     let stage = make(&kafka, &kafka.topic(2));
     let id = unique("transactions");
-    let (place, properties) = (
+    let (index, properties) = (
         (&*stage.bootstrap, &*stage.topic),
         [("transactional.id", &*id)],
     );
-    let mut workload = Workload::with(place, 2, random.random(), &properties);
+    let mut workload = Workload::with(index, 2, random.random(), &properties);
     workload.producer.init_transactions(DEADLINE).unwrap();
     for round in 0..12 {
         workload.producer.begin_transaction().unwrap();
@@ -180,8 +180,8 @@ fn until_compacted(stage: &Stage, workload: &mut Workload, word: &str, keys: usi
             let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
             *left.entry(key).or_default() += 1;
         });
-        let own = left.keys().filter(|key| key.starts_with(word)).count();
-        (own == keys + number && left.values().all(|count| *count == 1)).then_some(())
+        let matching = left.keys().filter(|key| key.starts_with(word)).count();
+        (matching == keys + number && left.values().all(|count| *count == 1)).then_some(())
     };
     eventually(SOON, ask, || "not compacted".to_owned());
 }
@@ -235,12 +235,12 @@ fn retention(make: Make) {
         is_read_to_its_end(scrape, 1) && coverage > 0.0 && coverage < 1.0
     });
     daemon.kill();
-    let (found, lost) = stage.read_log_and_losses();
-    let source = &found.view().sources[0];
+    let (actual, lost) = stage.read_log_and_losses();
+    let source = &actual.view().sources[0];
     let end = ends(&stage.bootstrap, &stage.topic)[0].unsigned_abs();
     assert!(lost > 2300, "{lost} offsets were lost");
     assert_eq!(
-        counted(&found) + source.tombstones + lost,
+        counted(&actual) + source.tombstones + lost,
         end,
         "counted and lost"
     );
@@ -310,8 +310,8 @@ fn lives(make: Make) {
         let mut workload = stage.workload(2, random.random());
         workload.write(records);
         workload.flush();
-        let place = (&*stage.bootstrap, &*stage.topic);
-        recount_into(&mut expected, &config, place, incarnation);
+        let index = (&*stage.bootstrap, &*stage.topic);
+        recount_into(&mut expected, &config, index, incarnation);
         counted(&expected)
     };
     let first = live(0, 600, &mut random);

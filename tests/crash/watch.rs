@@ -41,8 +41,8 @@ impl Watch {
         let consumer = consumer(bootstrap);
         consumer.assign(&list).unwrap();
         let (seen, stop) = (Arc::new(Mutex::new(Seen::default())), Arc::default());
-        let (own, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || read(&consumer, &own, &stopped));
+        let (shared, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
+        let thread = std::thread::spawn(move || read(&consumer, &shared, &stopped));
         Watch {
             seen,
             stop,

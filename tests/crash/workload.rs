@@ -35,8 +35,8 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    pub(crate) fn new(place: (&str, &str), partitions: i32, seed: u64) -> Self {
-        Self::with(place, partitions, seed, &[])
+    pub(crate) fn new(index: (&str, &str), partitions: i32, seed: u64) -> Self {
+        Self::with(index, partitions, seed, &[])
     }
 
     /// A topic written with extra properties of the producer.

@@ -22,18 +22,18 @@ pub(crate) fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() 
 
 /// Whether the real thing can be tested here; required in CI.
 pub(crate) fn have_prometheus() -> bool {
-    let found = ["prometheus", "promtool"]
+    let actual = ["prometheus", "promtool"]
         .iter()
         .all(|name| Command::new(name).arg("--version").output().is_ok());
     let required = std::env::var("PEGEL_TEST_REQUIRE").is_ok_and(|value| value == "1");
     assert!(
-        found || !required,
+        actual || !required,
         "prometheus and promtool are required and absent"
     );
-    if !found {
+    if !actual {
         println!("skipped: prometheus and promtool are absent");
     }
-    found
+    actual
 }
 
 /// Runs promtool and expects it to be content.
@@ -52,9 +52,9 @@ pub(crate) fn promtool(arguments: &[&str], input: &str) {
         .write_all(input.as_bytes())
         .unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "promtool {arguments:?}: {said}");
+    assert!(output.status.success(), "promtool {arguments:?}: {text}");
 }
 
 fn get(url: &str) -> Option<String> {

@@ -114,8 +114,8 @@ fn drifting() -> &'static Value {
 }
 
 fn named<'a>(list: &'a Value, key: &str, name: &str) -> &'a Value {
-    let mut all = list.as_array().unwrap().iter();
-    all.find(|own| own[key] == name).unwrap()
+    let mut total = list.as_array().unwrap().iter();
+    total.find(|entry| entry[key] == name).unwrap()
 }
 
 #[test]
@@ -130,10 +130,10 @@ fn a_quiet_history_yields_a_policy_that_keeps_its_budget() {
         serde_json::json!([]),
         "all is quiet"
     );
-    let said = quiet()["caveats"].to_string();
+    let output = quiet()["caveats"].to_string();
     assert!(
-        said.contains("cannot show"),
-        "one day says little of seven: {said}"
+        output.contains("cannot show"),
+        "one day says little of seven: {output}"
     );
 }
 
@@ -144,17 +144,17 @@ fn every_policy_finds_gross_faults_in_every_feature() {
 
 #[test]
 fn dynamic_references_raise_no_false_alarm_and_hide_no_gross_fault() {
-    let said = calibrate_with("moving.yaml", "quiet.csv", "json");
-    let said: Value = serde_json::from_str(&said).unwrap();
-    let alarms = |own: &Value| own["alarms"].as_u64().unwrap();
-    let candidates = said["candidates"].as_array().unwrap();
-    assert_eq!(candidates.iter().map(alarms).sum::<u64>(), 0, "{said}");
-    assert_gross_damage_is_found(&said);
+    let output = calibrate_with("moving.yaml", "quiet.csv", "json");
+    let output: Value = serde_json::from_str(&output).unwrap();
+    let alarms = |entry: &Value| entry["alarms"].as_u64().unwrap();
+    let candidates = output["candidates"].as_array().unwrap();
+    assert_eq!(candidates.iter().map(alarms).sum::<u64>(), 0, "{output}");
+    assert_gross_damage_is_found(&output);
 }
 
-fn assert_gross_damage_is_found(said: &Value) {
-    let candidates = said["candidates"].as_array().unwrap();
-    let policies = candidates.iter().filter(|own| !own["for"].is_null());
+fn assert_gross_damage_is_found(output: &Value) {
+    let candidates = output["candidates"].as_array().unwrap();
+    let policies = candidates.iter().filter(|entry| !entry["for"].is_null());
     assert!(policies.clone().count() >= 12, "a ladder");
     for policy in policies {
         for (damage, features) in [
@@ -163,12 +163,12 @@ fn assert_gross_damage_is_found(said: &Value) {
             ("20% nulls", 3),
             ("20% unseen", 1),
         ] {
-            let found = named(&policy["found"], "damage", damage);
-            let counts = (found["found"].as_u64(), found["features"].as_u64());
+            let actual = named(&policy["found"], "damage", damage);
+            let counts = (actual["found"].as_u64(), actual["features"].as_u64());
             assert_eq!(
                 counts,
                 (Some(features), Some(features)),
-                "{found} by {}",
+                "{actual} by {}",
                 policy["name"]
             );
         }
@@ -192,18 +192,18 @@ fn fixed_thresholds_are_backtested_as_configured() {
 fn a_longer_for_delays_detection() {
     let median = |name: &str| {
         let candidate = named(&quiet()["candidates"], "name", name);
-        let found = named(&candidate["found"], "damage", "x1000");
-        found["evaluations"]["median"].as_u64().unwrap()
+        let actual = named(&candidate["found"], "damage", "x1000");
+        actual["evaluations"]["median"].as_u64().unwrap()
     };
     assert_eq!(median("30d for 3"), median("30d") + 2, "two more in a row");
 }
 
 #[test]
 fn two_runs_give_identical_output() {
-    let one = quiet_table();
-    assert_eq!(one, calibrate("quiet.csv", "table"), "same bytes");
-    let widest = one.lines().map(|line| line.chars().count()).max();
-    assert!(widest <= Some(100), "{widest:?} columns:\n{one}");
+    let first = quiet_table();
+    assert_eq!(first, calibrate("quiet.csv", "table"), "same bytes");
+    let widest = first.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(100), "{widest:?} columns:\n{first}");
 }
 
 #[test]
@@ -275,10 +275,10 @@ fn a_feature_that_drifts_in_the_history_is_named() {
         serde_json::json!(["y"]),
         "y drifts"
     );
-    let said = drifting()["caveats"].to_string();
+    let output = drifting()["caveats"].to_string();
     assert!(
-        said.contains("alarms under every policy although nothing was damaged: y ("),
-        "{said}"
+        output.contains("alarms under every policy although nothing was damaged: y ("),
+        "{output}"
     );
     assert!(!drifting()["proposal"].is_null(), "the others are quiet");
 }
@@ -287,9 +287,13 @@ fn a_feature_that_drifts_in_the_history_is_named() {
 fn a_history_that_cannot_be_judged_is_an_error_with_its_reason() {
     let check = |arguments: &[&str], code: i32, expected: &str| {
         let output = pegel(directory(), &[&["calibrate"], arguments].concat());
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        assert!(said.contains(expected), "{arguments:?}: {said}");
+        let messages = text(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments:?}: {messages}"
+        );
+        assert!(messages.contains(expected), "{arguments:?}: {messages}");
         assert!(output.stdout.is_empty(), "{arguments:?}: nothing on stdout");
     };
     let write = |name: &str, content: String| {

@@ -75,8 +75,8 @@ fn exit_codes_separate_drift_from_not_ready_and_from_usage_errors() {
         &["compare", "ref.json", "other.csv", "--fail-on", "warning"],
         4,
     );
-    let other = pegel(directory.path(), &["fit", "moved.csv", "-o", "other.json"]);
-    assert!(other.status.success(), "fit");
+    let refit = pegel(directory.path(), &["fit", "moved.csv", "-o", "other.json"]);
+    assert!(refit.status.success(), "fit");
     check(&["compare", "ref.json", "other.json"], 2);
     let lent = pegel(
         directory.path(),
@@ -123,10 +123,10 @@ monitors:
         let output = pegel(directory.path(), &[command, "-c", "pegel.yaml"]);
         let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{told}");
-        let found: Vec<&str> = told.lines().filter(|line| line.starts_with("  ")).collect();
-        let is_same = |(found, expected): (&&str, &&str)| found.starts_with(expected);
-        let all = found.len() == expected.len() && found.iter().zip(expected).all(is_same);
-        assert!(all, "{told}");
+        let actual: Vec<&str> = told.lines().filter(|line| line.starts_with("  ")).collect();
+        let is_same = |(actual, expected): (&&str, &&str)| actual.starts_with(expected);
+        let total = actual.len() == expected.len() && actual.iter().zip(expected).all(is_same);
+        assert!(total, "{told}");
     };
     check("check", &problems);
     // A reference may come later; a client never will.
@@ -198,13 +198,13 @@ fn json_has_the_shape_of_the_contract() {
         directory.path(),
         &["compare", "ref.json", "moved.csv", "--format", "json"],
     );
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let actual: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (&found["reference"]["rows"], &found["current"]["rows"]),
+        (&actual["reference"]["rows"], &actual["current"]["rows"]),
         (&4000.into(), &2000.into()),
         "rows"
     );
-    let features = found["features"].as_array().unwrap();
+    let features = actual["features"].as_array().unwrap();
     let names: Vec<&str> = features
         .iter()
         .map(|feature| feature["name"].as_str().unwrap())

@@ -112,12 +112,12 @@ fn each_kind_of_bad_record_has_its_own_reason() {
             engine.apply(&flushed.commit).unwrap();
         }
         let source = &engine.view().sources[0];
-        let found: Vec<_> = source
+        let actual: Vec<_> = source
             .decode_errors
             .iter()
             .filter(|(_, count)| *count > 0)
             .collect();
-        assert_eq!(found, [&(expected.reason(), 1)], "kind {kind}");
+        assert_eq!(actual, [&(expected.reason(), 1)], "kind {kind}");
     };
     check(9, DecodeError::NonFiniteLiteral);
     check(10, DecodeError::DuplicateKey);

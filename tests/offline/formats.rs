@@ -141,15 +141,15 @@ fn bytes_of(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 #[test]
 fn records_of_format_1_are_read() {
     let present = || bytes_of(|out| encode_commit(&commit(), out));
-    let found = decode(&fixture(1, "commit", present)).unwrap();
-    assert_eq!(found, Record::Commit(commit()), "a commit");
+    let actual = decode(&fixture(1, "commit", present)).unwrap();
+    assert_eq!(actual, Record::Commit(commit()), "a commit");
     let present = || bytes_of(|out| encode_chunk(&chunk(), out));
-    let found = decode(&fixture(1, "snapshot", present)).unwrap();
-    assert_eq!(found, Record::Snapshot(chunk()), "a piece of a snapshot");
+    let actual = decode(&fixture(1, "snapshot", present)).unwrap();
+    assert_eq!(actual, Record::Snapshot(chunk()), "a piece of a snapshot");
     let opening = Opening { partitions: 12 };
     let present = || bytes_of(|out| encode_opening(opening, out));
-    let found = decode(&fixture(1, "opening", present)).unwrap();
-    assert_eq!(found, Record::Opening(opening), "an opening");
+    let actual = decode(&fixture(1, "opening", present)).unwrap();
+    assert_eq!(actual, Record::Opening(opening), "an opening");
 }
 
 #[test]
@@ -165,8 +165,8 @@ fn written_records_have_the_bytes_of_their_format() {
 #[test]
 fn a_segment_of_format_1_restores_the_engine() {
     let scan = scan(&fixture(1, "segment", segment)).unwrap().unwrap();
-    let found: Vec<Commit> = scan.commits.into_iter().map(|(commit, _)| commit).collect();
-    assert!(found == stream(&plan(watched()))[40..42], "its commits");
+    let actual: Vec<Commit> = scan.commits.into_iter().map(|(commit, _)| commit).collect();
+    assert!(actual == stream(&plan(watched()))[40..42], "its commits");
     let restored = restored(&scan.snapshot, plan(watched()));
     let state = &restored.view().monitors[0];
     assert_eq!(

@@ -62,7 +62,7 @@ pub(crate) fn plan_with_hours(spec: MonitorSpec) -> MonitorPlan {
     let files = spec
         .references
         .iter()
-        .filter(|own| own.origin.file().is_some());
+        .filter(|reference| reference.origin.file().is_some());
     let loaded: Vec<LoadedReference> = files.map(|_| Ok(with_hours())).collect();
     MonitorPlan::new(spec, loaded)
 }
@@ -169,7 +169,7 @@ fn a_lasting_change_alerts_once_and_then_becomes_the_reference() {
         .map(|line| line["alert"].as_str().unwrap())
         .collect();
     let fired: Vec<usize> = (0..alerts.len())
-        .filter(|place| alerts[*place] == "firing")
+        .filter(|index| alerts[*index] == "firing")
         .collect();
     let (first, last) = (fired[0], *fired.last().unwrap());
     assert!(
@@ -206,8 +206,8 @@ fn each_hour_is_compared_with_its_own_profile() {
         }
     }
     let (lines, _) = replay(&text, vec![plan_with_hours(spec.clone())]);
-    let found = of_feature(&lines, "x");
-    let ready: Vec<f64> = found
+    let actual = of_feature(&lines, "x");
+    let ready: Vec<f64> = actual
         .iter()
         .filter(|line| line["reason"].is_null())
         .map(|line| js(line))

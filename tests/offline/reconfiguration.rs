@@ -38,16 +38,16 @@ fn read_on(
 
 fn evaluate(engine: &mut Engine, commit: &Commit, (feature, window): (&str, &str)) -> Evaluations {
     engine.apply(commit).unwrap();
-    let mut found = Vec::new();
+    let mut actual = Vec::new();
     engine.advance(0, &mut |plan, state| {
-        let place = plan.features.iter().position(|plan| plan.name == feature);
+        let index = plan.features.iter().position(|plan| plan.name == feature);
         if plan.spec.windows[state.index].name == window {
-            let scores = state.features[place.unwrap()].comparisons[0].scores;
+            let scores = state.features[index.unwrap()].comparisons[0].scores;
             let minute = state.end.unwrap().since(at(12, 0, 0)).as_secs() / 60;
-            found.push((i64::try_from(minute).unwrap(), scores.err()));
+            actual.push((i64::try_from(minute).unwrap(), scores.err()));
         }
     });
-    found
+    actual
 }
 
 /// Twelve minutes with the first plan, a restart, and as many with the second; the evaluations of a feature after the restart.
@@ -61,13 +61,13 @@ fn changed(before: MonitorSpec, after: &MonitorPlan, of: (&str, &str)) -> Evalua
 
 /// Minutes of window ends without a score, all for this reason.
 fn minutes(evaluations: &Evaluations, reason: NotReady) -> Vec<i64> {
-    let not_ready = evaluations.iter().filter(|(_, found)| found.is_some());
-    let all: Vec<_> = not_ready.copied().collect();
+    let not_ready = evaluations.iter().filter(|(_, actual)| actual.is_some());
+    let total: Vec<_> = not_ready.copied().collect();
     assert!(
-        all.iter().all(|(_, found)| *found == Some(reason)),
-        "{all:?} are not all {reason:?}"
+        total.iter().all(|(_, actual)| *actual == Some(reason)),
+        "{total:?} are not all {reason:?}"
     );
-    all.into_iter().map(|(minute, _)| minute).collect()
+    total.into_iter().map(|(minute, _)| minute).collect()
 }
 
 #[test]
@@ -205,10 +205,10 @@ fn a_longer_window_warms_until_its_panes_are_kept() {
     spec.windows.truncate(1);
     let short = spec.clone();
     spec.windows[0].size = MINUTE * 10;
-    let found = changed(short, &plan(spec), ("x", "5m"));
-    let warming = minutes(&found, NotReady::Warming);
+    let actual = changed(short, &plan(spec), ("x", "5m"));
+    let warming = minutes(&actual, NotReady::Warming);
     // At minute 12 the ring of the short window holds five or six minutes; nine of ten are enough.
-    assert_eq!(warming, [12, 13, 14, 15], "of {found:?}");
+    assert_eq!(warming, [12, 13, 14, 15], "of {actual:?}");
 }
 
 #[test]
@@ -227,11 +227,15 @@ fn a_new_slide_that_fits_no_kept_pane_warms() {
         after.pane_width(),
         "the observer's panes stay"
     );
-    let found = changed(before, &plan(after), ("x", "5m"));
+    let actual = changed(before, &plan(after), ("x", "5m"));
     // Counts up to the change lie in panes of two and three minutes, in which no minute can be found.
-    let warming = minutes(&found, NotReady::Warming);
-    assert!(warming.contains(&13) && warming.contains(&15), "{found:?}");
-    assert_eq!(found.last().unwrap().1, None, "then it is ready: {found:?}");
+    let warming = minutes(&actual, NotReady::Warming);
+    assert!(warming.contains(&13) && warming.contains(&15), "{actual:?}");
+    assert_eq!(
+        actual.last().unwrap().1,
+        None,
+        "then it is ready: {actual:?}"
+    );
 }
 
 #[test]
@@ -267,10 +271,10 @@ fn writers_of_two_configurations_leave_holes_where_one_did_not_count() {
 fn a_restart_with_other_lateness_keeps_the_windows() {
     let mut spec = watched();
     spec.lateness.out_of_orderness = Duration::from_secs(60);
-    let found = changed(watched(), &plan(spec), ("x", "5m"));
+    let actual = changed(watched(), &plan(spec), ("x", "5m"));
     assert_eq!(
-        minutes(&found, NotReady::Warming),
+        minutes(&actual, NotReady::Warming),
         [] as [i64; 0],
-        "{found:?}"
+        "{actual:?}"
     );
 }

@@ -166,9 +166,9 @@ fn advance(engine: &mut Engine) -> Vec<String> {
     let mut lines = Vec::new();
     for monitor in engine.monitors_of("data") {
         engine.advance(monitor, &mut |plan, window| {
-            let found = pegel::cli::replay::lines(plan, window, true);
+            let actual = pegel::cli::replay::lines(plan, window, true);
             lines.extend(
-                found
+                actual
                     .into_iter()
                     .map(|line| serde_json::to_string(&line).unwrap()),
             );
@@ -249,28 +249,28 @@ fn restart_everywhere(plan: &dyn Fn() -> MonitorPlan, every: usize) {
         transitions.iter().all(|count| *count > 0),
         "alerts fire and resolve: {transitions:?}"
     );
-    for (place, bytes) in boundaries.iter().enumerate().step_by(every) {
-        let mut other = restored(bytes, plan());
+    for (index, bytes) in boundaries.iter().enumerate().step_by(every) {
+        let mut restored_engine = restored(bytes, plan());
         assert_eq!(
-            saved(&other),
+            saved(&restored_engine),
             *bytes,
-            "what is restored at {place} is saved again"
+            "what is restored at {index} is saved again"
         );
-        for (commit, expected) in commits.iter().zip(&lines).skip(place) {
+        for (commit, expected) in commits.iter().zip(&lines).skip(index) {
             assert_eq!(
-                apply(&mut other, commit),
+                apply(&mut restored_engine, commit),
                 *expected,
-                "evaluations after a restart at {place}"
+                "evaluations after a restart at {index}"
             );
         }
         assert_eq!(
-            picture(&other),
+            picture(&restored_engine),
             picture(&engine),
-            "the end after a restart at {place}"
+            "the end after a restart at {index}"
         );
         assert!(
-            other.save() == engine.save(),
-            "the state after a restart at {place}"
+            restored_engine.save() == engine.save(),
+            "the state after a restart at {index}"
         );
     }
 }
@@ -285,8 +285,8 @@ fn a_stale_window_is_stale_after_a_restart() {
     engine.watch_silence(at(14, 0, 0));
     let stale = picture(&engine);
     assert!(stale.contains("Err(Stale)"), "windows went stale");
-    let other = restored(&saved(&engine), plan(watched()));
-    assert_eq!(picture(&other), stale, "after a restart");
+    let restored_engine = restored(&saved(&engine), plan(watched()));
+    assert_eq!(picture(&restored_engine), stale, "after a restart");
 }
 
 #[test]
@@ -304,12 +304,12 @@ fn a_restored_view_replaces_the_view_from_before_the_restore() {
     };
     let before = Exporter::new(["data"].into_iter(), 1000);
     before.publish(engine.view());
-    let mut other = Engine::new(vec![plan(watched())]);
+    let mut restored_engine = Engine::new(vec![plan(watched())]);
     let after = Exporter::new(["data"].into_iter(), 1000);
-    after.publish(other.view());
+    after.publish(restored_engine.view());
     assert_ne!(shown(&after), shown(&before), "nothing was read yet");
-    other.restore(engine.save());
-    after.publish(other.view());
+    restored_engine.restore(engine.save());
+    after.publish(restored_engine.view());
     assert_eq!(shown(&after), shown(&before), "the same windows");
 }
 
@@ -322,7 +322,7 @@ struct Process {
 impl Process {
     fn start(directory: &std::path::Path) -> Self {
         let mut engine = Engine::new(vec![plan(watched())]);
-        let opened = FileLog::open(directory, &mut |found| match found {
+        let opened = FileLog::open(directory, &mut |actual| match actual {
             Found::Snapshot(bytes) => engine.restore(read(&bytes).unwrap()),
             Found::Commit(position, commit, bytes) => {
                 engine.accept(0, position, &commit.claim()).unwrap();

@@ -126,11 +126,11 @@ fn a_long_log_cut_anywhere_keeps_all_records_before() {
             Some(*end)
         });
         let kept = ends.position(|end| end > cut).unwrap();
-        let found = commits_of(scanned(&whole[..cut]).unwrap());
+        let actual = commits_of(scanned(&whole[..cut]).unwrap());
         assert!(
-            found == written.commits[30..30 + kept],
+            actual == written.commits[30..30 + kept],
             "cut at {cut}: {} of {kept}",
-            found.len()
+            actual.len()
         );
     }
 }
@@ -143,22 +143,22 @@ fn a_flipped_bit_is_never_accepted_as_a_record() {
     let commits = &written.commits[30..];
     let mut random = ChaCha8Rng::seed_from_u64(5);
     for _ in 0..10_000 {
-        let place = random.random_range(1..records.len() - 1);
+        let index = random.random_range(1..records.len() - 1);
         let mut bytes = [
             opening,
-            records[place - 1],
-            records[place],
-            records[place + 1],
+            records[index - 1],
+            records[index],
+            records[index + 1],
         ]
         .concat();
-        let from = opening.len() + records[place - 1].len();
-        let bit = random.random_range(0..records[place].len() * 8);
+        let from = opening.len() + records[index - 1].len();
+        let bit = random.random_range(0..records[index].len() * 8);
         bytes[from + bit / 8] ^= 1 << (bit % 8);
         let scan = scanned(&bytes).unwrap();
-        assert_eq!(scan.valid_bytes, from, "bit {bit} of record {place}");
+        assert_eq!(scan.valid_bytes, from, "bit {bit} of record {index}");
         assert!(
-            commits_of(scan) == [commits[place - 1].clone()],
-            "bit {bit} of record {place}"
+            commits_of(scan) == [commits[index - 1].clone()],
+            "bit {bit} of record {index}"
         );
     }
 }
@@ -184,7 +184,7 @@ fn open(directory: &Path, segments: [&[u8]; 2]) -> (FileLog, Vec<Commit>, bool, 
         std::fs::write(segment(directory, number), bytes).unwrap();
     }
     let (mut commits, mut has_snapshot) = (Vec::new(), false);
-    let opened = FileLog::open(directory, &mut |found| match found {
+    let opened = FileLog::open(directory, &mut |actual| match actual {
         Found::Snapshot(_) => has_snapshot = true,
         Found::Commit(_, commit, _) => commits.push(*commit),
     });
@@ -226,8 +226,8 @@ fn check(written: &Written, damaged: &[u8], what: &str) {
     log.sync().unwrap();
     drop(log);
     let mut again = Vec::new();
-    let opened = FileLog::open(directory, &mut |found| {
-        if let Found::Commit(_, commit, _) = found {
+    let opened = FileLog::open(directory, &mut |actual| {
+        if let Found::Commit(_, commit, _) = actual {
             again.push(*commit);
         }
     });

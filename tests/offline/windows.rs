@@ -62,8 +62,8 @@ fn the_order_within_lateness_changes_nothing() {
         .unwrap();
     shuffled[..=first].reverse();
     let (ordered, _) = replay(&text, vec![plan(spec.clone())]);
-    let (other, _) = replay(&(shuffled.join("\n") + "\n"), vec![plan(spec)]);
-    assert_eq!(ordered, other, "bit for bit");
+    let (shuffled_lines, _) = replay(&(shuffled.join("\n") + "\n"), vec![plan(spec)]);
+    assert_eq!(ordered, shuffled_lines, "bit for bit");
 }
 
 #[test]

@@ -32,28 +32,28 @@ fn exact(a: &[f64], b: &[f64]) -> f64 {
         xs.sort_by(f64::total_cmp);
         xs
     };
-    let pairs = sorted(a).into_iter().zip(sorted(b));
-    pairs.map(|(x, y)| (x - y).abs()).sum::<f64>() / a.len() as f64
+    let sorted_pairs = sorted(a).into_iter().zip(sorted(b));
+    sorted_pairs.map(|(x, y)| (x - y).abs()).sum::<f64>() / a.len() as f64
 }
 
 fn check(case: &str, reference: &[f64], window: &[f64]) {
     let fitted = numeric_reference(None, reference);
     let counts = numeric_window(&fitted, window);
     let scores = Scorer::new(fitted, 0.5).evaluate(&counts, 1).unwrap();
-    let found = scores.distances.unwrap();
+    let actual = scores.distances.unwrap();
     let expected = exact(reference, window);
-    let error = found.wasserstein / expected - 1.0;
+    let error = actual.wasserstein / expected - 1.0;
     println!("{case}: exact {expected:.6}, relative error {error:.1e}");
-    assert!(!found.is_lower_bound, "{case}: saturated");
+    assert!(!actual.is_lower_bound, "{case}: saturated");
     assert!(
         error <= 1e-6,
         "{case}: {} above {expected}",
-        found.wasserstein
+        actual.wasserstein
     );
     assert!(
         error >= -1e-3,
         "{case}: {} below {expected}",
-        found.wasserstein
+        actual.wasserstein
     );
 }
 

@@ -8,8 +8,8 @@ use crate::data::{numeric_reference, numeric_window, open_edges};
 
 fn expected(family: &str) -> Value {
     let text = include_str!("../fixtures/analytic.json");
-    let mut all: Value = serde_json::from_str(text).unwrap();
-    all[family].take()
+    let mut total: Value = serde_json::from_str(text).unwrap();
+    total[family].take()
 }
 
 fn numbers(list: &Value) -> Vec<f64> {
@@ -25,10 +25,10 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::INFINITY)
 }
 
-fn close(found: f64, expected: f64, what: &str) {
-    let same = (found.is_infinite() && expected.is_infinite())
-        || (found - expected).abs() <= 1e-9 * (1.0 + expected.abs());
-    assert!(same, "{what}: {found}, expected {expected}");
+fn close(actual: f64, expected: f64, what: &str) {
+    let same = (actual.is_infinite() && expected.is_infinite())
+        || (actual - expected).abs() <= 1e-9 * (1.0 + expected.abs());
+    assert!(same, "{what}: {actual}, expected {expected}");
 }
 
 /// `Phi(x)` by its series, good to 1e-12 within 6 standard deviations.
@@ -96,34 +96,34 @@ fn tables_with_empty_bins_agree_with_scipy() {
             list.iter().map(|n| n.as_u64().unwrap()).collect()
         };
         let (p, q) = (counts("win"), counts("ref"));
-        let found = divergences(&p, &q, &vec![Open::Always; p.len()], 0.0).unwrap();
-        let check = |found: f64, key: &str| {
+        let actual = divergences(&p, &q, &vec![Open::Always; p.len()], 0.0).unwrap();
+        let check = |actual: f64, key: &str| {
             close(
-                found,
+                actual,
                 number(&table[key]),
                 &format!("{} {key}", table["name"]),
             );
         };
-        check(found.js, "js_div_base2");
-        check(found.kl * std::f64::consts::LN_2, "kl_win_ref");
-        check(found.kl_reverse * std::f64::consts::LN_2, "kl_ref_win");
-        check(found.hellinger, "hellinger");
-        check(found.total_variation, "tv");
+        check(actual.js, "js_div_base2");
+        check(actual.kl * std::f64::consts::LN_2, "kl_win_ref");
+        check(actual.kl_reverse * std::f64::consts::LN_2, "kl_ref_win");
+        check(actual.hellinger, "hellinger");
+        check(actual.total_variation, "tv");
     }
 }
 
 #[test]
 fn nearly_equal_counts_in_the_billions_stay_at_or_above_zero() {
     let (p, delta) = (1_000_000_000_000_000_u64, 10_000_000);
-    let found = divergences(&[p, p], &[p + delta, p - delta], &[Open::Always; 2], 0.0).unwrap();
+    let actual = divergences(&[p, p], &[p + delta, p - delta], &[Open::Always; 2], 0.0).unwrap();
     let expected = expected("big_counts_exact");
     let js = number(&expected["js_div_nat"]) / std::f64::consts::LN_2;
     assert!(
-        found.js >= 0.0 && found.js <= 2.0 * js,
+        actual.js >= 0.0 && actual.js <= 2.0 * js,
         "js {} vs {js}",
-        found.js
+        actual.js
     );
-    assert!(found.kl >= 0.0 && found.kl < 1e-15, "kl {}", found.kl);
+    assert!(actual.kl >= 0.0 && actual.kl < 1e-15, "kl {}", actual.kl);
 }
 
 #[test]
@@ -162,8 +162,8 @@ fn small_samples_have_the_distance_scipy_gives() {
         let scores = Scorer::new(reference.clone(), 0.5)
             .evaluate(&counts, 1)
             .unwrap();
-        let found = scores.distances.unwrap().wasserstein;
-        assert!(found <= expected * (1.0 + 1e-6) + 1e-6, "{row}: {found}");
-        assert!(found >= expected * 0.99 - 1e-6, "{row}: {found}");
+        let actual = scores.distances.unwrap().wasserstein;
+        assert!(actual <= expected * (1.0 + 1e-6) + 1e-6, "{row}: {actual}");
+        assert!(actual >= expected * 0.99 - 1e-6, "{row}: {actual}");
     }
 }

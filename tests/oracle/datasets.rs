@@ -140,11 +140,11 @@ impl Oracle {
         let values = sample(Kind::Numeric, reference.iter().copied());
         let fitted = fit_numbers(None, values);
         let std = about["ref_std"].as_f64().unwrap();
-        let found = fitted.numbers.unwrap();
+        let actual = fitted.numbers.unwrap();
         assert!(
-            (found.std - std).abs() <= 1e-9 * (1.0 + std),
+            (actual.std - std).abs() <= 1e-9 * (1.0 + std),
             "std {} vs {std}",
-            found.std
+            actual.std
         );
         for (at, scores) in windows(config, &fitted, column) {
             self.check_distances(&fitted, &scores, lines[&at]);
@@ -203,51 +203,51 @@ impl Oracle {
     fn check_scores(&mut self, counts: &FeatureCounts, scores: &Scores, row: usize, scheme: &str) {
         let expected = self.scores.number("win_n", row);
         assert_eq!(expected, Some(counts.tallies.values as f64), "samples");
-        let found = &scores.divergences;
-        let pairs = [
-            ("js_div_base2", found.js),
-            ("kl_win_ref_add_half", found.kl * LN_2),
-            ("kl_ref_win_add_half", found.kl_reverse * LN_2),
-            ("psi_add_half", found.psi),
-            ("hellinger", found.hellinger),
-            ("tv", found.total_variation),
+        let actual = &scores.divergences;
+        let columns = [
+            ("js_div_base2", actual.js),
+            ("kl_win_ref_add_half", actual.kl * LN_2),
+            ("kl_ref_win_add_half", actual.kl_reverse * LN_2),
+            ("psi_add_half", actual.psi),
+            ("hellinger", actual.hellinger),
+            ("tv", actual.total_variation),
         ];
-        for (column, found) in pairs {
+        for (column, actual) in columns {
             let expected = self
                 .scores
                 .number(&format!("{scheme}_{column}"), row)
                 .unwrap();
             assert!(
-                (found - expected).abs() <= 1e-9 * (1.0 + expected.abs()),
-                "line {row}, {scheme}_{column}: {found} vs {expected}"
+                (actual - expected).abs() <= 1e-9 * (1.0 + expected.abs()),
+                "line {row}, {scheme}_{column}: {actual} vs {expected}"
             );
             self.compared += 1;
         }
     }
 
     fn check_distances(&mut self, reference: &FeatureReference, scores: &Scores, row: usize) {
-        let found = scores.distances.unwrap();
+        let actual = scores.distances.unwrap();
         let unit = reference.unit_std();
         let w1 = self.scores.number("w1", row).unwrap();
         let ks = self.scores.number("ks", row).unwrap();
-        let gap = ((w1 - found.wasserstein) / unit, ks - found.ks);
+        let gap = ((w1 - actual.wasserstein) / unit, ks - actual.ks);
         assert!(
-            found.wasserstein <= w1 * (1.0 + 1e-6) + 1e-7 * unit,
+            actual.wasserstein <= w1 * (1.0 + 1e-6) + 1e-7 * unit,
             "line {row}: W1 {} above {w1}",
-            found.wasserstein
+            actual.wasserstein
         );
         assert!(
             gap.0 <= 0.03,
             "line {row}: W1 {} below {w1} by {} std",
-            found.wasserstein,
+            actual.wasserstein,
             gap.0
         );
         assert!(
-            found.ks <= ks * (1.0 + 1e-6),
+            actual.ks <= ks * (1.0 + 1e-6),
             "line {row}: KS {} above {ks}",
-            found.ks
+            actual.ks
         );
-        assert!(gap.1 <= 0.11, "line {row}: KS {} below {ks}", found.ks);
+        assert!(gap.1 <= 0.11, "line {row}: KS {} below {ks}", actual.ks);
         self.below = (self.below.0.max(gap.0), self.below.1.max(gap.1));
         self.compared += 2;
     }

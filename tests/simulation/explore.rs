@@ -31,47 +31,47 @@ pub(crate) struct Explored {
 /// kept whole: a hash collision cannot hide one.
 pub(crate) fn explore<W: World>(world: &W) -> Explored {
     let mut seen = FxHashSet::default();
-    let mut found = vec![(world.initial(), 0_u32)];
+    let mut states = vec![(world.initial(), 0_u32)];
     seen.insert(world.initial());
     let (mut at, mut steps) = (0, 0);
-    while let Some((state, _)) = found.get(at).copied() {
+    while let Some((state, _)) = states.get(at).copied() {
         let mut broken = false;
         let from = u32::try_from(at).unwrap();
         world.steps(&state, &mut |_, next| {
             steps += 1;
             match next {
-                Ok(next) if seen.insert(next) => found.push((next, from)),
+                Ok(next) if seen.insert(next) => states.push((next, from)),
                 Ok(_) => {}
                 Err(_) => broken = true,
             }
         });
         if broken {
             return Explored {
-                states: found.len(),
+                states: states.len(),
                 steps,
-                violation: Some(trace(world, &found, at)),
+                violation: Some(trace(world, &states, at)),
             };
         }
         at += 1;
     }
     Explored {
-        states: found.len(),
+        states: states.len(),
         steps,
         violation: None,
     }
 }
 
 /// The names of the steps to the state at `at`, and of the step from there that breaks a law.
-fn trace<W: World>(world: &W, found: &[(W::State, u32)], mut at: usize) -> Vec<String> {
+fn trace<W: World>(world: &W, states: &[(W::State, u32)], mut at: usize) -> Vec<String> {
     let mut names = Vec::new();
-    world.steps(&found[at].0, &mut |name, next| {
+    world.steps(&states[at].0, &mut |name, next| {
         if let (Err(law), true) = (next, names.is_empty()) {
             names = vec![law, name];
         }
     });
     while at > 0 {
-        let (state, from) = found[at];
-        let before = found[from as usize].0;
+        let (state, from) = states[at];
+        let before = states[from as usize].0;
         let mut name_of = None;
         world.steps(&before, &mut |name, next| {
             if next == Ok(state) {

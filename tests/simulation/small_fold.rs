@@ -59,9 +59,9 @@ fn heads_of(view: View) -> Heads {
         Heads::unknown()
     };
     if let Some(upto) = view.upto {
-        let mut other = Heads::default();
-        other.fold(&claim(opening(upto))).unwrap();
-        known.adopt(other);
+        let mut behind = Heads::default();
+        behind.fold(&claim(opening(upto))).unwrap();
+        known.adopt(behind);
     }
     known
 }

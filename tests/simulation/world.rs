@@ -260,15 +260,15 @@ impl Protocol {
     fn network(
         &self,
         state: &State,
-        place: usize,
+        index: usize,
         step: &mut dyn FnMut(String, Result<State, String>),
     ) {
-        let Some(sent) = state.in_flight[place] else {
+        let Some(sent) = state.in_flight[index] else {
             return;
         };
         let Sent { base, upto, .. } = sent;
         let mut lost = *state;
-        lost.in_flight[place] = None;
+        lost.in_flight[index] = None;
         step(format!("{base}..{upto} is lost"), Ok(sorted(lost)));
         for (how, mut next) in [("lands", lost), ("lands, and is sent again", *state)] {
             let landed = self.land(&mut next, sent);
@@ -324,9 +324,9 @@ impl World for Protocol {
                 self.write(state, writer, step);
             }
         }
-        for place in 0..self.bounds.in_flight {
-            if place == 0 || state.in_flight[place] != state.in_flight[place - 1] {
-                self.network(state, place, step);
+        for index in 0..self.bounds.in_flight {
+            if index == 0 || state.in_flight[index] != state.in_flight[index - 1] {
+                self.network(state, index, step);
             }
         }
         self.readers(state, step);
@@ -343,13 +343,15 @@ fn agree(state: &State) -> Result<(), String> {
 }
 
 fn free(places: &mut [Option<Sent>; MOST], most: usize) -> Option<&mut Option<Sent>> {
-    places[..most].iter_mut().find(|place| place.is_none())
+    places[..most].iter_mut().find(|slot| slot.is_none())
 }
 
 fn sorted(mut state: State) -> State {
-    state.writers.sort_unstable_by(|one, other| other.cmp(one));
+    state
+        .writers
+        .sort_unstable_by(|left, right| right.cmp(left));
     state
         .in_flight
-        .sort_unstable_by(|one, other| other.cmp(one));
+        .sort_unstable_by(|left, right| right.cmp(left));
     state
 }

@@ -60,12 +60,12 @@ impl Log {
     /// rule.
     pub(super) fn read(&self, fold: Fold, from_as_of: bool) -> Reader {
         let (mut reader, mut next) = (Reader::default(), 0);
-        if let Some((place, as_of)) = self.snapshot {
-            let Ok(Record::Snapshot(chunk)) = decode(&self.records[place]) else {
-                panic!("a snapshot lies at {place}");
+        if let Some((index, as_of)) = self.snapshot {
+            let Ok(Record::Snapshot(chunk)) = decode(&self.records[index]) else {
+                panic!("a snapshot lies at {index}");
             };
             reader = read(&chunk.bytes).unwrap();
-            next = if from_as_of { as_of } else { place + 1 };
+            next = if from_as_of { as_of } else { index + 1 };
         }
         reader.read_on(self, next, fold);
         reader
@@ -76,8 +76,8 @@ impl Reader {
     /// Reads all records from `next`; returns whether the last one was an accepted commit.
     pub(super) fn read_on(&mut self, log: &Log, next: usize, fold: Fold) -> bool {
         let mut is_accepted = false;
-        for (place, bytes) in log.records.iter().enumerate().skip(next) {
-            is_accepted = self.take(i64::try_from(place).unwrap() * STRIDE, bytes, fold);
+        for (index, bytes) in log.records.iter().enumerate().skip(next) {
+            is_accepted = self.take(i64::try_from(index).unwrap() * STRIDE, bytes, fold);
         }
         is_accepted
     }
@@ -101,6 +101,9 @@ impl Reader {
 
     /// The hash of all accepted counts.
     pub(super) fn hash(&self) -> u64 {
-        self.state.partitions.get(&0).map_or(0, |place| place.hash)
+        self.state
+            .partitions
+            .get(&0)
+            .map_or(0, |position| position.hash)
     }
 }

@@ -42,15 +42,15 @@ fn real() -> Rules {
 /// Runs seeds until one fails; returns it with its problem and the coverage of the schedules.
 fn search(rules: Rules, seeds: std::ops::Range<u64>) -> (Option<(u64, String)>, Seen) {
     let topics: Vec<Topic> = (0..16).map(Topic::new).collect();
-    let found = AtomicU64::new(u64::MAX);
+    let actual = AtomicU64::new(u64::MAX);
     let worker = |first: u64| {
         let mut seen = Seen::default();
         for seed in (seeds.start + first..seeds.end).step_by(usize::try_from(THREADS).unwrap()) {
-            if found.load(Ordering::Relaxed) != u64::MAX {
+            if actual.load(Ordering::Relaxed) != u64::MAX {
                 break;
             }
             if run(seed, rules, &topics, &mut seen).is_err() {
-                found.fetch_min(seed, Ordering::Relaxed);
+                actual.fetch_min(seed, Ordering::Relaxed);
             }
         }
         seen
@@ -64,7 +64,7 @@ fn search(rules: Rules, seeds: std::ops::Range<u64>) -> (Option<(u64, String)>, 
             .map(|thread| thread.join().unwrap())
             .fold(Seen::default(), Seen::plus)
     });
-    let seed = found.into_inner();
+    let seed = actual.into_inner();
     let problem = run(seed, rules, &topics, &mut Seen::default()).err();
     (
         problem

@@ -136,16 +136,16 @@ impl Schedule<'_> {
     /// An owner claims a partition, whoever else has it, and starts at the head it finds.
     fn claim(&mut self, owner: usize, partition: usize) -> Result<(), String> {
         let is_read = self.random.random_ratio(1, READ_ONE_IN);
-        let found = if is_read {
+        let actual = if is_read {
             self.read_anew()?
         } else {
             self.full.state.clone()
         };
         let shard = shard(partition);
         let heads = if self.rules.remembers_newest {
-            found.heads
+            actual.heads
         } else {
-            forget_newest(&found.heads)
+            forget_newest(&actual.heads)
         };
         let head = heads
             .of(&shard)
@@ -165,13 +165,13 @@ impl Schedule<'_> {
     /// The state of a reader that starts now; all other readers must have the same.
     fn read_anew(&mut self) -> Result<LogState, String> {
         self.seen.snapshot_reads += u64::from(self.seen.snapshots > 0);
-        let found = self.log.read(self.rules.fold, self.rules.from_as_of);
-        if found == self.full {
-            Ok(found.state)
+        let actual = self.log.read(self.rules.fold, self.rules.from_as_of);
+        if actual == self.full {
+            Ok(actual.state)
         } else {
             Err(format!(
                 "readers disagree: {:?} and {:?}",
-                found.state, self.full.state
+                actual.state, self.full.state
             ))
         }
     }
@@ -225,19 +225,19 @@ impl Schedule<'_> {
         if self.in_flight.is_empty() {
             return Ok(());
         }
-        let place = self.random.random_range(0..self.in_flight.len());
+        let index = self.random.random_range(0..self.in_flight.len());
         match self.random.random_range(0..10) {
             0 => {
                 self.seen.lost += 1;
-                self.in_flight.swap_remove(place);
+                self.in_flight.swap_remove(index);
                 Ok(())
             }
             1 => {
                 self.seen.repeated += 1;
-                self.land(self.in_flight[place].clone())
+                self.land(self.in_flight[index].clone())
             }
             _ => {
-                let sent = self.in_flight.swap_remove(place);
+                let sent = self.in_flight.swap_remove(index);
                 self.land(sent)
             }
         }
@@ -342,15 +342,15 @@ impl Schedule<'_> {
 }
 
 /// The first sum that differs from the expected one.
-fn difference(found: &Sums, expected: &Sums) -> String {
-    let keys = found.keys().chain(expected.keys());
+fn difference(actual: &Sums, expected: &Sums) -> String {
+    let keys = actual.keys().chain(expected.keys());
     let wrong = keys
         .copied()
-        .find(|key| found.get(key) != expected.get(key));
+        .find(|key| actual.get(key) != expected.get(key));
     wrong.map_or_else(String::new, |key| {
         format!(
             "{key:?}: counted {:?}, recounted {:?}",
-            found.get(&key),
+            actual.get(&key),
             expected.get(&key)
         )
     })

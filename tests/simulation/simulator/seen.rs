@@ -29,7 +29,7 @@ impl Seen {
 
     /// True when every kind of event happened in a good part of the schedules.
     pub(super) fn is_rich(&self, schedules: u64) -> bool {
-        let all = [
+        let total = [
             self.accepted,
             self.rejected,
             self.unnoticed,
@@ -39,6 +39,6 @@ impl Seen {
             self.snapshots,
             self.snapshot_reads,
         ];
-        all.iter().all(|times| *times > schedules / 4)
+        total.iter().all(|times| *times > schedules / 4)
     }
 }
