@@ -1,8 +1,10 @@
-//! The whole left half against a bare consumer: `cargo bench --bench end_to_end`.
+//! The ingest half against a bare consumer: `cargo bench --bench end_to_end`.
 //!
-//! The same 600-byte messages are read from the embedded broker twice in each round: by a bare librdkafka callback loop that looks at nothing, and by the
-//! source, decoder and observer with 10 of 27 fields monitored. Compared is CPU time per message over all threads of the client; the broker's own threads
-//! are left out. The ratio of one round is what counts, not the absolute times.
+//!
+//! Each round reads the same 600-byte messages from the embedded broker twice: with a bare
+//! librdkafka callback loop that ignores them, and with source, decoder and observer and 10 of 27
+//! fields monitored. It compares CPU time per message over all threads of the client, without the
+//! broker's threads. The ratio of one round counts, not the absolute times.
 #![allow(unsafe_code, reason = "the bare loop is librdkafka's C interface")]
 #![allow(
     clippy::unwrap_used,
@@ -106,7 +108,7 @@ fn cpu_ns() -> f64 {
 }
 
 unsafe extern "C" fn count(message: *mut rd::rd_kafka_message_t, counter: *mut c_void) {
-    // SAFETY: librdkafka hands a valid message, and the counter outlives the call.
+    // SAFETY: librdkafka passes a valid message, and the counter outlives the call.
     unsafe {
         if (*message).err == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             *counter.cast::<u64>() += 1;
@@ -114,7 +116,7 @@ unsafe extern "C" fn count(message: *mut rd::rd_kafka_message_t, counter: *mut c
     }
 }
 
-/// CPU per message of a loop that looks at nothing.
+/// CPU time per message of a loop that ignores the messages.
 fn bare(brokers: &str) -> f64 {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
@@ -154,7 +156,7 @@ fn bare(brokers: &str) -> f64 {
     }
 }
 
-/// CPU per message of source, decoder and observer, commits included.
+/// CPU time per message of source, decoder and observer, commits included.
 fn own(brokers: &str) -> f64 {
     let kafka = KafkaSpec {
         brokers: brokers.split(',').map(str::to_owned).collect(),

@@ -1,4 +1,4 @@
-//! What one value, one record and one evaluation cost: `cargo bench --bench hot_path`.
+//! The cost of one value, one record and one evaluation: `cargo bench --bench hot_path`.
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::hint::black_box;

@@ -1,15 +1,11 @@
-//! What the file log costs: `cargo bench --bench pane_log`.
+//! The cost of the file log: `cargo bench --bench pane_log`.
 //!
-//! 1. The same records through decoder, observer, fold and engine, with the log on the disk and without it, in turn on one thread: what counts is the ratio
-//!    of a round. Time is the thread's own on the processor, and the time it waits for the disk, so that other work on the machine does not count. The daemon
-//!    writes the log on another thread than it reads on, so its ratio is better than this one.
-//! 2. How large a commit is, and what writing and reading one costs.
-//! 3. How long a start takes with 1,000 features: a snapshot, and the longest stretch of log that can follow it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a benchmark fails by panicking and reads clocks"
-)]
+//! 1. The same records through decoder, observer, fold and engine, with the log on the disk and
+//!    without it, in turn on one thread. The ratio of a round counts. Time is the CPU time of the
+//!    thread plus the time it waits for the disk, so other work on the machine does not count. The
+//!    daemon writes the log on another thread than it reads on, so its ratio is better.
+//! 2. The size of a commit, and the cost of writing and reading one.
+//! 3. The time of a start with 1,000 features: a snapshot, and the longest log that can follow it.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -33,11 +29,11 @@ const START_MS: i64 = 1_793_491_200_000;
 const MINUTE: Duration = Duration::from_secs(60);
 const PARTITIONS: usize = 64;
 const ROUNDS: usize = 9;
-/// Records between two looks at the clock; a divisor of their number.
+/// Number of records between two readings of the clock; it divides the number of records.
 const TOGETHER: usize = 1000;
 /// One side of a round.
 const ROUND: Duration = Duration::from_secs(4);
-/// Where cargo builds: a disk, which the directory for temporary files may not be.
+/// The directory in which cargo builds: a disk, which the directory for temporary files may not be.
 const DISK: &str = env!("CARGO_TARGET_TMPDIR");
 const SEGMENT_BYTES: usize = 32 << 20;
 
@@ -137,7 +133,8 @@ fn cpu() -> Duration {
     Duration::from_nanos(nanos.unwrap())
 }
 
-/// What the scorer's thread does with the commits of a flush; returns how long it waited for the disk.
+/// Does what the scorer's thread does with the commits of a flush; returns how long it waited for
+/// the disk.
 fn take(ingest: &mut Ingest, engine: &mut Engine, mut log: Option<&mut FileLog>) -> Duration {
     let flushed = ingest.flush();
     for flushed in &flushed {
@@ -230,7 +227,8 @@ fn recovery(size: Duration, slide: Duration) {
     );
 }
 
-/// The most that can follow a snapshot before the next one: flushes of 64 partitions, 150 rows each; returns the number of commits.
+/// The most that can follow a snapshot before the next one: flushes of 64 partitions, 150 rows
+/// each. Returns the number of commits.
 fn tail(log: &mut FileLog, plans: &[MonitorPlan], pane_ms: i64, snapshot_bytes: usize) -> usize {
     let most = SEGMENT_BYTES.max(2 * snapshot_bytes);
     let single = commit(plans, 150, shard(0), 0..1, &[pane_ms]);
@@ -238,7 +236,7 @@ fn tail(log: &mut FileLog, plans: &[MonitorPlan], pane_ms: i64, snapshot_bytes: 
     for number in 0.. {
         let offset = i64::try_from(number / PARTITIONS).unwrap();
         let mut commit = single.clone();
-        // The first partition stands where the snapshot left it.
+        // The first partition is where the snapshot left it.
         let is_known = number % PARTITIONS == 0;
         let base = offset + i64::from(is_known);
         commit.opens = offset == 0 && !is_known;
@@ -255,7 +253,7 @@ fn tail(log: &mut FileLog, plans: &[MonitorPlan], pane_ms: i64, snapshot_bytes: 
     0
 }
 
-/// What `pegel run` does before it reads its first record.
+/// Does what `pegel run` does before it reads its first record.
 fn recover(directory: &Path, plans: Vec<MonitorPlan>) -> Engine {
     let mut engine = Engine::new(plans);
     let opened = FileLog::open(directory, &mut |actual| match actual {

@@ -1,4 +1,4 @@
-//! What 20,000 series cost: `cargo bench --bench scrape`.
+//! The cost of 20,000 series: `cargo bench --bench scrape`.
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use pegel::source::files::DataFile;
 
 const FEATURES: usize = 620;
 
-/// 620 features, two windows, all series on: about 20,000 series.
+/// A view of 620 features, two windows and all series: about 20,000 series.
 fn snapshot() -> EngineView {
     let names: Vec<String> = (0..FEATURES).map(|i| format!("feature_{i:04}")).collect();
     let minute = std::time::Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! Apache Kafka for tests: a broker, its administration, and a producer.
+//! Apache Kafka for tests: a broker, its administration client, and a producer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 
-/// A name no other test of this run, or of an earlier one, uses.
+/// A name that no other test of this run, or of an earlier one, uses.
 pub(crate) fn unique(word: &str) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -21,7 +21,7 @@ pub(crate) fn unique(word: &str) -> String {
     format!("{word}-{}-{millis}-{number}", std::process::id())
 }
 
-/// A broker and its administration.
+/// A broker and its administration client.
 pub(crate) struct Kafka {
     pub(crate) bootstrap: String,
     admin: AdminClient<DefaultClientContext>,
@@ -93,7 +93,7 @@ impl Kafka {
         self.runtime.block_on(grown).unwrap()[0].as_ref().unwrap();
     }
 
-    /// Takes away what lies before an offset, or everything there is.
+    /// Deletes the records before an offset, or all records.
     pub(crate) fn delete_before(&self, name: &str, partition: i32, offset: Offset) {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(name, partition, offset).unwrap();
@@ -122,7 +122,7 @@ pub(crate) fn send_one(
     send_keyed(producer, topic, partition, "k", text, timestamp);
 }
 
-/// Sends a record, after a while if the producer is full.
+/// Sends a record; waits while the producer's queue is full.
 pub(crate) fn send_keyed(
     producer: &BaseProducer,
     topic: &str,

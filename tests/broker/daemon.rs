@@ -1,4 +1,4 @@
-//! The daemon as a process on a broker: what it counts, and what a restart does.
+//! The daemon as a process on a broker: its counts, and the effect of a restart.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use pegel::demo::{EmbeddedBroker, TopicProducer};
 pub(crate) struct Daemon {
     child: Child,
     address: String,
-    /// Its configuration.
+    /// The path of its configuration.
     pub(crate) config: PathBuf,
 }
 
@@ -21,7 +21,7 @@ impl Daemon {
         Self::start_as(brokers, topic, directory, "flush_interval: 100ms", &[])
     }
 
-    /// The same with more to say about the state, and arguments.
+    /// Starts a daemon with more settings of the state, and arguments.
     pub(crate) fn start_as(
         brokers: &str,
         topic: &str,
@@ -67,7 +67,7 @@ monitors:
         }
     }
 
-    /// Ends it as a crash does.
+    /// Kills the process, as a crash does.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -82,7 +82,7 @@ monitors:
             .unwrap_or_default()
     }
 
-    /// The value of a series, once it is `expected`.
+    /// Waits until a series has the value `expected`, and returns it.
     pub(crate) fn expect(&self, series: &str, expected: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
@@ -102,7 +102,7 @@ monitors:
         }
     }
 
-    /// Sends a signal, as `HUP`.
+    /// Sends a signal such as `HUP`.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let kill = Command::new("kill")
@@ -111,7 +111,7 @@ monitors:
         assert!(kill.unwrap().success(), "kill -{name}");
     }
 
-    /// Asks for a reload by HTTP: the status and what is said.
+    /// Asks for a reload by HTTP; returns the status and the body.
     pub(crate) fn reload(&self) -> (u16, String) {
         let url = format!("http://{}/-/reload", self.address);
         let agent = ureq::Agent::config_builder()
@@ -133,7 +133,7 @@ monitors:
 pub(crate) fn produce(producer: &TopicProducer, from: u64, to: u64) {
     let now = pegel::clock::now().as_millis();
     for i in from..to {
-        // Ten seconds of event time, so that windows close without waiting for silence.
+        // Ten seconds of event time, so that windows close without waiting for an idle partition.
         let ts = now - i64::try_from((to - i) * 10_000 / (to - from)).unwrap();
         let record = format!("{{\"ts\":{ts},\"x\":{},\"c\":\"de\"}}", i % 100);
         producer.send(&i.to_string(), &record, now).unwrap();
@@ -190,7 +190,7 @@ fn restart(brokers: &str, topic: &str) {
     daemon.stop();
 }
 
-/// What a scrape says of the latest window.
+/// The latest window as a scrape shows it.
 pub(crate) fn window_of(scrape: &str) -> Vec<&str> {
     let families = ["pegel_drift_score{", "pegel_window_", "pegel_score_ready{"];
     let is_of_window = |line: &&str| families.iter().any(|family| line.starts_with(family));

@@ -1,4 +1,5 @@
-//! A disk that takes no more: the daemon ends at once and says why, and what it had accepted is there for the next one.
+//! A disk without space: the daemon exits at once and says why, and the next process has every
+//! accepted commit.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -9,9 +10,11 @@ use crate::daemon::{Daemon, fit_reference, produce};
 
 const STATE: &str = "path: state, flush_interval: 100ms";
 
-/// Runs a daemon that may write files of so many kibibytes, until it ends by itself.
+/// Runs a daemon that may write files of this many kibibytes, until it exits by itself.
 ///
-/// The limit makes a write fail half way as a full disk does; its signal is ignored, so that the error reaches the program.
+///
+/// The limit makes a write fail half way, as a full disk does. Its signal is ignored, so that the
+/// error reaches the program.
 fn limited(config: &Path, kibibytes: u64) -> Output {
     let script = format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$@\"");
     let program = env!("CARGO_BIN_EXE_pegel");
@@ -24,7 +27,7 @@ fn limited(config: &Path, kibibytes: u64) -> Output {
         .unwrap()
 }
 
-/// The configuration that an earlier daemon was started with.
+/// The configuration with which an earlier daemon was started.
 fn config_in(directory: &Path) -> std::path::PathBuf {
     let mut entries = std::fs::read_dir(directory).unwrap().flatten();
     let is_yaml = |path: &Path| {

@@ -1,6 +1,9 @@
-//! The Kafka source against brokers: the mock cluster in this process (always), and Apache Kafka (`real`, when there is one).
+//! The Kafka source against brokers: the mock cluster in this process (always), and Apache Kafka
+//! (`real`, when there is one).
 //!
-//! Nothing sleeps for a fixed time: a test polls the source until what it expects is there, or a deadline tells what was there instead.
+//!
+//! No test sleeps for a fixed time. It polls the source until the expected state is reached, or a
+//! deadline fails with the actual state.
 
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! On the mock cluster, in every `cargo test`.
+//! Tests of the Kafka source on the mock cluster; they run in every `cargo test`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ fn a_restart_resumes_at_the_accepted_position() {
     let spec = spec(&bootstrap, &["predictions"], StartAt::Earliest);
     let mut first = Reader::new(&spec);
     first.until_caught_up(2);
-    // The scorer has 30 of 50 records of the first partition, and all of the second.
+    // The scorer accepted 30 of 50 records of the first partition, and all of the second.
     let slot = first
         .sink
         .slots
@@ -304,7 +304,7 @@ fn an_unknown_librdkafka_property_is_named_without_its_value() {
 
 #[test]
 fn a_broker_that_accepts_connections_but_never_answers_does_not_block_the_thread() {
-    // The kernel completes connections that nobody takes.
+    // The kernel completes connections that nobody accepts.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let bootstrap = silent.local_addr().unwrap().to_string();
     let mut reader = Reader::new(&spec(&bootstrap, &["predictions"], StartAt::Earliest));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A broker of its own, which the test may kill.
+/// A broker that the test may kill.
 pub(crate) struct Node(pub(crate) PathBuf);
 
 impl Node {

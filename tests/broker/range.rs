@@ -1,4 +1,5 @@
-//! Ranges of a topic: where they begin and end, and how a reading ends where a topic has gaps or a broker goes away.
+//! Ranges of a topic: where they start and end, and how reading ends when a topic has gaps or a
+//! broker disappears.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ const EVERYTHING: RangeBounds = RangeBounds {
     to: None,
 };
 
-/// A topic that keeps records of long ago.
+/// A topic that keeps records with old timestamps.
 pub(crate) fn archive(kafka: &Kafka, partitions: i32) -> String {
     let name = unique("archive");
     kafka.create_with(&name, partitions, &[("retention.ms", "-1")]);
@@ -165,7 +166,7 @@ fn a_range_ends_although_compaction_removed_its_last_record() {
     let producer = producer(&kafka.bootstrap, &[]);
     let deadline = Instant::now() + DEADLINE;
     loop {
-        // The segment being written is never compacted: it rolls with what comes later.
+        // The active segment is never compacted: it rolls with the records that follow.
         for i in 0..50 {
             send_keyed(&producer, &topic, 0, "k", Some(&i.to_string()), None);
         }

@@ -1,7 +1,9 @@
-//! On Apache Kafka: what the mock cluster does not do (transactions, times, retention, added partitions, restarts).
+//! On Apache Kafka: what the mock cluster cannot do (transactions, timestamps, retention, added
+//! partitions, restarts).
 //!
-//! `PEGEL_TEST_KAFKA=host:port` names a broker (`kafka.sh start DIR` runs one); without it these tests say that they are skipped, or fail when
-//! `PEGEL_TEST_REQUIRE=1`.
+//!
+//! `PEGEL_TEST_KAFKA=host:port` names a broker (`kafka.sh start DIR` runs one). Without it these
+//! tests print that they are skipped, or fail when `PEGEL_TEST_REQUIRE=1`.
 
 use std::time::Duration;
 
@@ -43,7 +45,7 @@ fn each_start_policy_starts_at_its_position() {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(1);
     let producer = producer(&kafka.bootstrap, &[]);
-    // Not older than the broker keeps records for.
+    // Not older than the retention of the broker.
     let first = pegel::clock::now().minus(Duration::from_secs(3600));
     for (offset, time) in (0..10).map(|offset| (offset, first.as_millis() + offset * 1000)) {
         send_one(&producer, &topic, 0, Some(&offset.to_string()), Some(time));

@@ -1,4 +1,5 @@
-//! Topics that are deleted and created again on Apache Kafka, and have outgrown the old position before anybody looks: only their id tells.
+//! Topics that are deleted and created again on Apache Kafka, and already have more records than
+//! the old position: only their id differs.
 
 use pegel::demo::TopicProducer;
 use pegel::model::StartAt;
@@ -10,21 +11,21 @@ use crate::cluster::{Kafka, kafka};
 use crate::daemon::{Daemon, fit_reference, produce as produce_events};
 use crate::vocabulary::{Reader, numbered, produce, spec};
 
-/// Puts another topic of the same name in place, and `count` records into it.
+/// Replaces the topic by another one of the same name, with `count` records.
 fn create_anew(kafka: &Kafka, topic: &str, word: &str, count: usize) {
     kafka.delete(topic);
     kafka.create(topic, 1);
     produce(&kafka.bootstrap, topic, 1, word, count);
 }
 
-/// A reader that remembers the same of its partition for ever, as one whose log is in files does.
+/// A reader that always gets the same head of its partition, as one with a log in files does.
 fn reader(kafka: &Kafka, topic: &str, left: ResumePoint) -> Reader {
     let mut reader = Reader::new(&spec(&kafka.bootstrap, &[topic], StartAt::Earliest));
     reader.source = reader.source.with_resume_lookup(Box::new(move |_| left));
     reader
 }
 
-/// How a reader that has read a topic to its end leaves it.
+/// The head that a reader leaves after it has read a topic to its end.
 fn left_at_the_end(kafka: &Kafka, topic: &str) -> ResumePoint {
     let mut reader = reader(kafka, topic, ResumePoint::Unread);
     reader.until_caught_up(1);
@@ -37,7 +38,7 @@ fn left_at_the_end(kafka: &Kafka, topic: &str) -> ResumePoint {
     }
 }
 
-/// What was read in the latest life of a topic's only partition, in order.
+/// The records read in the latest incarnation of the topic's only partition, in order.
 fn texts_of_latest(reader: &Reader) -> Vec<String> {
     let latest = reader.sink.slots.len() - 1;
     let records = reader.sink.records.iter().filter(|got| got.slot == latest);
@@ -49,7 +50,7 @@ fn texts_of_latest(reader: &Reader) -> Vec<String> {
     texts
 }
 
-/// The partition is in this life, and all `count` records of it were read.
+/// Asserts that the partition is in this incarnation and all `count` records of it were read.
 fn assert_life(reader: &mut Reader, topic: &str, incarnation: u32, word: &str, count: usize) {
     reader.until("all records of the latest life", |reader| {
         texts_of_latest(reader).len() >= count
@@ -167,7 +168,7 @@ fn the_daemon_counts_a_topic_recreated_while_it_was_down() {
 fn a_broker_without_topic_ids_is_read_normally() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic("predictions", 1, 1).unwrap();
-    // Ids came with version 10.
+    // Topic ids exist since version 10 of the metadata request.
     let versions = (Some(0), Some(9));
     cluster
         .apiversion(RDKafkaApiKey::Metadata, versions.0, versions.1)

@@ -1,4 +1,5 @@
-//! A running daemon that is given another configuration: what it keeps, what it begins, and that a wrong one changes nothing.
+//! Reload of a running daemon: what it keeps, what starts to warm, and that a wrong configuration
+//! changes nothing.
 
 use std::path::Path;
 
@@ -11,7 +12,7 @@ const EVENTS: &str = "pegel_events_total{monitor=\"m\"}";
 const RELOADED: &str = "pegel_config_last_reload_successful";
 const THRESHOLD: &str = "pegel_drift_threshold{monitor=\"m\",feature=\"x\"";
 
-/// The configuration as it was, and more.
+/// The configuration with additions.
 fn rewrite(config: &Path, before: &str, more: &str) {
     std::fs::write(config, format!("{before}{more}")).unwrap();
 }
@@ -57,7 +58,8 @@ fn a_running_daemon_applies_a_new_configuration_or_keeps_the_current_one() {
     daemon.stop();
 }
 
-/// Three mistakes, each of which changes nothing: a wrong line, a reference that is gone, another source.
+/// Three mistakes, each of which changes nothing: a wrong line, a missing reference, another
+/// source.
 fn refuse_mistakes(daemon: &Daemon, config: &Path, text: &str, rule: &str) {
     let directory = config.parent().unwrap();
     rewrite(
@@ -120,7 +122,7 @@ fn processes_of_one_deployment_can_be_reloaded_one_by_one() {
     let scrape = scorer.expect(THRESHOLD, "0.9");
     assert_eq!(window_of(&scrape), before, "the windows are kept");
 
-    // The ingester is told of a monitor before any scorer knows it.
+    // The ingester receives the monitor before any scorer knows it.
     let ingester_text = text(&ingester);
     let second = ingester_text[ingester_text.find("  - name: m\n").unwrap()..]
         .replace("name: m", "name: other");
@@ -140,7 +142,8 @@ fn processes_of_one_deployment_can_be_reloaded_one_by_one() {
     [ingester, scorer, twin].into_iter().for_each(Daemon::stop);
 }
 
-/// Produces a hundred records at a time until the monitor that was added counts some; returns how many there are then.
+/// Produces a hundred records at a time until the added monitor counts some; returns the number of
+/// records.
 fn until_counted(daemon: &Daemon, producer: &TopicProducer, from: u64) -> u64 {
     let mut total = from;
     while total < from + 10_000 {

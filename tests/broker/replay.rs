@@ -1,4 +1,5 @@
-//! `pegel replay`, `calibrate` and `fit` on a range of a topic, beside the same records in a file.
+//! `pegel replay`, `calibrate` and `fit` on a range of a topic, compared with the same records in a
+//! file.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,7 +13,7 @@ use crate::cluster::{DEADLINE, kafka, producer, send_one, unique};
 use crate::daemon::fit_reference;
 use crate::range::{MIDNIGHT, archive};
 
-/// 3,000 records in half an hour; `disorder` seconds early or late.
+/// 3,000 records in half an hour, each up to `disorder` seconds early or late.
 fn records(disorder: i64) -> Vec<(i64, String)> {
     let record = |i: i64| {
         let late = if i % 7 == 3 { disorder * 1000 } else { 0 };
@@ -26,7 +27,8 @@ fn records(disorder: i64) -> Vec<(i64, String)> {
     (0..3000).map(record).collect()
 }
 
-/// A topic with these records, and a directory with a configuration, a reference and the same records in a file.
+/// A topic with these records, and a directory with a configuration, a reference and the same
+/// records in a file.
 struct Stage {
     directory: tempfile::TempDir,
 }
@@ -38,7 +40,7 @@ impl Stage {
         let producer = producer(bootstrap, &[]);
         let mut lines = String::new();
         for ((time, text), index) in records.iter().zip(0..) {
-            // Neither in turn nor evenly.
+            // Partitions are neither filled in turn nor evenly.
             let partition = (index / 10 + index % 2) % partitions;
             send_one(&producer, topic, partition, Some(text), Some(*time));
             writeln!(lines, "{text}").unwrap();
@@ -81,7 +83,7 @@ monitors:
             .unwrap()
     }
 
-    /// The evaluations, and what was said beside them.
+    /// The evaluations, and the messages on standard error.
     fn replay(&self, arguments: &[&str]) -> (String, String) {
         let output = self.pegel(&[&["replay", "-c", "pegel.yaml"], arguments].concat());
         let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -90,7 +92,7 @@ monitors:
         (lines, told)
     }
 
-    /// What is proposed, as JSON.
+    /// The proposal as JSON.
     fn calibrate(&self, arguments: &[&str]) -> String {
         let command = ["calibrate", "-c", "pegel.yaml", "--format", "json"];
         let output = self.pegel(&[&command, arguments].concat());
@@ -112,7 +114,7 @@ monitors:
 const FROM_START: [&str; 2] = ["--from", "earliest"];
 const FROM_FILE: [&str; 2] = ["--input", "data.ndjson"];
 
-/// Tells the first line that differs, not all of them.
+/// Fails with the first line that differs instead of all of them.
 fn assert_same(actual: &str, expected: &str, what: &str) {
     assert!(!actual.is_empty(), "{what}: nothing was evaluated");
     for (actual, expected) in actual.lines().zip(expected.lines()) {
@@ -144,7 +146,7 @@ fn three_partitions_are_one_stream(bootstrap: &str, topic: &str) {
         &stage.replay(&FROM_START).0,
         "the same a second time",
     );
-    // Nothing is later than the disorder allowed, so no order can matter.
+    // No record is later than the allowed disorder, so the order cannot matter.
     assert_same(&lines, &stage.replay(&FROM_FILE).0, "the lines of the file");
 }
 
@@ -190,7 +192,8 @@ fn a_partition_filled_long_before_the_others_waits_for_them() {
     let producer = producer(&bootstrap, &[]);
     let (first, second): (Vec<_>, Vec<_>) =
         (0..).zip(records(0)).partition(|(index, _)| index % 2 == 0);
-    // All of one partition, then all of the other, as a loader does it: Kafka's times say nothing of the events'.
+    // All records of one partition, then all of the other, as a bulk load does it: Kafka's
+    // timestamps do not follow event time.
     for (partition, half) in [(1, first), (0, second)] {
         for (_, (_, text)) in half {
             let loaded_at = MIDNIGHT + 86_400_000 * (2 - i64::from(partition));
@@ -244,7 +247,7 @@ fn a_reference_fitted_on_a_range_equals_the_one_fitted_on_a_file() {
     let from = stage.hash(&[&config[..], &FROM_START].concat(), "range.json");
     let file = stage.hash(&[&config[..], &["data.ndjson"]].concat(), "file.json");
     assert_eq!(from, file, "the same rows are the same reference");
-    // Without a time in the records, Kafka's says how the stream breathes.
+    // Without a time in the records, Kafka's timestamp gives the blocks of the reference.
     stage.configure(
         &broker.bootstrap_servers(),
         "fit",

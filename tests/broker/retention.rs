@@ -1,4 +1,5 @@
-//! Retention faster than the reader, on the mock cluster: it keeps 5 MiB per partition and drops the rest from the front.
+//! Retention faster than the reader, on the mock cluster: it keeps 5 MiB per partition and drops
+//! the oldest records.
 
 use pegel::model::StartAt;
 
@@ -43,7 +44,8 @@ fn records_removed_under_a_running_reader_are_counted_and_skipped() {
     let (_broker, bootstrap) = broker(1);
     produce(&bootstrap, "predictions", 1, "r", 1000);
     let mut spec = spec(&bootstrap, &["predictions"], StartAt::Earliest);
-    // As little read ahead as librdkafka allows, so that the reader falls behind while nobody polls it.
+    // As little prefetching as librdkafka allows, so that the reader falls behind while nobody
+    // polls it.
     for (property, value) in [
         ("queued.min.messages", "1"),
         ("queued.max.messages.kbytes", "1"),

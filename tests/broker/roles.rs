@@ -1,4 +1,5 @@
-//! Many machines on Apache Kafka: ingesters that share the partitions, scorers that are twins, and what each crash costs.
+//! Several processes on Apache Kafka: ingesters that share the partitions, scorers that are twins,
+//! and the effect of each crash.
 
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,8 @@ fn values(scrape: &str, metric: &str) -> Values {
     scrape.lines().filter_map(of).collect()
 }
 
-/// Writes until both have a hash, which takes 64 records of the log; at the first position they have in common they must be the same.
+/// Writes until both have a state hash, which takes 64 records of the log. At the first common
+/// position the hashes must be equal.
 pub(crate) fn assert_twins(first: &Daemon, second: &Daemon, producer: &TopicProducer, from: u64) {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut written = from;
@@ -127,7 +129,7 @@ fn a_scorer_without_a_snapshot_starts_at_the_oldest_commits() {
         kafka.delete_before(&panes, partition, Offset::End);
     }
     produce(&producer, 1000, 1500);
-    // Nobody knows the shard's head any more but the ingester, which goes on.
+    // Only the ingester still knows the head of the shard, and it continues.
     let scorer = deployment.start("score");
     scorer.expect(EVENTS, "500");
     produce(&producer, 1500, 1700);

@@ -1,4 +1,4 @@
-//! The words broker tests are written in: a reader that collects, and producers.
+//! Helpers of the broker tests: a reader that collects records, and producers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::cluster::{DEADLINE, producer, send_one, unique};
 
-/// A faster rhythm than the daemon's.
+/// Shorter intervals than the daemon's.
 pub(crate) const FAST: Timing = Timing {
     refresh: Duration::from_millis(200),
     retry: Duration::from_millis(100),
@@ -36,7 +36,7 @@ pub(crate) fn spec(bootstrap: &str, topics: &[&str], start: StartAt) -> SourceSp
     }
 }
 
-/// A record as the sink saw it.
+/// A record as the sink received it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Got {
     pub(crate) slot: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Got {
     pub(crate) payload: Option<Vec<u8>>,
 }
 
-/// What was told of a slot.
+/// The calls that concerned a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) shard: Shard,
@@ -59,7 +59,7 @@ pub(crate) struct Told {
     pub(crate) closed: bool,
 }
 
-/// A sink that keeps everything and checks the order of what it is told.
+/// A sink that keeps everything and checks the order of the calls.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     pub(crate) records: Vec<Got>,
@@ -158,7 +158,7 @@ impl Reader {
         assert!(more, "a Kafka source has no end");
     }
 
-    /// Polls until `reached`, or fails with what there is instead.
+    /// Polls until `reached`, or fails with the actual state.
     pub(crate) fn until(&mut self, what: &str, reached: impl Fn(&Reader) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !reached(self) {
@@ -186,7 +186,7 @@ impl Reader {
         });
     }
 
-    /// Accepts all that was handed on, as a scorer does.
+    /// Accepts all records delivered so far, as a scorer does.
     pub(crate) fn accept_all(&mut self) {
         for (slot, told) in self.sink.slots.iter().enumerate() {
             self.source.accepted(slot, told.upto);
@@ -234,7 +234,8 @@ pub(crate) fn numbered(word: &str, count: usize) -> Vec<String> {
     texts
 }
 
-/// Sends `count` records `word 0`, `word 1`, ... to the partitions in turn, and waits until the broker has them.
+/// Sends `count` records `word 0`, `word 1`, ... to the partitions in turn, and waits until the
+/// broker has them.
 pub(crate) fn produce(bootstrap: &str, topic: &str, partitions: i32, word: &str, count: usize) {
     let producer = producer(bootstrap, &[]);
     send(&producer, topic, partitions, word, count);

@@ -1,4 +1,5 @@
-//! What calibration costs; printed, because a shared machine is no stopwatch.
+//! The cost of calibration. It is printed only, because times on a shared machine are not
+//! comparable.
 
 use rand_distr::{Distribution, StandardNormal};
 

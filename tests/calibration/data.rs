@@ -1,4 +1,4 @@
-//! Published data sets with known changes: the alarms are the documented ones, and nothing else.
+//! Published data sets with known changes: the alerts are the documented ones, and no others.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl DataSet {
         configs.find(|config| config["name"] == name).unwrap()
     }
 
-    /// The cells of a column that a config is about.
+    /// The cells of a column that a config covers.
     fn cells(&self, config: &Value, feature: &str) -> Vec<&str> {
         let column = &self.columns[feature];
         let filter = config["filter"].as_object();
@@ -106,7 +106,7 @@ fn count(layout: &Layout, cells: &[&str]) -> FeatureCounts {
     counts
 }
 
-/// One feature with its reference and calibration, stretches in rows.
+/// One feature with its reference and null model; blocks are counted in rows.
 fn plan(
     kind: Kind,
     cells: &[&str],
@@ -167,7 +167,8 @@ fn alert(statistic: Statistic, tolerance: Tolerance) -> AlertSpec {
     }
 }
 
-/// The windows in which a rule's line is exceeded, by statistic. Windows lie so far apart that `step / interval` is above 1 %, the cap.
+/// The windows that exceed a rule's threshold, by statistic. Windows are so far apart that `step /
+/// interval` is above 1 %, the cap.
 fn alarms(
     data: &DataSet,
     config: &str,
@@ -274,7 +275,7 @@ fn car_loan_alerts_are_the_documented_ones() {
         }
         if feature == "size_of_downpayment" {
             expected.extend(all_of(Statistic::UnseenRatio, 5..15));
-            // JS may see the new category too.
+            // JS may detect the new category too.
             exceeded.retain(|(statistic, window)| *statistic != Statistic::Js || *window < 5);
         }
         assert_eq!(exceeded, expected, "{feature}");

@@ -1,6 +1,9 @@
-//! Independent values: a nominal 1 % is 1 %, whatever the bins, the sizes and the shape of the data.
+//! Independent values: the 1 % threshold is exceeded by 1 % of windows, for all bins, sizes and
+//! shapes of the data.
 //!
-//! Fresh references in every cell, because a line that holds on average over windows of one reference may fail on the next one.
+//!
+//! Every cell uses fresh references, because a threshold that holds on average over the windows of
+//! one reference may fail on the next one.
 
 use pegel::calibration::WindowContext;
 use pegel::model::Statistic;
@@ -71,7 +74,7 @@ impl Shape {
 
 const WINDOWS: usize = 50;
 
-/// Exceedances of the 1 % line by statistic, over the windows of one fresh reference.
+/// Exceedances of the 1 % threshold by statistic, over the windows of one fresh reference.
 fn exceedances(cell: Cell, seed: u64) -> [u32; STATISTICS.len()] {
     let mut rng = rng(seed);
     let reference = if cell.shape.is_numeric() {
@@ -146,7 +149,7 @@ fn grid() -> Vec<Cell> {
             cells.extend([200, 1000, 5000, 20_000, 100_000].map(|n| cell(shape, bins, n, m)));
         }
     }
-    // Cheap ones first: a run that is cut short has said most.
+    // Cheap cells first: a run that is cut short has shown most.
     cells.sort_by_key(|cell| cell.n * WINDOWS + cell.m);
     cells
 }

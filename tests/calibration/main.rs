@@ -1,7 +1,10 @@
-//! Calibrated lines held against simulation and published data: does a clean stream stay quiet, and is a real shift still found?
+//! Calibrated thresholds checked against simulation and published data: a clean stream stays quiet,
+//! and a real shift is found.
 //!
-//! The grids are thinned so that the suite takes about two minutes on two cores; `PEGEL_TEST_FULL=1` runs the whole of them. Each test prints its table
-//! (`--nocapture`). The data sets lie outside of the repository, as in `tests/oracle`.
+//!
+//! The grids are thinned so that the suite takes about two minutes on two cores;
+//! `PEGEL_TEST_FULL=1` runs all of them. Each test prints its table (`--nocapture`). The data sets
+//! are outside of the repository, as in `tests/oracle`.
 
 #![allow(
     clippy::unwrap_used,

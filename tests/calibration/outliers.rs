@@ -1,4 +1,4 @@
-//! One wild value wakes nobody; a mistaken unit wakes everybody.
+//! One outlier raises no distribution alert; a wrong unit raises all of them.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ impl Feature {
         }
     }
 
-    /// Score and line at one false alarm in 30 days of minutes and the default tolerance.
+    /// Score and threshold at one false alarm in 30 days of minutes and the default tolerance.
     fn judge(&self, statistic: Statistic, values: &[f64]) -> (f64, f64) {
         let window = count_numbers(&self.reference, values.iter().copied());
         let rates = Rates::of(&window, &self.reference.layout);

@@ -1,7 +1,9 @@
-//! What the lines still see: shifts of a known size are found within a known number of panes.
+//! Shifts of a known size are found within a known number of panes.
 //!
-//! Windows of 60 panes of 100 values, a budget of one false alarm in 30 days of one-minute steps, no tolerance, a reference of 14 days with its stretches. A shift
-//! begins and fills the window pane by pane; counted is the pane at which the score first exceeds its line.
+//!
+//! Windows of 60 panes of 100 values, a budget of one false alarm in 30 days of one-minute steps,
+//! no tolerance, a reference of 14 days with its blocks. A shift starts and fills the window pane
+//! by pane. The result is the pane at which the score first exceeds its threshold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +28,7 @@ const ALPHA: f64 = 1.0 / 43_200.0;
 #[derive(Debug, Clone, Copy)]
 enum Shift {
     Mean(f64),
-    /// This share of values is drawn from the eleventh bin instead.
+    /// Draws this share of values from the eleventh bin instead.
     OneBin(f64),
 }
 
@@ -58,7 +60,7 @@ impl Shift {
         shares.map(|p| (p - q) * (p / q).ln()).sum()
     }
 
-    /// The shift of this kind with a PSI.
+    /// The shift of this kind that has a given PSI.
     fn with_psi(kind: impl Fn(f64) -> Shift, psi: f64) -> Self {
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..60 {
@@ -111,7 +113,8 @@ fn calibrated(seed: u64) -> (Arc<FeatureReference>, NullModel) {
     (reference, calibration)
 }
 
-/// Panes until a shift is found, by JS and by Wasserstein; the window's length and one more where it is not.
+/// Panes until a shift is found, by JS and by Wasserstein; the length of the window plus one where
+/// it is not found.
 fn panes_until_found(
     calibration: &NullModel,
     reference: &FeatureReference,
@@ -157,7 +160,8 @@ fn panes_until_found(
 
 #[test]
 fn shifts_are_found_within_the_promised_panes() {
-    // A line hangs on the extremes of its reference's stretches: several references, or luck decides.
+    // A threshold depends on the extreme blocks of its reference: several references, so that
+    // chance does not decide.
     let calibrated = parallel(REFERENCES, |i| calibrated(500 + i as u64));
     let cases = [
         (

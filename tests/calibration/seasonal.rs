@@ -1,4 +1,5 @@
-//! A stream with a daily and weekly rhythm, compared with the same hour of the week: quiet while every hour is as it always was, and loud in the hour that is not.
+//! A stream with a daily and weekly rhythm, compared with the same hour of the week: quiet while
+//! every hour is as usual, and an alert in the hour that is not.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,23 +15,25 @@ const HOUR: u64 = 60;
 const DAY: u64 = 24 * HOUR;
 const REFERENCE_DAYS: u64 = 21;
 const DAYS: u64 = 8;
-/// From 14:00 to 15:00 on the last day everything is moved.
+/// All values from 14:00 to 15:00 on the last day are shifted.
 const MOVED: u64 = 14;
 const CATEGORICAL: [&str; 4] = ["c0", "c1", "c2", "c3"];
 
-/// How far into its daily and weekly rhythm a minute is: the mean of the number, in standard deviations, and the odds of the categories.
+/// The position of a minute in its daily and weekly rhythm: the mean of the number, in standard
+/// deviations, and the odds of the categories.
 fn rhythm(minute: u64) -> f64 {
     let hour = (minute / HOUR) % 24;
     let weekend = if (minute / DAY) % 7 >= 5 { 1.0 } else { 0.0 };
     2.0 * (hour as f64 / 24.0 * std::f64::consts::TAU).sin() + weekend
 }
 
-/// Rows of minutes `from..to`, as many as the day brings; those of minutes that `is_moved` are off by half a deviation.
+/// Rows of minutes `from..to`, as many as the hour of the day has; those of minutes with `is_moved`
+/// are shifted by half a standard deviation.
 fn rows(rng: &mut ChaCha8Rng, from: u64, to: u64, is_moved: impl Fn(u64) -> bool) -> String {
     let mut text = format!("ts,x,{}\n", CATEGORICAL.join(","));
     for minute in from..to {
         let beat = rhythm(minute) + if is_moved(minute) { 0.5 } else { 0.0 };
-        // Windows of 256 and 512 rows: clean windows of one size per hour are enough to know.
+        // Windows of 256 and 512 rows: null windows of one size per hour are enough.
         let volume = 8 + 8 * (minute / DAY % 2);
         for i in 0..volume {
             let at = START_MS + minute * MINUTE_MS + i * MINUTE_MS / volume;
@@ -61,7 +64,7 @@ monitors:
     alerts: [{statistic: js, false_alarm_interval: 1d, tolerance: 0}]
 ";
 
-/// Evaluations against a reference whose JS is above its line: feature and end of the window.
+/// Evaluations against a reference whose JS exceeds its threshold: feature and end of the window.
 fn above(lines: &[Value], reference: &str) -> Vec<(String, String)> {
     let matching = lines.iter().filter(|line| line["reference"] == reference);
     let is_above = |line: &&Value| {

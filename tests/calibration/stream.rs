@@ -1,4 +1,5 @@
-//! The commands as a user types them: fit on days with a time, replay a stream, and read what calibration says.
+//! Runs the commands as a user types them: fit on days with a time, replay a stream, and read the
+//! calibration.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,12 +12,12 @@ use serde_json::Value;
 use crate::support::rng;
 
 pub(crate) const MINUTE_MS: u64 = 60_000;
-/// A shift is found before the window is full of it.
+/// The shift must be found before the window is full of it.
 const WINDOW: usize = 15;
-/// 2026-11-01T00:00:00Z
+/// Start of the stream: 2026-11-01T00:00:00Z.
 pub(crate) const START_MS: u64 = 1_793_491_200_000;
 
-/// `minutes` of a stream with 40 rows each: a number that moves by `shift`, a category.
+/// `minutes` of a stream with 40 rows each: a number shifted by `shift`, a category.
 fn rows(rng: &mut ChaCha8Rng, from: u64, minutes: u64, shift: f64) -> String {
     let mut text = String::new();
     for minute in from..from + minutes {
@@ -172,7 +173,7 @@ fn a_reference_without_time_estimates_its_dispersion_from_quiet_windows() {
         })
         .collect();
     let lessons = learning.iter().filter(|is_learning| **is_learning).count();
-    // The first window is a lesson, then every fifteenth minute one.
+    // The first window enters the estimate, then every fifteenth one.
     assert_eq!(
         lessons,
         19 * 15 + 1,
@@ -212,7 +213,7 @@ fn a_fixed_threshold_below_the_noise_floor_is_warned_about() {
     );
 }
 
-/// Replays into a file of the directory and returns its text and what was said.
+/// Replays into a file of the directory; returns its text and the messages.
 fn replay_into(directory: &Path, name: &str) -> (String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
         .args([

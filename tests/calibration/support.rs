@@ -1,4 +1,4 @@
-//! References and windows made at random, and work spread over the cores.
+//! Random references and windows, and work spread over the cores.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use pegel::stats::{FeatureCounts, Layout};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// Whether the whole grid was asked for.
+/// True when the whole grid is requested.
 pub(crate) fn is_full() -> bool {
     std::env::var("PEGEL_TEST_FULL").is_ok_and(|value| value == "1")
 }
@@ -33,7 +33,7 @@ pub(crate) fn numeric(values: Vec<f64>, bins: usize) -> Arc<FeatureReference> {
     Arc::new(fit("x", Kind::Numeric, column, &options).unwrap())
 }
 
-/// A categorical reference; categories are numbers.
+/// A categorical reference; its categories are numbers.
 pub(crate) fn categorical(values: &[u64]) -> Arc<FeatureReference> {
     let mut column = Column::default();
     for value in values {
@@ -45,13 +45,13 @@ pub(crate) fn categorical(values: &[u64]) -> Arc<FeatureReference> {
     Arc::new(fit("x", Kind::Categorical, column, &FitOptions::default()).unwrap())
 }
 
-/// The calibration of a reference nothing is stored of.
+/// The null model of a reference without stored tables.
 pub(crate) fn calibration(reference: &Arc<FeatureReference>, seed: u64) -> NullModel {
     let scorer = Scorer::new(Arc::clone(reference), 0.5);
     NullModel::new(scorer, &format!("{seed}"), None)
 }
 
-/// The counts of numbers.
+/// Counts numbers.
 pub(crate) fn count_numbers(
     reference: &FeatureReference,
     values: impl IntoIterator<Item = f64>,
@@ -64,7 +64,7 @@ pub(crate) fn count_numbers(
     counts
 }
 
-/// The counts of categories that are numbers.
+/// Counts categories that are numbers.
 pub(crate) fn count_categories(
     reference: &FeatureReference,
     values: impl IntoIterator<Item = u64>,

@@ -1,7 +1,11 @@
-//! Thirty days of minutes: a clean stream keeps its budget whether its values are independent, clustered or remember each other.
+//! Thirty days of minutes: a clean stream keeps its budget whether its values are independent,
+//! clustered or autocorrelated.
 //!
-//! Each feature has a reference of its own (3 to 14 days), windows of 15 minutes at 60 values a minute, and a line for one exceedance in 30 days per statistic,
-//! before any division between statistics. Overlapping windows exceed together, so a few runs say little: the assertion is on all of them.
+//!
+//! Each feature has a reference of its own (3 to 14 days), windows of 15 minutes at 60 values a
+//! minute, and a threshold for one exceedance in 30 days per statistic, before any division between
+//! statistics. Overlapping windows exceed together, so a few runs show little: the assertion is on
+//! all of them.
 
 use std::time::Duration;
 
@@ -30,9 +34,9 @@ const STATISTICS: [Statistic; 7] = [
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stream {
     Independent,
-    /// Every value comes this many times.
+    /// Every value occurs this many times.
     Clustered(usize),
-    /// Between neighbouring records.
+    /// Correlation between neighbouring records.
     Autoregressive,
     /// A mean that wanders with a time constant of an hour: memory longer than the window.
     Wandering,
@@ -105,7 +109,7 @@ fn add(layout: &NumericLayout, values: &[f64], window: &mut FeatureCounts) {
     values.iter().for_each(|x| window.record_number(layout, *x));
 }
 
-/// The line of each statistic for one exceedance in 30 days.
+/// The threshold of each statistic for one exceedance in 30 days.
 fn lines_of(
     calibration: &NullModel,
     window: &FeatureCounts,
@@ -168,7 +172,7 @@ fn exceedances(stream: Stream, reference_days: usize, seed: u64) -> [u32; STATIS
         if step + 1 < WINDOW {
             continue;
         }
-        // Every window has as many values, so its lines are the same.
+        // Every window has as many values, so its thresholds are the same.
         let lines = lines.get_or_insert_with(|| lines_of(&calibration, &window, size));
         let scores = calibration.scorer().evaluate(&window, 1).unwrap();
         for ((count, statistic), line) in exceeded.iter_mut().zip(STATISTICS).zip(*lines) {

@@ -1,6 +1,9 @@
-//! The alert path for real: a running daemon, Debian's Prometheus scraping it, the shipped rules, and what its API then says.
+//! The alert path on real parts: a running daemon, Debian's Prometheus that scrapes it, the shipped
+//! rules, and the answers of its API.
 //!
-//! Needs `prometheus` and `promtool` on the path. Where they are absent the tests say so and pass, unless `PEGEL_TEST_REQUIRE=1`.
+//!
+//! Needs `prometheus` and `promtool` on the path. Where they are absent the tests print so and
+//! pass, unless `PEGEL_TEST_REQUIRE=1`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

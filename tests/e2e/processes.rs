@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Asks until there is an answer.
+/// Polls until there is an answer.
 pub(crate) fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + within;
     loop {
@@ -20,7 +20,7 @@ pub(crate) fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() 
     }
 }
 
-/// Whether the real thing can be tested here; required in CI.
+/// Returns true when the real programs are installed; they are required in CI.
 pub(crate) fn have_prometheus() -> bool {
     let actual = ["prometheus", "promtool"]
         .iter()
@@ -36,7 +36,7 @@ pub(crate) fn have_prometheus() -> bool {
     actual
 }
 
-/// Runs promtool and expects it to be content.
+/// Runs promtool and expects it to succeed.
 pub(crate) fn promtool(arguments: &[&str], input: &str) {
     let mut child = Command::new("promtool")
         .args(arguments)
@@ -95,7 +95,7 @@ impl Demo {
                     .to_owned();
             }
         };
-        // The story is read to its end, so that the demo never waits for a reader.
+        // The output is read to its end, so that the demo never blocks on a full pipe.
         std::thread::spawn(move || drop(output.read_to_string(&mut String::new())));
         Demo { child, address }
     }
@@ -110,7 +110,7 @@ impl Demo {
         })
     }
 
-    /// Ends it as an operator would.
+    /// Ends the demo with SIGTERM, as an operator would.
     pub(crate) fn stop(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         assert!(

@@ -1,4 +1,5 @@
-//! `pegel calibrate` as a user runs it: what it proposes on quiet data, what it finds, whom it names.
+//! Runs `pegel calibrate` as a user does, and checks its proposal on quiet data, the faults it
+//! finds, and the features it names.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,7 +15,8 @@ use crate::support::{pegel, text};
 const PER_MINUTE: i64 = 20;
 const DAY_MINUTES: i64 = 1440;
 
-/// Minutes `from..until` of a quiet stream of `x`, `y` and `c`; `y` moves by `drift` standard deviations a day.
+/// Minutes `from..until` of a quiet stream of `x`, `y` and `c`; `y` moves by `drift` standard
+/// deviations a day.
 fn rows(seed: u64, from: i64, until: i64, drift: f64) -> String {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let normal = Normal::new(0.0, 1.0).unwrap();
@@ -95,19 +97,19 @@ fn calibrate_with(config: &str, input: &str, format: &str) -> String {
     text(&output.stdout)
 }
 
-/// What is said of the quiet day.
+/// The result for the quiet day, as JSON.
 fn quiet() -> &'static Value {
     static SAID: OnceLock<Value> = OnceLock::new();
     SAID.get_or_init(|| serde_json::from_str(&calibrate("quiet.csv", "json")).unwrap())
 }
 
-/// The same as tables.
+/// The result for the quiet day, as tables.
 fn quiet_table() -> &'static str {
     static SAID: OnceLock<String> = OnceLock::new();
     SAID.get_or_init(|| calibrate("quiet.csv", "table"))
 }
 
-/// What is said of the drifting day.
+/// The result for the drifting day, as JSON.
 fn drifting() -> &'static Value {
     static SAID: OnceLock<Value> = OnceLock::new();
     SAID.get_or_init(|| serde_json::from_str(&calibrate("drifting.csv", "json")).unwrap())
@@ -224,7 +226,7 @@ fn the_proposal_is_a_configuration() {
     );
 }
 
-/// Alarms of each feature in a replay: episodes in which its furthest alert fires.
+/// Alarms of each feature in a replay: episodes in which one of its alerts fires.
 fn alarms_of_replay(alerts: &str, input: &str) -> Vec<(String, u64)> {
     std::fs::write(directory().join("as_tried.yaml"), config(alerts)).unwrap();
     let output = pegel(

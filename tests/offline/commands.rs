@@ -1,4 +1,4 @@
-//! The commands as a user types them: what they print, and how they end.
+//! Runs the commands as a user types them, and checks what they print and how they exit.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{pegel, text};
 
-/// `id, x, word, flag, sometimes`; x moved by `shift`.
+/// Rows `id, x, word, flag, sometimes`; x is shifted by `shift`.
 fn table(rows: u32, shift: f64) -> String {
     let mut table = "id,x,word,flag,sometimes\n".to_owned();
     for i in 0..rows {
@@ -129,7 +129,7 @@ monitors:
         assert!(total, "{told}");
     };
     check("check", &problems);
-    // A reference may come later; a client never will.
+    // A reference may be made later; a client property that librdkafka refuses stays wrong.
     check("run", &problems[..3]);
     let shared = "version: 1
 state: {panes_topic: p, properties: {max.in.flight: 10}}

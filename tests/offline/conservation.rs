@@ -1,4 +1,4 @@
-//! The three conservation laws, to the record, on a stream of everything that can go wrong.
+//! The three conservation laws, checked to the record on a stream with every kind of error.
 
 use pegel::decode::DecodeError;
 use pegel::engine::Engine;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::support::{at, plan, record, spec};
 
-/// Records good and bad; each kind ends in one counter.
+/// Good and bad records; each kind ends in one counter.
 fn payload(kind: u8, minute: i64) -> Option<Vec<u8>> {
     let time = at(12, minute, 0);
     let text = match kind {

@@ -1,6 +1,9 @@
-//! The bytes of the pane log's formats, as programs before this one wrote them; and that newer ones are refused, and a second process.
+//! The bytes of the pane log's formats, as earlier programs wrote them. Newer formats and a second
+//! process are refused.
 //!
-//! `PEGEL_TEST_WRITE=1` writes the files of the present format anew: for a format that no release has written yet, or beside a new format's number.
+//!
+//! `PEGEL_TEST_WRITE=1` writes the files of the present format again: for a format that no release
+//! has written yet, or beside the number of a new format.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +23,7 @@ use pegel::stats::{CellRun, Tallies};
 use crate::restart::{apply, restored, saved, stream, watched};
 use crate::support::{at, plan};
 
-/// A commit in which no field is what it would be by default.
+/// A commit in which every field differs from its default.
 fn commit() -> Commit {
     let mut errors = [0; DecodeError::ALL.len()];
     errors[1] = 3;
@@ -119,7 +122,7 @@ fn name(number: u64) -> String {
     format!("{number:020}.panes")
 }
 
-/// A committed file of a format; written first if that is asked for.
+/// A committed file of a format; written first if `PEGEL_TEST_WRITE` asks for it.
 fn fixture(format: u8, name: &str, present: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let path: PathBuf = root.join(format!("format-{format}")).join(name);
@@ -249,7 +252,7 @@ fn a_second_process_is_kept_out() {
     assert!(FileLog::open(&state, &mut |_| ()).is_ok(), "free again");
 }
 
-/// Runs a daemon on `state`, which must end by itself; there is no broker.
+/// Runs a daemon on `state`, which must exit by itself; there is no broker.
 fn start(directory: &Path) -> std::process::Output {
     let config = "version: 1
 web: {listen_address: \"127.0.0.1:0\"}

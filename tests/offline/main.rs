@@ -1,4 +1,5 @@
-//! Everything that needs no network: the engine on synthetic events, files through the whole path, and the rules of the house.
+//! All tests that need no network: the engine on synthetic events, files through the whole path,
+//! the documents, and the guards of the code's style.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

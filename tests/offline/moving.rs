@@ -1,4 +1,5 @@
-//! References that move with the window: the previous one, a trailing period, the same hour of the week.
+//! References that move with the window: the previous window, a trailing period, the same hour of
+//! the week.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ pub(crate) fn rolling(name: &str, period: Option<Duration>, delay: Duration) -> 
     }
 }
 
-/// The reference with profiles that tell even hours from odd ones.
+/// The reference with hourly counts that separate even hours from odd ones.
 pub(crate) fn with_hours() -> Arc<Reference> {
     let base = reference();
     let hours = |feature: &pegel::reference::FeatureReference| {
@@ -44,7 +45,7 @@ pub(crate) fn with_hours() -> Arc<Reference> {
     Arc::new(Reference::clone(&base).with_profiles(profiles))
 }
 
-/// Every kind of reference at once.
+/// The specifications of every kind of reference.
 pub(crate) fn all_kinds(mut spec: MonitorSpec) -> MonitorSpec {
     spec.references.push(ReferenceSpec {
         name: "hour_of_week".to_owned(),
@@ -57,7 +58,7 @@ pub(crate) fn all_kinds(mut spec: MonitorSpec) -> MonitorSpec {
     spec
 }
 
-/// The plan of a monitor whose files all hold profiles.
+/// The plan of a monitor whose files all hold hourly counts.
 pub(crate) fn plan_with_hours(spec: MonitorSpec) -> MonitorPlan {
     let files = spec
         .references
@@ -98,7 +99,7 @@ fn previous_compares_with_the_window_right_before() {
     let mut spec = spec();
     spec.references
         .push(rolling("previous", None, Duration::ZERO));
-    // The values of minute m lie in the bin of m.
+    // The values of minute m are in bin m.
     let text = stream(20, &|minute, i| (minute * 47 + i) as f64);
     let (lines, _) = replay(&text, vec![plan(spec)]);
     let previous = against(&lines, "previous");
@@ -124,7 +125,7 @@ fn a_trailing_period_ends_its_delay_before_the_window() {
     let mut spec = spec();
     spec.references
         .push(rolling("trailing", Some(MINUTE * 3), MINUTE * 2));
-    // One record more every minute, so that a count says which minutes it is of.
+    // One record more every minute, so that a count shows which minutes it is from.
     let mut text = String::new();
     for minute in 0..30 {
         for i in 0..10 + minute {

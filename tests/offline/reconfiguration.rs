@@ -1,4 +1,5 @@
-//! What a changed configuration keeps, and what it begins anew: by ids and names, never by places.
+//! A changed configuration keeps what is counted in the same way, found by ids and names and never
+//! by position; the rest starts to warm.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +13,13 @@ use pegel::panes::Commit;
 use crate::restart::{Owner, alert, restored, saved, watched};
 use crate::support::{MINUTE, at, plan, reference_in};
 
-/// The minute at which the configuration changes.
+/// Minute at which the configuration changes.
 const CHANGE: i64 = 12;
 
-/// An evaluation of a feature: minute of the window's end, and why there is no score.
+/// An evaluation of a feature: minute of the window end, and the reason why there is no score.
 type Evaluations = Vec<(i64, Option<NotReady>)>;
 
-/// Reads the minutes of a partition from the engine's head on, and applies what was counted.
+/// Reads the minutes of a partition from the engine's head, and applies the counts.
 fn read_on(
     engine: &mut Engine,
     counts: &MonitorPlan,
@@ -50,7 +51,8 @@ fn evaluate(engine: &mut Engine, commit: &Commit, (feature, window): (&str, &str
     actual
 }
 
-/// Twelve minutes with the first plan, a restart, and as many with the second; the evaluations of a feature after the restart.
+/// Twelve minutes with the first plan, a restart, and twelve with the second; returns the
+/// evaluations of a feature after the restart.
 fn changed(before: MonitorSpec, after: &MonitorPlan, of: (&str, &str)) -> Evaluations {
     let before = plan(before);
     let mut engine = Engine::new(vec![before.clone()]);
@@ -166,7 +168,7 @@ fn changed_edges_warm_beside_the_kept_features() {
         "another layout"
     );
     let x = changed(watched(), &after, ("x", "5m"));
-    // A window of five minutes is covered to nine tenths once all of its panes are.
+    // A window of five minutes is covered to nine tenths when all of its panes are.
     let expected: Vec<i64> = (CHANGE..CHANGE + 5).collect();
     assert_eq!(minutes(&x, NotReady::Warming), expected, "x warms: {x:?}");
     let c = changed(watched(), &after, ("c", "5m"));
@@ -228,7 +230,8 @@ fn a_new_slide_that_fits_no_kept_pane_warms() {
         "the observer's panes stay"
     );
     let actual = changed(before, &plan(after), ("x", "5m"));
-    // Counts up to the change lie in panes of two and three minutes, in which no minute can be found.
+    // Counts before the change are in panes of two and three minutes, from which no minute can be
+    // taken.
     let warming = minutes(&actual, NotReady::Warming);
     assert!(warming.contains(&13) && warming.contains(&15), "{actual:?}");
     assert_eq!(
@@ -252,7 +255,8 @@ fn writers_of_two_configurations_leave_holes_where_one_did_not_count() {
         [first, back].concat()
     };
     let x = reasons("x");
-    // Not counted: minutes 7 and 8, and what may be out of order before: the hole begins in minute 6 and ends in minute 9.
+    // Minutes 7 and 8 are not counted, nor is what may be out of order before them: the hole starts
+    // in minute 6 and ends in minute 9.
     let expected: Vec<i64> = (7..15).collect();
     assert_eq!(
         minutes(&x, NotReady::Partial),

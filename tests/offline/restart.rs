@@ -1,4 +1,5 @@
-//! A restart at any moment changes nothing, and a changed configuration changes no more than it must.
+//! A restart at any moment changes nothing, and a changed configuration changes no more than it
+//! must.
 
 use pegel::engine::{Engine, EngineSnapshot, MonitorPlan};
 use pegel::export::Exporter;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use crate::moving::{all_kinds, plan_with_hours};
 use crate::support::{MINUTE, at, plan, spec};
 
-/// Minutes of the stream.
+/// Length of the stream in minutes.
 const LENGTH: i64 = 26;
 
 /// Two windows, and an alert that fires and resolves in the stream.
@@ -54,7 +55,8 @@ pub(crate) fn shard(partition: usize) -> Shard {
     }
 }
 
-/// The record at a place in the stream: ten a minute and partition, some late, some without values, x shifted for a while.
+/// The record at an index of the stream: ten a minute and partition, some late, some without
+/// values, x shifted for a while.
 fn payload(partition: usize, minute: i64, i: i64) -> Option<String> {
     let number = minute * 10 + i + i64::try_from(partition).unwrap() * 7;
     let behind = match number % 11 {
@@ -82,7 +84,7 @@ fn payload(partition: usize, minute: i64, i: i64) -> Option<String> {
     }
 }
 
-/// An owner of a few partitions that flushes as the stream goes.
+/// An owner of a few partitions that flushes as the stream advances.
 pub(crate) struct Owner {
     pub(crate) ingest: Ingest,
     pub(crate) offsets: Vec<i64>,
@@ -130,7 +132,7 @@ impl Owner {
     }
 }
 
-/// Three partitions: one begins later, one falls silent.
+/// Three partitions: one starts later, one stops early.
 pub(crate) fn stream(plan: &MonitorPlan) -> Vec<Commit> {
     let mut owner = Owner::new(plan);
     owner.ingest.extent(2);
@@ -138,7 +140,7 @@ pub(crate) fn stream(plan: &MonitorPlan) -> Vec<Commit> {
     owner.open(0);
     for minute in 0..LENGTH {
         if minute == 8 {
-            // Time waits for the third until it is heard of.
+            // The watermark waits for the third partition until its first commit.
             owner.ingest.extent(3);
         }
         if minute == 9 {
@@ -156,7 +158,7 @@ pub(crate) fn stream(plan: &MonitorPlan) -> Vec<Commit> {
     owner.commits
 }
 
-/// Applies a commit; returns what was evaluated then.
+/// Applies a commit; returns the evaluations that follow.
 pub(crate) fn apply(engine: &mut Engine, commit: &Commit) -> Vec<String> {
     engine.apply(commit).unwrap();
     advance(engine)
@@ -231,7 +233,7 @@ fn an_hour_of_week_reference_keeps_no_list_of_excluded_windows() {
     );
 }
 
-/// Restarts at every so many commits, and goes on to the end.
+/// Restarts after every `n`th commit, and continues to the end.
 fn restart_everywhere(plan: &dyn Fn() -> MonitorPlan, every: usize) {
     let commits = stream(&plan());
     let mut engine = Engine::new(vec![plan()]);
@@ -313,7 +315,7 @@ fn a_restored_view_replaces_the_view_from_before_the_restore() {
     assert_eq!(shown(&after), shown(&before), "the same windows");
 }
 
-/// A process on a file log, as the daemon's thread does it.
+/// A process on a file log, which does the same as the daemon's thread.
 struct Process {
     log: FileLog,
     engine: Engine,

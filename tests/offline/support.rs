@@ -1,4 +1,4 @@
-//! Monitors, references and streams made in a few words.
+//! Short constructors of monitors, references and streams.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,12 +17,12 @@ use serde_json::{Map, Value};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
-/// A moment of 2026-11-01, UTC.
+/// A time on 2026-11-01, UTC.
 pub(crate) fn at(hour: i64, minute: i64, second: i64) -> EventTime {
     EventTime::from_millis(1_793_491_200_000 + ((hour * 60 + minute) * 60 + second) * 1000)
 }
 
-/// A monitor of `x` (numbers) and `c` (categories), windows of five minutes, no lateness.
+/// A monitor of `x` (numeric) and `c` (categorical) with windows of five minutes and no lateness.
 pub(crate) fn spec() -> MonitorSpec {
     let mut spec = MonitorSpec::bare();
     spec.features = vec![
@@ -41,12 +41,12 @@ pub(crate) fn spec() -> MonitorSpec {
     spec
 }
 
-/// 1,000 numbers 0..1000 and two categories.
+/// A reference of the numbers 0..1000 and two categories.
 pub(crate) fn reference() -> Arc<Reference> {
     reference_in(None)
 }
 
-/// The same, the numbers in so many bins.
+/// The same reference with this many score bins.
 pub(crate) fn reference_in(bins: Option<usize>) -> Arc<Reference> {
     let numbers = Column {
         numbers: (0..1000).map(f64::from).collect(),
@@ -73,12 +73,12 @@ pub(crate) fn plan(spec: MonitorSpec) -> MonitorPlan {
     MonitorPlan::new(spec, loaded)
 }
 
-/// One record.
+/// One record as a line of NDJSON.
 pub(crate) fn record(time: EventTime, x: &str, c: &str) -> String {
     format!("{{\"ts\":{},\"x\":{x},\"c\":{c}}}\n", time.as_millis())
 }
 
-/// Every evaluation of NDJSON text, and how the monitors stand at the end.
+/// Every evaluation of NDJSON text, and the monitors at the end.
 pub(crate) fn replay(
     text: &str,
     plans: Vec<MonitorPlan>,
@@ -96,7 +96,7 @@ pub(crate) fn replay(
     (lines, states.unwrap())
 }
 
-/// `window_end`, minutes of the day; the lines of one feature only.
+/// `window_end` in minutes of the day, for the lines of one feature.
 pub(crate) fn of_feature<'a>(
     lines: &'a [Map<String, Value>],
     feature: &str,
@@ -107,7 +107,7 @@ pub(crate) fn of_feature<'a>(
         .collect()
 }
 
-/// The program as a user types it.
+/// Runs the program as a user types it.
 pub(crate) fn pegel(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pegel"))
         .args(arguments)
@@ -116,7 +116,7 @@ pub(crate) fn pegel(directory: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What was printed.
+/// The text that a command printed.
 pub(crate) fn text(output: &[u8]) -> String {
     String::from_utf8_lossy(output).into_owned()
 }

@@ -1,4 +1,5 @@
-//! The file log cut at every byte and with flipped bits: it opens, keeps the valid prefix, and takes nothing that was not written.
+//! The file log cut at every byte and with flipped bits. It opens, keeps the valid prefix, and
+//! accepts nothing that was not written.
 
 use std::path::Path;
 
@@ -10,15 +11,16 @@ use rand_chacha::ChaCha8Rng;
 use crate::restart::{apply, saved, stream, watched};
 use crate::support::plan;
 
-/// What a log's segments hold.
+/// The contents of a log's segments.
 struct Written {
     directory: tempfile::TempDir,
     commits: Vec<Commit>,
-    /// The segments' bytes, the newest last.
+    /// The bytes of the segments, the newest last.
     segments: Vec<Vec<u8>>,
 }
 
-/// Writes two segments: the first opens with nothing, the second with a real snapshot and grows to `bytes`.
+/// Writes two segments: the first opens empty, the second with a real snapshot and grows to
+/// `bytes`.
 fn write(bytes: usize) -> Written {
     let directory = tempfile::tempdir().unwrap();
     let stream = stream(&plan(watched()));
@@ -33,7 +35,7 @@ fn write(bytes: usize) -> Written {
     log.sync().unwrap();
     log.roll(&saved(&engine)).unwrap();
     let mut written = 0;
-    // The same records again, in one life of the topic after the other.
+    // The same records again, one incarnation of the topic after the other.
     for (number, commit) in (0_u32..).zip(stream.iter().cycle()) {
         let mut commit = commit.clone();
         let mut shard = (*commit.shard).clone();
@@ -89,7 +91,8 @@ fn a_log_cut_at_any_byte_keeps_its_whole_records() {
     for cut in 0..opening.len() {
         assert_eq!(scanned(&whole[..cut]), None, "cut in the opening at {cut}");
     }
-    // Records are read one after the other and know nothing of each other, so each is cut behind an opening of its own; that is every byte of the log.
+    // Records are read one after the other and independently, so each is cut after an opening of
+    // its own. That covers every byte of the log.
     let (short, _) = parts(&written.segments[0]);
     let (mut cuts, commits) = (0, &written.commits[30..]);
     for (record, commit) in records.iter().zip(commits) {
@@ -169,7 +172,7 @@ fn a_flipped_bit_in_an_opening_is_damage_and_never_a_newer_format() {
     let whole = &written.segments[1];
     let (opening, _) = parts(whole);
     let mut bytes = whole.clone();
-    // All of the header and of the first frame, then one bit of each byte.
+    // The header and the first frame completely, then one bit of each byte.
     let bits = (0..40 * 8).chain((40..opening.len()).map(|byte| byte * 8 + byte % 8));
     for bit in bits {
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -178,7 +181,8 @@ fn a_flipped_bit_in_an_opening_is_damage_and_never_a_newer_format() {
     }
 }
 
-/// Opens a log of these segments; returns its commits, whether it found a snapshot, and what was cut.
+/// Opens a log of these segments; returns its commits, whether it has a snapshot, and how many
+/// bytes were cut.
 fn open(directory: &Path, segments: [&[u8]; 2]) -> (FileLog, Vec<Commit>, bool, Recovery) {
     for (number, bytes) in (1..).zip(segments) {
         std::fs::write(segment(directory, number), bytes).unwrap();
@@ -192,7 +196,7 @@ fn open(directory: &Path, segments: [&[u8]; 2]) -> (FileLog, Vec<Commit>, bool, 
     (log, commits, has_snapshot, recovery)
 }
 
-/// Opens a damaged log, asserts what is kept, and goes on writing to it.
+/// Opens a damaged log, asserts what is kept, and continues to write to it.
 fn check(written: &Written, damaged: &[u8], what: &str) {
     let (opening, _) = parts(&written.segments[1]);
     let kept = scanned(damaged).map(|scan| scan.commits.len());

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::support::{MINUTE, at, of_feature, plan, record, replay, spec};
 
-/// Ten records a minute from `from` to `to` minutes after noon, with `x` spread over the reference and moved by `shift`.
+/// Ten records a minute from `from` to `to` minutes after noon, with `x` spread over the reference
+/// and shifted by `shift`.
 fn minutes(from: i64, to: i64, shift: f64) -> String {
     let mut text = String::new();
     for minute in from..to {
@@ -55,7 +56,7 @@ fn the_order_within_lateness_changes_nothing() {
     for pair in shuffled.chunks_mut(7) {
         pair.reverse();
     }
-    // The first record decides from when on everything is covered.
+    // Coverage starts with the first record.
     let first = shuffled
         .iter()
         .position(|line| text.starts_with(line))
@@ -126,7 +127,8 @@ fn an_alert_fires_after_for_evaluations_and_resolves_after_its_cause() {
     let text = minutes(0, 6, 0.0) + &minutes(6, 12, 300.0) + &minutes(12, 20, 0.0);
     let (lines, states) = replay(&text, vec![plan(spec)]);
     let alerts = column(&of_feature(&lines, "x"), "alert");
-    // Ends 12:01 .. 12:04 warm; a shift of 300 in three of five minutes is 180 = 0.62 std, above 0.5 from 12:09 to 12:14, then kept for one.
+    // The windows ending 12:01 .. 12:04 warm. A shift of 300 in three of five minutes is 180 = 0.62
+    // std, above 0.5 from 12:09 to 12:14, then kept for one evaluation.
     let expected = "nnnniiiipffffffiiiii"
         .replace('n', "not_ready ")
         .replace('i', "inactive ")
@@ -158,7 +160,7 @@ fn too_few_values_alert_even_when_nothing_can_be_scored() {
     }];
     spec.references
         .push(crate::moving::rolling("previous", None, Duration::ZERO));
-    // Nothing from 12:10 to 12:18, then one record.
+    // No record from 12:10 to 12:18, then one record.
     let text = minutes(0, 10, 0.0) + &record(at(12, 18, 0), "5", "\"de\"") + &minutes(19, 25, 0.0);
     let (lines, states) = replay(&text, vec![plan(spec)]);
     let x: Vec<&Map<String, Value>> = of_feature(&lines, "x")

@@ -1,7 +1,9 @@
-//! Wasserstein from cells against the exact distance of the same samples.
+//! Wasserstein from cells compared with the exact distance of the same samples.
 //!
-//! Shifts far outside of the reference, an offset a million times the deviation, heavy tails, two humps and integers: the cases on which quantile
-//! sketches and bins of equal mass are off by a tenth up to a factor of two hundred.
+//!
+//! Shifts far outside of the reference, an offset of a million standard deviations, heavy tails,
+//! two humps and integers: in these cases quantile sketches and equal-mass bins are off by a tenth
+//! up to a factor of two hundred.
 
 use pegel::score::Scorer;
 use rand_chacha::ChaCha8Rng;
@@ -25,7 +27,7 @@ fn log_normal(seed: u64, mu: f64, sigma: f64) -> Vec<f64> {
     drawn(seed, LogNormal::new(mu, sigma).unwrap())
 }
 
-/// For samples of one size: the mean distance of values of equal rank.
+/// For samples of one size, the exact distance is the mean distance of values of equal rank.
 fn exact(a: &[f64], b: &[f64]) -> f64 {
     let sorted = |xs: &[f64]| {
         let mut xs = xs.to_vec();

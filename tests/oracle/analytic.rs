@@ -1,4 +1,4 @@
-//! Closed forms: what happens far outside of the reference, and small tables with empty bins.
+//! Closed forms: scores far outside of the reference, and small tables with empty bins.
 
 use pegel::score::Scorer;
 use pegel::stats::{Open, divergences};
@@ -31,7 +31,7 @@ fn close(actual: f64, expected: f64, what: &str) {
     assert!(same, "{what}: {actual}, expected {expected}");
 }
 
-/// `Phi(x)` by its series, good to 1e-12 within 6 standard deviations.
+/// Computes `Phi(x)` by its series, accurate to 1e-12 within 6 standard deviations.
 fn normal_cdf(x: f64) -> f64 {
     let (mut term, mut sum) = (x, x);
     for k in 1..200 {
@@ -153,7 +153,7 @@ fn small_samples_have_the_distance_scipy_gives() {
     for row in expected("w1_small_samples").as_array().unwrap() {
         let (reference, window) = (numbers(&row["ref"]), numbers(&row["win"]));
         let expected = number(&row["w1"]);
-        // Beyond 2^24 scales, and below the smallest scale, cells do not reach.
+        // Cells do not cover values beyond 2^24 scales or below the smallest scale.
         if !(1e-200..1e200).contains(&expected) && expected > 0.0 {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Where the data sets are, and how a column becomes a reference or a window.
+//! Builds references and windows from columns of the data sets.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use pegel::model::{BinsSpec, Kind, Slot, TextRange};
 use pegel::reference::{Column, FeatureReference, FitOptions, fit};
 use pegel::stats::{FeatureCounts, Layout};
 
-/// A cell of a table as decoding hands it on.
+/// A cell of a table, in the form in which decoding returns it.
 fn cell(text: &str) -> Slot {
     match u32::try_from(text.len()).unwrap() {
         0 => Slot::Null,
@@ -49,7 +49,7 @@ pub(crate) fn fit_categories(layout: Layout, column: Column) -> Arc<FeatureRefer
     Arc::new(fit("x", Kind::Categorical, column, &options).unwrap())
 }
 
-/// The counts of some cells in a reference's layout.
+/// Counts cells in the layout of a reference.
 pub(crate) fn window<'a>(
     reference: &FeatureReference,
     cells: impl IntoIterator<Item = &'a str>,
@@ -73,7 +73,7 @@ pub(crate) fn window<'a>(
     counts
 }
 
-/// A numeric reference of values.
+/// A numeric reference fitted on values.
 pub(crate) fn numeric_reference(bins: Option<BinsSpec>, values: &[f64]) -> Arc<FeatureReference> {
     fit_numbers(
         bins,
@@ -84,7 +84,7 @@ pub(crate) fn numeric_reference(bins: Option<BinsSpec>, values: &[f64]) -> Arc<F
     )
 }
 
-/// The counts of values in a reference's layout.
+/// Counts values in the layout of a reference.
 pub(crate) fn numeric_window(reference: &FeatureReference, values: &[f64]) -> FeatureCounts {
     let mut counts = FeatureCounts::new(&reference.layout);
     let layout = reference.layout.numeric().unwrap();
@@ -92,7 +92,7 @@ pub(crate) fn numeric_window(reference: &FeatureReference, values: &[f64]) -> Fe
     counts
 }
 
-/// `inner` with open ends.
+/// The edges `inner` with open ends.
 pub(crate) fn open_edges(inner: &[f64]) -> BinsSpec {
     let ends = ([f64::NEG_INFINITY], [f64::INFINITY]);
     BinsSpec::Edges([&ends.0, inner, &ends.1].concat())

@@ -1,4 +1,5 @@
-//! Every window of the published data sets, against scores made with numpy and scipy on the same edges.
+//! Every window of the published data sets, compared with scores that numpy and SciPy computed on
+//! the same edges.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::f64::consts::LN_2;
@@ -22,7 +23,7 @@ fn read_table(path: &Path) -> Table {
 }
 
 impl Table {
-    /// The rows of a column that a config is about.
+    /// The rows of a column that a config covers.
     fn column(&self, name: &str, filter: &Value) -> Vec<&str> {
         let kept = |row: &usize| {
             filter.as_object().is_none_or(|filter| {
@@ -61,7 +62,7 @@ fn numbers(list: &Value) -> Vec<f64> {
         .collect()
 }
 
-/// Which lines of the score table belong to a (config, feature), by window.
+/// The rows of the score table for a (config, feature), by window.
 fn lines_of(scores: &Table) -> HashMap<(String, String), BTreeMap<usize, usize>> {
     let mut lines: HashMap<_, BTreeMap<usize, usize>> = HashMap::new();
     for row in 0..scores.0["config"].len() {
@@ -78,7 +79,7 @@ fn lines_of(scores: &Table) -> HashMap<(String, String), BTreeMap<usize, usize>>
 struct Oracle {
     scores: Table,
     compared: usize,
-    /// The furthest W1 below the exact value, in std of the reference, and KS.
+    /// The largest shortfall of W1 below the exact value, in std of the reference, and of KS.
     below: (f64, f64),
 }
 
@@ -164,7 +165,7 @@ impl Oracle {
             let both = reference.iter().chain(slice(column, rows));
             let names: BTreeSet<&str> = both.copied().filter(|name| !name.is_empty()).collect();
             let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-            // A code that a table spells 5411.0 is the category 5411.
+            // A code that a table writes as 5411.0 is the category 5411.
             let canonical = names
                 .iter()
                 .map(|name| name.trim_end_matches(".0").to_owned());

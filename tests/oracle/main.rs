@@ -1,7 +1,9 @@
-//! Scores against numbers made by others: scipy on published data, closed forms, and exact distances by sorting.
+//! Scores compared with numbers computed by others: SciPy on published data, closed forms, and
+//! exact distances by sorting.
 //!
-//! The data sets lie outside of the repository (`PEGEL_SHARED`, else `../shared`). Where they are absent their tests say so and pass, unless
-//! `PEGEL_TEST_REQUIRE=1` asks for them.
+//!
+//! The data sets are outside of the repository (`PEGEL_SHARED`, else `../shared`). Where they are
+//! absent their tests print so and pass, unless `PEGEL_TEST_REQUIRE=1` requires them.
 
 #![allow(
     clippy::unwrap_used,

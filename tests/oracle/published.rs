@@ -1,4 +1,4 @@
-//! The published data sets: where they lie, and their gzipped tables by column.
+//! The published data sets: their location, and their gzipped tables by column.
 
 use std::collections::HashMap;
 use std::fs::File;
