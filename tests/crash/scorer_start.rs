@@ -35,7 +35,8 @@ fn a_scorer_of_windows_of_an_hour() {
     measure("1h", "4m", Duration::from_secs(10));
 }
 
-/// Fills a window, keeps writing until the log is long, then starts a second scorer and waits for every score.
+/// Fills a window, writes until the log is long, then starts a second scorer and waits for every
+/// score.
 fn measure(size: &str, slide: &str, goal: Duration) {
     let Some(kafka) = kafka() else { return };
     let topic = kafka.topic(PARTITIONS);
