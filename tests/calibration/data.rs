@@ -195,7 +195,8 @@ fn alarms(
     for (at, window) in windows.iter().enumerate() {
         let layout = own.layout.as_deref().unwrap();
         let counts = count(layout, rows(&cells, window));
-        let scores = own.scorers[0]
+        let scores = own.references[0]
+            .scorer
             .as_ref()
             .unwrap()
             .evaluate(&counts, 1)
@@ -212,7 +213,7 @@ fn alarms(
                 ..WindowContext::default()
             },
         };
-        let calibration = own.calibrations[0].as_deref().unwrap();
+        let calibration = own.references[0].null_model.as_deref().unwrap();
         let assessment = assess(own, calibration, &judged);
         for (rule, line) in own.rules.iter().zip(&assessment.lines) {
             let score = scores.get(rule.statistic).or(rates.get(rule.statistic));

@@ -224,9 +224,9 @@ fn a_reference_by_hour_keeps_no_list_of_alarms() {
         "{fired:?}"
     );
     let saved = format!("{:?}", engine.save());
-    assert!(saved.contains("left_out: []"), "it moves");
+    assert!(saved.contains("excluded: []"), "it moves");
     assert!(
-        !saved.contains("left_out: [("),
+        !saved.contains("excluded: [("),
         "only rolling references leave windows out"
     );
 }
