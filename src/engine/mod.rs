@@ -17,6 +17,8 @@ mod comparison;
 mod counters;
 #[expect(clippy::module_inception, reason = "the engine itself")]
 mod engine;
+#[cfg(test)]
+mod fixture;
 mod monitor;
 mod plan;
 mod reference;
