@@ -1,12 +1,13 @@
 //! The state machine of one alert.
 //!
-//! An alert fires after `for_evaluations` consecutive evaluations beyond its threshold. It resolves once
-//! more than `keep_firing_for` consecutive ones were not. Under a calibrated threshold a firing alert
-//! clears only once its score is clearly below: a score that sways around its threshold fires once.
+//! An alert fires after `for_evaluations` consecutive evaluations beyond its threshold. It resolves
+//! once more than `keep_firing_for` consecutive ones were not. Under a calibrated threshold a
+//! firing alert clears only once its score is clearly below: a score that sways around its
+//! threshold fires once.
 //!
-//! A score that is not ready counts as an evaluation that is not beyond the threshold: a pending alert
-//! starts again, a firing one is held for `keep_firing_for` evaluations. So a restart or a gap of data
-//! neither resolves an alert at once nor keeps it for ever.
+//! A score that is not ready counts as an evaluation that is not beyond the threshold: a pending
+//! alert starts again, a firing one is held for `keep_firing_for` evaluations. So a restart or a
+//! gap of data neither resolves an alert at once nor keeps it for ever.
 
 use super::threshold::Threshold;
 use super::timing::AlertTiming;
@@ -114,8 +115,8 @@ impl Alert {
         (AlertState::Firing, Some(Transition::Firing))
     }
 
-    /// Takes an evaluation that is not beyond the threshold; `rest` is the state of an alert that does
-    /// not fire.
+    /// Takes an evaluation that is not beyond the threshold; `rest` is the state of an alert that
+    /// does not fire.
     fn calm(&mut self, timing: &AlertTiming, rest: AlertState) -> (AlertState, Option<Transition>) {
         self.beyond = 0;
         if !self.is_firing {
@@ -136,9 +137,9 @@ mod tests {
 
     /// Runs evaluations and returns their states.
     ///
-    /// Evaluations: `^` above, `~` between threshold and clearance, `.` at the clearance, `_` below the
-    /// lower limit, `?` not ready. States: `i p f n`; a transition is upper case, `F` firing, `R`
-    /// resolved.
+    /// Evaluations: `^` above, `~` between threshold and clearance, `.` at the clearance, `_` below
+    /// the lower limit, `?` not ready. States: `i p f n`; a transition is upper case, `F` firing,
+    /// `R` resolved.
     fn run(evaluations: &str, for_evaluations: u32, keep_firing_for: u32) -> String {
         let threshold = Threshold {
             above: 1.0,

@@ -1,4 +1,5 @@
-//! Decides when a score is an alarm: thresholds, consecutive evaluations, and a state that does not flap.
+//! Decides when a score is an alarm: thresholds, consecutive evaluations, and a state that does not
+//! flap.
 //!
 //! A threshold may differ from window to window with the number of samples, so it is an argument of
 //! every evaluation. Nothing here knows where it comes from.

@@ -1,5 +1,5 @@
-//! Assesses a feature in one window against one reference: noise floors, thresholds, p-values, and the
-//! statuses that limit the trust in them.
+//! Assesses a feature in one window against one reference: noise floors, thresholds, p-values, and
+//! the statuses that limit the trust in them.
 //!
 //! The stream, a replayed file and `compare` share this code. They differ only in the time between
 //! windows, from which the accepted frequency of false alarms follows.
@@ -15,10 +15,11 @@ use crate::model::{Budget, Statistic, Tolerance};
 use crate::score::{Rates, Scores};
 use crate::stats::FeatureCounts;
 
-/// The largest share of clean windows that may exceed a threshold, however long the interval between
-/// windows. It is also the share where there is only one window.
+/// The largest share of clean windows that may exceed a threshold, however long the interval
+/// between windows. It is also the share where there is only one window.
 const MAX_ALPHA: f64 = 0.01;
-/// The part of the way from threshold to noise floor that a score must fall before its alert clears.
+/// The part of the way from threshold to noise floor that a score must fall before its alert
+/// clears.
 const HYSTERESIS: f64 = 0.2;
 
 /// One statistic of one window beside its distribution without drift.
@@ -32,10 +33,11 @@ pub struct StatisticAssessment {
     pub p_value: f64,
     /// The lowest threshold of any rule; without a rule, that of the default budget and tolerance.
     pub threshold: f64,
-    /// The design effect phi: how much more clean windows vary than independent samples; at least 1.
+    /// The design effect phi: how much more clean windows vary than independent samples; at least
+    /// 1.
     pub design_effect: f64,
-    /// The shift of a normal feature's mean, in standard deviations, that reaches the threshold; `None`
-    /// for rates.
+    /// The shift of a normal feature's mean, in standard deviations, that reaches the threshold;
+    /// `None` for rates.
     pub detectable_shift: Option<f64>,
 }
 
@@ -231,8 +233,8 @@ fn default_threshold(
     distribution.line(alpha, tolerance).upper
 }
 
-/// The number of independent values that a window of clustered ones is worth: `samples / phi`, rounded
-/// down.
+/// The number of independent values that a window of clustered ones is worth: `samples / phi`,
+/// rounded down.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
@@ -241,4 +243,95 @@ fn default_threshold(
 )]
 pub fn effective(samples: u64, design_effect: f64) -> u64 {
     (samples as f64 / design_effect.max(1.0)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::{
+        MINUTE, budgeted_alert, count, fixed, fixed_alert, plan, spec, spread,
+    };
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_budget_is_shared_by_the_statistics_and_by_the_windows_of_its_interval() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(alpha(DAY * 30, 1, Some(hour)), 1.0 / 720.0);
+        assert_eq!(alpha(DAY * 30, 4, Some(hour)), 1.0 / 720.0 / 4.0);
+    }
+
+    #[test]
+    fn a_rare_window_may_not_use_its_budget_up_at_once() {
+        assert_eq!(
+            alpha(DAY * 30, 1, Some(DAY)),
+            MAX_ALPHA,
+            "1/30 is too often"
+        );
+        assert_eq!(alpha(DAY * 30, 2, None), MAX_ALPHA / 2.0, "a single window");
+    }
+
+    #[test]
+    fn clustered_samples_are_worth_fewer_and_never_more() {
+        assert_eq!(effective(100, 2.5), 40);
+        assert_eq!(effective(100, 0.5), 100, "a design effect is at least 1");
+        assert_eq!(effective(5, 2.0), 2, "rounded down");
+    }
+
+    /// A feature with a fixed threshold on `js` and a budgeted one on `psi`, in a clean window.
+    fn assessment(step: Option<Duration>) -> Assessment {
+        let mut spec = spec(vec![fixed()]);
+        spec.alerts = vec![
+            fixed_alert(Statistic::Js, 0.5),
+            budgeted_alert(Statistic::Psi),
+        ];
+        let plan = plan(spec);
+        let feature = &plan.features[0];
+        let reference = &feature.references[0];
+        let layout = feature.layout.as_deref().unwrap();
+        let counts = count(layout, spread(0.0));
+        let scores = reference
+            .scorer
+            .as_ref()
+            .unwrap()
+            .evaluate(&counts, 1)
+            .unwrap();
+        let input = AssessmentInput {
+            counts: &counts,
+            scores: Some(&scores),
+            rates: &Rates::of(&counts, layout),
+            step,
+            context: WindowContext::default(),
+        };
+        assess(feature, reference.null_model.as_ref().unwrap(), &input)
+    }
+
+    #[test]
+    fn each_rule_has_a_threshold_and_each_statistic_an_assessment() {
+        let assessment = assessment(Some(MINUTE));
+        let [Some(js), Some(psi)] = assessment.lines[..] else {
+            panic!("two thresholds");
+        };
+        assert_eq!((js.above, js.cleared), (0.5, 0.5), "a fixed number");
+        let level = assessment.level(Statistic::Psi).unwrap();
+        let expected = 0.8 * psi.above + 0.2 * level.noise_floor;
+        assert_eq!(psi.cleared, expected, "a fifth of the way to the floor");
+        assert!(level.noise_floor < psi.above, "noise does not alarm");
+        assert_eq!(level.threshold, psi.above);
+        assert_eq!(assessment.level(Statistic::Js).unwrap().threshold, 0.5);
+        let kl = assessment.level(Statistic::Kl).unwrap();
+        assert!(kl.threshold > kl.noise_floor, "by the default budget");
+        assert!(level.p_value > 0.01, "a clean window: {}", level.p_value);
+        assert_eq!(
+            assessment.statuses,
+            [CalibrationStatus::PhiLearning],
+            "without blocks the design effect is unknown"
+        );
+    }
+
+    #[test]
+    fn more_frequent_windows_have_a_higher_threshold() {
+        let psi = |step| assessment(step).lines[1].unwrap().above;
+        assert!(psi(Some(MINUTE)) > psi(None));
+    }
 }

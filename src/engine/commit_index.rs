@@ -1,8 +1,8 @@
 //! Maps the positions in a commit to the monitors and features of this process.
 //!
 //! A commit lists what it counts by id and refers to it by position. Its writer may run another
-//! configuration, so only counts under an id of this process are used, and a feature that the writer
-//! does not count is a hole in coverage.
+//! configuration, so only counts under an id of this process are used, and a feature that the
+//! writer does not count is a hole in coverage.
 
 use std::sync::Arc;
 
@@ -83,5 +83,77 @@ impl CommitIndexCache {
         }
         self.schema = Arc::clone(schema);
         &self.indexes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::{fixed, plan, spec};
+    use crate::model::{FeatureSpec, Kind, MonitorId};
+    use crate::panes::MonitorSchema;
+
+    fn two_features() -> MonitorPlan {
+        let mut spec = spec(vec![fixed()]);
+        spec.features.push(FeatureSpec::new("y", Kind::Boolean));
+        plan(spec)
+    }
+
+    fn schema(monitors: Vec<(MonitorId, Vec<LayoutId>)>) -> Arc<CommitSchema> {
+        Arc::new(CommitSchema {
+            monitors: monitors
+                .into_iter()
+                .map(|(id, features)| MonitorSchema { id, features })
+                .collect(),
+        })
+    }
+
+    fn unknown() -> LayoutId {
+        LayoutId::of([b"another layout".as_slice()])
+    }
+
+    #[test]
+    fn monitors_and_features_are_found_by_id_in_any_order() {
+        let plan = two_features();
+        let [x, y] = [plan.features[0].id, plan.features[1].id];
+        let foreign = MonitorId::of([b"another monitor".as_slice()]);
+        let schema = schema(vec![(foreign, vec![x]), (plan.id, vec![y, unknown(), x])]);
+        let index = CommitIndex::new(&schema, &plan).unwrap();
+        assert_eq!(index.monitor, 1, "the second in the commit");
+        assert_eq!(index.features, [Some(1), None, Some(0)]);
+        assert_eq!(index.covers, [true, true]);
+    }
+
+    #[test]
+    fn a_feature_that_the_writer_does_not_count_is_not_covered() {
+        let plan = two_features();
+        let schema = schema(vec![(plan.id, vec![unknown(), plan.features[1].id])]);
+        let index = CommitIndex::new(&schema, &plan).unwrap();
+        assert_eq!(index.covers, [false, true]);
+    }
+
+    #[test]
+    fn a_monitor_that_the_writer_does_not_count_has_no_index() {
+        let plan = two_features();
+        assert!(CommitIndex::new(&schema(Vec::new()), &plan).is_none());
+    }
+
+    #[test]
+    fn the_cache_follows_the_latest_writer() {
+        let plan = two_features();
+        let [x, y] = [plan.features[0].id, plan.features[1].id];
+        let mut cache = CommitIndexCache::default();
+        let mut features_of = |schema: &Arc<CommitSchema>| {
+            let indexes = cache.get(schema, std::iter::once(&plan));
+            indexes[0].as_ref().map(|index| index.features.clone())
+        };
+        let (old, new) = (
+            schema(vec![(plan.id, vec![x])]),
+            schema(vec![(plan.id, vec![y])]),
+        );
+        assert_eq!(features_of(&old), Some(vec![Some(0)]));
+        assert_eq!(features_of(&new), Some(vec![Some(1)]));
+        let equal = Arc::new(CommitSchema::clone(&old));
+        assert_eq!(features_of(&equal), Some(vec![Some(0)]), "by content");
     }
 }

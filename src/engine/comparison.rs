@@ -1,10 +1,11 @@
 //! One feature of one window against one reference.
 //!
 //! A comparison owns everything that is particular to it: the reference in force, the dispersion
-//! estimate, the rules with their alerts, and the latest scores. Its window calls the verbs in a fixed
-//! order for every evaluation: `sample_dispersion` and `advance` before the new window is looked at, then
-//! `score`, `evaluate` and `exclude_alarm`. The two kinds of memory, dispersion and exclusion, change
-//! only after a window was evaluated, so a restored process shows and evaluates the same as this one.
+//! estimate, the rules with their alerts, and the latest scores. Its window calls the verbs in a
+//! fixed order for every evaluation: `sample_dispersion` and `advance` before the new window is
+//! looked at, then `score`, `evaluate` and `exclude_alarm`. The two kinds of memory, dispersion and
+//! exclusion, change only after a window was evaluated, so a restored process shows and evaluates
+//! the same as this one.
 
 use std::sync::Arc;
 
@@ -65,8 +66,8 @@ impl Comparison {
 
     /// Adds the latest window, which ended at `end`, to the dispersion estimate if it was quiet.
     ///
-    /// Called before the next window is scored and not right after the evaluation: the assessment that
-    /// is shown, and rebuilt by a restart, is the one that the window was evaluated with.
+    /// Called before the next window is scored and not right after the evaluation: the assessment
+    /// that is shown, and rebuilt by a restart, is the one that the window was evaluated with.
     pub(super) fn sample_dispersion(
         &mut self,
         counts: &FeatureCounts,
@@ -175,7 +176,8 @@ impl Comparison {
         });
     }
 
-    /// Shows every rule's threshold beside the scores of a restored sample, before its alert is restored.
+    /// Shows every rule's threshold beside the scores of a restored sample, before its alert is
+    /// restored.
     pub(super) fn initialize_alerts(&mut self, sample: &FeatureSample<'_>) {
         for (index, rule) in self.rules.iter_mut().enumerate() {
             let calibrated = calibrated(self.assessment.as_deref(), index);
@@ -184,7 +186,8 @@ impl Comparison {
         }
     }
 
-    /// Continues with an alert of an earlier process; a rule that is not configured any more is ignored.
+    /// Continues with an alert of an earlier process; a rule that is not configured any more is
+    /// ignored.
     pub(super) fn restore_alert(&mut self, saved: &AlertSnapshot, sample: &FeatureSample<'_>) {
         let rule = self
             .rules
@@ -249,7 +252,8 @@ mod tests {
     use crate::engine::plan::MonitorPlan;
     use crate::model::{MonitorSpec, ReferenceSpec, Statistic};
 
-    /// Reads minutes of the stream and returns the latest comparison with the first reference after each.
+    /// Reads minutes of the stream and returns the latest comparison with the first reference after
+    /// each.
     fn read(
         engine: &mut Engine,
         stream: &mut Stream,
@@ -415,7 +419,9 @@ mod tests {
         let sampled = |engine: &Engine| {
             let saved = engine.save();
             let dispersions = &saved.monitors[0].windows[0].dispersions;
-            dispersions.first().map_or(0, |(_, _, own)| own.windows)
+            dispersions
+                .first()
+                .map_or(0, |(_, _, dispersion)| dispersion.windows)
         };
         let views = read(&mut engine, &mut stream, &plan, 0..6, 0.0);
         assert!(views[5].assessment.is_some(), "ready and calibrated");
@@ -469,8 +475,8 @@ mod tests {
             restored.restore(saved.clone());
             assert!(restored.save() == *saved, "restored at {position}");
             for (commit, expected) in commits.iter().zip(&evaluations).skip(position) {
-                let found = format!("{:?}", apply(&mut restored, commit));
-                assert_eq!(found, *expected, "after a restart at {position}");
+                let evaluation = format!("{:?}", apply(&mut restored, commit));
+                assert_eq!(evaluation, *expected, "after a restart at {position}");
             }
             assert!(restored.save() == engine.save(), "the end after {position}");
         }

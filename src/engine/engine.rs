@@ -105,7 +105,8 @@ impl Engine {
     /// Accepts and counts a commit of a log in memory.
     ///
     /// # Errors
-    /// The commit does not begin at its shard's head: it is counted as rejected and has no other effect.
+    /// The commit does not begin at its shard's head: it is counted as rejected and has no other
+    /// effect.
     pub fn apply(&mut self, commit: &Commit) -> Result<(), Rejected> {
         let next = self.log.next(0);
         self.accept(0, next, &commit.claim())?;
@@ -152,8 +153,8 @@ impl Engine {
 
     /// The same engine with other monitors.
     ///
-    /// A monitor continues with everything that is still counted in the same way; the rest starts to
-    /// warm, exactly as after a restart.
+    /// A monitor continues with everything that is still counted in the same way; the rest starts
+    /// to warm, exactly as after a restart.
     #[must_use]
     pub fn with_monitors(&self, plans: Vec<MonitorPlan>) -> Self {
         let mut next = Engine::new(plans);
@@ -208,11 +209,11 @@ impl Engine {
         }
     }
 
-    /// Evaluates the windows of one monitor that are due and calls `evaluated` after each; returns their
-    /// number.
+    /// Evaluates the windows of one monitor that are due and calls `evaluated` after each; returns
+    /// their number.
     ///
-    /// Called after every commit, the evaluations are a function of the log alone: a restart that reads
-    /// it again makes the same ones.
+    /// Called after every commit, the evaluations are a function of the log alone: a restart that
+    /// reads it again makes the same ones.
     pub fn advance(
         &mut self,
         monitor: usize,

@@ -1,14 +1,15 @@
 //! Turns accepted commits into evaluations of windows.
 //!
-//! One thread drives the engine: `ingest_counts` adds a commit, `advance` evaluates the windows that are
-//! due, `view` returns an immutable state for the exporters. Time is an argument of every call, so that
-//! a replayed file, a test and a live stream run the same code and give the same evaluations.
+//! One thread drives the engine: `ingest_counts` adds a commit, `advance` evaluates the windows
+//! that are due, `view` returns an immutable state for the exporters. Time is an argument of every
+//! call, so that a replayed file, a test and a live stream run the same code and give the same
+//! evaluations.
 //!
-//! The heart is a `Comparison`: one feature of one window against one reference. It owns the reference
-//! in force, the dispersion estimate, the rules with their alerts, and the latest scores.
+//! The heart is a `Comparison`: one feature of one window against one reference. It owns the
+//! reference in force, the dispersion estimate, the rules with their alerts, and the latest scores.
 //!
-//! From the bottom to the top: `plan` (what to compare), `commit_index` and `shards` (what was counted),
-//! `assess` (null distributions and thresholds), `reference`, `rule_state`, `comparison`,
+//! From the bottom to the top: `plan` (what to compare), `commit_index` and `shards` (what was
+//! counted), `assess` (null distributions and thresholds), `reference`, `rule_state`, `comparison`,
 //! `window_feature`, `window`, `monitor`, `engine`.
 
 mod assess;

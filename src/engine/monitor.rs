@@ -1,7 +1,7 @@
 //! One monitor at run time: its panes, shards, windows and counters.
 //!
-//! The log alone decides when a window is due or stale, so every reader of the same log makes the same
-//! evaluations. The wall clock is used only once nobody writes any more.
+//! The log alone decides when a window is due or stale, so every reader of the same log makes the
+//! same evaluations. The wall clock is used only once nobody writes any more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,8 @@ use crate::model::{DropReason, EventTime, Shard};
 use crate::panes::{Commit, PaneDelta};
 use crate::window::{Coverage, Due, Ring};
 
-/// The time without a commit after which nobody writes: every shard has a commit at least every 30 s.
+/// The time without a commit after which nobody writes: every shard has a commit at least every 30
+/// s.
 const MAX_SILENCE: Duration = Duration::from_secs(90);
 
 /// A monitor and its state.
@@ -81,8 +82,8 @@ impl MonitorEngine {
         &self.plan
     }
 
-    /// Adds an accepted commit of a shard of the monitor's source; `index` is `None` where its writer
-    /// does not count this monitor.
+    /// Adds an accepted commit of a shard of the monitor's source; `index` is `None` where its
+    /// writer does not count this monitor.
     pub(super) fn add(&mut self, commit: &Commit, index: Option<&CommitIndex>) {
         let counts = index.and_then(|index| index.counts_in(commit));
         let lateness = &self.plan.spec.lateness;
@@ -207,8 +208,8 @@ impl MonitorEngine {
         }
     }
 
-    /// Marks windows without an evaluation for `max(3 slides, idle_after + slide)` as stale, again once
-    /// per slide. A time before `resumed_at` is not counted: nobody wrote then.
+    /// Marks windows without an evaluation for `max(3 slides, idle_after + slide)` as stale, again
+    /// once per slide. A time before `resumed_at` is not counted: nobody wrote then.
     fn check_staleness(
         &mut self,
         now: EventTime,

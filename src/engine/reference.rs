@@ -1,9 +1,10 @@
 //! The reference of a comparison: a fixed file, or one that is built for every window.
 //!
-//! A dynamic reference keeps its basis in plain numbers, so that a restart compares with exactly the
-//! same. A rolling reference excludes every window whose own alerts were pending or firing: drift must
-//! not become normal by lasting. When a change stays, the panes from before it leave the period, the
-//! reference runs out of values, its alerts end for want of it, and the new state becomes the reference.
+//! A dynamic reference keeps its basis in plain numbers, so that a restart compares with exactly
+//! the same. A rolling reference excludes every window whose own alerts were pending or firing:
+//! drift must not become normal by lasting. When a change stays, the panes from before it leave the
+//! period, the reference runs out of values, its alerts end for want of it, and the new state
+//! becomes the reference.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,8 @@ use crate::score::Scorer;
 use crate::stats::{FeatureCounts, divergences};
 use crate::window::{Due, Ring};
 
-/// Null distributions of a rolling reference are rebuilt at least this often, or once per period where
-/// that is longer;
+/// Null distributions of a rolling reference are rebuilt at least this often, or once per period
+/// where that is longer;
 const MAX_NULL_AGE: Duration = Duration::from_secs(86_400);
 /// also when the reference holds this many times more or fewer values than they were built from,
 const MAX_SIZE_RATIO: u64 = 2;

@@ -13,7 +13,8 @@ use crate::score::Scores;
 #[derive(Debug)]
 pub(super) struct RuleState {
     rule: Rule,
-    /// False for the volume against every reference but the first: it is the same against all of them.
+    /// False for the volume against every reference but the first: it is the same against all of
+    /// them.
     is_evaluated: bool,
     alert: Alert,
     view: AlertView,
@@ -96,8 +97,8 @@ impl RuleState {
         self.alert = alert;
     }
 
-    /// Checks that a calibrated threshold has enough effective samples behind it; a fixed one needs no
-    /// more than the score itself.
+    /// Checks that a calibrated threshold has enough effective samples behind it; a fixed one needs
+    /// no more than the score itself.
     fn check_effective_samples(
         &self,
         sample: &FeatureSample<'_>,
@@ -166,5 +167,119 @@ fn alert_view(
         },
         value,
         state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::alert::AlertTiming;
+    use crate::engine::fixture::{fixed, plan, spec};
+    use crate::engine::plan::MonitorPlan;
+    use crate::model::{Severity, Statistic, Tolerance};
+    use crate::score::Rates;
+    use crate::stats::FeatureCounts;
+
+    const BUDGET: ThresholdSource = ThresholdSource::Budget {
+        interval: Duration::from_secs(86_400),
+        tolerance: Tolerance::Default,
+        of: Statistic::MissingRatio,
+    };
+
+    fn rule(statistic: Statistic, threshold_source: ThresholdSource) -> Rule {
+        Rule {
+            statistic,
+            severity: Severity::Critical,
+            threshold_source,
+            timing: AlertTiming {
+                for_evaluations: 1,
+                keep_firing_for: 0,
+            },
+        }
+    }
+
+    /// Evaluates a rule on a window of `values` values and as many missing ones.
+    fn evaluate(
+        state: &mut RuleState,
+        values: u64,
+        min_samples: u64,
+        calibrated: Option<Calibrated>,
+    ) -> TransitionCounts {
+        let plan: MonitorPlan = plan(spec(vec![fixed()]));
+        let mut window = plan.spec.windows[0].clone();
+        window.min_samples = min_samples;
+        let mut counts = FeatureCounts::default();
+        counts.tallies.values = values;
+        counts.tallies.missing = [values, 0, 0];
+        let sample = FeatureSample {
+            plan: &plan.features[0],
+            window: &window,
+            counts: Some(&counts),
+            incomplete: None,
+            rates: &Rates {
+                missing: Some(0.5),
+                ..Rates::default()
+            },
+        };
+        let mut transitions = TransitionCounts::default();
+        state.evaluate(&sample, Err(NotReady::Empty), calibrated, &mut transitions);
+        transitions
+    }
+
+    fn calibrated(above: f64, design_effect: f64) -> Option<Calibrated> {
+        Some(Calibrated {
+            threshold: Some(Threshold::fixed(above)),
+            design_effect,
+        })
+    }
+
+    #[test]
+    fn a_transition_is_counted_under_the_severity_of_the_rule() {
+        let rule = rule(Statistic::MissingRatio, ThresholdSource::Fixed(0.1));
+        let mut state = RuleState::new(&rule, 0);
+        let transitions = evaluate(&mut state, 10, 1, None);
+        assert_eq!(state.view().state, AlertState::Firing);
+        let counted: Vec<_> = transitions
+            .iter()
+            .filter(|(_, _, count)| *count > 0)
+            .map(|(severity, to, count)| (severity, to.name(), count))
+            .collect();
+        assert_eq!(counted, [(Severity::Critical, "firing", 1)]);
+    }
+
+    #[test]
+    fn a_calibrated_threshold_needs_enough_effective_samples() {
+        let rule = rule(Statistic::MissingRatio, BUDGET);
+        let mut state = RuleState::new(&rule, 0);
+        evaluate(&mut state, 50, 20, calibrated(0.1, 10.0));
+        let too_few = NotReady::TooFewSamples { have: 10, need: 20 };
+        assert_eq!(state.view().state, AlertState::NotReady(too_few));
+        assert_eq!(state.view().value, Some(0.5), "the value is shown");
+        evaluate(&mut state, 50, 20, calibrated(0.1, 5.0));
+        assert_eq!(state.view().state, AlertState::Firing);
+    }
+
+    #[test]
+    fn a_budgeted_rule_without_a_null_model_never_alarms() {
+        let mut state = RuleState::new(&rule(Statistic::MissingRatio, BUDGET), 0);
+        evaluate(&mut state, 10, 1, None);
+        assert_eq!(state.view().state, AlertState::Inactive);
+        assert_eq!(state.view().threshold, None);
+        assert!(state.view().interval.is_some(), "the budget is shown");
+    }
+
+    #[test]
+    fn a_minimum_is_shown_as_the_threshold() {
+        let rule = rule(Statistic::Samples, ThresholdSource::Fixed(100.0));
+        let mut state = RuleState::new(&rule, 0);
+        assert_eq!(state.view().threshold, Some(100.0), "before any window");
+        evaluate(&mut state, 10, 1, None);
+        assert_eq!(state.view().state, AlertState::Firing, "10 are too few");
+        assert_eq!(
+            (state.view().threshold, state.view().lower),
+            (Some(100.0), None)
+        );
     }
 }

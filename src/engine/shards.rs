@@ -1,7 +1,8 @@
-//! The shards that feed a monitor: how far each one has been read, and which event time was counted.
+//! The shards that feed a monitor: how far each one has been read, and which event time was
+//! counted.
 //!
-//! Watermark and coverage follow from here and from nothing else, so that every reader of the same log
-//! evaluates the same windows.
+//! Watermark and coverage follow from here and from nothing else, so that every reader of the same
+//! log evaluates the same windows.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,8 +30,8 @@ impl ShardState {
             progress.newest = progress.newest.max(counts.max_event_time);
             progress.last_event_at = commit.written_at;
         }
-        // The latest report replaces the one before, even if it is earlier: readers that take over a
-        // shard from each other may have different clocks.
+        // The latest report replaces the one before, even if it is earlier: readers that take over
+        // a shard from each other may have different clocks.
         progress.caught_up_at = commit.caught_up_at;
     }
 }
@@ -72,8 +73,8 @@ impl Shards {
         self.expected().saturating_sub(self.shards.len())
     }
 
-    /// True while shards without a commit hold the watermark: for `stall_after` since their number was
-    /// reported.
+    /// True while shards without a commit hold the watermark: for `stall_after` since their number
+    /// was reported.
     fn is_gathering(&self, stall_after: Duration) -> bool {
         let since = self.expected.known_since.max(self.time.resumed_at);
         let is_over = self
@@ -84,21 +85,21 @@ impl Shards {
         self.missing() > 0 && !is_over
     }
 
-    /// Drops other incarnations of a partition: the topic was recreated, or lies on another cluster.
-    /// `false` if a later incarnation is known, so that `shard` itself is over.
+    /// Drops other incarnations of a partition: the topic was recreated, or lies on another
+    /// cluster. `false` if a later incarnation is known, so that `shard` itself is over.
     fn supersede(&mut self, shard: &Shard) -> bool {
-        let is_same_partition = |other: &Shard| {
-            (&other.source, &other.topic, other.partition)
+        let is_same_partition = |known: &Shard| {
+            (&known.source, &known.topic, known.partition)
                 == (&shard.source, &shard.topic, shard.partition)
         };
-        if self.shards.keys().any(|other| {
-            is_same_partition(other)
-                && other.cluster == shard.cluster
-                && other.incarnation > shard.incarnation
+        if self.shards.keys().any(|known| {
+            is_same_partition(known)
+                && known.cluster == shard.cluster
+                && known.incarnation > shard.incarnation
         }) {
             return false;
         }
-        self.shards.retain(|other, _| !is_same_partition(other));
+        self.shards.retain(|known, _| !is_same_partition(known));
         true
     }
 
@@ -162,8 +163,8 @@ impl Shards {
         }
     }
 
-    /// Drops released shards beyond the number that the source has: the topic was recreated with fewer
-    /// partitions.
+    /// Drops released shards beyond the number that the source has: the topic was recreated with
+    /// fewer partitions.
     pub(super) fn drop_surplus(&mut self, stall_after: Duration) {
         let expected = self.expected();
         if expected > 0 && self.shards.len() > expected {
@@ -173,7 +174,8 @@ impl Shards {
         }
     }
 
-    /// The time up to which no earlier event is expected; `None` while some shard has not reported one.
+    /// The time up to which no earlier event is expected; `None` while some shard has not reported
+    /// one.
     pub(super) fn watermark(&self, lateness: &Lateness) -> Option<EventTime> {
         if self.is_gathering(lateness.stall_after) {
             return None;
@@ -244,5 +246,90 @@ pub(super) fn incompleteness(coverage: Coverage, min_coverage: f64) -> Option<No
         Some(NotReady::Warming)
     } else {
         Some(NotReady::Partial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::{MINUTE, Stream, at, fixed, plan, spec, spread};
+    use crate::model::MonitorSpec;
+
+    /// Shards of a monitor with one feature that have received one minute from each of these
+    /// partitions and incarnations, in a source of `count` shards.
+    fn shards(spec: &MonitorSpec, count: u32, readers: &[(i32, u32)]) -> Shards {
+        let plan = plan(spec.clone());
+        let mut shards = Shards::new(1);
+        for (partition, incarnation) in readers {
+            let mut commit = Stream::default().minute(&plan, 0, &spread(0.0));
+            let shard = std::sync::Arc::make_mut(&mut commit.shard);
+            (shard.partition, shard.incarnation) = (*partition, *incarnation);
+            commit.source_shards = count;
+            let counts = commit.monitors.first();
+            shards.add(&commit, counts, None, &spec.lateness);
+        }
+        shards
+    }
+
+    fn read_shards(shards: &Shards) -> Vec<(i32, u32)> {
+        shards
+            .iter()
+            .map(|(shard, _)| (shard.partition, shard.incarnation))
+            .collect()
+    }
+
+    #[test]
+    fn a_later_incarnation_replaces_an_earlier_one_and_not_the_reverse() {
+        let spec = spec(vec![fixed()]);
+        let shards = shards(&spec, 2, &[(0, 0), (1, 0), (0, 1), (0, 0)]);
+        assert_eq!(read_shards(&shards), [(0, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn a_shard_without_a_commit_holds_the_watermark_until_it_is_released() {
+        let spec = spec(vec![fixed()]);
+        let mut shards = shards(&spec, 2, &[(0, 0)]);
+        assert_eq!(shards.watermark(&spec.lateness), None, "one is missing");
+        let now = at(1).plus(spec.lateness.stall_after);
+        shards.time.now = Some(now);
+        assert!(
+            !shards.is_gathering(spec.lateness.stall_after),
+            "time is up"
+        );
+        let coverage = shards.coverage(0, (at(0), at(5)), MINUTE, EventTime::MIN, MINUTE);
+        assert!(coverage.ratio < 0.9, "but it lowers coverage");
+    }
+
+    #[test]
+    fn shards_beyond_their_number_are_dropped_once_they_are_released() {
+        let spec = spec(vec![fixed()]);
+        let mut shards = shards(&spec, 1, &[(0, 0), (1, 0)]);
+        shards.drop_surplus(spec.lateness.stall_after);
+        assert_eq!(read_shards(&shards).len(), 2, "both have just reported");
+        shards.time.now = Some(at(1).plus(spec.lateness.stall_after));
+        shards.drop_surplus(spec.lateness.stall_after);
+        assert_eq!(read_shards(&shards), [], "both are silent");
+    }
+
+    #[test]
+    fn shards_that_nobody_reads_are_dropped() {
+        let spec = spec(vec![fixed()]);
+        let mut shards = shards(&spec, 2, &[(0, 0), (1, 0)]);
+        shards.retain(|shard| shard.partition == 1);
+        assert_eq!(read_shards(&shards), [(1, 0)]);
+    }
+
+    #[test]
+    fn a_window_is_warming_where_counting_began_inside_and_partial_otherwise() {
+        let reason = |ratio, began_inside| {
+            let coverage = Coverage {
+                ratio,
+                began_inside,
+            };
+            incompleteness(coverage, 0.9)
+        };
+        assert_eq!(reason(0.9, true), None, "enough is enough");
+        assert_eq!(reason(0.8, true), Some(NotReady::Warming));
+        assert_eq!(reason(0.8, false), Some(NotReady::Partial));
     }
 }

@@ -1,11 +1,12 @@
 //! The saved state of the engine.
 //!
-//! Monitors and features are saved under ids, windows, references and rules under names, never under
-//! positions in a configuration. A later process restores whatever it still counts in the same way and
-//! ignores the rest: a changed threshold keeps windows and alerts; a changed edge or path is another
-//! layout, which starts to warm.
+//! Monitors and features are saved under ids, windows, references and rules under names, never
+//! under positions in a configuration. A later process restores whatever it still counts in the
+//! same way and ignores the rest: a changed threshold keeps windows and alerts; a changed edge or
+//! path is another layout, which starts to warm.
 //!
-//! The encoding carries no names of types or fields, only their order: a new field needs a new format.
+//! The encoding carries no names of types or fields, only their order: a new field needs a new
+//! format.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

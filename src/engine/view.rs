@@ -1,7 +1,7 @@
 //! The immutable state of the engine at one moment, for metrics, API and page.
 //!
-//! Exporters read a view and nothing else, so a score that is gone from the view is gone from the next
-//! scrape. Building a view clones numbers and shares counts, references and assessments.
+//! Exporters read a view and nothing else, so a score that is gone from the view is gone from the
+//! next scrape. Building a view clones numbers and shares counts, references and assessments.
 
 use std::sync::Arc;
 use std::time::Duration;

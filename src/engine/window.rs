@@ -1,4 +1,5 @@
-//! One window of a monitor: its schedule, its features with their comparisons, and its latest evaluation.
+//! One window of a monitor: its schedule, its features with their comparisons, and its latest
+//! evaluation.
 
 use rayon::prelude::*;
 
@@ -88,7 +89,8 @@ impl Window {
         }
     }
 
-    /// Updates dispersion estimates by the latest window, then builds the references of the next one.
+    /// Updates dispersion estimates by the latest window, then builds the references of the next
+    /// one.
     fn advance_references(&mut self, due: Due, panes: &CountedPanes<'_>) {
         if let Some(end) = self.end {
             for feature in &mut self.features {
@@ -129,7 +131,8 @@ impl Window {
             .collect()
     }
 
-    /// The null models that lack tables for windows of these counts, each once, with the number of values.
+    /// The null models that lack tables for windows of these counts, each once, with the number of
+    /// values.
     ///
     /// A simulation takes about a tenth of a second, so the caller prepares them on all cores.
     fn unprepared_null_models(&self, counts: &[FeatureCounts]) -> Vec<(&NullModel, u64)> {

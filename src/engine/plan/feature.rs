@@ -95,7 +95,8 @@ impl FeaturePlan {
         self.budgeted_statistics > 0
     }
 
-    /// The scorers of the fitted references, in the monitor's order; references without one are skipped.
+    /// The scorers of the fitted references, in the monitor's order; references without one are
+    /// skipped.
     pub fn scorers(&self) -> impl Iterator<Item = &Scorer> {
         self.references
             .iter()
@@ -103,7 +104,8 @@ impl FeaturePlan {
     }
 }
 
-/// Checks that a reference was fitted for the feature as it is configured; a difference is a problem.
+/// Checks that a reference was fitted for the feature as it is configured; a difference is a
+/// problem.
 fn is_fitted_as_configured(
     reference: &FeatureReference,
     kind: Kind,

@@ -1,7 +1,8 @@
 //! A feature's reference by hour of the week, with one null model for each hour.
 //!
-//! A window is compared with a mixture of hours, but its null model is that of the hour in which most
-//! of its events lie: a mixture of its own for every window would need a simulation for every window.
+//! A window is compared with a mixture of hours, but its null model is that of the hour in which
+//! most of its events lie: a mixture of its own for every window would need a simulation for every
+//! window.
 
 use std::sync::{Arc, OnceLock};
 
@@ -57,7 +58,8 @@ impl HourOfWeekReference {
         self.clock.of(at)
     }
 
-    /// The reference for a window whose events lie in these hours; `None` where the hours hold nothing.
+    /// The reference for a window whose events lie in these hours; `None` where the hours hold
+    /// nothing.
     pub(in crate::engine) fn reference_for(
         &self,
         events: &[(u16, u64)],
@@ -65,8 +67,8 @@ impl HourOfWeekReference {
         self.mixture.mixed(events, &[])
     }
 
-    /// The null model for a window whose events lie in these hours: that of the hour with most events,
-    /// else that of the whole week.
+    /// The null model for a window whose events lie in these hours: that of the hour with most
+    /// events, else that of the whole week.
     pub(in crate::engine) fn null_model(&self, events: &[(u16, u64)]) -> Arc<NullModel> {
         let hour = dominant(events).map_or(HOURS, usize::from);
         let null_model = self

@@ -1,7 +1,8 @@
-//! A monitor ready to run: the user's specification joined with the references that could be loaded.
+//! A monitor ready to run: the user's specification joined with the references that could be
+//! loaded.
 //!
-//! A plan is immutable and shared. A reference that cannot be loaded is a problem of the plan and not
-//! an error: the monitor counts and compares whatever else it can.
+//! A plan is immutable and shared. A reference that cannot be loaded is a problem of the plan and
+//! not an error: the monitor counts and compares whatever else it can.
 
 mod feature;
 mod hour_of_week;
@@ -125,4 +126,172 @@ fn alerts_on_unknown_features(spec: &MonitorSpec, features: &[FeaturePlan]) -> V
                 })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::fixture::{
+        budgeted_alert, fixed, fixed_alert, hour_of_week, plan, previous, reference, spec,
+    };
+    use crate::model::{BinsSpec, FeatureSpec, Severity, Statistic};
+    use crate::reference::Reference;
+
+    fn problems(spec: MonitorSpec, loaded: Vec<LoadedReference>) -> Vec<String> {
+        MonitorPlan::new(spec, loaded).problems
+    }
+
+    #[test]
+    fn a_feature_without_a_kind_is_a_problem_and_is_left_out() {
+        let mut spec = spec(vec![fixed()]);
+        let mut unknown = FeatureSpec::new("y", Kind::Numeric);
+        unknown.kind = None;
+        spec.features.push(unknown);
+        let plan = plan(spec);
+        assert_eq!(plan.features.len(), 1, "x stays");
+        assert!(plan.problems[0].starts_with("feature y: kind is unknown"));
+    }
+
+    #[test]
+    fn the_features_of_a_reference_are_added_only_on_request() {
+        let mut spec = spec(vec![fixed()]);
+        spec.features.clear();
+        assert!(plan(spec.clone()).features.is_empty());
+        spec.features_from_reference = true;
+        assert_eq!(plan(spec).features[0].name, "x");
+    }
+
+    #[test]
+    fn a_reference_fitted_for_another_kind_or_other_edges_is_a_problem() {
+        let mut boolean = spec(vec![fixed()]);
+        boolean.features[0].kind = Some(Kind::Boolean);
+        let boolean = plan(boolean);
+        assert!(boolean.problems[0].contains("configured as boolean"));
+        assert!(boolean.features[0].layout.is_none(), "not scored");
+        let mut edges = spec(vec![fixed()]);
+        edges.features[0].bins = Some(BinsSpec::Edges(vec![0.0, 1.0]));
+        assert!(plan(edges).problems[0].contains("other bin edges"));
+    }
+
+    #[test]
+    fn a_second_reference_must_share_the_layout_of_the_first() {
+        let mut second = fixed();
+        second.name = "second".to_owned();
+        let loaded = vec![Ok(reference(None)), Ok(reference(Some(8)))];
+        let plan = MonitorPlan::new(spec(vec![fixed(), second]), loaded);
+        assert!(plan.problems[0].contains("reference second has another layout"));
+        let [first, second] = &plan.features[0].references[..] else {
+            panic!("two references");
+        };
+        assert!(first.scorer.is_some() && second.scorer.is_none());
+    }
+
+    #[test]
+    fn an_alert_on_an_unknown_feature_is_a_problem() {
+        let mut spec = spec(vec![fixed()]);
+        spec.alerts = vec![fixed_alert(Statistic::Js, 0.1)];
+        spec.alerts[0].features = Some(vec!["z".to_owned()]);
+        assert_eq!(
+            problems(spec, vec![Ok(reference(None))]),
+            ["alert on js: feature z is not monitored"]
+        );
+    }
+
+    #[test]
+    fn a_file_without_hours_cannot_serve_by_hour_of_the_week() {
+        let mut file = Reference::clone(&reference(None));
+        file.profiles = None;
+        let plan = MonitorPlan::new(spec(vec![hour_of_week()]), vec![Ok(Arc::new(file))]);
+        let problem = plan.references[0].problem.as_deref().unwrap();
+        assert!(problem.contains("--hour-of-week"), "{problem}");
+        assert!(plan.references[0].loaded.is_none());
+    }
+
+    #[test]
+    fn each_reference_has_its_dynamics_and_the_file_its_null_model() {
+        let mut spec = spec(vec![fixed(), previous(), hour_of_week()]);
+        spec.alerts = vec![budgeted_alert(Statistic::Js)];
+        let plan = plan(spec);
+        let [fixed, previous, hours] = &plan.features[0].references[..] else {
+            panic!("three references");
+        };
+        assert!(fixed.dynamics.is_none() && fixed.null_model.is_some());
+        assert!(matches!(
+            previous.dynamics.as_deref(),
+            Some(ReferenceDynamics::Rolling { .. })
+        ));
+        assert!(previous.scorer.is_none(), "no file of its own");
+        assert!(matches!(
+            hours.dynamics.as_deref(),
+            Some(ReferenceDynamics::HourOfWeek(_))
+        ));
+    }
+
+    #[test]
+    fn a_feature_without_a_budget_needs_no_null_model() {
+        let plan = plan(spec(vec![fixed()]));
+        assert!(!plan.features[0].is_calibrated());
+        assert!(plan.features[0].references[0].null_model.is_none());
+    }
+
+    #[test]
+    fn a_budget_on_wasserstein_in_two_units_is_one_rule() {
+        let mut spec = spec(vec![fixed()]);
+        spec.alerts = vec![
+            budgeted_alert(Statistic::Wasserstein),
+            budgeted_alert(Statistic::WassersteinNormalized),
+            fixed_alert(Statistic::Wasserstein, 3.0),
+        ];
+        spec.alerts[2].thresholds.warning = Some(1.0);
+        spec.alerts[2].thresholds.critical = None;
+        let plan = plan(spec);
+        let feature = &plan.features[0];
+        let rules: Vec<_> = feature
+            .rules
+            .iter()
+            .map(|rule| (rule.statistic, rule.severity))
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                (Statistic::Wasserstein, Severity::Warning),
+                (Statistic::WassersteinBody, Severity::Critical),
+            ],
+            "a fixed threshold keeps the raw score"
+        );
+        assert_eq!(feature.budgeted_statistics, 1);
+        let ThresholdSource::Budget { interval, .. } = feature.rules[1].threshold_source else {
+            panic!("budgeted");
+        };
+        assert_eq!(interval, Duration::from_secs(30 * 86_400));
+    }
+
+    #[test]
+    fn a_fixed_threshold_below_the_noise_is_a_warning() {
+        let mut calibrated = spec(vec![fixed()]);
+        calibrated.alerts = vec![budgeted_alert(Statistic::Js)];
+        let null_model = plan(calibrated).features[0].references[0]
+            .null_model
+            .clone();
+        let null_model = null_model.unwrap();
+        null_model.prepare(64);
+        let mut file = Reference::clone(&reference(None));
+        file.calibration = vec![null_model.to_stored()];
+        let file = Arc::new(file);
+        let warnings = |critical| {
+            let mut spec = spec(vec![fixed()]);
+            spec.alerts = vec![fixed_alert(Statistic::Js, critical)];
+            MonitorPlan::new(spec, vec![Ok(Arc::clone(&file))]).warnings
+        };
+        assert!(warnings(0.5).is_empty(), "far above the noise");
+        let [warning] = &warnings(1e-6)[..] else {
+            panic!("one warning");
+        };
+        assert!(
+            warning.contains("not below the critical threshold"),
+            "{warning}"
+        );
+    }
 }

@@ -10,8 +10,8 @@ use crate::stats::FeatureCounts;
 
 /// Warns of each fixed threshold of a feature that is not above the noise floor.
 ///
-/// The noise floor is that of the smallest stored null window. A reference without stored null tables
-/// gives no warning: nothing is simulated here.
+/// The noise floor is that of the smallest stored null window. A reference without stored null
+/// tables gives no warning: nothing is simulated here.
 pub(super) fn noise_warnings(
     feature: &FeaturePlan,
     plan: &ReferencePlan,

@@ -86,8 +86,8 @@ pub enum ReferenceDynamics {
         rolling: Rolling,
         /// The fitted reference whose layout is used.
         like: Arc<FeatureReference>,
-        /// The block statistics of the fitted reference, for a trailing period only; without them the
-        /// dispersion is estimated online.
+        /// The block statistics of the fitted reference, for a trailing period only; without them
+        /// the dispersion is estimated online.
         blocks: FeatureCalibration,
     },
 }

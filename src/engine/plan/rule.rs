@@ -1,8 +1,8 @@
 //! Alert rules of a feature: one threshold on one statistic.
 //!
-//! The configuration names statistics and severities; a rule is what remains after the most specific
-//! alert was chosen for a feature. A budgeted rule carries no number: its threshold follows from the
-//! null distribution of each window.
+//! The configuration names statistics and severities; a rule is what remains after the most
+//! specific alert was chosen for a feature. A budgeted rule carries no number: its threshold
+//! follows from the null distribution of each window.
 
 use std::time::Duration;
 
