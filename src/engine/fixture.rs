@@ -11,10 +11,11 @@ use crate::model::{
     Rolling, Shard, Statistic, Thresholds, WindowSpec,
 };
 use crate::panes::{
-    Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
+    Claim, Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta,
+    RecordCounts,
 };
 use crate::reference::{Column, FitOptions, HOURS, Profiles, Reference, fit};
-use crate::stats::{CellRun, FeatureCounts, Layout, Tallies};
+use crate::stats::{CellRun, FeatureCounts, Layout};
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -137,6 +138,32 @@ pub(super) fn spread(shift: f64) -> Vec<f64> {
     (0..50).map(|i| f64::from(i) * 20.0 + shift).collect()
 }
 
+/// The counts of one minute, as a writer commits them.
+fn delta(layout: &Layout, values: &[f64]) -> FeatureDelta {
+    let counts = count(layout, values.iter().copied());
+    let narrow = |count: &u64| u32::try_from(*count).unwrap();
+    FeatureDelta {
+        feature: 0,
+        tallies: counts.tallies,
+        bins: (0, counts.bins.iter().map(narrow).collect()),
+        cells: CellRun {
+            first: 0,
+            counts: counts.cells.counts().iter().map(narrow).collect(),
+            sums: counts.cells.sums().to_vec(),
+        },
+    }
+}
+
+pub(super) fn shard() -> Shard {
+    Shard {
+        source: "data".to_owned(),
+        cluster: "c".to_owned(),
+        topic: "t".to_owned(),
+        partition: 0,
+        incarnation: 0,
+    }
+}
+
 /// One shard that commits minute by minute.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
@@ -148,48 +175,19 @@ impl Stream {
     pub(super) fn minute(&mut self, plan: &MonitorPlan, minute: i64, values: &[f64]) -> Commit {
         let base = self.next_offset;
         let events = values.len() as u64;
+        let feature = &plan.features[0];
+        let delta = delta(feature.layout.as_deref().unwrap(), values);
         self.next_offset += i64::try_from(values.len()).unwrap();
-        let layout = plan.features[0].layout.as_deref().unwrap();
-        let counts = count(layout, values.iter().copied());
-        let delta = FeatureDelta {
-            feature: 0,
-            tallies: Tallies {
-                values: events,
-                ..Tallies::default()
-            },
-            bins: (0, counts.bins.iter().map(|count| *count as u32).collect()),
-            cells: CellRun {
-                first: 0,
-                counts: counts
-                    .cells
-                    .counts()
-                    .iter()
-                    .map(|count| *count as u32)
-                    .collect(),
-                sums: counts.cells.sums().to_vec(),
-            },
-        };
         Commit {
-            shard: Arc::new(Shard {
-                source: "data".to_owned(),
-                cluster: "c".to_owned(),
-                topic: "t".to_owned(),
-                partition: 0,
-                incarnation: 0,
-            }),
-            topic_id: None,
-            base,
-            upto: self.next_offset,
             opens: base == 0,
+            upto: self.next_offset,
             written_at: Some(at(minute + 1)),
-            caught_up_at: None,
-            from_start: false,
             source_shards: 1,
             offsets_lost: 0,
             counted: Arc::new(CommitSchema {
                 monitors: vec![MonitorSchema {
                     id: plan.id,
-                    features: vec![plan.features[0].id],
+                    features: vec![feature.id],
                 }],
             }),
             records: RecordCounts {
@@ -210,6 +208,14 @@ impl Stream {
                     features: vec![delta],
                 }],
             }],
+            ..Commit::unreadable(Claim {
+                shard: Arc::new(shard()),
+                topic_id: None,
+                base,
+                upto: base,
+                opens: false,
+                newest: Vec::new(),
+            })
         }
     }
 }

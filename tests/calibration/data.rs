@@ -195,12 +195,8 @@ fn alarms(
     for (at, window) in windows.iter().enumerate() {
         let layout = own.layout.as_deref().unwrap();
         let counts = count(layout, rows(&cells, window));
-        let scores = own.references[0]
-            .scorer
-            .as_ref()
-            .unwrap()
-            .evaluate(&counts, 1)
-            .unwrap();
+        let scorer = own.scorers().next().unwrap();
+        let scores = scorer.evaluate(&counts, 1).unwrap();
         let rates = Rates::of(&counts, layout);
         let judged = AssessmentInput {
             counts: &counts,
