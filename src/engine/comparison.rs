@@ -2,10 +2,9 @@
 //!
 //! A comparison owns everything that is particular to it: the reference in force, the dispersion
 //! estimate, the rules with their alerts, and the latest scores. Its window calls the verbs in a
-//! fixed order for every evaluation: `sample_dispersion` and `advance` before the new window is
-//! looked at, then `score`, `evaluate` and `exclude_alarm`. The two kinds of memory, dispersion and
-//! exclusion, change only after a window was evaluated, so a restored process shows and evaluates
-//! the same as this one.
+//! fixed order for every evaluation: `sample_dispersion` and `advance` prepare for the new window,
+//! then come `score`, `evaluate` and `exclude_alarm`. The dispersion changes only when the next
+//! window is due, so a restored process rebuilds the assessment that this one shows.
 
 #[cfg(test)]
 mod tests;

@@ -22,11 +22,11 @@ use crate::stats::{FeatureCounts, divergences};
 use crate::window::{Due, Ring};
 
 /// Null distributions of a rolling reference are rebuilt at least this often, or once per period
-/// where that is longer;
+/// where that is longer.
 const MAX_NULL_AGE: Duration = Duration::from_secs(86_400);
-/// also when the reference holds this many times more or fewer values than they were built from,
+/// They are also rebuilt when the reference holds this many times more or fewer values than then.
 const MAX_SIZE_RATIO: u64 = 2;
-/// and when its distribution has moved this far from theirs, in bits of JS divergence.
+/// They are also rebuilt when its distribution has moved this far, in bits of JS divergence.
 const MAX_SHAPE_CHANGE_BITS: f64 = 0.05;
 
 /// The counted panes of a monitor, from which dynamic references are built.

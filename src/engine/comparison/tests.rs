@@ -1,7 +1,7 @@
 //! The laws of a comparison, with a fixed, a rolling and an hour-of-week reference.
 //!
-//! They drive the whole engine with one monitor of one feature: the order in which a window calls the
-//! verbs is part of the laws. No alert here needs a broker, a file or a clock.
+//! They drive the whole engine with one monitor of one feature, because the order in which a window
+//! calls its comparisons is part of the laws.
 
 use super::*;
 use crate::engine::engine::Engine;

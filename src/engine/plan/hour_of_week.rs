@@ -1,8 +1,7 @@
 //! A feature's reference by hour of the week, with one null model for each hour.
 //!
-//! A window is compared with a mixture of hours, but its null model is that of the hour in which
-//! most of its events lie: a mixture of its own for every window would need a simulation for every
-//! window.
+//! A window is compared with a mixture of hours, but its null model is that of one hour: a mixture of
+//! its own for every window would need a simulation for every window.
 
 use std::sync::{Arc, OnceLock};
 
@@ -67,8 +66,8 @@ impl HourOfWeekReference {
         self.mixture.mixed(events, &[])
     }
 
-    /// The null model for a window whose events lie in these hours: that of the hour with most
-    /// events, else that of the whole week.
+    /// The null model of the hour that holds at least half of a window's events, else that of the
+    /// whole week.
     pub(in crate::engine) fn null_model(&self, events: &[(u16, u64)]) -> Arc<NullModel> {
         let hour = dominant(events).map_or(HOURS, usize::from);
         let null_model = self
