@@ -168,7 +168,11 @@ fn report<'a>(
         .map(|window| window.min_samples)
         .min()
         .unwrap_or(1);
-    let scores = match feature.scorers.first().and_then(Option::as_ref) {
+    let scorer = feature
+        .references
+        .first()
+        .and_then(|reference| reference.scorer.as_deref());
+    let scores = match scorer {
         Some(scorer) => scorer.evaluate(counts, min_samples),
         None => Err(crate::model::NotReady::NoReference),
     };
@@ -178,12 +182,7 @@ fn report<'a>(
         .map_or_else(Rates::default, |layout| Rates::of(counts, layout));
     FeatureReport {
         plan: feature,
-        against: feature
-            .scorers
-            .first()
-            .and_then(Option::as_ref)
-            .map(Scorer::reference)
-            .cloned(),
+        against: scorer.map(Scorer::reference).cloned(),
         counts,
         rates,
         assessment: assessment(feature, counts, &rates, scores.as_ref().ok()),
@@ -206,7 +205,7 @@ fn assessment(
         context: WindowContext::default(),
     };
     scores?;
-    let calibration = feature.calibrations.first()?.as_deref()?;
+    let calibration = feature.references.first()?.null_model.as_deref()?;
     Some(Arc::new(assess(feature, calibration, &judged)))
 }
 
@@ -214,7 +213,7 @@ fn assessment(
 fn calibrate(plan: &MonitorPlan, counts: &[FeatureCounts]) {
     let pairs = plan.features.iter().zip(counts);
     let needed = pairs.filter_map(|(feature, counts)| {
-        let calibration = feature.calibrations.first()?.as_deref()?;
+        let calibration = feature.references.first()?.null_model.as_deref()?;
         let n = counts.tallies.values;
         (n > 0 && !calibration.is_prepared(n)).then_some((calibration, n))
     });

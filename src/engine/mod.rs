@@ -1,29 +1,44 @@
-//! The scorer: accepted commits in, evaluations out.
+//! Turns accepted commits into evaluations of windows.
 //!
-//! One owner of all windows, driven by one thread: `apply` takes a commit, `advance` closes the windows whose time has come, `snapshot` is the picture of how
-//! everything stands. Time is an argument everywhere, so that a replayed file, a test and a live stream go through the same code.
+//! One thread drives the engine: `ingest_counts` adds a commit, `advance` evaluates the windows
+//! that are due, `view` returns an immutable state for the exporters. Time is an argument of every
+//! call, so that a replayed file, a test and a live stream run the same code and give the same
+//! evaluations.
+//!
+//! The heart is a `Comparison`: one feature of one window against one reference. It owns the
+//! reference in force, the dispersion estimate, the rules with their alerts, and the latest scores.
+//!
+//! From the bottom to the top: `plan` (what to compare), `commit_index` and `shards` (what was
+//! counted), `assess` (null distributions and thresholds), `reference`, `rule_state`, `comparison`,
+//! `window_feature`, `window`, `monitor`, `engine`.
 
-mod doubt;
-mod judge;
-mod lines;
+mod assess;
+mod commit_index;
+mod comparison;
+mod counters;
+#[expect(clippy::module_inception, reason = "the engine itself")]
+mod engine;
+#[cfg(test)]
+mod fixture;
 mod monitor;
-mod moving;
-mod places;
 mod plan;
-mod saved;
-mod scorer;
+mod reference;
+mod rule_state;
+mod sample;
 mod shards;
 mod snapshot;
-mod standards;
-mod totals;
-mod windows;
+mod view;
+mod window;
+mod window_feature;
 
-pub use judge::{Assessment, AssessmentInput, StatisticAssessment, assess, effective};
-pub use moving::{Hours, Mover};
-pub use plan::{FeaturePlan, LoadedReference, MonitorPlan, Rule, ThresholdSource};
-pub use saved::EngineSnapshot;
-pub use scorer::Engine;
-pub use snapshot::{
-    AlertView, ComparisonView, EngineView, FeatureView, MonitorView, ReferenceView, SourceView,
-    WindowFeatureView, WindowView,
+pub use assess::{Assessment, AssessmentInput, StatisticAssessment, assess, effective};
+pub use engine::Engine;
+pub use plan::{
+    FeaturePlan, HourOfWeekReference, LoadedReference, MonitorPlan, ReferenceDynamics,
+    ReferencePlan, ReferenceView, Rule, ThresholdSource,
+};
+pub use snapshot::EngineSnapshot;
+pub use view::{
+    AlertView, ComparisonView, EngineView, FeatureView, MonitorView, SourceView, WindowFeatureView,
+    WindowView,
 };

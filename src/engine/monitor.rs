@@ -1,69 +1,76 @@
-//! One monitor at run time: its rings, shards, windows and counters.
+//! One monitor at run time: its panes, shards, windows and counters.
+//!
+//! The log alone decides when a window is due or stale, so every reader of the same log makes the
+//! same evaluations. The wall clock is used only once nobody writes any more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::moving::History;
-use super::places::CommitIndex;
+use super::commit_index::CommitIndex;
+use super::counters::{FeatureCounters, MonitorCounters};
+use super::plan::MonitorPlan;
+use super::reference::CountedPanes;
 use super::shards::Shards;
-use super::totals::{FeatureTotals, Totals};
-use super::windows::WindowEngine;
-use super::{FeatureView, MonitorPlan, MonitorView, WindowView};
-use crate::alert::Transition;
-use crate::model::{DropReason, EventTime, Severity};
-use crate::panes::{Commit, MonitorCommit, PaneDelta};
+use super::snapshot::{FeaturePositions, MonitorSnapshot, RingSnapshot};
+use super::view::{FeatureView, MonitorView, WindowView};
+use super::window::Window;
+use crate::model::{DropReason, EventTime, Shard};
+use crate::panes::{Commit, PaneDelta};
 use crate::window::{Coverage, Due, Ring};
 
-/// A log that tells nothing of a source for this long: each shard is heard of at least every 30 s.
-const SILENCE: Duration = Duration::from_secs(90);
+/// The time without a commit after which nobody writes: every shard has a commit at least every 30
+/// s.
+const MAX_SILENCE: Duration = Duration::from_secs(90);
 
-/// A monitor and everything it remembers.
+/// A monitor and its state.
 #[derive(Debug)]
 pub(super) struct MonitorEngine {
-    pub(super) plan: Arc<MonitorPlan>,
+    plan: Arc<MonitorPlan>,
     /// By slide, ascending.
-    pub(super) rings: Vec<Ring>,
-    pub(super) windows: Vec<WindowEngine>,
-    pub(super) shards: Shards,
-    pub(super) watermark: Option<EventTime>,
-    pub(super) features: Vec<FeatureTotals>,
-    pub(super) totals: Totals,
-    pub(super) delay_ms: Histogram<u64>,
+    rings: Vec<Ring>,
+    windows: Vec<Window>,
+    shards: Shards,
+    watermark: Option<EventTime>,
+    features: Vec<FeatureCounters>,
+    counters: MonitorCounters,
+    delay_ms: Histogram<u64>,
     evaluation_us: Histogram<u64>,
-    /// Wall time at which this process began to watch.
+    /// Wall time of the first look for silence in this process.
     started_at: Option<EventTime>,
 }
 
 impl MonitorEngine {
+    /// A monitor without any counts.
     pub(super) fn new(plan: Arc<MonitorPlan>) -> Self {
         let mut slides: Vec<Duration> = plan
             .spec
             .windows
             .iter()
             .map(|window| window.slide)
-            .chain(plan.spec.lookbacks().map(|back| back.width))
+            .chain(plan.spec.lookbacks().map(|lookback| lookback.width))
             .collect();
         slides.sort_unstable();
         slides.dedup();
-        let ring_of = |slide| {
-            slides
-                .iter()
-                .position(|known| *known == slide)
-                .unwrap_or_default()
-        };
-        let windows = plan.spec.windows.iter().enumerate();
-        let windows =
-            windows.map(|(index, spec)| WindowEngine::new(index, spec, ring_of(spec.slide), &plan));
+        let windows = plan
+            .spec
+            .windows
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| {
+                let ring = slides.iter().position(|slide| *slide == spec.slide);
+                Window::new(index, spec, ring.unwrap_or_default(), &plan)
+            })
+            .collect();
         let histogram = || Histogram::new(2).expect("two digits are legal");
         MonitorEngine {
-            windows: windows.collect(),
+            windows,
             rings: slides.iter().map(|slide| Ring::new(*slide)).collect(),
             shards: Shards::new(plan.features.len()),
             watermark: None,
-            features: vec![FeatureTotals::default(); plan.features.len()],
-            totals: Totals::default(),
+            features: vec![FeatureCounters::default(); plan.features.len()],
+            counters: MonitorCounters::default(),
             delay_ms: histogram(),
             evaluation_us: histogram(),
             started_at: None,
@@ -75,117 +82,124 @@ impl MonitorEngine {
         &self.plan
     }
 
-    /// Takes an accepted commit of a shard of the monitor's source; `places` is what its writer counts of this monitor.
-    pub(super) fn apply(&mut self, commit: &Commit, places: Option<&CommitIndex>) {
-        let counts = places.and_then(|places| part_of(commit, places));
+    /// Adds an accepted commit of a shard of the monitor's source; `index` is `None` where its
+    /// writer does not count this monitor.
+    pub(super) fn add(&mut self, commit: &Commit, index: Option<&CommitIndex>) {
+        let counts = index.and_then(|index| index.counts_in(commit));
         let lateness = &self.plan.spec.lateness;
-        self.shards.note(commit, counts, places, lateness);
-        let (Some(counts), Some(places)) = (counts, places) else {
+        self.shards.add(commit, counts, index, lateness);
+        let (Some(counts), Some(index)) = (counts, index) else {
             return;
         };
-        self.totals.count(counts);
+        self.counters.add(counts);
         for (delay_ms, times) in &counts.delays_ms {
             self.delay_ms.saturating_record_n(*delay_ms, *times);
         }
-        counts.panes.iter().for_each(|pane| self.add(pane, places));
+        for pane in &counts.panes {
+            self.add_pane(pane, index);
+        }
     }
 
-    fn add(&mut self, pane: &PaneDelta, places: &CommitIndex) {
+    fn add_pane(&mut self, pane: &PaneDelta, index: &CommitIndex) {
         let mut is_kept = false;
         for ring in &mut self.rings {
-            is_kept |= ring.add(pane, &places.features);
+            is_kept |= ring.add(pane, &index.features);
         }
         if !is_kept {
-            self.totals.dropped[DropReason::Expired as usize] += pane.events;
+            self.counters.dropped[DropReason::Expired as usize] += pane.events;
         }
         for delta in &pane.features {
-            if let Some(place) = places.features.get(delta.feature).copied().flatten() {
-                let layout = self.plan.features[place].layout.as_deref();
-                self.features[place].add(&delta.tallies, &delta.bins, layout);
+            if let Some(feature) = index.features.get(delta.feature).copied().flatten() {
+                let layout = self.plan.features[feature].layout.as_deref();
+                self.features[feature].add(&delta.tallies, &delta.bins, layout);
             }
         }
     }
 
-    /// Closes every window whose time has come; calls `evaluated` after each. Returns how many evaluations were made.
-    ///
-    /// Which windows are due, and which are stale, is decided by the log alone.
+    /// Drops shards that nobody reads any more.
+    pub(super) fn retain_shards(&mut self, is_read: impl Fn(&Shard) -> bool) {
+        self.shards.retain(is_read);
+    }
+
+    /// Evaluates every window that is due and calls `evaluated` after each; returns their number.
     pub(super) fn advance(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) -> u64 {
         let lateness = &self.plan.spec.lateness;
-        self.shards.forget_surplus(lateness.stall_after);
-        let found = self.shards.watermark(lateness);
-        self.watermark = self.watermark.max(found);
-        let mut made = 0;
+        self.shards.drop_surplus(lateness.stall_after);
+        self.watermark = self.watermark.max(self.shards.watermark(lateness));
+        let mut evaluations = 0;
         if let Some(watermark) = self.watermark {
             for index in 0..self.windows.len() {
-                made += self.close_until(index, watermark, evaluated);
+                evaluations += self.evaluate_until(index, watermark, evaluated);
             }
         }
-        self.totals.evaluations += made;
-        if made > 0 {
+        self.counters.evaluations += evaluations;
+        if evaluations > 0 {
             self.expire();
         }
         if let Some(now) = self.shards.time.now {
             self.check_staleness(now, self.shards.time.resumed_at, evaluated);
         }
-        made
+        evaluations
     }
 
-    /// The input has ended: closes every window up to the one that holds the newest event.
+    /// Evaluates every window up to the one that holds the newest event: the input has ended.
     pub(super) fn finish(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) {
         let Some(newest) = self.shards.newest() else {
             return;
         };
         for index in 0..self.windows.len() {
             let closing = self.windows[index].schedule.closing(newest);
-            self.totals.evaluations += self.close_until(index, closing, evaluated);
+            self.counters.evaluations += self.evaluate_until(index, closing, evaluated);
         }
     }
 
-    fn close_until(
+    fn evaluate_until(
         &mut self,
         index: usize,
         watermark: EventTime,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) -> u64 {
-        let mut made = 0;
+        let mut evaluations = 0;
         loop {
             let window = &mut self.windows[index];
             let ring = &self.rings[window.ring];
             let Some(due) = window.schedule.next(watermark, ring) else {
-                return made;
+                return evaluations;
             };
-            let coverage = coverages(&self.shards, &self.plan, ring, due);
-            let history = History {
+            let coverage = coverage_by_feature(&self.shards, &self.plan, ring, due);
+            let panes = CountedPanes {
                 rings: &self.rings,
                 shards: &self.shards,
                 stall_after: self.plan.spec.lateness.stall_after,
                 min_coverage: self.plan.spec.min_coverage,
             };
-            window.evaluate(due, &history, &coverage, &self.plan, &mut self.totals);
+            window.evaluate(due, &panes, &coverage, &self.plan, &mut self.counters);
             window.evaluated_at = self.shards.time.now;
-            self.totals.skipped += due.skipped;
-            made += 1;
-            evaluated(&self.plan, &window.state);
+            self.counters.skipped += due.skipped;
+            evaluations += 1;
+            evaluated(&self.plan, &window.view());
         }
     }
 
+    /// Drops panes that no window and no rolling reference can reach any more.
     fn expire(&mut self) {
+        let spec = &self.plan.spec;
         for (index, ring) in self.rings.iter_mut().enumerate() {
-            let own = self.windows.iter().filter(|window| window.ring == index);
-            let own = own.map(|window| window.schedule.floor());
+            let window_floors = self
+                .windows
+                .iter()
+                .filter(|window| window.ring == index)
+                .map(|window| window.schedule.floor());
             let width = ring.slide();
-            let lookbacks = self
-                .plan
-                .spec
+            let lookback_floors = spec
                 .lookbacks()
-                .filter(|back| back.width == width);
-            let behind = lookbacks.map(|back| {
-                let start = self.windows[back.window].schedule.floor();
-                back.rolling
-                    .span(&self.plan.spec.windows[back.window], start)
-                    .0
-            });
-            if let Some(floor) = own.chain(behind).min() {
+                .filter(|lookback| lookback.width == width)
+                .map(|lookback| {
+                    let start = self.windows[lookback.window].schedule.floor();
+                    let (from, _) = lookback.rolling.span(&spec.windows[lookback.window], start);
+                    from
+                });
+            if let Some(floor) = window_floors.chain(lookback_floors).min() {
                 ring.expire(floor);
             }
         }
@@ -194,8 +208,8 @@ impl MonitorEngine {
         }
     }
 
-    /// A window without an evaluation for `max(3 slides, idle_after + slide)` is stale, and says so again once per slide; a silence of everybody before
-    /// `resumed_at` is not held against it.
+    /// Marks windows without an evaluation for `max(3 slides, idle_after + slide)` as stale, again
+    /// once per slide. A time before `resumed_at` is not counted: nobody wrote then.
     fn check_staleness(
         &mut self,
         now: EventTime,
@@ -205,106 +219,165 @@ impl MonitorEngine {
         let idle_after = self.plan.spec.lateness.idle_after;
         for window in &mut self.windows {
             let slide = self.rings[window.ring].slide();
-            let patience = (slide * 3).max(idle_after + slide);
-            // The watch over a window begins when it is first looked at.
+            let stale_after = (slide * 3).max(idle_after + slide);
+            // Before its first evaluation, a window's time counts from the first check.
             let evaluated_at = *window.evaluated_at.get_or_insert(now);
             let since = resumed_at.map_or(evaluated_at, |at| at.max(evaluated_at));
-            if now >= since.plus(patience) {
-                window.go_stale(&self.plan, &mut self.totals);
-                window.evaluated_at = Some(now.minus(patience).plus(slide));
-                evaluated(&self.plan, &window.state);
+            if now >= since.plus(stale_after) {
+                window.mark_stale(&self.plan, &mut self.counters);
+                window.evaluated_at = Some(now.minus(stale_after).plus(slide));
+                evaluated(&self.plan, &window.view());
             }
         }
     }
 
-    /// The same by the wall clock, once nobody has written for a while.
+    /// Checks staleness by the wall clock once nobody has written for `MAX_SILENCE`.
     pub(super) fn watch_silence(
         &mut self,
         now: EventTime,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) {
         let started_at = *self.started_at.get_or_insert(now);
-        let heard_at = self.shards.time.now.max(Some(started_at));
-        let is_silent = heard_at.is_none_or(|heard_at| now >= heard_at.plus(SILENCE));
-        if is_silent {
+        let last_commit = self.shards.time.now.max(Some(started_at));
+        if last_commit.is_none_or(|last_commit| now >= last_commit.plus(MAX_SILENCE)) {
             self.check_staleness(now, Some(started_at), evaluated);
         }
     }
 
-    /// Notes how long an evaluation took.
+    /// Records the wall time of an evaluation.
     pub(super) fn time_evaluation(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.evaluation_us.saturating_record(micros);
     }
 
+    /// The monitor's counters and its latest evaluations.
     pub(super) fn view(&self) -> MonitorView {
-        let features = self
-            .plan
-            .features
-            .iter()
-            .zip(&self.features)
-            .map(|(feature, totals)| FeatureView {
-                name: feature.name.clone(),
-                kind: feature.kind,
-                role: feature.role,
-                layout: feature.layout.clone(),
-                tallies: totals.tallies,
-                out_of_range: totals.out_of_range,
-                unseen: totals.unseen,
-            });
-        let transitions = Severity::ALL.iter().flat_map(|severity| {
-            [Transition::Firing, Transition::Resolved].map(|to| {
-                (
-                    *severity,
-                    to.name(),
-                    self.totals.transitions[*severity as usize][to as usize],
-                )
-            })
-        });
-        let dropped = DropReason::ALL
-            .iter()
-            .map(|reason| (reason.name(), self.totals.dropped[*reason as usize]));
         MonitorView {
             spec: Arc::clone(&self.plan.spec),
-            events: self.totals.events,
-            events_late: self.totals.events_late,
-            dropped: dropped.collect(),
+            events: self.counters.events,
+            events_late: self.counters.events_late,
+            dropped: DropReason::ALL
+                .iter()
+                .map(|reason| (reason.name(), self.counters.dropped[*reason as usize]))
+                .collect(),
             watermark: self.watermark,
             delay_ms: Arc::new(self.delay_ms.clone()),
             references: self.plan.references.clone(),
-            features: features.collect(),
-            windows: self
-                .windows
+            features: self
+                .plan
+                .features
                 .iter()
-                .map(|window| window.state.clone())
+                .zip(&self.features)
+                .map(|(feature, counters)| FeatureView {
+                    name: feature.name.clone(),
+                    kind: feature.kind,
+                    role: feature.role,
+                    layout: feature.layout.clone(),
+                    tallies: counters.tallies,
+                    out_of_range: counters.out_of_range,
+                    unseen: counters.unseen,
+                })
                 .collect(),
-            evaluations: self.totals.evaluations,
-            evaluations_skipped: self.totals.skipped,
+            windows: self.windows.iter().map(Window::view).collect(),
+            evaluations: self.counters.evaluations,
+            evaluations_skipped: self.counters.skipped,
             evaluation_us: Arc::new(self.evaluation_us.clone()),
-            transitions: transitions.collect(),
+            transitions: self
+                .counters
+                .transitions
+                .iter()
+                .map(|(severity, to, count)| (severity, to.name(), count))
+                .collect(),
+        }
+    }
+
+    /// The state to save.
+    pub(super) fn save(&self) -> MonitorSnapshot {
+        MonitorSnapshot {
+            id: self.plan.id,
+            features: self
+                .plan
+                .features
+                .iter()
+                .zip(&self.features)
+                .map(|(feature, counters)| (feature.id, counters.clone()))
+                .collect(),
+            counters: self.counters.clone(),
+            delays_ms: self
+                .delay_ms
+                .iter_recorded()
+                .map(|step| (step.value_iterated_to(), step.count_at_value()))
+                .collect(),
+            watermark: self.watermark,
+            shards: self
+                .shards
+                .iter()
+                .map(|(shard, state)| (shard.clone(), state.clone()))
+                .collect(),
+            expected_shards: self.shards.expected,
+            time: self.shards.time,
+            rings: self.rings.iter().map(RingSnapshot::of).collect(),
+            windows: self.windows.iter().map(Window::save).collect(),
+        }
+    }
+
+    /// Continues from the state of an earlier process.
+    pub(super) fn restore(&mut self, saved: MonitorSnapshot) {
+        let plan = Arc::clone(&self.plan);
+        let positions = FeaturePositions::new(
+            saved.features.iter().map(|(id, _)| *id),
+            plan.features.iter().map(|feature| feature.id),
+        );
+        for (saved_feature, (_, counters)) in saved.features.into_iter().enumerate() {
+            if let Some(feature) = positions.get(saved_feature) {
+                self.features[feature] = counters;
+            }
+        }
+        self.counters = saved.counters;
+        self.watermark = saved.watermark;
+        for (delay_ms, times) in saved.delays_ms {
+            self.delay_ms.saturating_record_n(delay_ms, times);
+        }
+        for (shard, mut state) in saved.shards {
+            state.covered = positions.reorder(state.covered);
+            self.shards.restore(shard, state);
+        }
+        let newest = self.shards.newest();
+        (self.shards.expected, self.shards.time) = (saved.expected_shards, saved.time);
+        for ring in &mut self.rings {
+            RingSnapshot::restore_into(ring, &saved.rings, &positions, newest);
+        }
+        for saved in saved.windows {
+            if let Some(window) = self
+                .windows
+                .iter_mut()
+                .find(|window| window.is_saved_as(&saved))
+            {
+                window.restore(saved, &positions, &plan);
+            }
         }
     }
 }
 
-/// The monitor's part in a commit.
-fn part_of<'a>(commit: &'a Commit, places: &CommitIndex) -> Option<&'a MonitorCommit> {
-    let is_ours = |counts: &&MonitorCommit| counts.monitor == places.monitor;
-    commit.monitors.iter().find(is_ours)
-}
-
-/// What was counted of each feature in the window that is due; at least one entry.
-fn coverages(shards: &Shards, plan: &MonitorPlan, ring: &Ring, due: Due) -> Vec<Coverage> {
-    let patience = plan.spec.lateness.stall_after;
+/// The coverage of each feature in the window that is due; at least one entry.
+fn coverage_by_feature(
+    shards: &Shards,
+    plan: &MonitorPlan,
+    ring: &Ring,
+    due: Due,
+) -> Vec<Coverage> {
+    let stall_after = plan.spec.lateness.stall_after;
     let window = (due.start, due.end);
-    let mut found: Vec<Coverage> = Vec::with_capacity(plan.features.len().max(1));
+    let mut coverage: Vec<Coverage> = Vec::with_capacity(plan.features.len().max(1));
     for feature in 0..plan.features.len().max(1) {
-        let before = feature
+        // Most features were counted over the same times, so the one before has the same coverage.
+        let same = feature
             .checked_sub(1)
-            .filter(|one| shards.are_alike(*one, feature));
-        found.push(match before {
-            Some(one) => found[one],
-            None => shards.coverage(feature, window, ring.slide(), ring.floor(), patience),
+            .filter(|previous| shards.are_covered_alike(*previous, feature));
+        coverage.push(match same {
+            Some(previous) => coverage[previous],
+            None => shards.coverage(feature, window, ring.slide(), ring.floor(), stall_after),
         });
     }
-    found
+    coverage
 }

@@ -1,21 +1,47 @@
-//! What a monitor knows of the shards it is fed from: how far each has come, and what of it was counted.
+//! The shards that feed a monitor: how far each one has been read, and which event time was
+//! counted.
+//!
+//! Watermark and coverage follow from here and from nothing else, so that every reader of the same
+//! log evaluates the same windows.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::places::CommitIndex;
-use crate::model::{EventTime, Lateness, Shard};
+use super::commit_index::CommitIndex;
+use crate::model::{EventTime, Lateness, NotReady, Shard};
 use crate::panes::{Commit, MonitorCommit};
 use crate::window::{Coverage, Covered, LogTime, Progress, coverage, watermark};
 
-/// One shard, as a monitor sees it.
+/// The state of one shard for one monitor.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct ShardState {
-    pub(super) progress: Progress,
+    progress: Progress,
     /// By feature; one entry for the monitor's events where it has no feature.
     pub(super) covered: Vec<Covered>,
+}
+
+impl ShardState {
+    fn note_progress(&mut self, commit: &Commit, counts: Option<&MonitorCommit>) {
+        let progress = &mut self.progress;
+        progress.heard_at = progress.heard_at.max(commit.written_at);
+        if let Some(counts) = counts.filter(|counts| counts.events > 0) {
+            progress.newest = progress.newest.max(counts.max_event_time);
+            progress.last_event_at = commit.written_at;
+        }
+        // The latest report replaces the one before, even if it is earlier: readers that take over
+        // a shard from each other may have different clocks.
+        progress.caught_up_at = commit.caught_up_at;
+    }
+}
+
+/// The number of shards of a source, as the ingesters report it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct ShardCount {
+    shards: u32,
+    /// Log time of the first commit with this number.
+    known_since: Option<EventTime>,
 }
 
 /// All shards of a monitor.
@@ -23,77 +49,79 @@ pub(super) struct ShardState {
 pub(super) struct Shards {
     features: usize,
     shards: BTreeMap<Shard, ShardState>,
-    pub(super) extent: Extent,
+    pub(super) expected: ShardCount,
     pub(super) time: LogTime,
 }
 
-/// How many shards the source has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Extent {
-    shards: u32,
-    /// When that was first heard.
-    known_since: Option<EventTime>,
-}
-
 impl Shards {
-    /// No shard yet, for a monitor with this many features.
+    /// No shards yet, for a monitor with `features` features.
     pub(super) fn new(features: usize) -> Self {
         Shards {
             features: features.max(1),
             shards: BTreeMap::new(),
-            extent: Extent::default(),
+            expected: ShardCount::default(),
             time: LogTime::default(),
         }
     }
 
-    /// Shards that exist and were never heard of.
-    fn missing(&self) -> usize {
-        let expected = usize::try_from(self.extent.shards).unwrap_or(usize::MAX);
-        expected.saturating_sub(self.shards.len())
+    fn expected(&self) -> usize {
+        usize::try_from(self.expected.shards).unwrap_or(usize::MAX)
     }
 
-    /// Whether shards that were never heard of are still waited for.
+    /// The number of shards that exist and have no commit yet.
+    fn missing(&self) -> usize {
+        self.expected().saturating_sub(self.shards.len())
+    }
+
+    /// True while shards without a commit hold the watermark: for `stall_after` since their number
+    /// was reported.
     fn is_gathering(&self, stall_after: Duration) -> bool {
-        let since = self.extent.known_since.max(self.time.resumed_at);
-        let is_over = matches!((self.time.now, since), (Some(now), Some(since)) if now >= since.plus(stall_after));
+        let since = self.expected.known_since.max(self.time.resumed_at);
+        let is_over = self
+            .time
+            .now
+            .zip(since)
+            .is_some_and(|(now, since)| now >= since.plus(stall_after));
         self.missing() > 0 && !is_over
     }
 
-    /// Drops what is known of other lives of a partition: the topic was made anew, or lies on another cluster. `false` when this life is over itself.
+    /// Drops other incarnations of a partition: the topic was recreated, or lies on another
+    /// cluster. `false` if a later incarnation is known, so that `shard` itself is over.
     fn supersede(&mut self, shard: &Shard) -> bool {
-        let is_same = |other: &Shard| {
-            (&other.source, &other.topic, other.partition)
+        let is_same_partition = |known: &Shard| {
+            (&known.source, &known.topic, known.partition)
                 == (&shard.source, &shard.topic, shard.partition)
         };
-        let is_later =
-            |other: &Shard| other.cluster == shard.cluster && other.incarnation > shard.incarnation;
-        if self
-            .shards
-            .keys()
-            .any(|other| is_same(other) && is_later(other))
-        {
+        if self.shards.keys().any(|known| {
+            is_same_partition(known)
+                && known.cluster == shard.cluster
+                && known.incarnation > shard.incarnation
+        }) {
             return false;
         }
-        self.shards.retain(|other, _| !is_same(other));
+        self.shards.retain(|known, _| !is_same_partition(known));
         true
     }
 
     /// Drops shards that nobody reads any more.
-    pub(super) fn keep(&mut self, is_read: &dyn Fn(&Shard) -> bool) {
+    pub(super) fn retain(&mut self, is_read: impl Fn(&Shard) -> bool) {
         self.shards.retain(|shard, _| is_read(shard));
     }
 
-    /// Notes an accepted commit; `counts` is the monitor's part in it, `places` what the writer counts of it.
-    pub(super) fn note(
+    /// Adds an accepted commit.
+    ///
+    /// `counts` are the monitor's own in it, `index` the features that its writer counts; both are
+    /// `None` where the writer does not count the monitor.
+    pub(super) fn add(
         &mut self,
         commit: &Commit,
         counts: Option<&MonitorCommit>,
-        places: Option<&CommitIndex>,
+        index: Option<&CommitIndex>,
         lateness: &Lateness,
     ) {
         self.time.hear(commit.written_at, lateness.stall_after);
-        if commit.source_shards != self.extent.shards && commit.source_shards > 0 {
-            self.extent = Extent {
+        if commit.source_shards != self.expected.shards && commit.source_shards > 0 {
+            self.expected = ShardCount {
                 shards: commit.source_shards,
                 known_since: commit.written_at,
             };
@@ -101,42 +129,44 @@ impl Shards {
         if !self.shards.contains_key(&*commit.shard) && !self.supersede(&commit.shard) {
             return;
         }
-        let fresh = || ShardState {
-            progress: Progress {
-                last_event_at: commit.written_at,
-                ..Progress::default()
-            },
-            covered: vec![Covered::default(); self.features],
-        };
         let shard = self
             .shards
             .entry(commit.shard.as_ref().clone())
-            .or_insert_with(fresh);
-        let before = shard.progress.newest;
-        let missed_from = before.map(|newest| newest.minus(lateness.out_of_orderness));
+            .or_insert_with(|| ShardState {
+                progress: Progress {
+                    last_event_at: commit.written_at,
+                    ..Progress::default()
+                },
+                covered: vec![Covered::default(); self.features],
+            });
+        let missed_from = shard
+            .progress
+            .newest
+            .map(|newest| newest.minus(lateness.out_of_orderness));
         shard.note_progress(commit, counts);
         let counted = counts.filter(|counts| counts.events > 0);
         let first = counted.and_then(|counts| counts.first_event_time);
         let newest = counted.and_then(|counts| counts.max_event_time);
-        let (first, newest) = (
-            first.or(commit.caught_up_at),
-            newest.or(commit.caught_up_at),
-        );
-        for (place, covered) in shard.covered.iter_mut().enumerate() {
-            let counts_it =
-                places.is_some_and(|places| places.covers.get(place).copied().unwrap_or(true));
-            if commit.offsets_lost > 0 || (!counts_it && commit.upto > commit.base) {
+        // A shard at its end is counted up to that moment, even without an event.
+        let span = first
+            .or(commit.caught_up_at)
+            .zip(newest.or(commit.caught_up_at));
+        for (feature, covered) in shard.covered.iter_mut().enumerate() {
+            let is_counted =
+                index.is_some_and(|index| index.covers.get(feature).copied().unwrap_or(true));
+            if commit.offsets_lost > 0 || (!is_counted && commit.upto > commit.base) {
                 covered.miss(missed_from);
             }
-            if counts_it {
-                covered.count(first.zip(newest), commit.from_start);
+            if is_counted {
+                covered.count(span, commit.from_start);
             }
         }
     }
 
-    /// Gives up shards beyond those the source has: of a topic made anew with fewer partitions.
-    pub(super) fn forget_surplus(&mut self, stall_after: Duration) {
-        let expected = usize::try_from(self.extent.shards).unwrap_or(usize::MAX);
+    /// Drops released shards beyond the number that the source has: the topic was recreated with
+    /// fewer partitions.
+    pub(super) fn drop_surplus(&mut self, stall_after: Duration) {
+        let expected = self.expected();
         if expected > 0 && self.shards.len() > expected {
             let time = self.time;
             self.shards
@@ -144,7 +174,8 @@ impl Shards {
         }
     }
 
-    /// The time up to which no earlier event is expected; `None` while some shard has not said.
+    /// The time up to which no earlier event is expected; `None` while some shard has not reported
+    /// one.
     pub(super) fn watermark(&self, lateness: &Lateness) -> Option<EventTime> {
         if self.is_gathering(lateness.stall_after) {
             return None;
@@ -153,13 +184,14 @@ impl Shards {
         watermark(progress, self.time, lateness)
     }
 
-    /// The newest event of all.
+    /// The newest event time of all shards.
     pub(super) fn newest(&self) -> Option<EventTime> {
         let newest = self.shards.values().map(|shard| shard.progress.newest);
         newest.max().flatten()
     }
 
-    /// What was counted of one feature in a window.
+    /// The coverage of one feature in `window`, in panes one `slide` wide of which those before
+    /// `kept_from` are gone.
     pub(super) fn coverage(
         &self,
         feature: usize,
@@ -172,46 +204,132 @@ impl Shards {
             let is_released = shard.progress.is_released(self.time, stall_after);
             (&shard.covered[feature], is_released)
         });
-        let unheard = Covered::default();
-        let missing = std::iter::repeat_n((&unheard, true), self.missing());
+        let nothing = Covered::default();
+        let missing = std::iter::repeat_n((&nothing, true), self.missing());
         coverage(shards.chain(missing), window, slide, kept_from)
     }
 
-    /// Whether two features were counted alike everywhere.
-    pub(super) fn are_alike(&self, one: usize, other: usize) -> bool {
-        let alike = |shard: &ShardState| shard.covered[one] == shard.covered[other];
-        self.shards.values().all(alike)
+    /// True if two features were counted over the same times on every shard.
+    pub(super) fn are_covered_alike(&self, a: usize, b: usize) -> bool {
+        self.shards
+            .values()
+            .all(|shard| shard.covered[a] == shard.covered[b])
     }
 
-    /// Forgets holes that no window reaches any more.
+    /// Drops holes in coverage that end before `floor`.
     pub(super) fn expire(&mut self, floor: EventTime) {
-        let covered = self
+        for covered in self
             .shards
             .values_mut()
-            .flat_map(|shard| &mut shard.covered);
-        covered.for_each(|covered| covered.expire(floor));
+            .flat_map(|shard| &mut shard.covered)
+        {
+            covered.expire(floor);
+        }
     }
 
-    /// Every shard.
+    /// Every shard with its state.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Shard, &ShardState)> {
         self.shards.iter()
     }
 
-    /// Takes a shard over from an earlier process; `covered` is by feature of ours.
-    pub(super) fn restore(&mut self, shard: Shard, progress: Progress, covered: Vec<Covered>) {
-        self.shards.insert(shard, ShardState { progress, covered });
+    /// Restores a shard of an earlier process; `state.covered` is by feature of this process.
+    pub(super) fn restore(&mut self, shard: Shard, state: ShardState) {
+        self.shards.insert(shard, state);
     }
 }
 
-impl ShardState {
-    fn note_progress(&mut self, commit: &Commit, counts: Option<&MonitorCommit>) {
-        let progress = &mut self.progress;
-        progress.heard_at = progress.heard_at.max(commit.written_at);
-        if let Some(counted) = counts.filter(|counts| counts.events > 0) {
-            progress.newest = progress.newest.max(counted.max_event_time);
-            progress.last_event_at = commit.written_at;
+/// The reason why a window of this coverage has no scores; `None` where it was counted well enough.
+pub(super) fn incompleteness(coverage: Coverage, min_coverage: f64) -> Option<NotReady> {
+    if coverage.ratio >= min_coverage {
+        None
+    } else if coverage.began_inside {
+        Some(NotReady::Warming)
+    } else {
+        Some(NotReady::Partial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::{MINUTE, Stream, at, fixed, plan, spec, spread};
+    use crate::model::MonitorSpec;
+
+    /// Shards of a monitor with one feature that have received one minute from each of these
+    /// partitions and incarnations, in a source of `count` shards.
+    fn shards(spec: &MonitorSpec, count: u32, readers: &[(i32, u32)]) -> Shards {
+        let plan = plan(spec.clone());
+        let mut shards = Shards::new(1);
+        for (partition, incarnation) in readers {
+            let mut commit = Stream::default().minute(&plan, 0, &spread(0.0));
+            let shard = std::sync::Arc::make_mut(&mut commit.shard);
+            (shard.partition, shard.incarnation) = (*partition, *incarnation);
+            commit.source_shards = count;
+            let counts = commit.monitors.first();
+            shards.add(&commit, counts, None, &spec.lateness);
         }
-        // The latest word counts, not the highest: the clocks of several owners need not agree.
-        progress.caught_up_at = commit.caught_up_at;
+        shards
+    }
+
+    fn read_shards(shards: &Shards) -> Vec<(i32, u32)> {
+        shards
+            .iter()
+            .map(|(shard, _)| (shard.partition, shard.incarnation))
+            .collect()
+    }
+
+    #[test]
+    fn a_later_incarnation_replaces_an_earlier_one_and_not_the_reverse() {
+        let spec = spec(vec![fixed()]);
+        let shards = shards(&spec, 2, &[(0, 0), (1, 0), (0, 1), (0, 0)]);
+        assert_eq!(read_shards(&shards), [(0, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn a_shard_without_a_commit_holds_the_watermark_until_it_is_released() {
+        let spec = spec(vec![fixed()]);
+        let mut shards = shards(&spec, 2, &[(0, 0)]);
+        assert_eq!(shards.watermark(&spec.lateness), None, "one is missing");
+        let now = at(1).plus(spec.lateness.stall_after);
+        shards.time.now = Some(now);
+        assert!(
+            !shards.is_gathering(spec.lateness.stall_after),
+            "time is up"
+        );
+        let coverage = shards.coverage(0, (at(0), at(5)), MINUTE, EventTime::MIN, MINUTE);
+        assert!(coverage.ratio < 0.9, "but it lowers coverage");
+    }
+
+    #[test]
+    fn shards_beyond_their_number_are_dropped_once_they_are_released() {
+        let spec = spec(vec![fixed()]);
+        let mut shards = shards(&spec, 1, &[(0, 0), (1, 0)]);
+        shards.drop_surplus(spec.lateness.stall_after);
+        assert_eq!(read_shards(&shards).len(), 2, "both have just reported");
+        shards.time.now = Some(at(1).plus(spec.lateness.stall_after));
+        shards.drop_surplus(spec.lateness.stall_after);
+        assert_eq!(read_shards(&shards), [], "both are silent");
+    }
+
+    #[test]
+    fn shards_that_nobody_reads_are_dropped() {
+        let spec = spec(vec![fixed()]);
+        let mut shards = shards(&spec, 2, &[(0, 0), (1, 0)]);
+        shards.retain(|shard| shard.partition == 1);
+        assert_eq!(read_shards(&shards), [(1, 0)]);
+    }
+
+    #[test]
+    fn a_window_is_warming_where_counting_began_inside_and_partial_otherwise() {
+        let reason = |ratio, began_inside| {
+            let coverage = Coverage {
+                ratio,
+                began_inside,
+            };
+            incompleteness(coverage, 0.9)
+        };
+        assert_eq!(reason(0.9, true), None, "enough is enough");
+        assert_eq!(reason(0.8, true), Some(NotReady::Warming));
+        assert_eq!(reason(0.8, false), Some(NotReady::Partial));
     }
 }

@@ -1,212 +1,206 @@
-//! How everything stands at one moment: the immutable picture that metrics, API and page are drawn from.
+//! The saved state of the engine.
 //!
-//! Series come from here and from nowhere else, so what is gone from the picture is gone from the next scrape.
+//! Monitors and features are saved under ids, windows, references and rules under names, never
+//! under positions in a configuration. A later process restores whatever it still counts in the
+//! same way and ignores the rest: a changed threshold keeps windows and alerts; a changed edge or
+//! path is another layout, which starts to warm.
+//!
+//! The encoding carries no names of types or fields, only their order: a new field needs a new
+//! format.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
-use super::{Assessment, LoadedReference};
-use crate::alert::AlertState;
-use crate::model::{
-    EventTime, Kind, MonitorSpec, NotReady, Origin, ReferenceSpec, Role, Severity, Statistic,
-};
-use crate::reference::{FeatureReference, HourOfWeek, Reference};
-use crate::score::{Rates, Scores};
-use crate::stats::{FeatureCounts, Layout, Tallies};
+use super::counters::{FeatureCounters, MonitorCounters, SourceCounters};
+use super::reference::DynamicReferenceState;
+use super::shards::{ShardCount, ShardState};
+use crate::alert::{Alert, AlertState};
+use crate::calibration::OnlineDispersion;
+use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Shard};
+use crate::panes::{LogState, PaneCounts};
+use crate::stats::FeatureCounts;
+use crate::window::{LogTime, Ring};
 
-/// Everything, at one moment.
-#[derive(Debug, Clone, Default)]
-pub struct EngineView {
-    /// Goes up with every evaluation: scores, alerts and windows below changed.
-    pub generation: u64,
-    /// By configuration order.
-    pub monitors: Vec<MonitorView>,
-    /// By configuration order.
-    pub sources: Vec<SourceView>,
+/// The saved state of a whole engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineSnapshot {
+    /// Heads and positions up to which the log was folded; a reader continues there.
+    pub log: LogState,
+    pub(super) sources: BTreeMap<String, SourceCounters>,
+    pub(super) monitors: Vec<MonitorSnapshot>,
 }
 
-/// What a source delivered, from accepted commits.
-#[derive(Debug, Clone, Default)]
-pub struct SourceView {
-    /// Its name.
-    pub name: String,
-    /// Records decoded.
-    pub decoded: u64,
-    /// Records that could not be decoded, by reason; every reason is present.
-    pub decode_errors: Vec<(&'static str, u64)>,
-    /// Records without a payload.
-    pub tombstones: u64,
-    /// Commits accepted.
-    pub commits: u64,
-    /// Bytes of accepted commits, as encoded; as held in memory where there is no log.
-    pub commit_bytes: u64,
-    /// Commits rejected, by reason; every reason is present.
-    pub rejected: Vec<(&'static str, u64)>,
+impl EngineSnapshot {
+    /// True if every one of these monitors is in the snapshot.
+    #[must_use]
+    pub fn has_monitors(&self, ids: impl IntoIterator<Item = MonitorId>) -> bool {
+        ids.into_iter()
+            .all(|id| self.monitors.iter().any(|saved| saved.id == id))
+    }
 }
 
-/// How one monitor stands.
-#[derive(Debug, Clone)]
-pub struct MonitorView {
-    /// What the user asked for.
-    pub spec: Arc<MonitorSpec>,
-    /// Events counted.
-    pub events: u64,
-    /// Events counted although late; a subset.
-    pub events_late: u64,
-    /// Events not counted, by reason; every reason is present.
-    pub dropped: Vec<(&'static str, u64)>,
-    /// `None` before the first event.
-    pub watermark: Option<EventTime>,
-    /// Arrival minus event time, milliseconds; negative = 0.
-    pub delay_ms: Arc<Histogram<u64>>,
-    /// Its references, in configuration order.
-    pub references: Vec<ReferenceView>,
-    /// Its features, in configuration order.
-    pub features: Vec<FeatureView>,
-    /// Its windows, in configuration order.
-    pub windows: Vec<WindowView>,
-    /// Evaluations made.
-    pub evaluations: u64,
-    /// Evaluations passed over because nothing was in their windows.
-    pub evaluations_skipped: u64,
-    /// Wall time of evaluations, microseconds.
-    pub evaluation_us: Arc<Histogram<u64>>,
-    /// Alert transitions: severity, to (`firing`, `resolved`), how often; all four are present.
-    pub transitions: Vec<(Severity, &'static str, u64)>,
+/// The saved state of one monitor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct MonitorSnapshot {
+    pub(super) id: MonitorId,
+    /// Ids give meaning to the feature positions in the rest of the snapshot.
+    pub(super) features: Vec<(LayoutId, FeatureCounters)>,
+    pub(super) counters: MonitorCounters,
+    /// Value and count of each recorded delay.
+    pub(super) delays_ms: Vec<(u64, u64)>,
+    pub(super) watermark: Option<EventTime>,
+    pub(super) shards: Vec<(Shard, ShardState)>,
+    pub(super) expected_shards: ShardCount,
+    pub(super) time: LogTime,
+    pub(super) rings: Vec<RingSnapshot>,
+    pub(super) windows: Vec<WindowSnapshot>,
 }
 
-/// A reference of a monitor.
-#[derive(Debug, Clone)]
-pub struct ReferenceView {
-    /// Its name in labels.
-    pub name: String,
-    /// What it is: `file`, `hour_of_week`, `previous` or `trailing`.
-    pub kind: &'static str,
-    /// The file; `None` when it could not be loaded, and where the stream is its own reference.
-    pub loaded: Option<Arc<Reference>>,
-    /// Why it is not loaded.
-    pub problem: Option<String>,
+/// The saved panes of one slide width.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct RingSnapshot {
+    slide_ms: u64,
+    floor: EventTime,
+    /// By pane, then by feature in the order of the monitor's list.
+    panes: Vec<(EventTime, Vec<PaneCounts>)>,
 }
 
-impl ReferenceView {
-    /// A reference as it was found; `file` is `None` where it does not come from one.
-    pub(super) fn new(spec: &ReferenceSpec, file: Option<LoadedReference>) -> Self {
-        let state = |loaded, problem| ReferenceView {
-            name: spec.name.clone(),
-            kind: spec.origin.name(),
-            loaded,
-            problem,
+impl RingSnapshot {
+    /// Saves the panes of a ring.
+    pub(super) fn of(ring: &Ring) -> Self {
+        RingSnapshot {
+            slide_ms: millis(ring.slide()),
+            floor: ring.floor(),
+            panes: ring
+                .panes()
+                .map(|(start, features)| (start, features.to_vec()))
+                .collect(),
+        }
+    }
+
+    /// Fills a ring from the saved one of the same slide, else from the widest one whose slide fits
+    /// into it. Without either, everything counted up to `newest` is lost for this ring.
+    pub(super) fn restore_into(
+        ring: &mut Ring,
+        saved: &[RingSnapshot],
+        features: &FeaturePositions,
+        newest: Option<EventTime>,
+    ) {
+        let slide = ring.slide();
+        let slide_ms = millis(slide);
+        let source = saved
+            .iter()
+            .filter(|saved| slide_ms.is_multiple_of(saved.slide_ms.max(1)))
+            .max_by_key(|saved| saved.slide_ms);
+        let Some(source) = source else {
+            if let Some(newest) = newest {
+                ring.expire(newest.align_down(slide).plus(slide));
+            }
+            return;
         };
-        match file {
-            None if spec.origin.file().is_some() => state(None, Some("was not read".to_owned())),
-            None => state(None, None),
-            Some(Err(problem)) => state(None, Some(problem)),
-            Some(Ok(loaded)) => match unusable_hours(&spec.origin, &loaded) {
-                Some(problem) => state(None, Some(problem)),
-                None => state(Some(loaded), None),
-            },
+        // A wider pane is whole only if all the narrow ones in it are kept.
+        let floor = source.floor.align_down(slide);
+        let is_whole = floor == source.floor || source.floor == EventTime::MIN;
+        ring.expire(if is_whole {
+            source.floor
+        } else {
+            floor.plus(slide)
+        });
+        for (start, saved_counts) in &source.panes {
+            if *start < ring.floor() {
+                continue;
+            }
+            for (saved_feature, counts) in saved_counts.iter().enumerate() {
+                if let Some(feature) = features.get(saved_feature)
+                    && !counts.is_empty()
+                {
+                    ring.put(*start, feature, counts);
+                }
+            }
+            ring.touch(*start);
         }
     }
 }
 
-/// Why a reference cannot be used by hour of the week, where it is to be.
-fn unusable_hours(origin: &Origin, loaded: &Reference) -> Option<String> {
-    if !matches!(origin, Origin::HourOfWeek(_)) {
-        return None;
+/// The saved state of one window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct WindowSnapshot {
+    pub(super) name: String,
+    pub(super) slide_ms: u64,
+    pub(super) next_end: Option<EventTime>,
+    pub(super) end: Option<EventTime>,
+    pub(super) coverage: f64,
+    pub(super) evaluated_at: Option<EventTime>,
+    /// Counts, or the reason why there are none, in the order of the monitor's list.
+    pub(super) features: Vec<(Option<FeatureCounts>, Option<NotReady>)>,
+    pub(super) alerts: Vec<AlertSnapshot>,
+    /// By position in the monitor's list and by reference.
+    pub(super) dispersions: Vec<(usize, String, OnlineDispersion)>,
+    /// By position in the monitor's list and by reference; dynamic references only.
+    pub(super) references: Vec<(usize, String, DynamicReferenceState)>,
+}
+
+/// The saved alert of one rule of one comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct AlertSnapshot {
+    /// Position in the monitor's list.
+    pub(super) feature: usize,
+    pub(super) reference: String,
+    pub(super) statistic: String,
+    pub(super) severity: String,
+    pub(super) alert: Alert,
+    pub(super) state: AlertState,
+}
+
+/// Maps the feature positions of a snapshot to those of this process.
+#[derive(Debug)]
+pub(super) struct FeaturePositions {
+    /// By position in the snapshot.
+    restored: Vec<Option<usize>>,
+    /// The number of features of this process.
+    features: usize,
+}
+
+impl FeaturePositions {
+    /// Matches features by id.
+    pub(super) fn new(
+        saved: impl Iterator<Item = LayoutId>,
+        features: impl Iterator<Item = LayoutId>,
+    ) -> Self {
+        let features: Vec<LayoutId> = features.collect();
+        FeaturePositions {
+            restored: saved
+                .map(|saved| features.iter().position(|id| *id == saved))
+                .collect(),
+            features: features.len(),
+        }
     }
-    let Some(profiles) = &loaded.profiles else {
-        return Some(
-            "holds no counts by hour of the week; fit it again with --hour-of-week".to_owned(),
-        );
-    };
-    let clock = HourOfWeek::try_new(&profiles.timezone);
-    clock.err().map(|error| error.to_string())
-}
 
-/// A feature's life-long counters.
-#[derive(Debug, Clone)]
-pub struct FeatureView {
-    /// Its name.
-    pub name: String,
-    /// Its kind.
-    pub kind: Kind,
-    /// Its role.
-    pub role: Role,
-    /// `None` where no reference says how to count.
-    pub layout: Option<Arc<Layout>>,
-    /// Since the process began.
-    pub tallies: Tallies,
-    /// Values below the first and above the last edge.
-    pub out_of_range: (u64, u64),
-    /// Values of unseen categories.
-    pub unseen: u64,
-}
+    /// The feature at a position of the snapshot; `None` where this process does not count it.
+    pub(super) fn get(&self, saved: usize) -> Option<usize> {
+        self.restored.get(saved).copied().flatten()
+    }
 
-/// A window's latest evaluation.
-#[derive(Debug, Clone)]
-pub struct WindowView {
-    /// Index into the spec's windows.
-    pub index: usize,
-    /// End of the latest evaluated window; `None` before the first.
-    pub end: Option<EventTime>,
-    /// Share of its (pane, shard) pairs that were counted, 0..=1.
-    pub coverage: f64,
-    /// One entry per feature, in the monitor's order.
-    pub features: Vec<WindowFeatureView>,
-}
-
-/// One feature in one window.
-#[derive(Debug, Clone)]
-pub struct WindowFeatureView {
-    /// What the window holds; `None` before the first evaluation.
-    pub counts: Option<Arc<FeatureCounts>>,
-    /// Why the window cannot be judged at all, whatever it holds.
-    pub incomplete: Option<NotReady>,
-    /// Rates of the window.
-    pub rates: Rates,
-    /// Comparisons with the references, in the monitor's order.
-    pub comparisons: Vec<ComparisonView>,
-}
-
-impl WindowFeatureView {
-    /// All alerts of the feature in the window, reference by reference.
-    pub fn alerts(&self) -> impl Iterator<Item = &AlertView> {
-        self.comparisons
-            .iter()
-            .flat_map(|comparison| &comparison.alerts)
+    /// Orders saved values by the features of this process; a new feature gets the default.
+    ///
+    /// Without features the one value of the monitor's events is kept.
+    pub(super) fn reorder<T: Default + Clone>(&self, saved: Vec<T>) -> Vec<T> {
+        if self.features == 0 {
+            return saved.into_iter().take(1).collect();
+        }
+        let mut values = vec![T::default(); self.features];
+        for (saved_feature, value) in saved.into_iter().enumerate() {
+            if let Some(feature) = self.get(saved_feature) {
+                values[feature] = value;
+            }
+        }
+        values
     }
 }
 
-/// One feature of one window compared with one reference.
-#[derive(Debug, Clone)]
-pub struct ComparisonView {
-    /// The scores, or the reason why there are none.
-    pub scores: Result<Scores, NotReady>,
-    /// The reference in force; `None` where there is nothing to compare with.
-    pub reference: Option<Arc<FeatureReference>>,
-    /// The assessment; `None` where nothing is calibrated or ready.
-    pub assessment: Option<Arc<Assessment>>,
-    /// The rules with their thresholds and states, in the order of the feature's rules.
-    pub alerts: Vec<AlertView>,
-}
-
-/// One alarm line on one score.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AlertView {
-    /// What is judged.
-    pub statistic: Statistic,
-    /// How urgent.
-    pub severity: Severity,
-    /// The line, on the score's own scale; `None` where a calibrated one is not known yet.
-    pub threshold: Option<f64>,
-    /// One false alarm in this time is accepted; `None` where the line is a fixed number.
-    pub interval: Option<Duration>,
-    /// The lower line of a two-sided rate.
-    pub lower: Option<f64>,
-    /// The score it was compared with; `None` when not ready.
-    pub value: Option<f64>,
-    /// How it stands.
-    pub state: AlertState,
+/// Whole milliseconds of a span.
+pub(super) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

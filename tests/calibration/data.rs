@@ -196,11 +196,8 @@ fn alarms(
     for (at, window) in windows.iter().enumerate() {
         let layout = planned.layout.as_deref().unwrap();
         let counts = count(layout, rows(&cells, window));
-        let scores = planned.scorers[0]
-            .as_ref()
-            .unwrap()
-            .evaluate(&counts, 1)
-            .unwrap();
+        let scorer = planned.scorers().next().unwrap();
+        let scores = scorer.evaluate(&counts, 1).unwrap();
         let rates = Rates::of(&counts, layout);
         let judged = AssessmentInput {
             counts: &counts,
@@ -213,7 +210,7 @@ fn alarms(
                 ..WindowContext::default()
             },
         };
-        let calibration = planned.calibrations[0].as_deref().unwrap();
+        let calibration = planned.references[0].null_model.as_deref().unwrap();
         let assessment = assess(planned, calibration, &judged);
         for (rule, line) in planned.rules.iter().zip(&assessment.lines) {
             let score = scores.get(rule.statistic).or(rates.get(rule.statistic));

@@ -226,9 +226,9 @@ fn an_hour_of_week_reference_keeps_no_list_of_excluded_windows() {
         "{fired:?}"
     );
     let saved = format!("{:?}", engine.save());
-    assert!(saved.contains("left_out: []"), "it moves");
+    assert!(saved.contains("excluded: []"), "it moves");
     assert!(
-        !saved.contains("left_out: [("),
+        !saved.contains("excluded: [("),
         "only rolling references leave windows out"
     );
 }

@@ -125,7 +125,7 @@ impl Tail {
                 Ok(saved) if !reach.has(&saved.log) => {
                     warn!("a snapshot does not lie within the pane log: not used");
                 }
-                Ok(saved) if is_own(&whole) || saved.has_all_of(&scoring.engine) => {
+                Ok(saved) if is_own(&whole) || saved.has_monitors(scoring.engine.monitor_ids()) => {
                     return Ok(Some(saved));
                 }
                 Ok(_) => {}

@@ -90,8 +90,11 @@ impl Candidates {
     #[must_use]
     pub(crate) fn estimates_online(&self) -> bool {
         let features = self.plans.iter().flat_map(|plan| &plan.features);
-        let mut calibrations = features.flat_map(|feature| feature.calibrations.iter().flatten());
-        calibrations.any(|calibration| calibration.estimates_online())
+        let mut references = features.flat_map(|feature| &feature.references);
+        references.any(|reference| {
+            let null_model = reference.null_model.as_ref();
+            null_model.is_some_and(|null_model| null_model.estimates_online())
+        })
     }
 
     /// The monitors with the features that `is_wanted`, and a ledger of the windows that end after the one time and not after the other.
@@ -125,8 +128,8 @@ fn slides(plan: &MonitorPlan) -> Vec<Duration> {
 
 /// Calibrated features, times windows and references.
 fn watched(plan: &MonitorPlan) -> usize {
-    let scorers = plan.features.iter().flat_map(|feature| &feature.scorers);
-    scorers.flatten().count() * plan.spec.windows.len()
+    let scorers = plan.features.iter().flat_map(FeaturePlan::scorers);
+    scorers.count() * plan.spec.windows.len()
 }
 
 /// The monitor with the rules of all policies, one after the other, under a name of its own.
@@ -144,9 +147,10 @@ fn together(base: &MonitorPlan, policies: &[Policy], statistics: &[Statistic]) -
 /// The monitor as it is, with the null tables of `tried`: they are made once.
 fn configured(mut base: MonitorPlan, tried: &MonitorPlan) -> MonitorPlan {
     for (feature, own) in base.features.iter_mut().zip(&tried.features) {
-        let pairs = feature.calibrations.iter_mut().zip(&own.calibrations);
-        for (calibration, own) in pairs.filter(|(calibration, _)| calibration.is_some()) {
-            calibration.clone_from(own);
+        for (reference, own) in feature.references.iter_mut().zip(&own.references) {
+            if reference.null_model.is_some() {
+                reference.null_model.clone_from(&own.null_model);
+            }
         }
     }
     base

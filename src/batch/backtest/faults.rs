@@ -209,7 +209,7 @@ impl RecordTransform for Injector {
 }
 
 fn std_of(feature: &FeaturePlan) -> f64 {
-    let scorer = feature.scorers.iter().flatten().next();
+    let scorer = feature.scorers().next();
     scorer.map_or(1.0, |scorer| scorer.reference().unit_std())
 }
 

@@ -279,7 +279,7 @@ fn damaged(
 }
 
 fn is_hit(damage: Damage, feature: &FeaturePlan) -> bool {
-    damage.can_hit(feature.kind) && feature.scorers.iter().any(Option::is_some)
+    damage.can_hit(feature.kind) && feature.scorers().next().is_some()
 }
 
 /// Plays the stage with a damage, for the features it can hit; without one, for all.

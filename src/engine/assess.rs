@@ -1,0 +1,345 @@
+//! Assesses a feature in one window against one reference: noise floors, thresholds, p-values, and
+//! the statuses that limit the trust in them.
+//!
+//! The stream, a replayed file and `compare` share this code. They differ only in the time between
+//! windows, from which the accepted frequency of false alarms follows.
+
+use std::time::Duration;
+
+use super::plan::{FeaturePlan, Rule, ThresholdSource};
+use crate::alert::Threshold;
+use crate::calibration::{
+    CalibrationStatus, NullDistribution, NullModel, WindowContext, detectable_shift, tolerance_on,
+};
+use crate::model::{Budget, Statistic, Tolerance};
+use crate::score::{Rates, Scores};
+use crate::stats::FeatureCounts;
+
+/// The largest share of clean windows that may exceed a threshold, however long the interval
+/// between windows. It is also the share where there is only one window.
+const MAX_ALPHA: f64 = 0.01;
+/// The part of the way from threshold to noise floor that a score must fall before its alert
+/// clears.
+const HYSTERESIS: f64 = 0.2;
+
+/// One statistic of one window beside its distribution without drift.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StatisticAssessment {
+    /// The score or rate that is assessed.
+    pub statistic: Statistic,
+    /// The mean of the null distribution, on the score's own scale.
+    pub noise_floor: f64,
+    /// The share of clean windows that score at least as high, 0..=1.
+    pub p_value: f64,
+    /// The lowest threshold of any rule; without a rule, that of the default budget and tolerance.
+    pub threshold: f64,
+    /// The design effect phi: how much more clean windows vary than independent samples; at least
+    /// 1.
+    pub design_effect: f64,
+    /// The shift of a normal feature's mean, in standard deviations, that reaches the threshold;
+    /// `None` for rates.
+    pub detectable_shift: Option<f64>,
+}
+
+/// The calibration's statements about one feature in one window against one reference.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Assessment {
+    /// One entry for each statistic that has a null distribution.
+    pub levels: Vec<StatisticAssessment>,
+    /// The design effect of `js`; 1 where it is unknown.
+    pub design_effect: f64,
+    /// The reasons why thresholds deserve less trust.
+    pub statuses: Vec<CalibrationStatus>,
+    /// One threshold for each rule of the feature; `None` where a budgeted rule has none.
+    pub lines: Vec<Option<Threshold>>,
+}
+
+impl Assessment {
+    /// The entry of a statistic.
+    #[must_use]
+    pub fn level(&self, statistic: Statistic) -> Option<&StatisticAssessment> {
+        self.levels
+            .iter()
+            .find(|level| level.statistic == statistic)
+    }
+}
+
+/// The window that is assessed.
+#[derive(Debug, Clone, Copy)]
+pub struct AssessmentInput<'a> {
+    /// The counts of the feature.
+    pub counts: &'a FeatureCounts,
+    /// The scores of the feature, where they are ready.
+    pub scores: Option<&'a Scores>,
+    /// The rates of the feature.
+    pub rates: &'a Rates,
+    /// The time between windows; `None` where there is only one.
+    pub step: Option<Duration>,
+    /// Length of the window, dispersion estimate and reference in force.
+    pub context: WindowContext<'a>,
+}
+
+impl AssessmentInput<'_> {
+    fn value(&self, statistic: Statistic) -> Option<f64> {
+        if statistic.is_rate() {
+            self.rates.get(statistic)
+        } else {
+            self.scores?.get(statistic)
+        }
+    }
+}
+
+/// Assesses a feature by the null distributions of its statistics.
+#[must_use]
+pub fn assess(
+    feature: &FeaturePlan,
+    null_model: &NullModel,
+    input: &AssessmentInput<'_>,
+) -> Assessment {
+    let distributions: Vec<(Statistic, NullDistribution)> = Statistic::ALL
+        .iter()
+        .filter_map(|statistic| {
+            let distribution = null_model.gauge(*statistic, input.counts, &input.context)?;
+            Some((*statistic, distribution))
+        })
+        .collect();
+    let distribution_of = |statistic: Statistic| {
+        distributions
+            .iter()
+            .find(|(known, _)| *known == statistic)
+            .map(|(_, distribution)| distribution)
+    };
+    let thresholds: Vec<Option<Threshold>> = feature
+        .rules
+        .iter()
+        .map(|rule| {
+            let distribution = distribution_of(rule.statistic);
+            threshold_of(rule, distribution, feature, null_model, input.step)
+        })
+        .collect();
+    let rarest_alpha = feature
+        .rules
+        .iter()
+        .filter_map(|rule| match rule.threshold_source {
+            ThresholdSource::Fixed(_) => None,
+            ThresholdSource::Budget { interval, .. } => {
+                Some(alpha(interval, feature.budgeted_statistics, input.step))
+            }
+        })
+        .fold(1.0, f64::min);
+    Assessment {
+        levels: distributions
+            .iter()
+            .filter_map(|(statistic, distribution)| {
+                let value = input.value(*statistic)?;
+                let lowest = lowest_threshold(*statistic, &feature.rules, &thresholds);
+                let threshold = lowest.unwrap_or_else(|| {
+                    default_threshold(*statistic, distribution, feature, null_model, input.step)
+                });
+                Some(assess_statistic(*statistic, value, distribution, threshold))
+            })
+            .collect(),
+        design_effect: distribution_of(Statistic::Js).map_or(1.0, NullDistribution::design_effect),
+        statuses: null_model.statuses(input.counts.tallies.values, rarest_alpha, &input.context),
+        lines: thresholds,
+    }
+}
+
+fn assess_statistic(
+    statistic: Statistic,
+    value: f64,
+    distribution: &NullDistribution,
+    threshold: f64,
+) -> StatisticAssessment {
+    StatisticAssessment {
+        statistic,
+        noise_floor: distribution.noise_floor(),
+        p_value: distribution.p_value(value),
+        threshold,
+        design_effect: distribution.design_effect(),
+        detectable_shift: detectable_shift(statistic, threshold),
+    }
+}
+
+/// The share of clean windows that may exceed one threshold, so that all statistics of a feature
+/// together keep the budget: `min(step / interval, MAX_ALPHA) / budgeted_statistics`.
+fn alpha(interval: Duration, budgeted_statistics: u32, step: Option<Duration>) -> f64 {
+    let frequency = step.map_or(MAX_ALPHA, |step| {
+        step.as_secs_f64() / interval.as_secs_f64()
+    });
+    frequency.min(MAX_ALPHA) / f64::from(budgeted_statistics.max(1))
+}
+
+/// The threshold of a rule; `None` where a budgeted rule has no null distribution.
+fn threshold_of(
+    rule: &Rule,
+    distribution: Option<&NullDistribution>,
+    feature: &FeaturePlan,
+    null_model: &NullModel,
+    step: Option<Duration>,
+) -> Option<Threshold> {
+    match rule.threshold_source {
+        ThresholdSource::Fixed(threshold) => Some(rule.fixed_line(threshold)),
+        ThresholdSource::Budget {
+            interval,
+            tolerance,
+            of,
+        } => {
+            let distribution = distribution?;
+            let scorer = null_model.scorer();
+            let tolerance = tolerance_on(of, tolerance, scorer.reference(), scorer.body());
+            let alpha = alpha(interval, feature.budgeted_statistics, step);
+            let range = distribution.line(alpha, tolerance);
+            let floor = distribution.noise_floor();
+            let cleared = (1.0 - HYSTERESIS) * range.upper + HYSTERESIS * floor;
+            Some(Threshold {
+                above: range.upper,
+                cleared: range.upper.min(cleared),
+                below: range.lower,
+            })
+        }
+    }
+}
+
+fn lowest_threshold(
+    statistic: Statistic,
+    rules: &[Rule],
+    thresholds: &[Option<Threshold>],
+) -> Option<f64> {
+    rules
+        .iter()
+        .zip(thresholds)
+        .filter(|(rule, _)| rule.statistic == statistic)
+        .filter_map(|(_, threshold)| Some(threshold.as_ref()?.above))
+        .min_by(f64::total_cmp)
+}
+
+/// The threshold of a statistic without a rule, by the default budget and tolerance.
+fn default_threshold(
+    statistic: Statistic,
+    distribution: &NullDistribution,
+    feature: &FeaturePlan,
+    null_model: &NullModel,
+    step: Option<Duration>,
+) -> f64 {
+    let scorer = null_model.scorer();
+    let tolerance = tolerance_on(
+        statistic,
+        Tolerance::Default,
+        scorer.reference(),
+        scorer.body(),
+    );
+    let alpha = alpha(Budget::INTERVAL, feature.budgeted_statistics, step);
+    distribution.line(alpha, tolerance).upper
+}
+
+/// The number of independent values that a window of clustered ones is worth: `samples / phi`,
+/// rounded down.
+#[must_use]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at most the number of samples"
+)]
+pub fn effective(samples: u64, design_effect: f64) -> u64 {
+    (samples as f64 / design_effect.max(1.0)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::{
+        MINUTE, budgeted_alert, count, fixed, fixed_alert, plan, spec, spread,
+    };
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn assert_near(value: f64, expected: f64, reason: &str) {
+        assert!(
+            (value - expected).abs() < 1e-12,
+            "{value} is not {expected}: {reason}"
+        );
+    }
+
+    #[test]
+    fn a_budget_is_shared_by_the_statistics_and_by_the_windows_of_its_interval() {
+        let hour = Some(Duration::from_secs(3600));
+        assert_near(
+            alpha(DAY * 30, 1, hour),
+            1.0 / 720.0,
+            "24 a day for 30 days",
+        );
+        assert_near(alpha(DAY * 30, 4, hour), 1.0 / 2880.0, "for each of four");
+    }
+
+    #[test]
+    fn a_rare_window_may_not_use_its_budget_up_at_once() {
+        assert_near(alpha(DAY * 30, 1, Some(DAY)), 0.01, "1/30 is too often");
+        assert_near(alpha(DAY * 30, 2, None), 0.005, "a single window");
+    }
+
+    #[test]
+    fn clustered_samples_are_worth_fewer_and_never_more() {
+        assert_eq!(effective(100, 2.5), 40);
+        assert_eq!(effective(100, 0.5), 100, "a design effect is at least 1");
+        assert_eq!(effective(5, 2.0), 2, "rounded down");
+    }
+
+    /// A feature with a fixed threshold on `js` and a budgeted one on `psi`, in a clean window.
+    fn assessment(step: Option<Duration>) -> Assessment {
+        let mut spec = spec(vec![fixed()]);
+        spec.alerts = vec![
+            fixed_alert(Statistic::Js, 0.5),
+            budgeted_alert(Statistic::Psi),
+        ];
+        let plan = plan(spec);
+        let feature = &plan.features[0];
+        let reference = &feature.references[0];
+        let layout = feature.layout.as_deref().unwrap();
+        let counts = count(layout, spread(0.0));
+        let scores = reference
+            .scorer
+            .as_ref()
+            .unwrap()
+            .evaluate(&counts, 1)
+            .unwrap();
+        let input = AssessmentInput {
+            counts: &counts,
+            scores: Some(&scores),
+            rates: &Rates::of(&counts, layout),
+            step,
+            context: WindowContext::default(),
+        };
+        assess(feature, reference.null_model.as_ref().unwrap(), &input)
+    }
+
+    #[test]
+    fn each_rule_has_a_threshold_and_each_statistic_an_assessment() {
+        let assessment = assessment(Some(MINUTE));
+        let [Some(js), Some(psi)] = assessment.lines[..] else {
+            panic!("two thresholds");
+        };
+        assert_eq!((js.above, js.cleared), (0.5, 0.5), "a fixed number");
+        let level = assessment.level(Statistic::Psi).unwrap();
+        let expected = 0.8 * psi.above + 0.2 * level.noise_floor;
+        assert_near(psi.cleared, expected, "a fifth of the way to the floor");
+        assert!(level.noise_floor < psi.above, "noise does not alarm");
+        assert_near(level.threshold, psi.above, "that of the rule");
+        let js = assessment.level(Statistic::Js).unwrap();
+        assert_near(js.threshold, 0.5, "a fixed one as well");
+        let kl = assessment.level(Statistic::Kl).unwrap();
+        assert!(kl.threshold > kl.noise_floor, "by the default budget");
+        assert!(level.p_value > 0.01, "a clean window: {}", level.p_value);
+        assert_eq!(
+            assessment.statuses,
+            [CalibrationStatus::PhiLearning],
+            "without blocks the design effect is unknown"
+        );
+    }
+
+    #[test]
+    fn more_frequent_windows_have_a_higher_threshold() {
+        let psi = |step| assessment(step).lines[1].unwrap().above;
+        assert!(psi(Some(MINUTE)) > psi(None));
+    }
+}

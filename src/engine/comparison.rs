@@ -1,0 +1,244 @@
+//! One feature of one window against one reference.
+//!
+//! A comparison owns everything that is particular to it: the reference in force, the dispersion
+//! estimate, the rules with their alerts, and the latest scores. Its window calls the verbs in a
+//! fixed order for every evaluation: `sample_dispersion` and `advance` prepare for the new window,
+//! then come `score`, `evaluate` and `exclude_alarm`. The dispersion changes only when the next
+//! window is due, so a restored process rebuilds the assessment that this one shows.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use super::assess::{Assessment, AssessmentInput, assess, effective};
+use super::counters::TransitionCounts;
+use super::plan::FeaturePlan;
+use super::reference::{ComparedReference, CountedPanes, DynamicReferenceState, WindowFeatureRef};
+use super::rule_state::{Calibrated, RuleState};
+use super::sample::FeatureSample;
+use super::snapshot::AlertSnapshot;
+use super::view::ComparisonView;
+use crate::alert::AlertState;
+use crate::calibration::{CalibrationStatus, NullModel, OnlineDispersion, WindowContext};
+use crate::model::{EventTime, NotReady, WindowSpec};
+use crate::reference::FeatureReference;
+use crate::score::Scores;
+use crate::stats::FeatureCounts;
+
+/// One feature of one window against one reference.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// The reference's name.
+    name: String,
+    reference: ComparedReference,
+    /// The dispersion of quiet windows, where the reference has no blocks to estimate it from.
+    dispersion: OnlineDispersion,
+    rules: Vec<RuleState>,
+    scores: Result<Scores, NotReady>,
+    /// The reference that `scores` were computed against.
+    scored_against: Option<Arc<FeatureReference>>,
+    assessment: Option<Arc<Assessment>>,
+}
+
+impl Comparison {
+    /// A feature against the reference with this index, before the first window.
+    pub(super) fn new(feature: &FeaturePlan, reference: usize, pseudo_count: f64) -> Self {
+        let mut comparison = Comparison {
+            name: feature.references[reference].name.clone(),
+            reference: ComparedReference::new(feature, reference, pseudo_count),
+            dispersion: OnlineDispersion::default(),
+            rules: feature
+                .rules
+                .iter()
+                .map(|rule| RuleState::new(rule, reference))
+                .collect(),
+            scores: Err(NotReady::Warming),
+            scored_against: None,
+            assessment: None,
+        };
+        comparison.clear(NotReady::Warming);
+        comparison
+    }
+
+    /// The reference's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds the latest window, which ended at `end`, to the dispersion estimate if it was quiet.
+    ///
+    /// Called before the next window is scored and not right after the evaluation: the assessment
+    /// that is shown, and rebuilt by a restart, is the one that the window was evaluated with.
+    pub(super) fn sample_dispersion(
+        &mut self,
+        counts: &FeatureCounts,
+        end: EventTime,
+        window: &WindowSpec,
+    ) {
+        let is_estimated = self
+            .reference
+            .current()
+            .is_ok_and(|(_, null_model)| null_model.is_some_and(NullModel::estimates_online));
+        let is_quiet = self
+            .rules
+            .iter()
+            .all(|rule| rule.view().state == AlertState::Inactive);
+        if let (Ok(scores), Some(reference), true) =
+            (&self.scores, &self.scored_against, is_estimated && is_quiet)
+        {
+            let n = counts.tallies.values as f64;
+            let m = reference.counts.tallies.values as f64;
+            self.dispersion.take(end, window.size, scores, n, m);
+        }
+    }
+
+    /// Builds the reference for the window that is due.
+    pub(super) fn advance(&mut self, position: &WindowFeatureRef<'_>, panes: &CountedPanes<'_>) {
+        self.reference.advance(position, panes);
+    }
+
+    /// The null model in force, if it has no tables yet for windows of `n` values.
+    pub(super) fn unprepared_null_model(&self, n: u64) -> Option<&NullModel> {
+        let (_, null_model) = self.reference.current().ok()?;
+        null_model.filter(|null_model| n > 0 && !null_model.is_prepared(n))
+    }
+
+    /// Scores and assesses a sample; the alerts do not change.
+    pub(super) fn score(&mut self, sample: &FeatureSample<'_>) {
+        let min_samples = sample.window.min_samples;
+        (self.scored_against, self.scores) =
+            match (self.reference.current(), sample.incomplete, sample.counts) {
+                (Err(NotReady::NoReference), _, _) => (None, Err(NotReady::NoReference)),
+                (_, Some(reason), _) | (Err(reason), None, _) => (None, Err(reason)),
+                (Ok(_), None, None) => (None, Err(NotReady::Warming)),
+                (Ok((scorer, _)), None, Some(counts)) => (
+                    Some(Arc::clone(scorer.reference())),
+                    scorer.evaluate(counts, min_samples),
+                ),
+            };
+        self.assessment = self.assess(sample).map(Arc::new);
+    }
+
+    fn assess(&self, sample: &FeatureSample<'_>) -> Option<Assessment> {
+        let counts = sample.counts.filter(|_| sample.incomplete.is_none())?;
+        let (_, null_model) = self.reference.current().ok()?;
+        let mut assessment = assess(
+            sample.plan,
+            null_model?,
+            &AssessmentInput {
+                counts,
+                scores: self.scores.as_ref().ok(),
+                rates: sample.rates,
+                step: Some(sample.window.slide),
+                context: WindowContext {
+                    window: Some(sample.window.size),
+                    learned: Some(&self.dispersion),
+                    reference: self.scored_against.as_deref(),
+                },
+            },
+        );
+        let samples = counts.tallies.values;
+        if effective(samples, assessment.design_effect) < sample.window.min_samples {
+            assessment.statuses.push(CalibrationStatus::TooFewEffective);
+        }
+        Some(assessment)
+    }
+
+    /// Advances every alert by one evaluation of the sample that was scored.
+    pub(super) fn evaluate(
+        &mut self,
+        sample: &FeatureSample<'_>,
+        transitions: &mut TransitionCounts,
+    ) {
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            let calibrated = calibrated(self.assessment.as_deref(), index);
+            rule.evaluate(sample, self.scores, calibrated, transitions);
+        }
+    }
+
+    /// Excludes the latest window from later rolling references if an alert is pending or firing.
+    pub(super) fn exclude_alarm(&mut self, start: EventTime, end: EventTime) {
+        let is_alarm = self
+            .rules
+            .iter()
+            .any(|rule| matches!(rule.view().state, AlertState::Pending | AlertState::Firing));
+        if is_alarm && self.scores.is_ok() {
+            self.reference.exclude(start, end);
+        }
+    }
+
+    /// Drops scores and assessment for a reason; without a reference that is the reason.
+    pub(super) fn clear(&mut self, reason: NotReady) {
+        self.assessment = None;
+        self.scored_against = None;
+        self.scores = Err(match self.reference {
+            ComparedReference::Missing => NotReady::NoReference,
+            ComparedReference::Fixed { .. } | ComparedReference::Dynamic(_) => reason,
+        });
+    }
+
+    /// Shows every rule's threshold beside the scores of a restored sample, before its alert is
+    /// restored.
+    pub(super) fn initialize_alerts(&mut self, sample: &FeatureSample<'_>) {
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            let calibrated = calibrated(self.assessment.as_deref(), index);
+            let state = AlertState::NotReady(NotReady::Warming);
+            rule.show(sample, self.scores, calibrated, state);
+        }
+    }
+
+    /// Continues with an alert of an earlier process; a rule that is not configured any more is
+    /// ignored.
+    pub(super) fn restore_alert(&mut self, saved: &AlertSnapshot, sample: &FeatureSample<'_>) {
+        let rule = self
+            .rules
+            .iter_mut()
+            .enumerate()
+            .find(|(_, rule)| rule.is_named(&saved.statistic, &saved.severity));
+        if let Some((index, rule)) = rule {
+            let calibrated = calibrated(self.assessment.as_deref(), index);
+            rule.show(sample, self.scores, calibrated, saved.state);
+            rule.restore(saved.alert);
+        }
+    }
+
+    /// Continues with the dispersion estimate of an earlier process.
+    pub(super) fn restore_dispersion(&mut self, dispersion: OnlineDispersion) {
+        self.dispersion = dispersion;
+    }
+
+    /// Continues with the dynamic reference of an earlier process.
+    pub(super) fn restore_reference(&mut self, state: DynamicReferenceState) {
+        self.reference.restore(state);
+    }
+
+    /// The rules with their alerts.
+    pub(super) fn rules(&self) -> &[RuleState] {
+        &self.rules
+    }
+
+    /// The dispersion estimate; `None` before the first quiet window.
+    pub(super) fn dispersion(&self) -> Option<&OnlineDispersion> {
+        Some(&self.dispersion).filter(|dispersion| dispersion.windows > 0)
+    }
+
+    /// The state of a dynamic reference; `None` for a fixed one.
+    pub(super) fn reference_state(&self) -> Option<&DynamicReferenceState> {
+        self.reference.state()
+    }
+
+    /// The latest scores and alerts.
+    pub(super) fn view(&self) -> ComparisonView {
+        ComparisonView {
+            scores: self.scores,
+            reference: self.scored_against.clone(),
+            assessment: self.assessment.clone(),
+            alerts: self.rules.iter().map(|rule| *rule.view()).collect(),
+        }
+    }
+}
+
+fn calibrated(assessment: Option<&Assessment>, rule: usize) -> Option<Calibrated> {
+    assessment.map(|assessment| Calibrated::new(assessment, rule))
+}

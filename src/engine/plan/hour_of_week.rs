@@ -1,0 +1,100 @@
+//! A feature's reference by hour of the week, with one null model for each hour.
+//!
+//! A window is compared with a mixture of hours, but its null model is that of one hour: a mixture of
+//! its own for every window would need a simulation for every window.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::calibration::NullModel;
+use crate::model::EventTime;
+use crate::reference::{
+    FeatureCalibration, FeatureReference, HOURS, HourMixture, HourOfWeek, dominant,
+};
+use crate::score::Scorer;
+
+/// Counts of a feature by hour of the week, their clock, and a null model for each hour.
+#[derive(Debug)]
+pub struct HourOfWeekReference {
+    mixture: HourMixture,
+    clock: HourOfWeek,
+    pseudo_count: f64,
+    hash: String,
+    stored: FeatureCalibration,
+    /// One for each hour, then one for the whole week; each is built on first need.
+    null_models: Vec<OnceLock<Arc<NullModel>>>,
+}
+
+impl HourOfWeekReference {
+    /// A reference by the hours of `clock`.
+    ///
+    /// `hash` is that of the reference file and seeds the simulation; `stored` is the feature's
+    /// calibration in that file.
+    #[must_use]
+    pub fn new(
+        mixture: HourMixture,
+        clock: HourOfWeek,
+        pseudo_count: f64,
+        hash: &str,
+        stored: Option<&FeatureCalibration>,
+    ) -> Self {
+        let stored = stored.cloned().unwrap_or_default();
+        HourOfWeekReference {
+            mixture,
+            clock,
+            pseudo_count,
+            hash: hash.to_owned(),
+            stored: FeatureCalibration {
+                stretches: stored.hour_of_week,
+                nulls: stored.nulls,
+                ..FeatureCalibration::default()
+            },
+            null_models: (0..=HOURS).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// The hour of the week that contains `at`, 0..168.
+    pub(in crate::engine) fn hour_of(&self, at: EventTime) -> u16 {
+        self.clock.of(at)
+    }
+
+    /// The reference for a window whose events lie in these hours; `None` where the hours hold
+    /// nothing.
+    pub(in crate::engine) fn reference_for(
+        &self,
+        events: &[(u16, u64)],
+    ) -> Option<FeatureReference> {
+        self.mixture.mixed(events, &[])
+    }
+
+    /// The null model of the hour that holds at least half of a window's events, else that of the
+    /// whole week.
+    pub(in crate::engine) fn null_model(&self, events: &[(u16, u64)]) -> Arc<NullModel> {
+        let hour = dominant(events).map_or(HOURS, usize::from);
+        let null_model = self
+            .null_models
+            .get(hour)
+            .unwrap_or(&self.null_models[HOURS]);
+        Arc::clone(null_model.get_or_init(|| Arc::new(self.build_null_model(hour))))
+    }
+
+    fn build_null_model(&self, hour: usize) -> NullModel {
+        let reference = u16::try_from(hour)
+            .ok()
+            .filter(|hour| usize::from(*hour) < HOURS)
+            .and_then(|hour| self.mixture.mixed(&[(hour, 1)], &[]));
+        match reference {
+            Some(reference) => {
+                let scorer = Scorer::new(Arc::new(reference), self.pseudo_count);
+                let stored = FeatureCalibration {
+                    nulls: Vec::new(),
+                    ..self.stored.clone()
+                };
+                NullModel::new(scorer, &format!("{} {hour}", self.hash), Some(&stored))
+            }
+            None => {
+                let scorer = Scorer::new(Arc::clone(self.mixture.week()), self.pseudo_count);
+                NullModel::new(scorer, &self.hash, Some(&self.stored))
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A monitor ready to run: the user's specification joined with the references that could be
+//! loaded.
+//!
+//! A plan is immutable and shared. A reference that cannot be loaded is a problem of the plan and
+//! not an error: the monitor counts and compares whatever else it can.
+
+mod feature;
+mod hour_of_week;
+mod noise_check;
+mod reference;
+mod rule;
+
+use std::sync::Arc;
+
+pub use feature::FeaturePlan;
+pub use hour_of_week::HourOfWeekReference;
+use noise_check::noise_warnings;
+pub use reference::{LoadedReference, ReferenceDynamics, ReferencePlan, ReferenceView};
+pub use rule::{Rule, ThresholdSource};
+
+use crate::model::{Kind, MonitorId, MonitorSpec};
+use crate::panes::identity;
+use crate::stats::Layout;
+
+/// A monitor ready to run.
+#[derive(Debug, Clone)]
+pub struct MonitorPlan {
+    /// The key of its counts in the pane log.
+    pub id: MonitorId,
+    /// The user's specification.
+    pub spec: Arc<MonitorSpec>,
+    /// Its references, in configuration order.
+    pub references: Vec<ReferenceView>,
+    /// Listed features first, then those that only a reference has.
+    pub features: Vec<FeaturePlan>,
+    /// Faults that disable a part of the monitor and leave the rest running.
+    pub problems: Vec<String>,
+    /// Fixed thresholds that noise alone crosses.
+    pub warnings: Vec<String>,
+}
+
+impl MonitorPlan {
+    /// Joins a monitor with its references.
+    ///
+    /// `loaded` has one entry for each of `spec.references` that comes from a file, in that order.
+    #[must_use]
+    pub fn new(spec: MonitorSpec, loaded: Vec<LoadedReference>) -> Self {
+        let mut loaded = loaded.into_iter();
+        let references: Vec<ReferenceView> = spec
+            .references
+            .iter()
+            .map(|reference| {
+                let file = reference.origin.file().and_then(|_| loaded.next());
+                ReferenceView::new(reference, file)
+            })
+            .collect();
+        let mut problems = Vec::new();
+        let id = identity::monitor(&spec);
+        let features: Vec<FeaturePlan> = feature_names(&spec, &references)
+            .iter()
+            .filter_map(|name| FeaturePlan::new(name, id, &spec, &references, &mut problems))
+            .collect();
+        problems.extend(alerts_on_unknown_features(&spec, &features));
+        let warnings = references
+            .iter()
+            .enumerate()
+            .filter_map(|(index, reference)| Some((index, reference.loaded.as_ref()?)))
+            .flat_map(|(index, reference)| {
+                features.iter().flat_map(move |feature| {
+                    noise_warnings(feature, &feature.references[index], reference)
+                })
+            })
+            .collect();
+        MonitorPlan {
+            id,
+            spec: Arc::new(spec),
+            references,
+            features,
+            problems,
+            warnings,
+        }
+    }
+
+    /// Name, kind and layout of each feature, for the observer.
+    #[must_use]
+    pub fn observed(&self) -> Vec<(String, Kind, Option<Arc<Layout>>)> {
+        self.features
+            .iter()
+            .map(|feature| (feature.name.clone(), feature.kind, feature.layout.clone()))
+            .collect()
+    }
+}
+
+fn feature_names(spec: &MonitorSpec, references: &[ReferenceView]) -> Vec<String> {
+    let mut names: Vec<String> = spec
+        .features
+        .iter()
+        .map(|feature| feature.name.clone())
+        .collect();
+    let loaded = references
+        .iter()
+        .filter_map(|reference| reference.loaded.as_ref())
+        .filter(|_| spec.features_from_reference);
+    for feature in loaded.flat_map(|reference| &reference.features) {
+        if !names.contains(&feature.name) {
+            names.push(feature.name.clone());
+        }
+    }
+    names
+}
+
+fn alerts_on_unknown_features(spec: &MonitorSpec, features: &[FeaturePlan]) -> Vec<String> {
+    spec.alerts
+        .iter()
+        .flat_map(|alert| {
+            alert
+                .features
+                .iter()
+                .flatten()
+                .filter(|name| !features.iter().any(|feature| feature.name == **name))
+                .map(|name| {
+                    format!(
+                        "alert on {}: feature {name} is not monitored",
+                        alert.statistic
+                    )
+                })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::fixture::{
+        budgeted_alert, fixed, fixed_alert, hour_of_week, plan, previous, reference, spec,
+    };
+    use crate::model::{BinsSpec, FeatureSpec, Severity, Statistic};
+    use crate::reference::Reference;
+
+    fn problems(spec: MonitorSpec, loaded: Vec<LoadedReference>) -> Vec<String> {
+        MonitorPlan::new(spec, loaded).problems
+    }
+
+    #[test]
+    fn a_feature_without_a_kind_is_a_problem_and_is_left_out() {
+        let mut spec = spec(vec![fixed()]);
+        let mut unknown = FeatureSpec::new("y", Kind::Numeric);
+        unknown.kind = None;
+        spec.features.push(unknown);
+        let plan = plan(spec);
+        assert_eq!(plan.features.len(), 1, "x stays");
+        assert!(plan.problems[0].starts_with("feature y: kind is unknown"));
+    }
+
+    #[test]
+    fn the_features_of_a_reference_are_added_only_on_request() {
+        let mut spec = spec(vec![fixed()]);
+        spec.features.clear();
+        assert!(plan(spec.clone()).features.is_empty());
+        spec.features_from_reference = true;
+        assert_eq!(plan(spec).features[0].name, "x");
+    }
+
+    #[test]
+    fn a_reference_fitted_for_another_kind_or_other_edges_is_a_problem() {
+        let mut boolean = spec(vec![fixed()]);
+        boolean.features[0].kind = Some(Kind::Boolean);
+        let boolean = plan(boolean);
+        assert!(boolean.problems[0].contains("configured as boolean"));
+        assert!(boolean.features[0].layout.is_none(), "not scored");
+        let mut edges = spec(vec![fixed()]);
+        edges.features[0].bins = Some(BinsSpec::Edges(vec![0.0, 1.0]));
+        assert!(plan(edges).problems[0].contains("other bin edges"));
+    }
+
+    #[test]
+    fn a_second_reference_must_share_the_layout_of_the_first() {
+        let mut second = fixed();
+        second.name = "second".to_owned();
+        let loaded = vec![Ok(reference(None)), Ok(reference(Some(8)))];
+        let plan = MonitorPlan::new(spec(vec![fixed(), second]), loaded);
+        assert!(plan.problems[0].contains("reference second has another layout"));
+        let [first, second] = &plan.features[0].references[..] else {
+            panic!("two references");
+        };
+        assert!(first.scorer.is_some() && second.scorer.is_none());
+    }
+
+    #[test]
+    fn an_alert_on_an_unknown_feature_is_a_problem() {
+        let mut spec = spec(vec![fixed()]);
+        spec.alerts = vec![fixed_alert(Statistic::Js, 0.1)];
+        spec.alerts[0].features = Some(vec!["z".to_owned()]);
+        assert_eq!(
+            problems(spec, vec![Ok(reference(None))]),
+            ["alert on js: feature z is not monitored"]
+        );
+    }
+
+    #[test]
+    fn a_file_without_hours_cannot_serve_by_hour_of_the_week() {
+        let mut file = Reference::clone(&reference(None));
+        file.profiles = None;
+        let plan = MonitorPlan::new(spec(vec![hour_of_week()]), vec![Ok(Arc::new(file))]);
+        let problem = plan.references[0].problem.as_deref().unwrap();
+        assert!(problem.contains("--hour-of-week"), "{problem}");
+        assert!(plan.references[0].loaded.is_none());
+    }
+
+    #[test]
+    fn each_reference_has_its_dynamics_and_the_file_its_null_model() {
+        let mut spec = spec(vec![fixed(), previous(), hour_of_week()]);
+        spec.alerts = vec![budgeted_alert(Statistic::Js)];
+        let plan = plan(spec);
+        let [fixed, previous, hours] = &plan.features[0].references[..] else {
+            panic!("three references");
+        };
+        assert!(fixed.dynamics.is_none() && fixed.null_model.is_some());
+        assert!(matches!(
+            previous.dynamics.as_deref(),
+            Some(ReferenceDynamics::Rolling { .. })
+        ));
+        assert!(previous.scorer.is_none(), "no file of its own");
+        assert!(matches!(
+            hours.dynamics.as_deref(),
+            Some(ReferenceDynamics::HourOfWeek(_))
+        ));
+    }
+
+    #[test]
+    fn a_feature_without_a_budget_needs_no_null_model() {
+        let plan = plan(spec(vec![fixed()]));
+        assert!(!plan.features[0].is_calibrated());
+        assert!(plan.features[0].references[0].null_model.is_none());
+    }
+
+    #[test]
+    fn a_budget_on_wasserstein_in_two_units_is_one_rule() {
+        let mut spec = spec(vec![fixed()]);
+        spec.alerts = vec![
+            budgeted_alert(Statistic::Wasserstein),
+            budgeted_alert(Statistic::WassersteinNormalized),
+            fixed_alert(Statistic::Wasserstein, 3.0),
+        ];
+        spec.alerts[2].thresholds.warning = Some(1.0);
+        spec.alerts[2].thresholds.critical = None;
+        let plan = plan(spec);
+        let feature = &plan.features[0];
+        let rules: Vec<_> = feature
+            .rules
+            .iter()
+            .map(|rule| (rule.statistic, rule.severity))
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                (Statistic::Wasserstein, Severity::Warning),
+                (Statistic::WassersteinBody, Severity::Critical),
+            ],
+            "a fixed threshold keeps the raw score"
+        );
+        assert_eq!(feature.budgeted_statistics, 1);
+        let ThresholdSource::Budget { interval, .. } = feature.rules[1].threshold_source else {
+            panic!("budgeted");
+        };
+        assert_eq!(interval, Duration::from_secs(30 * 86_400));
+    }
+
+    #[test]
+    fn a_fixed_threshold_below_the_noise_is_a_warning() {
+        let mut calibrated = spec(vec![fixed()]);
+        calibrated.alerts = vec![budgeted_alert(Statistic::Js)];
+        let null_model = plan(calibrated).features[0].references[0]
+            .null_model
+            .clone();
+        let null_model = null_model.unwrap();
+        null_model.prepare(64);
+        let mut file = Reference::clone(&reference(None));
+        file.calibration = vec![null_model.to_stored()];
+        let file = Arc::new(file);
+        let warnings = |critical| {
+            let mut spec = spec(vec![fixed()]);
+            spec.alerts = vec![fixed_alert(Statistic::Js, critical)];
+            MonitorPlan::new(spec, vec![Ok(Arc::clone(&file))]).warnings
+        };
+        assert!(warnings(0.5).is_empty(), "far above the noise");
+        let [warning] = &warnings(1e-6)[..] else {
+            panic!("one warning");
+        };
+        assert!(
+            warning.contains("not below the critical threshold"),
+            "{warning}"
+        );
+    }
+}

@@ -1,0 +1,354 @@
+//! The reference of a comparison: a fixed file, or one that is built for every window.
+//!
+//! A dynamic reference keeps its basis in plain numbers, so that a restart compares with exactly
+//! the same. A rolling reference excludes every window whose own alerts were pending or firing:
+//! drift must not become normal by lasting. When a change stays, the panes from before it leave the
+//! period, the reference runs out of values, its alerts end for want of it, and the new state
+//! becomes the reference.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::plan::{FeaturePlan, HourOfWeekReference, ReferenceDynamics};
+use super::shards::{Shards, incompleteness};
+use crate::calibration::NullModel;
+use crate::model::{EventTime, NotReady, Rolling, WindowSpec};
+use crate::panes::PaneCounts;
+use crate::reference::FeatureReference;
+use crate::score::Scorer;
+use crate::stats::{FeatureCounts, divergences};
+use crate::window::{Due, Ring};
+
+/// Null distributions of a rolling reference are rebuilt at least this often, or once per period
+/// where that is longer.
+const MAX_NULL_AGE: Duration = Duration::from_secs(86_400);
+/// They are also rebuilt when the reference holds this many times more or fewer values than then.
+const MAX_SIZE_RATIO: u64 = 2;
+/// They are also rebuilt when its distribution has moved this far, in bits of JS divergence.
+const MAX_SHAPE_CHANGE_BITS: f64 = 0.05;
+
+/// The counted panes of a monitor, from which dynamic references are built.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CountedPanes<'a> {
+    /// All rings of the monitor.
+    pub(super) rings: &'a [Ring],
+    pub(super) shards: &'a Shards,
+    pub(super) stall_after: Duration,
+    pub(super) min_coverage: f64,
+}
+
+impl CountedPanes<'_> {
+    fn ring(&self, width: Duration) -> Option<&Ring> {
+        self.rings.iter().find(|ring| ring.slide() == width)
+    }
+}
+
+/// A feature of the window that is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WindowFeatureRef<'a> {
+    /// Index into the monitor's features.
+    pub(super) feature: usize,
+    pub(super) window: &'a WindowSpec,
+    pub(super) due: Due,
+}
+
+/// The data that the latest window was compared with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum ReferenceBasis {
+    /// Counts of earlier panes.
+    Counts(FeatureCounts),
+    /// Events of the window by hour of the week.
+    Hours(Vec<(u16, u64)>),
+    /// None, for this reason.
+    Absent(NotReady),
+}
+
+/// The saved state of a dynamic reference, in plain numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct DynamicReferenceState {
+    basis: ReferenceBasis,
+    /// Spans of the stream that are no reference: first instant inside and first after, ascending.
+    excluded: Vec<(EventTime, EventTime)>,
+    /// Counts that the null model was built from, and when; rolling references only.
+    null_basis: Option<(EventTime, FeatureCounts)>,
+}
+
+/// A reference that is built for every window.
+#[derive(Debug)]
+pub(super) struct DynamicReference {
+    dynamics: Arc<ReferenceDynamics>,
+    pseudo_count: f64,
+    /// True if a budgeted rule needs a null model.
+    is_calibrated: bool,
+    state: DynamicReferenceState,
+    /// Built from the state's basis.
+    scorer: Option<Scorer>,
+    /// Built from the state's null basis.
+    null_model: Option<Arc<NullModel>>,
+}
+
+impl DynamicReference {
+    fn new(dynamics: Arc<ReferenceDynamics>, pseudo_count: f64, is_calibrated: bool) -> Self {
+        DynamicReference {
+            dynamics,
+            pseudo_count,
+            is_calibrated,
+            state: DynamicReferenceState {
+                basis: ReferenceBasis::Absent(NotReady::Warming),
+                excluded: Vec::new(),
+                null_basis: None,
+            },
+            scorer: None,
+            null_model: None,
+        }
+    }
+
+    fn current(&self) -> Result<(&Scorer, Option<&NullModel>), NotReady> {
+        match (&self.scorer, &self.state.basis) {
+            (Some(scorer), _) => Ok((scorer, self.null_model.as_deref())),
+            (None, ReferenceBasis::Absent(reason)) => Err(*reason),
+            (None, _) => Err(NotReady::NoReference),
+        }
+    }
+
+    fn advance(&mut self, position: &WindowFeatureRef<'_>, panes: &CountedPanes<'_>) {
+        let (window, due) = (position.window, position.due);
+        let dynamics = Arc::clone(&self.dynamics);
+        match &*dynamics {
+            ReferenceDynamics::HourOfWeek(hours) => {
+                self.state.basis = events_by_hour(hours, position, panes);
+            }
+            ReferenceDynamics::Rolling { rolling, like, .. } => {
+                let (from, _) = rolling.span(window, due.start);
+                self.state.excluded.retain(|(_, end)| *end > from);
+                self.state.basis = self.earlier_counts(*rolling, like, position, panes);
+                let max_age = MAX_NULL_AGE.max(rolling.period(window));
+                if self.is_calibrated {
+                    self.refresh_null_basis(due.end, max_age, like);
+                }
+            }
+        }
+        self.rebuild();
+    }
+
+    /// The counts of the panes in the period before the window, without the excluded ones.
+    fn earlier_counts(
+        &self,
+        rolling: Rolling,
+        like: &FeatureReference,
+        position: &WindowFeatureRef<'_>,
+        panes: &CountedPanes<'_>,
+    ) -> ReferenceBasis {
+        let (from, to) = rolling.span(position.window, position.due.start);
+        let width = rolling.pane_width(position.window);
+        let Some(ring) = panes.ring(width) else {
+            return ReferenceBasis::Absent(NotReady::NoReference);
+        };
+        let coverage = panes.shards.coverage(
+            position.feature,
+            (from, to),
+            width,
+            ring.floor(),
+            panes.stall_after,
+        );
+        if let Some(reason) = incompleteness(coverage, panes.min_coverage) {
+            return ReferenceBasis::Absent(reason);
+        }
+        let mut counts = FeatureCounts::new(&like.layout);
+        for (start, pane) in ring.range(from, to) {
+            if let Some(pane_counts) = pane.get(position.feature)
+                && !self.is_excluded(start, start.plus(width))
+            {
+                pane_counts.add_to(&mut counts);
+            }
+        }
+        if counts.tallies.values < position.window.min_samples.max(1) {
+            return ReferenceBasis::Absent(NotReady::NoReference);
+        }
+        ReferenceBasis::Counts(counts)
+    }
+
+    fn is_excluded(&self, start: EventTime, end: EventTime) -> bool {
+        self.state
+            .excluded
+            .iter()
+            .any(|(excluded_start, excluded_end)| *excluded_start < end && start < *excluded_end)
+    }
+
+    /// Drops a null model that is too old for the basis, or was built from another distribution.
+    fn refresh_null_basis(&mut self, now: EventTime, max_age: Duration, like: &FeatureReference) {
+        let ReferenceBasis::Counts(counts) = &self.state.basis else {
+            return;
+        };
+        let is_usable = self
+            .state
+            .null_basis
+            .as_ref()
+            .is_some_and(|(since, null_counts)| {
+                now.since(*since) < max_age && !is_different(null_counts, counts, like)
+            });
+        if !is_usable {
+            self.state.null_basis = Some((now, counts.clone()));
+            self.null_model = None;
+        }
+    }
+
+    /// Builds scorer and null model from the state.
+    fn rebuild(&mut self) {
+        let reference = match (&*self.dynamics, &self.state.basis) {
+            (ReferenceDynamics::HourOfWeek(hours), ReferenceBasis::Hours(events)) => {
+                hours.reference_for(events)
+            }
+            (ReferenceDynamics::Rolling { like, .. }, ReferenceBasis::Counts(counts)) => {
+                Some(like.with_counts(counts.clone(), true))
+            }
+            _ => None,
+        };
+        self.scorer =
+            reference.map(|reference| Scorer::new(Arc::new(reference), self.pseudo_count));
+        match (&*self.dynamics, &self.state.basis, &self.state.null_basis) {
+            _ if !self.is_calibrated => self.null_model = None,
+            (ReferenceDynamics::HourOfWeek(hours), ReferenceBasis::Hours(events), _) => {
+                self.null_model = Some(hours.null_model(events));
+            }
+            (ReferenceDynamics::Rolling { like, blocks, .. }, _, Some((since, null_counts)))
+                if self.null_model.is_none() =>
+            {
+                let reference = like.with_counts(null_counts.clone(), true);
+                let scorer = Scorer::new(Arc::new(reference), self.pseudo_count);
+                let null_model = NullModel::new(scorer, &since.to_string(), Some(blocks));
+                self.null_model = Some(Arc::new(null_model));
+            }
+            _ => {}
+        }
+    }
+
+    fn exclude(&mut self, start: EventTime, end: EventTime) {
+        match self.state.excluded.last_mut() {
+            Some(last) if start <= last.1 => last.1 = last.1.max(end),
+            _ => self.state.excluded.push((start, end)),
+        }
+    }
+}
+
+/// True if the null distributions of `null_counts` are not those of `counts` any more.
+fn is_different(
+    null_counts: &FeatureCounts,
+    counts: &FeatureCounts,
+    like: &FeatureReference,
+) -> bool {
+    let (before, now) = (null_counts.tallies.values, counts.tallies.values);
+    let divergences = divergences(&counts.bins, &null_counts.bins, &like.layout.open(), 0.5);
+    now > before * MAX_SIZE_RATIO
+        || before > now * MAX_SIZE_RATIO
+        || divergences.is_some_and(|divergences| divergences.js > MAX_SHAPE_CHANGE_BITS)
+}
+
+/// The events of the window by hour of the week.
+fn events_by_hour(
+    hours: &HourOfWeekReference,
+    position: &WindowFeatureRef<'_>,
+    panes: &CountedPanes<'_>,
+) -> ReferenceBasis {
+    let mut events: Vec<(u16, u64)> = Vec::new();
+    let ring = panes.ring(position.window.slide);
+    for (start, pane) in ring
+        .into_iter()
+        .flat_map(|ring| ring.range(position.due.start, position.due.end))
+    {
+        let count = pane.get(position.feature).map_or(0, PaneCounts::events);
+        let hour = hours.hour_of(start);
+        match events.last_mut().filter(|(last, _)| *last == hour) {
+            Some((_, sum)) => *sum += count,
+            None => events.push((hour, count)),
+        }
+    }
+    events.retain(|(_, count)| *count > 0);
+    if events.is_empty() {
+        return ReferenceBasis::Absent(NotReady::Empty);
+    }
+    ReferenceBasis::Hours(events)
+}
+
+/// The reference of one comparison.
+#[derive(Debug)]
+pub(super) enum ComparedReference {
+    /// None: no file has the feature.
+    Missing,
+    /// A fitted file.
+    Fixed {
+        scorer: Arc<Scorer>,
+        null_model: Option<Arc<NullModel>>,
+    },
+    /// One that is built for every window.
+    Dynamic(Box<DynamicReference>),
+}
+
+impl ComparedReference {
+    /// The reference with this index of a feature's references.
+    pub(super) fn new(feature: &FeaturePlan, reference: usize, pseudo_count: f64) -> Self {
+        let plan = &feature.references[reference];
+        match (&plan.dynamics, &plan.scorer) {
+            (Some(dynamics), _) => {
+                let dynamics = Arc::clone(dynamics);
+                ComparedReference::Dynamic(Box::new(DynamicReference::new(
+                    dynamics,
+                    pseudo_count,
+                    feature.is_calibrated(),
+                )))
+            }
+            (None, Some(scorer)) => ComparedReference::Fixed {
+                scorer: Arc::clone(scorer),
+                null_model: plan.null_model.clone(),
+            },
+            (None, None) => ComparedReference::Missing,
+        }
+    }
+
+    /// The scorer and the null model in force.
+    ///
+    /// # Errors
+    /// The reason why there is nothing to compare with.
+    pub(super) fn current(&self) -> Result<(&Scorer, Option<&NullModel>), NotReady> {
+        match self {
+            ComparedReference::Missing => Err(NotReady::NoReference),
+            ComparedReference::Fixed { scorer, null_model } => Ok((scorer, null_model.as_deref())),
+            ComparedReference::Dynamic(dynamic) => dynamic.current(),
+        }
+    }
+
+    /// Builds a dynamic reference for the window that is due.
+    pub(super) fn advance(&mut self, position: &WindowFeatureRef<'_>, panes: &CountedPanes<'_>) {
+        if let ComparedReference::Dynamic(dynamic) = self {
+            dynamic.advance(position, panes);
+        }
+    }
+
+    /// Excludes a span of the stream from later rolling references; other kinds ignore it.
+    pub(super) fn exclude(&mut self, start: EventTime, end: EventTime) {
+        if let ComparedReference::Dynamic(dynamic) = self
+            && matches!(&*dynamic.dynamics, ReferenceDynamics::Rolling { .. })
+        {
+            dynamic.exclude(start, end);
+        }
+    }
+
+    /// The state to save; `None` where the plan holds everything.
+    pub(super) fn state(&self) -> Option<&DynamicReferenceState> {
+        match self {
+            ComparedReference::Dynamic(dynamic) => Some(&dynamic.state),
+            ComparedReference::Missing | ComparedReference::Fixed { .. } => None,
+        }
+    }
+
+    /// Continues from the state of an earlier process.
+    pub(super) fn restore(&mut self, state: DynamicReferenceState) {
+        if let ComparedReference::Dynamic(dynamic) = self {
+            dynamic.state = state;
+            dynamic.null_model = None;
+            dynamic.rebuild();
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One rule of one comparison: its alert and the latest view of it.
+
+use super::assess::{Assessment, effective};
+use super::counters::TransitionCounts;
+use super::plan::{Rule, ThresholdSource};
+use super::sample::FeatureSample;
+use super::view::AlertView;
+use crate::alert::{Alert, AlertState, Threshold};
+use crate::model::NotReady;
+use crate::score::Scores;
+
+/// A rule with the state of its alert.
+#[derive(Debug)]
+pub(super) struct RuleState {
+    rule: Rule,
+    /// False for the volume against every reference but the first: it is the same against all of
+    /// them.
+    is_evaluated: bool,
+    alert: Alert,
+    view: AlertView,
+}
+
+impl RuleState {
+    /// A rule against the reference with this index, before the first window.
+    pub(super) fn new(rule: &Rule, reference: usize) -> Self {
+        let threshold = threshold_of(rule, None);
+        let state = AlertState::NotReady(NotReady::Warming);
+        RuleState {
+            rule: *rule,
+            is_evaluated: rule.statistic.is_judged_against(reference),
+            alert: Alert::default(),
+            view: alert_view(rule, threshold.as_ref(), None, state),
+        }
+    }
+
+    /// True if this is the rule of a statistic and severity.
+    pub(super) fn is_named(&self, statistic: &str, severity: &str) -> bool {
+        self.rule.statistic.name() == statistic && self.rule.severity.name() == severity
+    }
+
+    pub(super) const fn alert(&self) -> &Alert {
+        &self.alert
+    }
+
+    pub(super) const fn view(&self) -> &AlertView {
+        &self.view
+    }
+
+    /// Compares a sample with the threshold and advances the alert by one evaluation.
+    ///
+    /// `calibrated` is the rule's entry in the assessment, with the design effect.
+    pub(super) fn evaluate(
+        &mut self,
+        sample: &FeatureSample<'_>,
+        scores: Result<Scores, NotReady>,
+        calibrated: Option<Calibrated>,
+        transitions: &mut TransitionCounts,
+    ) {
+        if !self.is_evaluated {
+            self.view = alert_view(&self.rule, None, None, AlertState::Inactive);
+            return;
+        }
+        let value = sample.value(self.rule.statistic, scores);
+        let trusted = value.and_then(|value| {
+            self.check_effective_samples(sample, calibrated)
+                .map(|()| value)
+        });
+        let threshold = threshold_of(&self.rule, calibrated);
+        let (state, transition) = self
+            .alert
+            .step(trusted, threshold.as_ref(), &self.rule.timing);
+        if let Some(transition) = transition {
+            transitions.record(self.rule.severity, transition);
+        }
+        self.view = alert_view(&self.rule, threshold.as_ref(), value.ok(), state);
+    }
+
+    /// Shows threshold and value of a sample beside a given state, without an evaluation.
+    pub(super) fn show(
+        &mut self,
+        sample: &FeatureSample<'_>,
+        scores: Result<Scores, NotReady>,
+        calibrated: Option<Calibrated>,
+        state: AlertState,
+    ) {
+        if !self.is_evaluated {
+            self.view = alert_view(&self.rule, None, None, AlertState::Inactive);
+            return;
+        }
+        let value = sample.value(self.rule.statistic, scores).ok();
+        let threshold = threshold_of(&self.rule, calibrated);
+        self.view = alert_view(&self.rule, threshold.as_ref(), value, state);
+    }
+
+    /// Continues with the alert of an earlier process.
+    pub(super) fn restore(&mut self, alert: Alert) {
+        self.alert = alert;
+    }
+
+    /// Checks that a calibrated threshold has enough effective samples behind it; a fixed one needs
+    /// no more than the score itself.
+    fn check_effective_samples(
+        &self,
+        sample: &FeatureSample<'_>,
+        calibrated: Option<Calibrated>,
+    ) -> Result<(), NotReady> {
+        match (self.rule.threshold_source, calibrated, sample.counts) {
+            (ThresholdSource::Budget { .. }, Some(calibrated), Some(_)) => {
+                let samples = sample.samples_behind(self.rule.statistic);
+                let have = effective(samples, calibrated.design_effect);
+                let need = sample.window.min_samples;
+                if have < need {
+                    return Err(NotReady::TooFewSamples { have, need });
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The part of an assessment that one rule needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Calibrated {
+    threshold: Option<Threshold>,
+    design_effect: f64,
+}
+
+impl Calibrated {
+    /// The entry of the rule with this index.
+    pub(super) fn new(assessment: &Assessment, rule: usize) -> Self {
+        Calibrated {
+            threshold: assessment.lines.get(rule).copied().flatten(),
+            design_effect: assessment.design_effect,
+        }
+    }
+}
+
+fn threshold_of(rule: &Rule, calibrated: Option<Calibrated>) -> Option<Threshold> {
+    match rule.threshold_source {
+        ThresholdSource::Fixed(threshold) => Some(rule.fixed_line(threshold)),
+        ThresholdSource::Budget { .. } => calibrated?.threshold,
+    }
+}
+
+fn alert_view(
+    rule: &Rule,
+    threshold: Option<&Threshold>,
+    value: Option<f64>,
+    state: AlertState,
+) -> AlertView {
+    let above = threshold.map(|threshold| threshold.above);
+    let below = threshold.and_then(|threshold| threshold.below);
+    let (threshold, lower) = if rule.statistic.alarms_below() {
+        (below, None)
+    } else {
+        (above, below)
+    };
+    AlertView {
+        statistic: rule.statistic,
+        severity: rule.severity,
+        threshold,
+        lower,
+        interval: match rule.threshold_source {
+            ThresholdSource::Fixed(_) => None,
+            ThresholdSource::Budget { interval, .. } => Some(interval),
+        },
+        value,
+        state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::alert::AlertTiming;
+    use crate::engine::fixture::{fixed, plan, spec};
+    use crate::engine::plan::MonitorPlan;
+    use crate::model::{Severity, Statistic, Tolerance};
+    use crate::score::Rates;
+    use crate::stats::FeatureCounts;
+
+    const BUDGET: ThresholdSource = ThresholdSource::Budget {
+        interval: Duration::from_secs(86_400),
+        tolerance: Tolerance::Default,
+        of: Statistic::MissingRatio,
+    };
+
+    fn rule(statistic: Statistic, threshold_source: ThresholdSource) -> Rule {
+        Rule {
+            statistic,
+            severity: Severity::Critical,
+            threshold_source,
+            timing: AlertTiming {
+                for_evaluations: 1,
+                keep_firing_for: 0,
+            },
+        }
+    }
+
+    /// Evaluates a rule on a window of `values` values and as many missing ones.
+    fn evaluate(
+        state: &mut RuleState,
+        values: u64,
+        min_samples: u64,
+        calibrated: Option<Calibrated>,
+    ) -> TransitionCounts {
+        let plan: MonitorPlan = plan(spec(vec![fixed()]));
+        let mut window = plan.spec.windows[0].clone();
+        window.min_samples = min_samples;
+        let mut counts = FeatureCounts::default();
+        counts.tallies.values = values;
+        counts.tallies.missing = [values, 0, 0];
+        let sample = FeatureSample {
+            plan: &plan.features[0],
+            window: &window,
+            counts: Some(&counts),
+            incomplete: None,
+            rates: &Rates {
+                missing: Some(0.5),
+                ..Rates::default()
+            },
+        };
+        let mut transitions = TransitionCounts::default();
+        state.evaluate(&sample, Err(NotReady::Empty), calibrated, &mut transitions);
+        transitions
+    }
+
+    fn calibrated(above: f64, design_effect: f64) -> Option<Calibrated> {
+        Some(Calibrated {
+            threshold: Some(Threshold::fixed(above)),
+            design_effect,
+        })
+    }
+
+    #[test]
+    fn a_transition_is_counted_under_the_severity_of_the_rule() {
+        let rule = rule(Statistic::MissingRatio, ThresholdSource::Fixed(0.1));
+        let mut state = RuleState::new(&rule, 0);
+        let transitions = evaluate(&mut state, 10, 1, None);
+        assert_eq!(state.view().state, AlertState::Firing);
+        let counted: Vec<_> = transitions
+            .iter()
+            .filter(|(_, _, count)| *count > 0)
+            .map(|(severity, to, count)| (severity, to.name(), count))
+            .collect();
+        assert_eq!(counted, [(Severity::Critical, "firing", 1)]);
+    }
+
+    #[test]
+    fn a_calibrated_threshold_needs_enough_effective_samples() {
+        let rule = rule(Statistic::MissingRatio, BUDGET);
+        let mut state = RuleState::new(&rule, 0);
+        evaluate(&mut state, 50, 20, calibrated(0.1, 10.0));
+        let too_few = NotReady::TooFewSamples { have: 10, need: 20 };
+        assert_eq!(state.view().state, AlertState::NotReady(too_few));
+        assert_eq!(state.view().value, Some(0.5), "the value is shown");
+        evaluate(&mut state, 50, 20, calibrated(0.1, 5.0));
+        assert_eq!(state.view().state, AlertState::Firing);
+    }
+
+    #[test]
+    fn a_budgeted_rule_without_a_null_model_never_alarms() {
+        let mut state = RuleState::new(&rule(Statistic::MissingRatio, BUDGET), 0);
+        evaluate(&mut state, 10, 1, None);
+        assert_eq!(state.view().state, AlertState::Inactive);
+        assert_eq!(state.view().threshold, None);
+        assert!(state.view().interval.is_some(), "the budget is shown");
+    }
+
+    #[test]
+    fn a_minimum_is_shown_as_the_threshold() {
+        let rule = rule(Statistic::Samples, ThresholdSource::Fixed(100.0));
+        let mut state = RuleState::new(&rule, 0);
+        assert_eq!(state.view().threshold, Some(100.0), "before any window");
+        evaluate(&mut state, 10, 1, None);
+        assert_eq!(state.view().state, AlertState::Firing, "10 are too few");
+        assert_eq!(
+            (state.view().threshold, state.view().lower),
+            (Some(100.0), None)
+        );
+    }
+}

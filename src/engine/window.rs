@@ -1,0 +1,307 @@
+//! One window of a monitor: its schedule, its features with their comparisons, and its latest
+//! evaluation.
+
+use rayon::prelude::*;
+
+use super::comparison::Comparison;
+use super::counters::MonitorCounters;
+use super::plan::MonitorPlan;
+use super::reference::{CountedPanes, WindowFeatureRef};
+use super::shards::incompleteness;
+use super::snapshot::{AlertSnapshot, FeaturePositions, WindowSnapshot, millis};
+use super::view::WindowView;
+use super::window_feature::WindowFeature;
+use crate::calibration::NullModel;
+use crate::model::{EventTime, NotReady, WindowSpec};
+use crate::stats::FeatureCounts;
+use crate::window::{Coverage, Due, Schedule};
+
+/// A window and its state.
+#[derive(Debug)]
+pub(super) struct Window {
+    /// Index into the monitor's windows.
+    index: usize,
+    spec: WindowSpec,
+    pub(super) schedule: Schedule,
+    /// Index of the monitor's ring that holds its panes.
+    pub(super) ring: usize,
+    end: Option<EventTime>,
+    coverage: f64,
+    features: Vec<WindowFeature>,
+    /// Log time of the latest evaluation.
+    pub(super) evaluated_at: Option<EventTime>,
+}
+
+impl Window {
+    /// A window with this index of the monitor's windows, not evaluated yet.
+    pub(super) fn new(index: usize, spec: &WindowSpec, ring: usize, plan: &MonitorPlan) -> Self {
+        Window {
+            index,
+            spec: spec.clone(),
+            schedule: Schedule::new(spec),
+            ring,
+            end: None,
+            coverage: 0.0,
+            features: plan
+                .features
+                .iter()
+                .map(|feature| WindowFeature::new(feature, plan.spec.pseudo_count))
+                .collect(),
+            evaluated_at: None,
+        }
+    }
+
+    /// Evaluates the window that is due; `coverage` has an entry for each feature.
+    pub(super) fn evaluate(
+        &mut self,
+        due: Due,
+        panes: &CountedPanes<'_>,
+        coverage: &[Coverage],
+        plan: &MonitorPlan,
+        counters: &mut MonitorCounters,
+    ) {
+        self.advance_references(due, panes);
+        self.end = Some(due.end);
+        self.coverage = coverage
+            .iter()
+            .map(|coverage| coverage.ratio)
+            .fold(1.0, f64::min);
+        let counts = self.sum_panes(due, panes, plan);
+        let incomplete = coverage
+            .iter()
+            .map(|coverage| incompleteness(*coverage, panes.min_coverage))
+            .collect::<Vec<_>>();
+        if incomplete[..counts.len()].iter().any(Option::is_none) {
+            self.unprepared_null_models(&counts)
+                .into_par_iter()
+                .for_each(|(null_model, n)| null_model.prepare(n));
+        }
+        for (((feature, feature_plan), counts), incomplete) in self
+            .features
+            .iter_mut()
+            .zip(&plan.features)
+            .zip(counts)
+            .zip(incomplete)
+        {
+            feature.score(feature_plan, &self.spec, counts, incomplete);
+            feature.evaluate(feature_plan, &self.spec, &mut counters.transitions);
+            feature.exclude_alarms(due.end.minus(self.spec.size), due.end);
+        }
+    }
+
+    /// Updates dispersion estimates by the latest window, then builds the references of the next
+    /// one.
+    fn advance_references(&mut self, due: Due, panes: &CountedPanes<'_>) {
+        if let Some(end) = self.end {
+            for feature in &mut self.features {
+                feature.sample_dispersion(end, &self.spec);
+            }
+        }
+        for (index, feature) in self.features.iter_mut().enumerate() {
+            let position = WindowFeatureRef {
+                feature: index,
+                window: &self.spec,
+                due,
+            };
+            for comparison in feature.comparisons_mut() {
+                comparison.advance(&position, panes);
+            }
+        }
+    }
+
+    /// The counts of each feature in the window that is due.
+    fn sum_panes(
+        &self,
+        due: Due,
+        panes: &CountedPanes<'_>,
+        plan: &MonitorPlan,
+    ) -> Vec<FeatureCounts> {
+        let ring = &panes.rings[self.ring];
+        plan.features
+            .iter()
+            .enumerate()
+            .map(|(index, feature)| {
+                let mut counts = feature
+                    .layout
+                    .as_deref()
+                    .map_or_else(FeatureCounts::default, FeatureCounts::new);
+                ring.sum(due.start, due.end, index, &mut counts);
+                counts
+            })
+            .collect()
+    }
+
+    /// The null models that lack tables for windows of these counts, each once, with the number of
+    /// values.
+    ///
+    /// A simulation takes about a tenth of a second, so the caller prepares them on all cores.
+    fn unprepared_null_models(&self, counts: &[FeatureCounts]) -> Vec<(&NullModel, u64)> {
+        let mut unprepared: Vec<(&NullModel, u64)> = Vec::new();
+        for (feature, counts) in self.features.iter().zip(counts) {
+            let n = counts.tallies.values;
+            for null_model in feature
+                .comparisons()
+                .iter()
+                .filter_map(|comparison| comparison.unprepared_null_model(n))
+            {
+                if !unprepared
+                    .iter()
+                    .any(|(known, _)| std::ptr::eq(*known, null_model))
+                {
+                    unprepared.push((null_model, n));
+                }
+            }
+        }
+        unprepared
+    }
+
+    /// Replaces every score by `Stale`: no evaluation has come for a long time.
+    pub(super) fn mark_stale(&mut self, plan: &MonitorPlan, counters: &mut MonitorCounters) {
+        for (feature, feature_plan) in self.features.iter_mut().zip(&plan.features) {
+            feature.clear(Some(NotReady::Stale));
+            feature.evaluate(feature_plan, &self.spec, &mut counters.transitions);
+        }
+    }
+
+    /// The latest evaluation.
+    pub(super) fn view(&self) -> WindowView {
+        WindowView {
+            index: self.index,
+            end: self.end,
+            coverage: self.coverage,
+            features: self.features.iter().map(WindowFeature::view).collect(),
+        }
+    }
+
+    /// True if a snapshot is that of this window: it has the same name and slide.
+    pub(super) fn is_saved_as(&self, saved: &WindowSnapshot) -> bool {
+        self.spec.name == saved.name && millis(self.spec.slide) == saved.slide_ms
+    }
+
+    /// The state to save.
+    pub(super) fn save(&self) -> WindowSnapshot {
+        WindowSnapshot {
+            name: self.spec.name.clone(),
+            slide_ms: millis(self.spec.slide),
+            next_end: self.schedule.next_end(),
+            end: self.end,
+            coverage: self.coverage,
+            evaluated_at: self.evaluated_at,
+            features: self
+                .features
+                .iter()
+                .map(|feature| {
+                    let (counts, incomplete) = feature.content();
+                    (counts.cloned(), incomplete)
+                })
+                .collect(),
+            alerts: self.save_alerts(),
+            dispersions: self
+                .comparisons()
+                .filter_map(|(feature, comparison)| {
+                    let dispersion = *comparison.dispersion()?;
+                    Some((feature, comparison.name().to_owned(), dispersion))
+                })
+                .collect(),
+            references: self
+                .comparisons()
+                .filter_map(|(feature, comparison)| {
+                    let state = comparison.reference_state()?.clone();
+                    Some((feature, comparison.name().to_owned(), state))
+                })
+                .collect(),
+        }
+    }
+
+    fn save_alerts(&self) -> Vec<AlertSnapshot> {
+        self.comparisons()
+            .flat_map(|(feature, comparison)| {
+                comparison.rules().iter().map(move |rule| AlertSnapshot {
+                    feature,
+                    reference: comparison.name().to_owned(),
+                    statistic: rule.view().statistic.name().to_owned(),
+                    severity: rule.view().severity.name().to_owned(),
+                    alert: *rule.alert(),
+                    state: rule.view().state,
+                })
+            })
+            .collect()
+    }
+
+    /// Every comparison with the index of its feature.
+    fn comparisons(&self) -> impl Iterator<Item = (usize, &Comparison)> {
+        self.features
+            .iter()
+            .enumerate()
+            .flat_map(|(index, feature)| {
+                feature
+                    .comparisons()
+                    .iter()
+                    .map(move |comparison| (index, comparison))
+            })
+    }
+
+    /// Continues from the state of an earlier process.
+    ///
+    /// Dispersion and dynamic references come first, because the scores depend on them, and alerts
+    /// last, because they are shown beside the scores.
+    pub(super) fn restore(
+        &mut self,
+        saved: WindowSnapshot,
+        positions: &FeaturePositions,
+        plan: &MonitorPlan,
+    ) {
+        self.schedule.resume(saved.next_end);
+        self.end = saved.end;
+        self.coverage = saved.coverage;
+        self.evaluated_at = saved.evaluated_at;
+        for (saved_feature, reference, dispersion) in saved.dispersions {
+            if let Some(comparison) = self.comparison(positions, saved_feature, &reference) {
+                comparison.restore_dispersion(dispersion);
+            }
+        }
+        for (saved_feature, reference, state) in saved.references {
+            if let Some(comparison) = self.comparison(positions, saved_feature, &reference) {
+                comparison.restore_reference(state);
+            }
+        }
+        for (saved_feature, (counts, incomplete)) in saved.features.into_iter().enumerate() {
+            let Some(index) = positions.get(saved_feature) else {
+                continue;
+            };
+            let (feature, feature_plan) = (&mut self.features[index], &plan.features[index]);
+            let Some(counts) = counts else {
+                feature.clear(incomplete);
+                continue;
+            };
+            feature.score(feature_plan, &self.spec, counts, incomplete);
+            let (sample, comparisons) = feature.split(feature_plan, &self.spec);
+            for comparison in comparisons {
+                comparison.initialize_alerts(&sample);
+            }
+        }
+        for alert in &saved.alerts {
+            let Some(index) = positions.get(alert.feature) else {
+                continue;
+            };
+            let (sample, comparisons) =
+                self.features[index].split(&plan.features[index], &self.spec);
+            if let Some(comparison) = comparisons
+                .iter_mut()
+                .find(|comparison| comparison.name() == alert.reference)
+            {
+                comparison.restore_alert(alert, &sample);
+            }
+        }
+    }
+
+    fn comparison(
+        &mut self,
+        positions: &FeaturePositions,
+        saved_feature: usize,
+        reference: &str,
+    ) -> Option<&mut Comparison> {
+        let feature = positions.get(saved_feature)?;
+        self.features[feature].comparison_with(reference)
+    }
+}

@@ -1,0 +1,144 @@
+//! One feature of one window: its latest counts and rates, and its comparisons.
+
+use std::sync::Arc;
+
+use super::comparison::Comparison;
+use super::counters::TransitionCounts;
+use super::plan::FeaturePlan;
+use super::sample::FeatureSample;
+use super::view::WindowFeatureView;
+use crate::model::{EventTime, NotReady, WindowSpec};
+use crate::score::Rates;
+use crate::stats::FeatureCounts;
+
+/// One feature of one window.
+#[derive(Debug)]
+pub(super) struct WindowFeature {
+    counts: Option<Arc<FeatureCounts>>,
+    incomplete: Option<NotReady>,
+    rates: Rates,
+    /// One for each reference, in the monitor's order.
+    comparisons: Vec<Comparison>,
+}
+
+impl WindowFeature {
+    /// A feature before the first window.
+    pub(super) fn new(plan: &FeaturePlan, pseudo_count: f64) -> Self {
+        WindowFeature {
+            counts: None,
+            incomplete: Some(NotReady::Warming),
+            rates: Rates::default(),
+            comparisons: (0..plan.references.len())
+                .map(|reference| Comparison::new(plan, reference, pseudo_count))
+                .collect(),
+        }
+    }
+
+    /// The latest counts and the reason why they are not ready, as they are saved.
+    pub(super) fn content(&self) -> (Option<&FeatureCounts>, Option<NotReady>) {
+        (self.counts.as_deref(), self.incomplete)
+    }
+
+    pub(super) fn comparisons(&self) -> &[Comparison] {
+        &self.comparisons
+    }
+
+    pub(super) fn comparisons_mut(&mut self) -> &mut [Comparison] {
+        &mut self.comparisons
+    }
+
+    /// The comparison with a reference of this name.
+    pub(super) fn comparison_with(&mut self, reference: &str) -> Option<&mut Comparison> {
+        self.comparisons
+            .iter_mut()
+            .find(|comparison| comparison.name() == reference)
+    }
+
+    /// Adds the latest window, which ended at `end`, to the dispersion estimates.
+    pub(super) fn sample_dispersion(&mut self, end: EventTime, window: &WindowSpec) {
+        if let Some(counts) = self.counts.as_deref() {
+            for comparison in &mut self.comparisons {
+                comparison.sample_dispersion(counts, end, window);
+            }
+        }
+    }
+
+    /// Takes the counts of a window and scores them; the alerts do not change.
+    pub(super) fn score(
+        &mut self,
+        plan: &FeaturePlan,
+        window: &WindowSpec,
+        counts: FeatureCounts,
+        incomplete: Option<NotReady>,
+    ) {
+        self.rates = match plan.layout.as_deref() {
+            Some(layout) => Rates::of(&counts, layout),
+            None => Rates {
+                missing: counts.tallies.missing_ratio(),
+                ..Rates::default()
+            },
+        };
+        self.counts = Some(Arc::new(counts));
+        self.incomplete = incomplete;
+        let (sample, comparisons) = self.split(plan, window);
+        for comparison in comparisons {
+            comparison.score(&sample);
+        }
+    }
+
+    /// Advances every alert by one evaluation of the latest counts.
+    pub(super) fn evaluate(
+        &mut self,
+        plan: &FeaturePlan,
+        window: &WindowSpec,
+        transitions: &mut TransitionCounts,
+    ) {
+        let (sample, comparisons) = self.split(plan, window);
+        for comparison in comparisons {
+            comparison.evaluate(&sample, transitions);
+        }
+    }
+
+    /// Excludes the latest window from rolling references whose alerts are pending or firing.
+    pub(super) fn exclude_alarms(&mut self, start: EventTime, end: EventTime) {
+        for comparison in &mut self.comparisons {
+            comparison.exclude_alarm(start, end);
+        }
+    }
+
+    /// Drops counts and scores for a reason.
+    pub(super) fn clear(&mut self, reason: Option<NotReady>) {
+        self.counts = None;
+        self.incomplete = reason;
+        self.rates = Rates::default();
+        for comparison in &mut self.comparisons {
+            comparison.clear(reason.unwrap_or(NotReady::Warming));
+        }
+    }
+
+    /// The latest counts as a sample, with the comparisons that use it.
+    pub(super) fn split<'a>(
+        &'a mut self,
+        plan: &'a FeaturePlan,
+        window: &'a WindowSpec,
+    ) -> (FeatureSample<'a>, &'a mut [Comparison]) {
+        let sample = FeatureSample {
+            plan,
+            window,
+            counts: self.counts.as_deref(),
+            incomplete: self.incomplete,
+            rates: &self.rates,
+        };
+        (sample, &mut self.comparisons)
+    }
+
+    /// The latest counts, scores and alerts.
+    pub(super) fn view(&self) -> WindowFeatureView {
+        WindowFeatureView {
+            counts: self.counts.clone(),
+            incomplete: self.incomplete,
+            rates: self.rates,
+            comparisons: self.comparisons.iter().map(Comparison::view).collect(),
+        }
+    }
+}
