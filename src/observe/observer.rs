@@ -346,8 +346,8 @@ fn count_feature(
     };
     match outcome {
         Reading::Value(()) => {}
-        Reading::Missing(kind) => frame.miss(index, kind),
-        Reading::Invalid(reason) => frame.reject(index, reason),
+        Reading::Missing(kind) => frame.record_missing(index, kind),
+        Reading::Invalid(reason) => frame.record_invalid(index, reason),
     }
 }
 
