@@ -2,14 +2,14 @@
 //!
 //! Each source offset must be counted exactly once, whatever crashes. This is decided here and
 //! nowhere else: **a commit is accepted if and only if it begins at the head of its shard.**
-//! Duplicates, gaps, overlaps, retries, writers that were replaced, and two writers at once all fail
-//! this one comparison. They fail it alike for every reader of the same log. A rejected commit has
-//! no other effect. No clock, lease or transaction is involved.
+//! Duplicates, gaps, overlaps, retries, writers that were replaced, and two writers at once all
+//! fail this one comparison. They fail it alike for every reader of the same log. A rejected commit
+//! has no other effect. No clock, lease or transaction is involved.
 //!
-//! A shard without a head is opened by the first commit that has `opens` set, whatever its base: its
-//! writer found no head and counted from where it began. Later commits of that writer do not have it
-//! set. If they did and the first one were lost, the offsets of the first would be a gap that nobody
-//! notices.
+//! A shard without a head is opened by the first commit that has `opens` set, whatever its base:
+//! its writer found no head and counted from where it began. Later commits of that writer do not
+//! have it set. If they did and the first one were lost, the offsets of the first would be a gap
+//! that nobody notices.
 //!
 //! Only a reader that knows the whole history opens shards: it began at a snapshot, or at the first
 //! record the log ever had. A reader that begins in the middle would accept a commit of a replaced
@@ -173,8 +173,8 @@ impl Heads {
     /// Accepts or rejects a claim; an accepted one moves the head of its shard to its end.
     ///
     /// # Errors
-    /// Returns the reason if the claim does not begin at the head, ends before it begins, or may not
-    /// open its shard. Nothing changes then.
+    /// Returns the reason if the claim does not begin at the head, ends before it begins, or may
+    /// not open its shard. Nothing changes then.
     pub fn fold(&mut self, claim: &Claim) -> Result<(), Rejected> {
         if claim.upto < claim.base {
             return Err(Rejected::Backwards);

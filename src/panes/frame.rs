@@ -133,10 +133,10 @@ impl Frame {
     ///
     /// `24` per feature, `2` per bin of the layout and `6` per cell from the first to the last
     /// touched one. Integers in the log have a variable length, so this is a rough figure and not a
-    /// bound. Bins outside the touched range are charged although they are not written. Large counts
-    /// take more than their share: a 32-bit count up to 5 bytes, and the sum of a cell up to 8, so
-    /// bins and cells can take about 2.5 times the estimate. Pane and monitor headers, delays and
-    /// the commit schema are not included.
+    /// bound. Bins outside the touched range are charged although they are not written. Large
+    /// counts take more than their share: a 32-bit count up to 5 bytes, and the sum of a cell up to
+    /// 8, so bins and cells can take about 2.5 times the estimate. Pane and monitor headers, delays
+    /// and the commit schema are not included.
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
         self.features

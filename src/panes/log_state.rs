@@ -1,10 +1,10 @@
 //! The state of a reader of the log: heads, positions, and a hash of all counts it accepted.
 //!
-//! The hash is a sum: each count is multiplied by a number drawn from its meaning (layout, pane, bin
-//! or cell). So it depends on the counts and not on their order, on the flushes or on the partition
-//! of the log. Two readers at the same position have the same hash, or one of them is wrong.
-//! Position and hash are marked at every [`MARK_EVERY`]th record, so that two readers scraped at
-//! different moments have a position in common.
+//! The hash is a sum: each count is multiplied by a number drawn from its meaning (layout, pane,
+//! bin or cell). So it depends on the counts and not on their order, on the flushes or on the
+//! partition of the log. Two readers at the same position have the same hash, or one of them is
+//! wrong. Position and hash are marked at every [`MARK_EVERY`]th record, so that two readers
+//! scraped at different moments have a position in common.
 
 use std::collections::BTreeMap;
 

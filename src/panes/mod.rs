@@ -1,4 +1,5 @@
-//! Panes and commits: counts per slice of event time, and the rule that decides which of them count.
+//! Panes and commits: counts per slice of event time, and the rule that decides which of them
+//! count.
 //!
 //! Observers hand over *deltas* of panes in commits, one commit per shard. The fold accepts each
 //! offset of a shard exactly once, and scorers add the accepted deltas up. Counts add, so panes of
