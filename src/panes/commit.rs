@@ -84,7 +84,7 @@ impl RecordCounts {
     }
 
     /// Adds the counts of other records.
-    pub fn merge(&mut self, other: &RecordCounts) {
+    pub fn merge(&mut self, other: &Self) {
         self.decoded += other.decoded;
         self.tombstones += other.tombstones;
         self.errors

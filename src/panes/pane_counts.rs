@@ -41,7 +41,7 @@ impl PaneCounts {
     }
 
     /// Adds the counts of another pane.
-    pub fn absorb(&mut self, other: &PaneCounts) {
+    pub fn absorb(&mut self, other: &Self) {
         for chunk in &other.chunks {
             self.merge(&FeatureDelta {
                 feature: 0,
