@@ -8,6 +8,8 @@
 mod observer;
 mod plan;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};

@@ -13,7 +13,7 @@ use crate::decode::DecodeError;
 use crate::model::{DropReason, EventTime, MonitorId, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorCommit, RecordCounts};
 
-/// Longest delay that is told apart, a week; longer ones are counted as this long.
+/// Longest delay in the histogram, a week; longer ones are counted as this long.
 const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
 
 /// Estimated size in the log at which a commit is closed.

@@ -247,14 +247,14 @@ impl FileLog {
             [] => vec![&[]],
             snapshot => snapshot.chunks(CHUNK_BYTES).collect(),
         };
-        let parts = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         let mut bytes = header(self.next);
-        for (part, piece) in (0..parts).zip(pieces) {
+        for (part, piece) in (0..count).zip(pieces) {
             let chunk = Chunk {
                 id: self.snapshot_id,
                 scope: String::new(),
                 part,
-                parts,
+                parts: count,
                 bytes: piece.to_vec(),
             };
             append_framed(&mut bytes, |out| encode_chunk(&chunk, out));

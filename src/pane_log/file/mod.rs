@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   00000000000000000007.panes   snapshot | commit commit commit ...   <- appended to
-//!   00000000000000000006.panes   snapshot | commit ...                 <- kept in case 7 is damaged
+//!   00000000000000000006.panes   snapshot | commit ...                 <- kept as a spare
 //! ```
 //!
 //! A segment begins with a snapshot of everything before it. So a start reads one segment however

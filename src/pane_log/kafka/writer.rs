@@ -134,14 +134,14 @@ impl Writer {
     /// 30 s.
     pub fn snapshot(&mut self, scope: &str, bytes: &[u8]) -> Result<(), KafkaLogError> {
         let pieces: Vec<&[u8]> = bytes.chunks(CHUNK_BYTES).collect();
-        let parts = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         let id = rand::random();
-        for (part, piece) in (0..parts).zip(pieces) {
+        for (part, piece) in (0..count).zip(pieces) {
             let chunk = Chunk {
                 id,
                 scope: scope.to_owned(),
                 part,
-                parts,
+                parts: count,
                 bytes: piece.to_vec(),
             };
             self.buffer.clear();
