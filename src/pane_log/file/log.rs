@@ -22,7 +22,7 @@ const CHUNK_BYTES: usize = 4 << 20;
 pub struct Recovery {
     /// Commits after the snapshot.
     pub commits: u64,
-    /// Bytes read.
+    /// Size of the valid prefix that was read.
     pub bytes: u64,
     /// Bytes cut off because they were damaged or torn.
     pub cut_bytes: u64,
