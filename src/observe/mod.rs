@@ -1,11 +1,15 @@
-//! Records to counts in panes: event time, lateness, and what each feature makes of a record.
+//! Observation: turns decoded records into counts per pane.
 //!
-//! One observer per ingest thread and source. It is a plain value driven by its thread: records go in, commits come out, time is an argument. It decides
-//! alone what is late, from its own shard's watermark, so that two readers of its commits never disagree about it.
+//! There is one observer per ingest thread and source. It is a plain value driven by its thread:
+//! records go in, commits come out, time is an argument. It alone decides which events are late,
+//! from the watermark of their shard, so readers of its commits never disagree about it. Nothing is
+//! allocated or locked for a record, apart from the frame of a new pane.
 
 mod observer;
 mod plan;
 mod shard;
+#[cfg(test)]
+mod tests;
 
 pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};

@@ -1,4 +1,9 @@
 //! The observer: owns the frames of its shards and cuts them into commits.
+//!
+//! For each record and monitor it reads the event time, drops the events that are filtered, without
+//! a time, in the future or too late, and counts the others in the frame of their pane. The cost of
+//! a record grows with the monitors that count it, and a value is one index computation and two
+//! additions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +15,22 @@ use crate::model::{DropReason, EventTime, Kind, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorSchema};
 use crate::stats::Layout;
 
-/// More open panes of one shard and monitor than this ask for a commit: a backlog passes through many panes between two flushes.
-const MANY_PANES: usize = 8;
+/// Open panes of one shard and monitor above which a commit is requested.
+///
+/// A backlog passes through many panes between two flushes.
+const MAX_OPEN_PANES: usize = 8;
 
-/// The longest silence of a shard in the log.
+/// Longest time without a commit of a shard.
 const LONGEST_HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// Counts the records of one source, shard by shard.
 #[derive(Debug)]
 pub struct Observer {
     monitors: Arc<[ObservedMonitor]>,
-    counted: Arc<CommitSchema>,
+    schema: Arc<CommitSchema>,
     heartbeat: Duration,
     shards: Vec<Option<ShardObserver>>,
-    /// Empty frames to use again, by monitor.
+    /// Empty frames to reuse, by monitor.
     spare: Vec<Vec<Frame>>,
     category: String,
     crossed_pane: bool,
@@ -33,17 +40,18 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// An observer for the monitors of one source.
+    /// Creates an observer for the monitors of one source.
     #[must_use]
     pub fn new(monitors: Vec<ObservedMonitor>) -> Self {
-        let spare = monitors.iter().map(|_| Vec::new()).collect();
-        let heartbeats = monitors.iter().map(|monitor| monitor.idle_after / 2);
         Observer {
-            counted: Arc::new(counted(&monitors)),
-            heartbeat: heartbeats.fold(LONGEST_HEARTBEAT, Duration::min),
+            schema: Arc::new(schema_of(&monitors)),
+            heartbeat: monitors
+                .iter()
+                .map(|monitor| monitor.idle_after / 2)
+                .fold(LONGEST_HEARTBEAT, Duration::min),
+            spare: monitors.iter().map(|_| Vec::new()).collect(),
             monitors: monitors.into(),
             shards: Vec::new(),
-            spare,
             category: String::new(),
             crossed_pane: false,
             wants_commit: false,
@@ -52,26 +60,34 @@ impl Observer {
         }
     }
 
-    /// Counts for other monitors from now on; what was counted for the old ones has been taken by [`Observer::commits`].
+    /// Counts by another plan from now on.
+    ///
+    /// Counts by the old plan must have been taken by [`Observer::commits`]; others are dropped.
     pub fn switch_plan(&mut self, monitors: Vec<ObservedMonitor>) {
         let fresh = Observer::new(monitors);
-        let open = self.shards.iter_mut().flatten();
-        open.for_each(|shard| shard.switch_plan(&fresh.counted));
-        (self.monitors, self.counted) = (fresh.monitors, fresh.counted);
+        for shard in self.shards.iter_mut().flatten() {
+            shard.switch_plan(&fresh.schema);
+        }
+        (self.monitors, self.schema) = (fresh.monitors, fresh.schema);
         (self.spare, self.heartbeat) = (fresh.spare, fresh.heartbeat);
     }
 
-    /// Whether the source would know of new records: only then does silence at a shard's end mean that there are none.
+    /// Sets whether the source would receive new records.
+    ///
+    /// Only while it would does a shard at its end stay caught up.
     pub fn set_connected(&mut self, is_connected: bool) {
         self.is_connected = is_connected;
     }
 
-    /// How many shards the source has.
+    /// Sets the number of shards of the source.
     pub fn set_source_shards(&mut self, count: u32) {
         self.source_shards = count;
     }
 
-    /// Begins to read a shard at offset `base`; `slot` names it from now on, `head` is what earlier owners counted.
+    /// Starts reading a shard at offset `base`; `slot` identifies it from now on.
+    ///
+    /// `head` holds the state left by earlier writers, if the shard was ever counted. `from_start`
+    /// is true if the shard held no records before `base`.
     pub fn open(
         &mut self,
         slot: usize,
@@ -87,21 +103,22 @@ impl Observer {
             shard,
             base,
             from_start,
-            &self.counted,
+            &self.schema,
             head,
         ));
     }
 
-    /// Says which topic a shard's records come from.
+    /// Sets the id of the topic that a shard's records come from.
     pub fn identify(&mut self, slot: usize, topic_id: TopicId) {
-        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+        if let Some(shard) = self.shard_mut(slot) {
             shard.identify(topic_id);
         }
     }
 
-    /// Counts a record of which the decoder found `fields`.
+    /// Counts a decoded record.
     ///
-    /// `source_time` is the time the source holds for the record, `now` the wall clock; both `None` where there is none, as in a file.
+    /// `source_time` is the time that the source holds for the record, and `now` the wall clock;
+    /// each is `None` where there is none, as in a file.
     pub fn observe(
         &mut self,
         slot: usize,
@@ -114,12 +131,12 @@ impl Observer {
         };
         shard.count_decoded();
         let mut opened_pane = false;
-        let parts = self
+        for ((plan, counts), spare) in self
             .monitors
             .iter()
             .zip(&mut shard.monitors)
-            .zip(&mut self.spare);
-        for ((plan, counts), spare) in parts {
+            .zip(&mut self.spare)
+        {
             match event_time(plan, fields, source_time, now, counts) {
                 Err(reason) => counts.drop_event(reason),
                 Ok(time) => {
@@ -128,7 +145,7 @@ impl Observer {
                     let frame = frame_at(time, plan, counts, spare);
                     count_record(frame, plan, fields, &mut self.category);
                     opened_pane |= counts.frames.len() > panes;
-                    self.wants_commit |= counts.frames.len() > MANY_PANES;
+                    self.wants_commit |= counts.frames.len() > MAX_OPEN_PANES;
                 }
             }
         }
@@ -137,47 +154,53 @@ impl Observer {
 
     /// Counts a record that could not be decoded.
     pub fn reject(&mut self, slot: usize, error: DecodeError) {
-        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+        if let Some(shard) = self.shard_mut(slot) {
             shard.count_error(error);
         }
     }
 
     /// Counts a record without a payload.
     pub fn tombstone(&mut self, slot: usize) {
-        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+        if let Some(shard) = self.shard_mut(slot) {
             shard.count_tombstone();
         }
     }
 
-    /// Counts offsets that retention took before they were read.
+    /// Counts offsets that retention deleted before they were read.
     pub fn lose(&mut self, slot: usize, offsets: u64) {
-        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+        if let Some(shard) = self.shard_mut(slot) {
             shard.count_lost(offsets);
         }
     }
 
-    /// Everything of a shard before `upto` has been handed over; `caught_up_at` when that was the shard's end at this moment.
+    /// Sets the position of a shard: everything before `upto` was handed over.
+    ///
+    /// `caught_up_at` is set if `upto` was the shard's end at that moment.
     pub fn position(&mut self, slot: usize, upto: i64, caught_up_at: Option<EventTime>) {
-        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
+        if let Some(shard) = self.shard_mut(slot) {
             shard.position(upto, caught_up_at);
         }
     }
 
-    /// Stops reading a shard; what it counted goes into one last commit.
+    /// Stops reading a shard, and returns its last commit.
     pub fn close(&mut self, slot: usize, now: Option<EventTime>) -> Option<Commit> {
-        let rhythm = self.rhythm(now);
+        let timing = self.timing(now);
         let mut shard = self.shards.get_mut(slot)?.take()?;
-        Some(shard.take(rhythm, &mut self.spare))
+        Some(shard.take(timing, &mut self.spare))
     }
 
-    /// Stops reading a shard and drops what it counted since its last commit.
+    /// Stops reading a shard, and drops its counts since the last commit.
     pub fn forget(&mut self, slot: usize) {
         if let Some(shard) = self.shards.get_mut(slot) {
             *shard = None;
         }
     }
 
-    fn rhythm(&self, now: Option<EventTime>) -> CommitTiming {
+    fn shard_mut(&mut self, slot: usize) -> Option<&mut ShardObserver> {
+        self.shards.get_mut(slot)?.as_mut()
+    }
+
+    fn timing(&self, now: Option<EventTime>) -> CommitTiming {
         CommitTiming {
             now,
             is_connected: self.is_connected,
@@ -186,77 +209,82 @@ impl Observer {
         }
     }
 
-    /// Whether a shard's watermark has passed into another pane since this was last asked.
+    /// Returns true if a watermark of a shard moved into another pane since the last call.
     pub fn take_crossed_pane(&mut self) -> bool {
         std::mem::take(&mut self.crossed_pane)
     }
 
-    /// The newest event of a shard, of whichever monitor.
+    /// Returns the newest event time of a shard over all monitors.
     #[must_use]
     pub fn newest(&self, slot: usize) -> Option<EventTime> {
         let shard = self.shards.get(slot)?.as_ref()?;
         shard.monitors.iter().filter_map(ShardMonitor::newest).max()
     }
 
-    /// The longest time between two signs of life of a shard.
+    /// Returns the longest time between two commits of a shard.
+    ///
+    /// It is half the shortest `idle_after`, at most 30 s.
     #[must_use]
     pub fn heartbeat(&self) -> Duration {
         self.heartbeat
     }
 
-    /// Everything counted of one shard since it was last committed.
+    /// Returns the commit of one shard, if one is due.
     pub fn commit(&mut self, slot: usize, now: Option<EventTime>) -> Option<Commit> {
-        let rhythm = self.rhythm(now);
+        let timing = self.timing(now);
         let shard = self.shards.get_mut(slot)?.as_mut()?;
         shard
-            .is_due(rhythm)
-            .then(|| shard.take(rhythm, &mut self.spare))
+            .is_due(timing)
+            .then(|| shard.take(timing, &mut self.spare))
     }
 
-    /// Whether so many panes are open that a commit should not wait for the next flush.
+    /// Returns true if a commit should not wait for the next flush.
+    ///
+    /// It is large, or too many panes of a shard are open.
     #[must_use]
     pub fn wants_commit(&self) -> bool {
         self.wants_commit
     }
 
-    /// Everything counted since the last call, with the slot of its shard; a shard without news is heard of now and then, to say it is alive.
+    /// Returns the commits of all shards for which one is due, each with the slot of its shard.
     pub fn commits(&mut self, now: Option<EventTime>) -> Vec<(usize, Commit)> {
         self.wants_commit = false;
-        let rhythm = self.rhythm(now);
-        let open = self
-            .shards
+        let timing = self.timing(now);
+        self.shards
             .iter_mut()
             .enumerate()
-            .filter_map(|(slot, shard)| Some((slot, shard.as_mut()?)));
-        let due = open.filter(|(_, shard)| shard.is_due(rhythm));
-        due.map(|(slot, shard)| (slot, shard.take(rhythm, &mut self.spare)))
+            .filter_map(|(slot, shard)| Some((slot, shard.as_mut()?)))
+            .filter(|(_, shard)| shard.is_due(timing))
+            .map(|(slot, shard)| (slot, shard.take(timing, &mut self.spare)))
             .collect()
     }
 }
 
-/// The names under which the counts of these monitors are filed.
-fn counted(monitors: &[ObservedMonitor]) -> CommitSchema {
-    let of = |monitor: &ObservedMonitor| MonitorSchema {
-        id: monitor.id,
-        features: monitor.features.iter().map(|feature| feature.id).collect(),
-    };
+/// Returns the ids under which these monitors are counted.
+fn schema_of(monitors: &[ObservedMonitor]) -> CommitSchema {
     CommitSchema {
-        monitors: monitors.iter().map(of).collect(),
+        monitors: monitors
+            .iter()
+            .map(|monitor| MonitorSchema {
+                id: monitor.id,
+                features: monitor.features.iter().map(|feature| feature.id).collect(),
+            })
+            .collect(),
     }
 }
 
-/// Whether a record is one of the monitor's.
+/// Returns true if the monitor selects the record.
 #[must_use]
 pub fn is_selected(plan: &ObservedMonitor, fields: Fields<'_>) -> bool {
     plan.select.as_ref().is_none_or(|(slot, literals)| {
-        let found = fields.slots[*slot];
+        let value = fields.slots[*slot];
         literals
             .iter()
-            .any(|literal| matches(found, fields.scratch, literal))
+            .any(|literal| matches(value, fields.scratch, literal))
     })
 }
 
-/// The time of an event, or why it is none of the monitor's.
+/// Returns the event time of a record, or the reason why the monitor drops it.
 fn event_time(
     plan: &ObservedMonitor,
     fields: Fields<'_>,
@@ -267,11 +295,13 @@ fn event_time(
     if !is_selected(plan, fields) {
         return Err(DropReason::Filtered);
     }
-    let own = plan
+    let field_time = plan
         .timestamp
         .and_then(|slot| timestamp(fields.slots[slot], fields.scratch));
-    let stand_in = source_time.filter(|time| plan.fallback && time.as_millis() > 0);
-    let time = own.or(stand_in).ok_or(DropReason::NoTimestamp)?;
+    let fallback_time = source_time.filter(|time| plan.fallback && time.as_millis() > 0);
+    let time = field_time
+        .or(fallback_time)
+        .ok_or(DropReason::NoTimestamp)?;
     if now.is_some_and(|now| time > now.plus(plan.max_future)) {
         return Err(DropReason::Future);
     }
@@ -282,7 +312,9 @@ fn event_time(
     }
 }
 
-/// The frame of the pane that contains `time`; the newest is tried first.
+/// Returns the frame of the pane that contains `time`, and opens one if needed.
+///
+/// The newest frames are searched first.
 fn frame_at<'a>(
     time: EventTime,
     plan: &ObservedMonitor,
@@ -290,27 +322,26 @@ fn frame_at<'a>(
     spare: &mut Vec<Frame>,
 ) -> &'a mut Frame {
     let start = time.align_down(plan.pane_width);
-    let found = counts
+    let index = counts
         .frames
         .iter()
-        .rposition(|frame| frame.start() == start);
-    let place = found.unwrap_or_else(|| {
-        let fresh = || {
-            Frame::new(
-                plan.features
-                    .iter()
-                    .map(|feature| feature.layout.as_deref()),
-            )
-        };
-        let mut frame = spare.pop().unwrap_or_else(fresh);
-        frame.begin(start);
-        counts.frames.push(frame);
-        counts.frames.len() - 1
-    });
-    &mut counts.frames[place]
+        .rposition(|frame| frame.start() == start)
+        .unwrap_or_else(|| {
+            let mut frame = spare.pop().unwrap_or_else(|| {
+                Frame::new(
+                    plan.features
+                        .iter()
+                        .map(|feature| feature.layout.as_deref()),
+                )
+            });
+            frame.begin(start);
+            counts.frames.push(frame);
+            counts.frames.len() - 1
+        });
+    &mut counts.frames[index]
 }
 
-/// Counts what every feature of a monitor makes of a record; `buffer` is reused for the text of numbers.
+/// Counts one event and the value of each feature; `buffer` is reused for the text of numbers.
 pub fn count_record(
     frame: &mut Frame,
     plan: &ObservedMonitor,
@@ -346,8 +377,8 @@ fn count_feature(
     };
     match outcome {
         Reading::Value(()) => {}
-        Reading::Missing(kind) => frame.miss(index, kind),
-        Reading::Invalid(reason) => frame.reject(index, reason),
+        Reading::Missing(kind) => frame.record_missing(index, kind),
+        Reading::Invalid(reason) => frame.record_invalid(index, reason),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What an observer looks for in the records of its source.
+//! The plan of an observer: the fields it reads from a record of its source, and how it counts
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,55 +9,55 @@ use crate::model::{Kind, LayoutId, Literal, MonitorId, MonitorSpec};
 use crate::panes::identity;
 use crate::stats::Layout;
 
-/// Everything the monitors of one source want from a record.
+/// The fields that all monitors of one source read from a record.
 #[derive(Debug, Clone, Default)]
 pub struct ObserverPlan {
-    /// The paths, for the decoder.
+    /// The paths, for the decoder; each has a slot.
     pub paths: Paths,
     /// The monitors of the source.
     pub monitors: Vec<ObservedMonitor>,
 }
 
-/// What one monitor wants from a record.
+/// The fields that one monitor reads from a record, and its rules on time.
 #[derive(Debug, Clone)]
 pub struct ObservedMonitor {
-    /// What its events are filed under.
+    /// Id under which its events are counted.
     pub id: MonitorId,
-    /// A slot and the literals of which one must stand there.
+    /// A slot, and the literals of which one must be its value; `None` selects every record.
     pub select: Option<(usize, Vec<Literal>)>,
-    /// The slot of the event time.
+    /// Slot of the event time; `None` uses the source's time.
     pub timestamp: Option<usize>,
-    /// Whether the source's own time stands in.
+    /// True if the source's time is used where the slot holds no time.
     pub fallback: bool,
-    /// In the monitor's order.
+    /// Its features, in the monitor's order.
     pub features: Vec<ObservedFeature>,
     /// Width of its panes.
     pub pane_width: Duration,
-    /// A record further behind its shard's watermark than this is late.
+    /// Size of its longest window: an event further behind its shard's watermark is dropped.
     pub longest_window: Duration,
-    /// The watermark trails the newest event by this much.
+    /// Distance from the newest event to the watermark.
     pub out_of_orderness: Duration,
-    /// A shard that was silent for this long is idle.
+    /// Time without an event after which a shard is idle.
     pub idle_after: Duration,
-    /// A record further ahead of the clock than this is future.
+    /// Largest distance of an event ahead of its arrival: one further ahead is dropped.
     pub max_future: Duration,
 }
 
-/// Where a feature's value is and how it is counted.
+/// The slot of a feature's value, and how the value is counted.
 #[derive(Debug, Clone)]
 pub struct ObservedFeature {
-    /// Its slot.
+    /// Slot of its value.
     pub slot: usize,
-    /// What its counts are filed under.
+    /// Id under which its values are counted.
     pub id: LayoutId,
-    /// Its kind.
+    /// Kind of its value.
     pub kind: Kind,
-    /// `None` = tallies only, as long as no reference says how to count.
+    /// Its bins and cells; `None` counts tallies only, as long as there is no reference.
     pub layout: Option<Arc<Layout>>,
 }
 
 impl ObserverPlan {
-    /// Adds a monitor whose features, in order, are `features`: name, kind, layout; returns its number.
+    /// Adds a monitor with these features (name, kind, layout), and returns its index.
     pub fn add(
         &mut self,
         spec: &MonitorSpec,
@@ -73,18 +74,21 @@ impl ObserverPlan {
             .path
             .as_ref()
             .map(|path| paths.add(path, None));
-        let features = features.iter().map(|(name, kind, layout)| ObservedFeature {
-            slot: paths.add(&spec.path_of(name), Some(name)),
-            id: identity::layout(monitor, spec, name, *kind, layout.as_deref()),
-            kind: *kind,
-            layout: layout.clone(),
-        });
+        let features = features
+            .iter()
+            .map(|(name, kind, layout)| ObservedFeature {
+                slot: paths.add(&spec.path_of(name), Some(name)),
+                id: identity::layout(monitor, spec, name, *kind, layout.as_deref()),
+                kind: *kind,
+                layout: layout.clone(),
+            })
+            .collect();
         self.monitors.push(ObservedMonitor {
             id: monitor,
             select,
             timestamp,
             fallback: spec.timestamp.path.is_none() || spec.timestamp.fallback_kafka,
-            features: features.collect(),
+            features,
             pane_width: spec.pane_width(),
             longest_window: spec
                 .windows

@@ -1,63 +1,68 @@
-//! What an observer knows of one shard, and what it has counted of it since the last commit.
+//! The counts of one shard since its last commit, and the state that commits are cut from.
+//!
+//! A commit's `base` is the previous commit's `upto`, so the commits of a shard tile its offsets
+//! whatever records were dropped or could not be decoded.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::ObservedMonitor;
+use super::plan::ObservedMonitor;
 use crate::decode::DecodeError;
-use crate::model::{DropReason, EventTime, Shard, TopicId};
-use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorCommit, MonitorSchema, RecordCounts};
+use crate::model::{DropReason, EventTime, MonitorId, Shard, TopicId};
+use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorCommit, RecordCounts};
 
-/// A week: longer delays are counted as this long.
+/// Longest delay in the histogram, a week; longer ones are counted as this long.
 const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
 
-/// A commit is closed when it would take about this many bytes in the log: a record of a Kafka topic is at most 1 MiB, if nobody raised it.
+/// Estimated size in the log at which a commit is closed.
+///
+/// A Kafka broker accepts 1 MiB per record unless configured otherwise, and the estimate is rough.
 const LARGE_COMMIT_BYTES: usize = 512 * 1024;
-/// Records between two looks at how large the next commit is.
-const RECORDS_PER_LOOK: u32 = 256;
+/// Records between two estimates of a commit's size.
+const RECORDS_PER_ESTIMATE: u32 = 256;
 
-/// One shard being read.
+/// One shard that is being read.
 #[derive(Debug)]
 pub(super) struct ShardObserver {
     shard: Arc<Shard>,
-    /// Records since it was last looked at how large the next commit is.
-    unlooked: u32,
+    /// Records since the size of the next commit was last estimated.
+    records_since_estimate: u32,
     topic_id: Option<TopicId>,
-    /// What its commits say they count.
-    counted: Arc<CommitSchema>,
-    /// Whether no head was found, so that what is counted from `opened_at` on opens the shard.
+    /// The ids that its commits refer to.
+    schema: Arc<CommitSchema>,
+    /// True if no head was known, so a commit from `opened_at` on opens the shard.
     opens: bool,
-    /// Whether nothing was ever before `opened_at`.
+    /// True if the shard held no records before `opened_at`.
     from_start: bool,
     opened_at: i64,
     base: i64,
     upto: i64,
     offsets_lost: u64,
     caught_up_at: Option<EventTime>,
-    /// Whether the last thing heard was the shard's end.
+    /// True if the last position was the end of the shard.
     is_at_end: bool,
     records: RecordCounts,
-    /// Whether a commit was taken, and its time.
+    /// Wall time of the last commit, where there is a clock; `None` before the first commit.
     last_commit: Option<Option<EventTime>>,
     pub(super) monitors: Vec<ShardMonitor>,
 }
 
-/// When a commit of a shard is due.
+/// The facts that decide whether a commit is due, and that every commit carries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommitTiming {
     /// The wall clock; `None` where there is none.
     pub(super) now: Option<EventTime>,
-    /// Whether the source would know of new records.
+    /// True if the source would receive new records.
     pub(super) is_connected: bool,
-    /// How many shards the source has.
+    /// Number of shards of the source.
     pub(super) source_shards: u32,
-    /// A shard without news says so this often.
+    /// Longest time without a commit.
     pub(super) heartbeat: Duration,
 }
 
-/// What one monitor has counted of one shard since the last commit.
+/// The counts of one monitor on one shard since the last commit.
 #[derive(Debug)]
 pub(super) struct ShardMonitor {
     newest: Option<EventTime>,
@@ -67,24 +72,29 @@ pub(super) struct ShardMonitor {
 }
 
 impl ShardObserver {
-    /// Begins at `base`; `head` is what earlier owners counted.
+    /// Starts reading at `base`; `head` holds the state left by earlier writers.
     pub(super) fn new(
         shard: &Shard,
         base: i64,
         from_start: bool,
-        counted: &Arc<CommitSchema>,
+        schema: &Arc<CommitSchema>,
         head: Option<&Head>,
     ) -> Self {
-        let monitor = |(place, monitor): (usize, &MonitorSchema)| {
-            let newest = head.and_then(|head| head.newest.get(&monitor.id).copied());
-            ShardMonitor::new(place, newest)
-        };
+        let monitors = schema
+            .monitors
+            .iter()
+            .enumerate()
+            .map(|(index, monitor)| {
+                let newest = head.and_then(|head| head.newest.get(&monitor.id).copied());
+                ShardMonitor::new(index, newest)
+            })
+            .collect();
         ShardObserver {
             shard: Arc::new(shard.clone()),
             topic_id: None,
-            monitors: counted.monitors.iter().enumerate().map(monitor).collect(),
-            unlooked: 0,
-            counted: Arc::clone(counted),
+            monitors,
+            records_since_estimate: 0,
+            schema: Arc::clone(schema),
             opens: head.is_none(),
             from_start,
             opened_at: base,
@@ -98,22 +108,28 @@ impl ShardObserver {
         }
     }
 
-    /// Counts for other monitors from now on, or for the same ones in other layouts; what was counted has been taken.
-    pub(super) fn switch_plan(&mut self, counted: &Arc<CommitSchema>) {
-        let newest = |monitor: &MonitorSchema| {
-            let known = self
-                .counted
-                .monitors
-                .iter()
-                .position(|own| own.id == monitor.id);
-            known.and_then(|place| self.monitors[place].newest)
-        };
-        let monitors = counted.monitors.iter().enumerate();
-        let monitors = monitors.map(|(place, monitor)| ShardMonitor::new(place, newest(monitor)));
-        self.monitors = monitors.collect();
-        self.counted = Arc::clone(counted);
-        // The next commit says what is counted from here on.
+    /// Counts by another schema from now on; the caller has already taken the last commit.
+    ///
+    /// A monitor that is in both schemas keeps its newest event time.
+    pub(super) fn switch_plan(&mut self, schema: &Arc<CommitSchema>) {
+        self.monitors = schema
+            .monitors
+            .iter()
+            .enumerate()
+            .map(|(index, monitor)| ShardMonitor::new(index, self.newest_of(monitor.id)))
+            .collect();
+        self.schema = Arc::clone(schema);
+        // The next commit is due at once, to publish the new schema.
         self.last_commit = None;
+    }
+
+    fn newest_of(&self, id: MonitorId) -> Option<EventTime> {
+        let index = self
+            .schema
+            .monitors
+            .iter()
+            .position(|monitor| monitor.id == id)?;
+        self.monitors[index].newest
     }
 
     pub(super) fn identify(&mut self, topic_id: TopicId) {
@@ -133,35 +149,42 @@ impl ShardObserver {
         self.offsets_lost += offsets;
     }
 
-    /// About how many bytes its next commit takes in the log.
+    /// Estimates the size of the next commit in the log, in bytes; see [`Frame::encoded_bytes`].
     fn encoded_bytes(&self) -> usize {
-        let frames = self.monitors.iter().flat_map(|monitor| &monitor.frames);
-        frames.map(Frame::encoded_bytes).sum()
+        self.monitors
+            .iter()
+            .flat_map(|monitor| &monitor.frames)
+            .map(Frame::encoded_bytes)
+            .sum()
     }
 
-    /// Whether there is something to tell: records, another position, or that it lives.
-    pub(super) fn is_due(&self, rhythm: CommitTiming) -> bool {
-        let Some(last) = self.last_commit else {
+    /// Returns true if a commit is due: for records, for another position, or as a heartbeat.
+    pub(super) fn is_due(&self, timing: CommitTiming) -> bool {
+        let Some(last_commit) = self.last_commit else {
             return true;
         };
-        let is_silent_for_long = || match (rhythm.now, last) {
-            (Some(now), Some(last)) => now >= last.plus(rhythm.heartbeat),
-            _ => false,
-        };
-        self.upto > self.base || self.records.consumed() > 0 || is_silent_for_long()
+        self.upto > self.base
+            || self.records.consumed() > 0
+            || matches!(
+                (timing.now, last_commit),
+                (Some(now), Some(last)) if now >= last.plus(timing.heartbeat)
+            )
     }
 
     pub(super) fn count_decoded(&mut self) {
         self.records.decoded += 1;
-        self.unlooked += 1;
+        self.records_since_estimate += 1;
     }
 
-    /// Whether the next commit should not grow any more; looked at now and then, and when a pane was opened.
+    /// Returns true if the next commit should not grow any more.
+    ///
+    /// The size is estimated when a pane was opened and every [`RECORDS_PER_ESTIMATE`] records;
+    /// between estimates the answer is false.
     pub(super) fn is_large(&mut self, opened_pane: bool) -> bool {
-        if !opened_pane && self.unlooked < RECORDS_PER_LOOK {
+        if !opened_pane && self.records_since_estimate < RECORDS_PER_ESTIMATE {
             return false;
         }
-        self.unlooked = 0;
+        self.records_since_estimate = 0;
         self.encoded_bytes() >= LARGE_COMMIT_BYTES
     }
 
@@ -170,38 +193,40 @@ impl ShardObserver {
     }
 
     pub(super) fn count_error(&mut self, error: DecodeError) {
-        if let Some(place) = DecodeError::ALL.iter().position(|known| *known == error) {
-            self.records.errors[place] += 1;
+        if let Some(index) = DecodeError::ALL.iter().position(|known| *known == error) {
+            self.records.errors[index] += 1;
         }
     }
 
-    /// Everything since the last commit; `spare` takes the emptied frames of each monitor.
+    /// Takes everything since the last commit; `spare` receives the emptied frames by monitor.
     ///
-    /// A shard at its end stays caught up while the source is connected, although nothing more is heard of it.
-    pub(super) fn take(&mut self, rhythm: CommitTiming, spare: &mut [Vec<Frame>]) -> Commit {
-        if self.is_at_end && rhythm.is_connected {
-            self.caught_up_at = rhythm.now.or(self.caught_up_at);
+    /// A shard at its end stays caught up while the source is connected: the source reports the end
+    /// only once.
+    pub(super) fn take(&mut self, timing: CommitTiming, spare: &mut [Vec<Frame>]) -> Commit {
+        if self.is_at_end && timing.is_connected {
+            self.caught_up_at = timing.now.or(self.caught_up_at);
         }
-        let is_news = self.upto > self.base || self.last_commit.is_none();
-        let monitors = self
+        let monitors: Vec<MonitorCommit> = self
             .monitors
             .iter_mut()
             .zip(spare)
-            .filter_map(|(monitor, spare)| monitor.take(spare));
-        let monitors: Vec<MonitorCommit> = monitors.collect();
+            .filter_map(|(monitor, spare)| monitor.take(spare))
+            .collect();
+        let needs_schema =
+            self.upto > self.base || self.last_commit.is_none() || !monitors.is_empty();
         let commit = Commit {
             shard: Arc::clone(&self.shard),
             topic_id: self.topic_id,
             base: self.base,
             upto: self.upto,
             opens: self.opens && self.base == self.opened_at,
-            written_at: rhythm.now,
+            written_at: timing.now,
             caught_up_at: self.caught_up_at,
             from_start: self.from_start && self.base == self.opened_at,
-            source_shards: rhythm.source_shards,
+            source_shards: timing.source_shards,
             offsets_lost: std::mem::take(&mut self.offsets_lost),
-            counted: if is_news || !monitors.is_empty() {
-                Arc::clone(&self.counted)
+            counted: if needs_schema {
+                Arc::clone(&self.schema)
             } else {
                 Arc::default()
             },
@@ -209,7 +234,7 @@ impl ShardObserver {
             monitors,
         };
         self.base = self.upto;
-        self.last_commit = Some(rhythm.now);
+        self.last_commit = Some(timing.now);
         commit
     }
 }
@@ -238,24 +263,27 @@ impl ShardMonitor {
         self.counts.dropped[reason as usize] += 1;
     }
 
-    /// Whether an event of this time is behind everything a window could still show.
-    pub(super) fn is_too_late(&self, time: EventTime, plan: &ObservedMonitor) -> bool {
-        let watermark = self
-            .newest
-            .map(|newest| newest.minus(plan.out_of_orderness));
-        watermark.is_some_and(|watermark| time < watermark.minus(plan.longest_window))
+    /// Returns the newest event time less the allowed disorder.
+    fn watermark(&self, plan: &ObservedMonitor) -> Option<EventTime> {
+        self.newest
+            .map(|newest| newest.minus(plan.out_of_orderness))
     }
 
-    /// Counts an event's time; `true` when the watermark passed into another pane.
+    /// Returns true if an event of this time is in no window any more: it is further behind the
+    /// watermark than the longest window.
+    pub(super) fn is_too_late(&self, time: EventTime, plan: &ObservedMonitor) -> bool {
+        self.watermark(plan)
+            .is_some_and(|watermark| time < watermark.minus(plan.longest_window))
+    }
+
+    /// Counts the time of an event; returns true if the watermark moved into another pane.
     pub(super) fn count_time(
         &mut self,
         time: EventTime,
         now: Option<EventTime>,
         plan: &ObservedMonitor,
     ) -> bool {
-        let before = self
-            .newest
-            .map(|newest| newest.minus(plan.out_of_orderness));
+        let before = self.watermark(plan);
         self.counts.events += 1;
         self.counts.events_late += u64::from(before.is_some_and(|watermark| time < watermark));
         self.counts.first_event_time = self.counts.first_event_time.or(Some(time));
@@ -265,21 +293,21 @@ impl ShardMonitor {
             self.delays.saturating_record(delay_ms);
         }
         self.newest = self.newest.max(Some(time));
-        let after = self
-            .newest
-            .map(|newest| newest.minus(plan.out_of_orderness));
+        let after = self.watermark(plan);
         before.map(|at| at.align_down(plan.pane_width))
             != after.map(|at| at.align_down(plan.pane_width))
     }
 
+    /// Takes the counts since the last commit; `None` if no record reached the monitor.
     fn take(&mut self, spare: &mut Vec<Frame>) -> Option<MonitorCommit> {
         let mut counts = std::mem::take(&mut self.counts);
         self.counts.monitor = counts.monitor;
         if counts.events == 0 && counts.dropped.iter().all(|dropped| *dropped == 0) {
             return None;
         }
-        let delays = self.delays.iter_recorded();
-        counts.delays_ms = delays
+        counts.delays_ms = self
+            .delays
+            .iter_recorded()
             .map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))
             .collect();
         self.delays.reset();

@@ -1,11 +1,15 @@
-//! The bytes of a record in the pane log.
+//! The encoding of a record in the pane log.
 //!
-//! A record is the format's number, its kind, and a body in postcard (variable-length integers, stable since its version 1). Most of a commit is integers of
-//! very different size, so this is small without a compressor: a numeric feature takes about 290 bytes after 10,000 rows. Sums of places are written as the
-//! distance from the middle of their cell, which is a byte less for each.
+//! A record is a format number, a kind, and a body in postcard (variable-length integers;
+//! postcard's encoding is stable since its version 1). Most of a commit is integers of very
+//! different size, so the encoding is small without compression: a numeric feature takes about 290
+//! bytes after 10,000 rows. Sums of cells are written as the distance from the middle of their
+//! cell, which saves about a byte for each.
 //!
-//! A commit's claim comes first and can be read alone: who only wants heads does not decode counts. Readers take every format up to their own and refuse
-//! newer ones; bytes of the previous formats lie in tests/fixtures. A change of any type below is a new format.
+//! The claim of a commit comes first and can be read alone, so a reader that only needs heads does
+//! not decode counts. Readers accept every format up to their own and refuse newer ones; bytes of
+//! the previous formats are kept in tests/fixtures. A change to any type below, or to the order of
+//! its fields, is a new format.
 
 use std::sync::Arc;
 
@@ -14,13 +18,13 @@ use serde::{Deserialize, Serialize};
 use crate::model::EventTime;
 use crate::panes::{Claim, Commit, CommitSchema, MonitorCommit, RecordCounts};
 
-/// The format that is written.
+/// The format that this program writes.
 pub const FORMAT: u8 = 1;
 
 /// A record of the pane log.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// Counts of one shard.
+    /// The counts of one shard.
     Commit(Commit),
     /// A piece of a snapshot.
     Snapshot(Chunk),
@@ -31,44 +35,48 @@ pub enum Record {
 /// A piece of a snapshot; the pieces in order are its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
-    /// Tells the pieces of one snapshot from another's.
+    /// The same for all pieces of one snapshot, and different for another snapshot.
     pub id: u64,
-    /// Which part of the monitors it covers, as `0/1`: a scorer goes on from one of its own.
+    /// The part of the monitors that the snapshot covers, as `0/1`: a scorer restores the snapshot
+    /// of its own part.
     pub scope: String,
-    /// Which piece, from 0.
+    /// Index of this piece, from 0.
     pub part: u32,
-    /// How many there are.
+    /// Number of pieces.
     pub parts: u32,
-    /// The piece.
+    /// The bytes of this piece.
     #[serde(with = "bytes")]
     pub bytes: Vec<u8>,
 }
 
-/// What the first record of a log's partition says about the log.
+/// The first record of each partition of a log in Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
-    /// Partitions of the log; shards are spread over them by this number, so it never changes.
+    /// Number of partitions of the log; shards are spread by it, so it never changes.
     pub partitions: u32,
 }
 
-/// Why bytes are no record.
+/// The reason why bytes cannot be read as a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// Shorter than the shortest record.
+    /// There are fewer bytes than in the shortest record.
     #[error("shorter than the shortest record")]
     Short,
-    /// Written by a newer program.
+    /// The format is newer than [`FORMAT`], or 0, which was never written.
     #[error(
-        "written in format {found}, this program reads up to {FORMAT}: use the program that wrote it, or a newer one"
+        "written in format {format}, this program reads up to {FORMAT}: use the program that wrote it, or a newer one"
     )]
     Newer {
-        /// Its format.
-        found: u8,
+        /// Format of the record.
+        format: u8,
     },
-    /// A kind that does not exist in its format.
-    #[error("a record of the unknown kind {0}")]
-    Kind(u8),
-    /// The body is not what its kind says.
+    /// The kind does not exist in the record's format.
+    #[error("a record of the unknown kind {kind}")]
+    UnknownKind {
+        /// Kind of the record.
+        kind: u8,
+    },
+    /// The body cannot be read as the record's kind.
     #[error("its body cannot be read")]
     Body,
 }
@@ -77,9 +85,9 @@ const COMMIT: u8 = 1;
 const SNAPSHOT: u8 = 2;
 const OPENING: u8 = 3;
 
-/// The part of a commit behind its claim.
+/// The part of a commit that follows its claim.
 #[derive(Serialize, Deserialize)]
-struct Rest {
+struct CommitRest {
     written_at: Option<EventTime>,
     caught_up_at: Option<EventTime>,
     from_start: bool,
@@ -90,10 +98,11 @@ struct Rest {
     monitors: Vec<MonitorCommit>,
 }
 
-/// Appends a commit's bytes.
+/// Appends the encoding of a commit to `out`.
 pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
     begin(COMMIT, out);
     write(&commit.claim(), out);
+    // The fields of `CommitRest`, by reference.
     write(
         &(
             commit.written_at,
@@ -109,13 +118,13 @@ pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
     );
 }
 
-/// Appends a snapshot piece's bytes.
+/// Appends the encoding of a snapshot piece to `out`.
 pub fn encode_chunk(chunk: &Chunk, out: &mut Vec<u8>) {
     begin(SNAPSHOT, out);
     write(chunk, out);
 }
 
-/// Appends an opening's bytes.
+/// Appends the encoding of an opening to `out`.
 pub fn encode_opening(opening: Opening, out: &mut Vec<u8>) {
     begin(OPENING, out);
     write(&opening, out);
@@ -125,16 +134,16 @@ fn begin(kind: u8, out: &mut Vec<u8>) {
     out.extend([FORMAT, kind]);
 }
 
-/// Appends a value in postcard.
+/// Appends a value in postcard to `out`.
 pub fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
-    let taken = std::mem::take(out);
-    *out = postcard::to_extend(value, taken).expect("memory does not fail, and lengths are known");
+    let buffer = std::mem::take(out);
+    *out = postcard::to_extend(value, buffer).expect("memory does not fail, and lengths are known");
 }
 
-/// Reads a value in postcard that fills `bytes`.
+/// Reads a value in postcard that takes up all of `bytes`.
 ///
 /// # Errors
-/// The bytes are something else.
+/// Returns [`CodecError::Body`] if the bytes are anything else.
 pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Ok(value),
@@ -142,45 +151,49 @@ pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
     }
 }
 
-/// Reads a value in postcard that `bytes` begin with.
+/// Reads a value in postcard at the beginning of `bytes`.
 ///
 /// # Errors
-/// The bytes begin with something else.
+/// Returns [`CodecError::Body`] if the bytes begin with anything else.
 pub fn read_prefix<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecError> {
-    let read = postcard::take_from_bytes(bytes);
-    read.map(|(value, _)| value).map_err(|_| CodecError::Body)
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, _)) => Ok(value),
+        Err(_) => Err(CodecError::Body),
+    }
 }
 
-/// Reads a record.
+/// Decodes a record.
 ///
 /// # Errors
-/// The bytes are no record, or one of a newer format.
+/// Returns the reason if the bytes are no record, or one of a newer format.
 pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
-    let (kind, body) = open(bytes)?;
+    let (kind, body) = split_header(bytes)?;
     match kind {
         COMMIT => decode_commit(body).map(Record::Commit),
         SNAPSHOT => read(body).map(Record::Snapshot),
         OPENING => read(body).map(Record::Opening),
-        other => Err(CodecError::Kind(other)),
+        _ => Err(CodecError::UnknownKind { kind }),
     }
 }
 
-/// Reads only the claim of a commit; `None` for a record of another kind.
+/// Decodes only the claim of a commit; returns `None` for a record of another kind.
 ///
 /// # Errors
-/// The bytes are no record, or one of a newer format.
+/// Returns the reason if the bytes are no record, or one of a newer format.
 pub fn decode_claim(bytes: &[u8]) -> Result<Option<Claim>, CodecError> {
-    let (kind, body) = open(bytes)?;
+    let (kind, body) = split_header(bytes)?;
     if kind != COMMIT {
         return Ok(None);
     }
-    let (claim, _) = postcard::take_from_bytes(body).map_err(|_| CodecError::Body)?;
-    Ok(Some(claim))
+    read_prefix(body).map(Some)
 }
 
-fn open(bytes: &[u8]) -> Result<(u8, &[u8]), CodecError> {
+/// Splits a record of a known format into its kind and its body.
+fn split_header(bytes: &[u8]) -> Result<(u8, &[u8]), CodecError> {
     match bytes {
-        [found, ..] if *found > FORMAT || *found == 0 => Err(CodecError::Newer { found: *found }),
+        [format, ..] if *format > FORMAT || *format == 0 => {
+            Err(CodecError::Newer { format: *format })
+        }
         [_, kind, body @ ..] => Ok((*kind, body)),
         _ => Err(CodecError::Short),
     }
@@ -189,7 +202,7 @@ fn open(bytes: &[u8]) -> Result<(u8, &[u8]), CodecError> {
 fn decode_commit(body: &[u8]) -> Result<Commit, CodecError> {
     let (claim, rest): (Claim, _) =
         postcard::take_from_bytes(body).map_err(|_| CodecError::Body)?;
-    let rest: Rest = read(rest)?;
+    let rest: CommitRest = read(rest)?;
     Ok(Commit {
         shard: claim.shard,
         topic_id: claim.topic_id,
@@ -207,7 +220,7 @@ fn decode_commit(body: &[u8]) -> Result<Commit, CodecError> {
     })
 }
 
-/// Bytes as one piece, not as numbers one by one.
+/// Bytes written as one block and not as a list of numbers.
 mod bytes {
     use serde::{Deserialize as _, Deserializer, Serializer};
 
@@ -238,7 +251,7 @@ mod tests {
         Layout::Numeric(NumericLayout { bins, cells })
     }
 
-    /// A commit with the counts of `xs` for each of `features` features.
+    /// Returns a commit with the counts of `xs` for each of `features` features.
     fn commit(xs: &[f64], features: usize) -> Commit {
         let layout = layout();
         let mut frame = Frame::new((0..features).map(|_| Some(&layout)));
@@ -295,8 +308,9 @@ mod tests {
         let xs: Vec<f64> = (0..10_000)
             .map(|_| StandardNormal.sample(&mut random))
             .collect();
-        let (one, ten) = (encoded(&commit(&xs, 1)), encoded(&commit(&xs, 11)));
-        let each = (ten.len() - one.len()) / 10;
+        let narrow = encoded(&commit(&xs, 1));
+        let wide = encoded(&commit(&xs, 11));
+        let each = (wide.len() - narrow.len()) / 10;
         assert!(each <= 320, "{each} bytes");
     }
 
@@ -311,16 +325,16 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_refused_by_name() {
+    fn a_newer_format_is_an_error_that_names_it() {
         let mut bytes = encoded(&commit(&[1.0], 1));
         bytes[0] = FORMAT + 1;
-        let refused = CodecError::Newer { found: FORMAT + 1 };
+        let refused = CodecError::Newer { format: FORMAT + 1 };
         assert_eq!(decode(&bytes), Err(refused), "refused");
-        assert_eq!(decode_claim(&bytes), Err(refused), "by both");
+        assert_eq!(decode_claim(&bytes), Err(refused), "by both functions");
     }
 
     #[test]
-    fn cells_that_do_not_exist_are_refused() {
+    fn cells_that_do_not_exist_are_an_error() {
         let mut delta = FeatureDelta::default();
         delta.cells.first = 383;
         delta.cells.counts = vec![1, 1];
@@ -336,7 +350,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(xs in proptest::collection::vec(-1e9..1e9f64, 0..40), features in 1..4usize) {
+        fn a_decoded_record_equals_the_encoded_one(xs in proptest::collection::vec(-1e9..1e9f64, 0..40), features in 1..4usize) {
             let commit = commit(&xs, features);
             prop_assert_eq!(decode(&encoded(&commit)), Ok(Record::Commit(commit)));
         }
@@ -351,7 +365,7 @@ mod tests {
         }
 
         #[test]
-        fn a_pane_delta_survives(start in any::<i64>(), events in any::<u64>()) {
+        fn a_pane_delta_survives_the_encoding(start in any::<i64>(), events in any::<u64>()) {
             let pane = PaneDelta { start: EventTime::from_millis(start), events, features: Vec::new() };
             let mut bytes = Vec::new();
             write(&pane, &mut bytes);

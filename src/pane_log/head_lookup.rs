@@ -1,7 +1,9 @@
-//! Where ingest threads learn how far a partition was counted, before they read it.
+//! The lookup of heads: tells the reader of a source how far a partition was counted.
 //!
-//! A file log knows all heads when it is open. A log in Kafka must first be read to its end for the partition in question: a source asks, the thread that
-//! reads the log answers, and until then the partition is not begun. Only openings of partitions pass through here, never records.
+//! A file log knows all heads once it is open. A log in Kafka must first be read to its end for the
+//! partition in question, so a lookup may be pending: the source asks, the thread that reads the
+//! log resolves it, and reading of the partition starts after that. Only openings of partitions
+//! pass through here, never records, so a mutex is cheap enough.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,18 +11,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::model::Shard;
 use crate::panes::{Head, Heads};
 
-/// What is known of a partition.
+/// The answer of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeadAnswer {
-    /// Not yet known; ask again.
+    /// The head is not known yet; ask again.
     Pending,
-    /// No life of it was ever counted.
+    /// No incarnation of the partition was ever counted.
     Never,
-    /// Its latest life, and how far it was counted.
+    /// The latest incarnation, and its head.
     Head(Shard, Head),
 }
 
-/// The head_lookup; see the module.
+/// A lookup table shared by the sources and the thread that reads the log.
 #[derive(Debug, Default)]
 pub struct HeadLookup {
     inner: Mutex<Inner>,
@@ -28,14 +30,14 @@ pub struct HeadLookup {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Once every head is known, what is not here was never counted.
-    is_settled: bool,
-    /// By partition, whatever its life; `None` while asked for.
-    known: BTreeMap<Shard, Option<HeadAnswer>>,
+    /// True once every head is known: a partition without an entry was never counted.
+    is_complete: bool,
+    /// Answers by partition, whatever its incarnation; `None` while pending.
+    answers: BTreeMap<Shard, Option<HeadAnswer>>,
 }
 
 impl HeadLookup {
-    /// A head_lookup that already knows everything.
+    /// Creates a lookup that knows every head.
     #[must_use]
     pub fn resolved(heads: &Heads) -> Self {
         let head_lookup = HeadLookup::default();
@@ -43,54 +45,64 @@ impl HeadLookup {
         head_lookup
     }
 
-    /// Every head there is.
+    /// Sets the answers for all partitions; `heads` must hold every head there is.
     pub fn resolve_all(&self, heads: &Heads) {
         let mut inner = self.lock();
-        inner.is_settled = true;
+        inner.is_complete = true;
         for (shard, head) in heads.iter() {
-            // Lives ascend: the latest stays.
-            let known = HeadAnswer::Head(shard.clone(), head.clone());
-            inner.known.insert(partition_of(shard), Some(known));
+            // Incarnations ascend, so the latest one remains.
+            let answer = HeadAnswer::Head(shard.clone(), head.clone());
+            inner
+                .answers
+                .insert(without_incarnation(shard), Some(answer));
         }
     }
 
-    /// What is known of a partition; a question is left when it is nothing.
+    /// Looks up the head of a partition, ignoring its incarnation; marks it as pending if unknown.
     pub fn get(&self, shard: &Shard) -> HeadAnswer {
         let mut inner = self.lock();
-        let is_settled = inner.is_settled;
-        match inner.known.get(&partition_of(shard)) {
-            Some(Some(known)) => known.clone(),
-            None if is_settled => HeadAnswer::Never,
+        let is_complete = inner.is_complete;
+        match inner.answers.get(&without_incarnation(shard)) {
+            Some(Some(answer)) => answer.clone(),
+            None if is_complete => HeadAnswer::Never,
             Some(None) => HeadAnswer::Pending,
             None => {
-                inner.known.insert(partition_of(shard), None);
+                inner.answers.insert(without_incarnation(shard), None);
                 HeadAnswer::Pending
             }
         }
     }
 
-    /// The questions without an answer.
+    /// Returns the partitions that wait for an answer.
     #[must_use]
     pub fn pending(&self) -> Vec<Shard> {
-        let inner = self.lock();
-        let open = inner.known.iter().filter(|(_, known)| known.is_none());
-        open.map(|(shard, _)| shard.clone()).collect()
+        self.lock()
+            .answers
+            .iter()
+            .filter(|(_, answer)| answer.is_none())
+            .map(|(shard, _)| shard.clone())
+            .collect()
     }
 
-    /// Answers a question.
+    /// Sets the answer for one partition; `heads` must hold its head if there is one.
     pub fn resolve(&self, shard: &Shard, heads: &Heads) {
-        let found = heads.latest(&partition_of(shard));
-        let known = found.map_or(HeadAnswer::Never, |(shard, head)| {
-            HeadAnswer::Head(shard.clone(), head.clone())
-        });
-        self.lock().known.insert(partition_of(shard), Some(known));
+        let answer = heads
+            .latest(shard)
+            .map_or(HeadAnswer::Never, |(latest, head)| {
+                HeadAnswer::Head(latest.clone(), head.clone())
+            });
+        self.lock()
+            .answers
+            .insert(without_incarnation(shard), Some(answer));
     }
 
-    /// Forgets an answer that was used: by the next opening somebody else may have counted on.
+    /// Removes an answer that was used: another writer may have moved the head by the next opening.
+    ///
+    /// A lookup that knows every head keeps it, because its process is the only writer.
     pub fn evict(&self, shard: &Shard) {
         let mut inner = self.lock();
-        if !inner.is_settled {
-            inner.known.remove(&partition_of(shard));
+        if !inner.is_complete {
+            inner.answers.remove(&without_incarnation(shard));
         }
     }
 
@@ -99,7 +111,7 @@ impl HeadLookup {
     }
 }
 
-fn partition_of(shard: &Shard) -> Shard {
+fn without_incarnation(shard: &Shard) -> Shard {
     Shard {
         incarnation: 0,
         ..shard.clone()
@@ -148,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_settled_board_knows_the_latest_life_and_what_was_never_counted() {
+    fn a_resolved_lookup_knows_the_latest_incarnation_of_every_partition() {
         let head_lookup = HeadLookup::resolved(&heads());
         assert_eq!(head_lookup.get(&shard(0, 0)), latest(), "the latest");
         assert_eq!(
@@ -159,18 +171,26 @@ mod tests {
     }
 
     #[test]
-    fn a_question_waits_for_its_answer_and_is_asked_again_later() {
+    fn a_pending_partition_is_resolved_once_and_evicted() {
         let head_lookup = HeadLookup::default();
-        assert_eq!(head_lookup.get(&shard(0, 0)), HeadAnswer::Pending, "asked");
-        assert_eq!(head_lookup.pending(), [shard(0, 0)], "one question");
+        assert_eq!(
+            head_lookup.get(&shard(0, 0)),
+            HeadAnswer::Pending,
+            "unknown"
+        );
+        assert_eq!(
+            head_lookup.pending(),
+            [shard(0, 0)],
+            "one pending partition"
+        );
         head_lookup.resolve(&shard(0, 0), &heads());
-        assert_eq!(head_lookup.pending(), [], "answered");
-        assert_eq!(head_lookup.get(&shard(0, 0)), latest(), "the answer");
+        assert_eq!(head_lookup.pending(), [], "none pending");
+        assert_eq!(head_lookup.get(&shard(0, 0)), latest(), "resolved");
         head_lookup.evict(&shard(0, 1));
         assert_eq!(
             head_lookup.get(&shard(0, 0)),
             HeadAnswer::Pending,
-            "asked again"
+            "pending again"
         );
     }
 }

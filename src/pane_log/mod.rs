@@ -1,7 +1,8 @@
-//! The pane log and its back ends: a file on one machine, a Kafka topic on many, memory in tests and commands.
+//! The pane log and its back ends: a file on one machine, a Kafka topic on many machines.
 //!
-//! All of them hold the same records and are read by the same fold; what a reader knows after so many records is its
-//! [`LogState`](crate::panes::LogState).
+//! Both hold the same records and are read by the same fold. A reader's knowledge after some
+//! records is its [`LogState`](crate::panes::LogState). Tests and commands that need no log use the
+//! fold alone, in memory.
 
 mod codec;
 pub mod file;

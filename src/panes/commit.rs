@@ -1,10 +1,14 @@
-//! What an observer hands to the log: everything it counted of one shard between two offsets.
+//! A commit: everything an observer counted of one shard between two offsets.
+//!
+//! Names are written once, in the commit schema, and the counts refer to them by index. The field
+//! order of every type here is part of the log's format.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, encoding};
+use super::encoding;
+use super::fold::Claim;
 use crate::decode::DecodeError;
 use crate::model::{EventTime, LayoutId, MonitorId, Shard, TopicId};
 use crate::stats::{CellRun, Tallies};
@@ -12,56 +16,60 @@ use crate::stats::{CellRun, Tallies};
 /// The counts of one shard's records in `base..upto`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
-    /// Whose records.
+    /// The shard that the records belong to.
     pub shard: Arc<Shard>,
-    /// The topic they come from, where that is known.
+    /// Id of the topic the records come from, if known.
     pub topic_id: Option<TopicId>,
     /// The previous commit's `upto`, never the first record's offset.
     pub base: i64,
     /// The reader's position after the last record; at least `base`.
     pub upto: i64,
-    /// Whether its owner found no head, and counted from where it began.
+    /// True if the writer found no head for the shard and began to count at `base`.
     pub opens: bool,
     /// Wall time of writing; `None` where the input has no arrival times (a file).
     pub written_at: Option<EventTime>,
     /// The latest moment at which the shard had no further record.
     pub caught_up_at: Option<EventTime>,
-    /// Whether nothing of the shard was ever before `base`.
+    /// True if the shard held no records before `base`.
     pub from_start: bool,
-    /// How many shards its source has, as far as its reader knows; 0 = not known. While some of them were never heard of, time waits for them.
+    /// Number of shards of the source, as far as the reader knows; 0 if unknown.
+    ///
+    /// The watermark waits until each of them has committed or is given up.
     pub source_shards: u32,
-    /// Offsets in `base..upto` that retention took before they were read.
+    /// Offsets in `base..upto` that retention deleted before they were read.
     pub offsets_lost: u64,
-    /// What its owner counts; empty where no record was read and nothing is new to tell.
+    /// The monitors and layouts that are counted.
+    ///
+    /// Empty in a heartbeat: no record was read, and the schema is already known.
     pub counted: Arc<CommitSchema>,
-    /// How its records fared.
+    /// Number of records by outcome.
     pub records: RecordCounts,
-    /// One entry per monitor that saw a record.
+    /// One entry per monitor that received a record.
     pub monitors: Vec<MonitorCommit>,
 }
 
-/// What an observer counts: the names its commits refer to by place.
+/// The ids of everything an observer counts; its commits refer to them by index.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CommitSchema {
-    /// In the order of the source's monitors.
+    /// One entry per monitor, in the order of the source's monitors.
     pub monitors: Vec<MonitorSchema>,
 }
 
-/// What is counted of one monitor.
+/// The ids under which one monitor is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MonitorSchema {
-    /// Its events.
+    /// Id of the monitor's events.
     pub id: MonitorId,
-    /// Its features, in the monitor's order.
+    /// Layout ids of its features, in the monitor's order.
     pub features: Vec<LayoutId>,
 }
 
-/// How the records of a shard fared; `consumed = decoded + errors + tombstones`.
+/// Records of a shard by outcome; `consumed = decoded + errors + tombstones`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecordCounts {
-    /// Records that could be decoded.
+    /// Records that were decoded.
     pub decoded: u64,
-    /// Records that could not, in the order of [`DecodeError::ALL`].
+    /// Records that failed to decode, in the order of [`DecodeError::ALL`].
     #[serde(with = "encoding::reasons")]
     pub errors: [u64; DecodeError::ALL.len()],
     /// Records without a payload.
@@ -69,14 +77,14 @@ pub struct RecordCounts {
 }
 
 impl RecordCounts {
-    /// All records.
+    /// Returns the number of records, whatever their outcome.
     #[must_use]
     pub fn consumed(&self) -> u64 {
         self.decoded + self.errors.iter().sum::<u64>() + self.tombstones
     }
 
-    /// Adds another stretch.
-    pub fn merge(&mut self, other: &RecordCounts) {
+    /// Adds the counts of other records.
+    pub fn merge(&mut self, other: &Self) {
         self.decoded += other.decoded;
         self.tombstones += other.tombstones;
         self.errors
@@ -86,28 +94,28 @@ impl RecordCounts {
     }
 }
 
-/// What one monitor made of the records; `decoded = events + dropped`.
+/// The counts of one monitor in a commit; `decoded = events + dropped`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MonitorCommit {
-    /// Its place in `CommitSchema::monitors`.
+    /// Index into `CommitSchema::monitors`.
     pub monitor: usize,
-    /// The newest event counted.
+    /// Time of the newest event counted.
     pub max_event_time: Option<EventTime>,
-    /// The first event counted, in order of arrival.
+    /// Time of the first event counted, in order of arrival.
     pub first_event_time: Option<EventTime>,
-    /// Events counted.
+    /// Number of events counted.
     pub events: u64,
-    /// Events counted although behind the watermark; a subset.
+    /// Events behind the watermark that were still counted; a subset of `events`.
     pub events_late: u64,
     /// Events not counted: filtered, no timestamp, future, late.
     pub dropped: [u64; 4],
-    /// Arrival minus event time in milliseconds, and how often.
+    /// Arrival minus event time in milliseconds, and the number of events with that delay.
     pub delays_ms: Vec<(u64, u64)>,
-    /// The counts, by pane.
+    /// The counts by pane.
     pub panes: Vec<PaneDelta>,
 }
 
-/// What was counted in one pane.
+/// The counts of one monitor in one pane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PaneDelta {
     /// First instant of the pane.
@@ -118,14 +126,14 @@ pub struct PaneDelta {
     pub features: Vec<FeatureDelta>,
 }
 
-/// What was counted of one feature in one pane.
+/// The counts of one feature in one pane.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FeatureDelta {
-    /// Its place in `MonitorSchema::features`.
+    /// Index into `MonitorSchema::features`.
     pub feature: usize,
-    /// How its events fared.
+    /// Events by outcome.
     pub tallies: Tallies,
-    /// Values per score bin from the first to the last touched bin.
+    /// Index of the first touched bin, and values per bin up to the last touched one.
     pub bins: (u16, Vec<u32>),
     /// Values per cell; empty for categories.
     #[serde(with = "encoding::cell_run")]
@@ -133,24 +141,29 @@ pub struct FeatureDelta {
 }
 
 impl Commit {
-    /// What the fold judges.
+    /// Returns the part that the fold decides on.
     #[must_use]
     pub fn claim(&self) -> Claim {
-        let newest = |monitor: &MonitorCommit| {
-            let id = self.counted.monitors.get(monitor.monitor)?.id;
-            Some((id, monitor.max_event_time?))
-        };
         Claim {
             shard: Arc::clone(&self.shard),
             topic_id: self.topic_id,
             base: self.base,
             upto: self.upto,
             opens: self.opens,
-            newest: self.monitors.iter().filter_map(newest).collect(),
+            newest: self
+                .monitors
+                .iter()
+                .filter_map(|monitor| {
+                    let id = self.counted.monitors.get(monitor.monitor)?.id;
+                    Some((id, monitor.max_event_time?))
+                })
+                .collect(),
         }
     }
 
-    /// What is left of a commit whose counts cannot be read: its offsets are lost.
+    /// Returns a commit without counts for a claim whose counts cannot be read.
+    ///
+    /// All offsets of the claim are counted as lost.
     #[must_use]
     pub fn unreadable(claim: Claim) -> Self {
         Commit {
@@ -170,33 +183,41 @@ impl Commit {
         }
     }
 
-    /// Tells its times by another clock, on which it was written `at`: the clocks of several writers need not agree.
+    /// Shifts the commit's wall times to another clock, which read `at` when it was written.
+    ///
+    /// Readers use the broker's clock, because the clocks of several writers need not agree.
     pub fn set_clock(&mut self, at: Option<EventTime>) {
         let (Some(at), Some(written_at)) = (at, self.written_at) else {
             self.written_at = at.or(self.written_at);
             return;
         };
-        let moved = |time: EventTime| {
-            let shift = at.as_millis().saturating_sub(written_at.as_millis());
-            EventTime::from_millis(time.as_millis().saturating_add(shift))
-        };
-        self.caught_up_at = self.caught_up_at.map(moved);
+        let shift_ms = at.as_millis().saturating_sub(written_at.as_millis());
+        self.caught_up_at = self
+            .caught_up_at
+            .map(|time| EventTime::from_millis(time.as_millis().saturating_add(shift_ms)));
         self.written_at = Some(at);
     }
 
-    /// Bytes the commit holds in memory, about.
+    /// Estimates the size in memory in bytes; schema and shard are shared and not included.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        let features = |pane: &PaneDelta| {
-            pane.features
+        size_of::<Self>()
+            + self
+                .monitors
+                .iter()
+                .flat_map(|monitor| &monitor.panes)
+                .map(PaneDelta::size_bytes)
+                .sum::<usize>()
+    }
+}
+
+impl PaneDelta {
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self
+                .features
                 .iter()
                 .map(FeatureDelta::size_bytes)
-                .sum::<usize>()
-        };
-        let panes = self.monitors.iter().flat_map(|monitor| &monitor.panes);
-        size_of::<Self>()
-            + panes
-                .map(|pane| size_of::<PaneDelta>() + features(pane))
                 .sum::<usize>()
     }
 }

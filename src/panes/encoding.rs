@@ -1,6 +1,12 @@
-//! Forms of counts in the pane log's encoding that differ from their fields.
+//! Encodings of counts in the pane log that differ from their fields in memory.
+//!
+//! They are written out because the derived form would either be larger (sums of cells) or tie the
+//! number of reasons to the format (counts by reason).
 
-/// Counts by reason. Reasons are only ever added at the end, so a list of an older program is shorter.
+/// Counts by reason, written as a list with its length.
+///
+/// New reasons are only appended, so the list of an older program is shorter and is filled up with
+/// zeros. A longer list is an error.
 pub(super) mod reasons {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
@@ -15,23 +21,26 @@ pub(super) mod reasons {
     pub(in crate::panes) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
         deserializer: D,
     ) -> Result<[u64; N], D::Error> {
-        let found = Vec::<u64>::deserialize(deserializer)?;
+        let encoded = Vec::<u64>::deserialize(deserializer)?;
         let mut counts = [0; N];
-        match counts.get_mut(..found.len()) {
-            Some(known) => known.copy_from_slice(&found),
+        match counts.get_mut(..encoded.len()) {
+            Some(known) => known.copy_from_slice(&encoded),
             None => return Err(D::Error::custom("more reasons than are known")),
         }
         Ok(counts)
     }
 }
 
-/// A run of cells, its sums as distances from the middle of the cell.
+/// A run of cells whose sums are written as distances from the middle of their cell.
+///
+/// Values spread over a cell, so the distance is small and takes about a byte less than the sum.
 pub(super) mod cell_run {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
     use crate::stats::{CELLS, CellRun, FULL_WIDTH};
 
+    /// Returns the sum of `count` values in the middle of their cell.
     fn middle(count: u32) -> i64 {
         i64::from(count) * (FULL_WIDTH / 2)
     }
@@ -40,8 +49,10 @@ pub(super) mod cell_run {
         run: &CellRun,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let parts = run.counts.iter().zip(&run.sums);
-        let distances: Vec<i64> = parts
+        let distances: Vec<i64> = run
+            .counts
+            .iter()
+            .zip(&run.sums)
             .map(|(count, sum)| sum.wrapping_sub(middle(*count)))
             .collect();
         (run.first, &run.counts, distances).serialize(serializer)
@@ -54,8 +65,9 @@ pub(super) mod cell_run {
         if counts.len() != distances.len() || usize::from(first) + counts.len() > CELLS {
             return Err(D::Error::custom("cells that do not exist"));
         }
-        let parts = counts.iter().zip(distances);
-        let sums = parts
+        let sums = counts
+            .iter()
+            .zip(distances)
             .map(|(count, distance)| distance.wrapping_add(middle(*count)))
             .collect();
         Ok(CellRun {

@@ -1,12 +1,19 @@
-//! The fold: which commits count.
+//! The fold: the rule that decides which commits count.
 //!
-//! The one hard property of pegel is that each source offset is counted exactly once, whatever crashes. It is decided here and nowhere else: a commit is
-//! accepted iff it begins where its shard's head is. Duplicates, gaps, overlaps, retries, zombies and double owners all fail this one comparison, in the same
-//! way for every reader of the same log, and a rejected commit has no other effect. No clock, lease or transaction is involved.
+//! Each source offset must be counted exactly once, whatever crashes. This is decided here and
+//! nowhere else: **a commit is accepted if and only if it begins at the head of its shard.**
+//! Duplicates, gaps, overlaps, retries, writers that were replaced, and two writers at once all
+//! fail this one comparison. They fail it alike for every reader of the same log. A rejected commit
+//! has no other effect. No clock, lease or transaction is involved.
 //!
-//! A shard without a head is opened by the first commit that says so, whatever its base: its owner found no head and counted from where it began. A later
-//! commit of that owner does not open the shard, or a lost first one would be a gap that nobody sees. Shards are opened only for a reader that knows all that
-//! came before: one that began at a snapshot or at the first record the log ever had. A reader dropped into the middle would take a zombie's commit for the first.
+//! A shard without a head is opened by the first commit that has `opens` set, whatever its base:
+//! its writer found no head and counted from where it began. Later commits of that writer do not
+//! have it set. If they did and the first one were lost, the offsets of the first would be a gap
+//! that nobody notices.
+//!
+//! Only a reader that knows the whole history opens shards: it began at a snapshot, or at the first
+//! record the log ever had. A reader that begins in the middle would accept a commit of a replaced
+//! writer as the first one.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,59 +23,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{EventTime, MonitorId, Shard, TopicId};
 
-/// What a commit claims to have counted, without the counts.
+/// The part of a commit that the fold decides on; it holds no counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// Whose records.
+    /// The shard that the records belong to.
     pub shard: Arc<Shard>,
-    /// The topic they come from, where that is known.
+    /// Id of the topic the records come from, if known.
     pub topic_id: Option<TopicId>,
-    /// The head it was counted from.
+    /// The head before the commit: the first offset it covers.
     pub base: i64,
-    /// The head after it.
+    /// The head after the commit: the first offset it does not cover.
     pub upto: i64,
-    /// Whether its owner found no head, and counted from where it began.
+    /// True if the writer found no head for the shard and began to count at `base`.
     pub opens: bool,
-    /// The newest event of each monitor that counted one.
+    /// The newest event time of each monitor that counted an event.
     pub newest: Vec<(MonitorId, EventTime)>,
 }
 
-/// How far a shard was counted, and what its next owner must know.
+/// The state of a shard after its last accepted commit: all that its next writer must know.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Head {
     /// The next offset to count.
     pub upto: i64,
-    /// The topic it was counted from, as far as a commit ever knew: a source that finds another one there begins a new life.
+    /// The last known id of the topic. A source that finds another id starts a new incarnation.
     pub topic_id: Option<TopicId>,
-    /// The newest event each monitor ever counted: lateness is judged by it, also after a restart.
+    /// The newest event time each monitor ever counted; it decides which events are late, also
+    /// after a restart.
     pub newest: BTreeMap<MonitorId, EventTime>,
 }
 
-/// Why a commit does not count; values of the label `reason`.
+/// The reason why a commit is rejected; the value of the label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Rejected {
-    /// Begins before the head: its offsets were counted already.
-    #[error("begins before the head: counted already")]
+    /// The commit begins before the head: its offsets were already counted.
+    #[error("begins before the head, the offsets were already counted")]
     Overlap,
-    /// Begins after the head: offsets between were never counted.
-    #[error("begins after the head: offsets are missing")]
+    /// The commit begins after the head: the offsets between were not counted.
+    #[error("begins after the head, the offsets between are missing")]
     Gap,
-    /// Ends before it begins.
+    /// The commit ends before it begins.
     #[error("ends before it begins")]
     Backwards,
-    /// The shard has no head and the commit does not open it, or its head is not known to a reader that began in the middle of the log.
+    /// The shard has no head and the commit does not open it, or the reader does not know the head
+    /// because it began in the middle of the log.
     #[error("the head of its shard is not known")]
     NoHead,
-    /// Lies on a partition of the log that is not its shard's.
-    #[error("lies on a partition of the log that is not its shard's")]
+    /// The commit is on a partition of the log that does not belong to its shard.
+    #[error("is on the wrong partition of the log for its shard")]
     WrongPartition,
-    /// Is no commit: its bytes cannot be read.
+    /// The bytes of the record cannot be read.
     #[error("its bytes cannot be read")]
     Unreadable,
 }
 
 impl Rejected {
-    /// Every reason.
+    /// Every reason, in the order of the metric.
     pub const ALL: [Rejected; 6] = [
         Rejected::Overlap,
         Rejected::Gap,
@@ -78,7 +87,7 @@ impl Rejected {
         Rejected::Unreadable,
     ];
 
-    /// The label value.
+    /// Returns the value of the label `reason`.
     #[must_use]
     pub const fn reason(self) -> &'static str {
         match self {
@@ -92,70 +101,86 @@ impl Rejected {
     }
 }
 
-/// What a reader knows of shards it has no head of.
+/// The knowledge a reader has about shards without a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum HistoryKnowledge {
-    /// They were never counted: it read everything, or began at a snapshot.
+    /// They were never counted: the reader has read everything, or began at a snapshot.
     Known,
-    /// Nothing: it was dropped into the middle.
+    /// They may have been counted: the reader began in the middle of the log.
     Unknown,
-    /// Nothing, and nobody does: the log's first records are gone and no snapshot is left.
+    /// They may have been counted, and no reader can know: the log's first records are gone and no
+    /// snapshot is left.
     Gone,
+}
+
+impl HistoryKnowledge {
+    /// Returns true if `claim` may give a head to a shard that has none.
+    fn may_open(self, claim: &Claim) -> bool {
+        match self {
+            HistoryKnowledge::Known => claim.opens,
+            HistoryKnowledge::Unknown => false,
+            HistoryKnowledge::Gone => true,
+        }
+    }
 }
 
 /// The head of every shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heads {
     heads: BTreeMap<Shard, Head>,
-    past: HistoryKnowledge,
+    history: HistoryKnowledge,
 }
 
 impl Default for Heads {
-    /// The heads before the first record of a log.
+    /// Returns the heads before the first record of a log.
     fn default() -> Self {
         Heads {
             heads: BTreeMap::new(),
-            past: HistoryKnowledge::Known,
+            history: HistoryKnowledge::Known,
         }
     }
 }
 
 impl Heads {
-    /// What is known in the middle of a log: nothing, and that there may be more.
+    /// Returns the heads of a reader that begins in the middle of a log: none is known, and shards
+    /// may have been counted before.
     #[must_use]
     pub fn unknown() -> Self {
         Heads {
-            past: HistoryKnowledge::Unknown,
+            history: HistoryKnowledge::Unknown,
             ..Heads::default()
         }
     }
 
-    /// What is known at the oldest record of a log whose first ones are gone, when no snapshot is left: the oldest commit of each shard stands for its head.
+    /// Returns the heads of a reader that begins at the oldest record of a log whose first records
+    /// are gone, when no snapshot is left.
     ///
-    /// That it was an accepted one is likely and not certain, which is why nobody begins so who can begin at a snapshot.
+    /// The oldest commit of each shard gives it its head. That this commit was an accepted one is
+    /// likely but not certain, so a reader that finds a snapshot begins there instead.
     #[must_use]
     pub fn gone() -> Self {
         Heads {
-            past: HistoryKnowledge::Gone,
+            history: HistoryKnowledge::Gone,
             ..Heads::default()
         }
     }
 
-    /// The log was read to its end: whoever has no head by now was never counted.
+    /// Marks the log as read to its end: a shard without a head was never counted.
     pub fn settle(&mut self) {
-        self.past = HistoryKnowledge::Known;
+        self.history = HistoryKnowledge::Known;
     }
 
-    /// Moves the shard's head over the claim.
+    /// Accepts or rejects a claim; an accepted one moves the head of its shard to its end.
     ///
     /// # Errors
-    /// The claim does not begin at the head, ends before it begins, or its shard's head is not known; nothing changes then.
+    /// Returns the reason if the claim does not begin at the head, ends before it begins, or may
+    /// not open its shard. Nothing changes then.
     pub fn fold(&mut self, claim: &Claim) -> Result<(), Rejected> {
         if claim.upto < claim.base {
             return Err(Rejected::Backwards);
         }
         let head = match self.heads.entry(claim.shard.as_ref().clone()) {
-            Entry::Vacant(_) if !may_open(self.past, claim) => return Err(Rejected::NoHead),
+            Entry::Vacant(_) if !self.history.may_open(claim) => return Err(Rejected::NoHead),
             Entry::Vacant(vacant) => vacant.insert(Head::default()),
             Entry::Occupied(occupied) if claim.base < occupied.get().upto => {
                 return Err(Rejected::Overlap);
@@ -174,13 +199,14 @@ impl Heads {
         Ok(())
     }
 
-    /// The head of a shard; `None` before its first commit.
+    /// Returns the head of a shard; `None` before its first commit.
     #[must_use]
     pub fn of(&self, shard: &Shard) -> Option<&Head> {
         self.heads.get(shard)
     }
 
-    /// The latest life of a partition that has a head.
+    /// Returns the latest incarnation of a partition that has a head; the incarnation of `shard` is
+    /// ignored.
     #[must_use]
     pub fn latest(&self, shard: &Shard) -> Option<(&Shard, &Head)> {
         let first = Shard {
@@ -194,37 +220,31 @@ impl Heads {
         self.heads.range(first..=last).next_back()
     }
 
-    /// Every shard and its head.
+    /// Iterates over the shards that have a head, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Shard, &Head)> {
         self.heads.iter()
     }
 
-    /// The heads of some shards.
+    /// Copies the heads of the shards for which `is_wanted` returns true.
     #[must_use]
     pub fn only(&self, is_wanted: impl Fn(&Shard) -> bool) -> Heads {
-        let wanted = self.heads.iter().filter(|(shard, _)| is_wanted(shard));
         Heads {
-            heads: wanted
+            heads: self
+                .heads
+                .iter()
+                .filter(|(shard, _)| is_wanted(shard))
                 .map(|(shard, head)| (shard.clone(), head.clone()))
                 .collect(),
-            past: self.past,
+            history: self.history,
         }
     }
 
-    /// Adds what a snapshot of another part of the log knows.
-    pub fn adopt(&mut self, other: Heads) {
-        self.heads.extend(other.heads);
-        if self.past == HistoryKnowledge::Unknown || other.past == HistoryKnowledge::Gone {
-            self.past = other.past;
+    /// Adds the heads of a snapshot that covers other shards.
+    pub fn adopt(&mut self, snapshot: Heads) {
+        self.heads.extend(snapshot.heads);
+        if self.history == HistoryKnowledge::Unknown || snapshot.history == HistoryKnowledge::Gone {
+            self.history = snapshot.history;
         }
-    }
-}
-
-fn may_open(past: HistoryKnowledge, claim: &Claim) -> bool {
-    match past {
-        HistoryKnowledge::Known => claim.opens,
-        HistoryKnowledge::Unknown => false,
-        HistoryKnowledge::Gone => true,
     }
 }
 
@@ -268,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_behind_a_lost_first_one_does_not_open_a_shard() {
+    fn a_commit_after_a_lost_opening_commit_does_not_open_a_shard() {
         let mut heads = Heads::default();
         let second = Claim {
             opens: false,
@@ -280,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_middle_of_a_log_nothing_opens_a_shard() {
+    fn a_reader_that_starts_mid_log_opens_no_shard() {
         let mut heads = Heads::unknown();
         assert_eq!(
             heads.fold(&claim(700, 800)),
@@ -294,22 +314,22 @@ mod tests {
     }
 
     #[test]
-    fn where_the_beginning_is_gone_the_oldest_commit_stands_for_the_head() {
-        let going_on = |base, upto| Claim {
+    fn without_the_start_of_the_log_the_oldest_commit_opens_a_shard() {
+        let later_commit = |base, upto| Claim {
             opens: false,
             ..claim(base, upto)
         };
         let mut heads = Heads::gone();
-        assert_eq!(heads.fold(&going_on(700, 800)), Ok(()), "the oldest");
+        assert_eq!(heads.fold(&later_commit(700, 800)), Ok(()), "the oldest");
         assert_eq!(
-            heads.fold(&going_on(700, 800)),
+            heads.fold(&later_commit(700, 800)),
             Err(Rejected::Overlap),
             "once"
         );
-        let mut settled = Heads::gone();
-        settled.settle();
+        let mut complete = Heads::gone();
+        complete.settle();
         assert_eq!(
-            settled.fold(&going_on(700, 800)),
+            complete.fold(&later_commit(700, 800)),
             Err(Rejected::NoHead),
             "not later"
         );
@@ -330,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_event_of_a_monitor_never_goes_back() {
+    fn the_newest_event_time_of_a_monitor_never_decreases() {
         let (mut heads, monitor) = (Heads::default(), MonitorId::of([&b"m"[..]]));
         for (base, newest) in [(0, 50), (1, 40)] {
             let newest = vec![(monitor, EventTime::from_millis(newest))];
@@ -345,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_topic_s_id_outlives_commits_that_do_not_know_it() {
+    fn a_commit_without_a_topic_id_keeps_the_known_one() {
         let mut heads = Heads::default();
         let mut check = |base, topic_id, expected| {
             let claim = Claim {
@@ -362,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_life_of_a_partition_is_found() {
+    fn latest_returns_the_latest_incarnation_of_a_partition() {
         let mut heads = Heads::default();
         for incarnation in [0, 2, 1] {
             let claim = Claim {
@@ -371,14 +391,14 @@ mod tests {
             };
             assert_eq!(heads.fold(&claim), Ok(()), "opens");
         }
-        let (found, head) = heads.latest(&shard(0, 1)).unwrap();
-        assert_eq!((found.incarnation, head.upto), (2, 2), "the latest");
+        let (latest, head) = heads.latest(&shard(0, 1)).unwrap();
+        assert_eq!((latest.incarnation, head.upto), (2, 2), "the latest");
         assert_eq!(heads.latest(&shard(1, 0)), None, "none");
     }
 
     proptest! {
         #[test]
-        fn accepted_commits_tile_the_offsets(cuts in proptest::collection::vec((0..50i64, 0..10i64), 1..60)) {
+        fn accepted_commits_tile_the_offsets_without_gap_or_overlap(cuts in proptest::collection::vec((0..50i64, 0..10i64), 1..60)) {
             let mut heads = Heads::default();
             let mut end = None;
             for (base, length) in cuts {

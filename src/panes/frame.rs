@@ -1,18 +1,22 @@
 //! A frame: the counts of all features of a monitor in one pane, while they are being counted.
 //!
-//! Flat arrays with one offset per feature, so that counting a value is an index computation and two additions into memory that stays in cache. A frame lives
-//! in one ingest thread and is emptied into a sparse delta at every flush, so its 32-bit counters cannot overflow.
+//! Counts lie in flat arrays with one offset per feature, so counting a value is an index
+//! computation and two additions into memory that stays in cache. A frame belongs to one ingest
+//! thread and is emptied into a sparse delta at every commit. Its counters have 32 bits: they would
+//! overflow only if more than 4 billion values fell into one bin between two commits.
 
-use super::{FeatureDelta, PaneDelta};
+use super::commit::{FeatureDelta, PaneDelta};
 use crate::model::{EventTime, InvalidReason, MissingKind};
 use crate::stats::{CELLS, CellRun, Layout, NumericLayout, Tallies};
 
-/// What the log's encoding costs, about: id and tallies of a feature, a bin, a cell with its sum.
+/// Estimated bytes of a feature in the log: its index, its tallies and the lengths of its lists.
 const BYTES_PER_FEATURE: usize = 24;
+/// Estimated bytes of a bin in the log: a count up to 16,383.
 const BYTES_PER_BIN: usize = 2;
+/// Estimated bytes of a cell in the log: a count up to 127 and a sum.
 const BYTES_PER_CELL: usize = 6;
 
-/// Counts of one pane.
+/// The counts of one pane, not yet committed.
 #[derive(Debug, Clone)]
 pub struct Frame {
     start: EventTime,
@@ -23,31 +27,34 @@ pub struct Frame {
     cell_sums: Vec<i64>,
 }
 
+/// The tallies of one feature, and where its bins and cells lie in the frame's arrays.
 #[derive(Debug, Clone)]
 struct FeatureFrame {
     tallies: Tallies,
-    /// Where its bins begin, and how many there are.
+    /// Index of its first bin, and the number of its bins.
     bins: (usize, usize),
-    /// Where its cells begin; numeric features only.
+    /// Index of its first cell; numeric features only.
     cells: Option<usize>,
-    /// The touched cells, `from..to`.
+    /// The touched cells, `from..to`, counted from its first cell.
     touched: (usize, usize),
 }
 
 impl Frame {
-    /// An empty frame for features counted in `layouts`; a feature without a layout has tallies only.
+    /// Creates an empty frame for features counted in `layouts`.
+    ///
+    /// A feature without a layout has tallies only.
     pub fn new<'a>(layouts: impl Iterator<Item = Option<&'a Layout>>) -> Self {
         let (mut bins, mut cells) = (0, 0);
         let features = layouts
             .map(|layout| {
-                let own_bins = (bins, layout.map_or(0, Layout::len));
-                let own_cells = layout.and_then(Layout::numeric).map(|_| cells);
-                bins += own_bins.1;
-                cells += if own_cells.is_some() { CELLS } else { 0 };
+                let feature_bins = (bins, layout.map_or(0, Layout::len));
+                let feature_cells = layout.and_then(Layout::numeric).map(|_| cells);
+                bins += feature_bins.1;
+                cells += if feature_cells.is_some() { CELLS } else { 0 };
                 FeatureFrame {
                     tallies: Tallies::default(),
-                    bins: own_bins,
-                    cells: own_cells,
+                    bins: feature_bins,
+                    cells: feature_cells,
                     touched: (CELLS, 0),
                 }
             })
@@ -62,18 +69,18 @@ impl Frame {
         }
     }
 
-    /// Takes an empty frame into use for the pane beginning at `start`.
+    /// Assigns an empty frame to the pane that begins at `start`.
     pub fn begin(&mut self, start: EventTime) {
         self.start = start;
     }
 
-    /// First instant of the pane.
+    /// Returns the first instant of the pane.
     #[must_use]
     pub fn start(&self) -> EventTime {
         self.start
     }
 
-    /// Counts one event of the monitor; each feature then counts what it holds.
+    /// Counts one event of the monitor; the caller then counts each feature.
     pub fn count_event(&mut self) {
         self.events += 1;
     }
@@ -81,27 +88,27 @@ impl Frame {
     /// Counts one finite number.
     #[inline]
     pub fn record_number(&mut self, feature: usize, layout: &NumericLayout, x: f64) {
-        let place = layout.cells.locate(x);
-        let own = &mut self.features[feature];
-        own.tallies.values += 1;
-        own.tallies.saturated += u64::from(place.saturated);
-        self.bins[own.bins.0 + layout.bins.index(x)] += 1;
-        if let Some(cells) = own.cells {
-            own.touched = (
-                own.touched.0.min(place.cell),
-                own.touched.1.max(place.cell + 1),
+        let position = layout.cells.locate(x);
+        let feature = &mut self.features[feature];
+        feature.tallies.values += 1;
+        feature.tallies.saturated += u64::from(position.saturated);
+        self.bins[feature.bins.0 + layout.bins.index(x)] += 1;
+        if let Some(cells) = feature.cells {
+            feature.touched = (
+                feature.touched.0.min(position.cell),
+                feature.touched.1.max(position.cell + 1),
             );
-            self.cell_counts[cells + place.cell] += 1;
-            self.cell_sums[cells + place.cell] += place.outward;
+            self.cell_counts[cells + position.cell] += 1;
+            self.cell_sums[cells + position.cell] += position.outward;
         }
     }
 
     /// Counts one value in a bin, for features without cells.
     #[inline]
     pub fn record_bin(&mut self, feature: usize, bin: usize) {
-        let own = &mut self.features[feature];
-        own.tallies.values += 1;
-        self.bins[own.bins.0 + bin] += 1;
+        let feature = &mut self.features[feature];
+        feature.tallies.values += 1;
+        self.bins[feature.bins.0 + bin] += 1;
     }
 
     /// Counts one value of a feature without a layout.
@@ -112,24 +119,33 @@ impl Frame {
 
     /// Counts one missing value.
     #[inline]
-    pub fn miss(&mut self, feature: usize, kind: MissingKind) {
+    pub fn record_missing(&mut self, feature: usize, kind: MissingKind) {
         self.features[feature].tallies.missing[kind as usize] += 1;
     }
 
     /// Counts one unusable value.
     #[inline]
-    pub fn reject(&mut self, feature: usize, reason: InvalidReason) {
+    pub fn record_invalid(&mut self, feature: usize, reason: InvalidReason) {
         self.features[feature].tallies.invalid[reason as usize] += 1;
     }
 
-    /// About how many bytes its delta takes in the log; never too few by much.
+    /// Estimates the size of the delta in the log, in bytes.
+    ///
+    /// `24` per feature, `2` per bin of the layout and `6` per cell from the first to the last
+    /// touched one. Integers in the log have a variable length, so this is a rough figure and not a
+    /// bound. Bins outside the touched range are charged although they are not written. Large
+    /// counts take more than their share: a 32-bit count up to 5 bytes, and the sum of a cell up to
+    /// 8, so bins and cells can take about 2.5 times the estimate. Pane and monitor headers, delays
+    /// and the commit schema are not included.
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
-        let of = |own: &FeatureFrame| {
-            let cells = own.touched.1.saturating_sub(own.touched.0);
-            BYTES_PER_FEATURE + own.bins.1 * BYTES_PER_BIN + cells * BYTES_PER_CELL
-        };
-        self.features.iter().map(of).sum()
+        self.features
+            .iter()
+            .map(|feature| {
+                let cells = feature.touched.1.saturating_sub(feature.touched.0);
+                BYTES_PER_FEATURE + feature.bins.1 * BYTES_PER_BIN + cells * BYTES_PER_CELL
+            })
+            .sum()
     }
 
     /// Empties the frame into a delta.
@@ -144,22 +160,22 @@ impl Frame {
         }
     }
 
-    fn take_feature(&mut self, feature: usize) -> FeatureDelta {
-        let own = &mut self.features[feature];
-        let tallies = std::mem::take(&mut own.tallies);
-        let (from, len) = own.bins;
-        let bins = take_run(&mut self.bins[from..from + len]);
-        let (first, last) = std::mem::replace(&mut own.touched, (CELLS, 0));
-        let cells = match own.cells {
-            Some(cells) if first < last => CellRun {
+    fn take_feature(&mut self, index: usize) -> FeatureDelta {
+        let feature = &mut self.features[index];
+        let tallies = std::mem::take(&mut feature.tallies);
+        let (from, len) = feature.bins;
+        let bins = take_touched(&mut self.bins[from..from + len]);
+        let (first, end) = std::mem::replace(&mut feature.touched, (CELLS, 0));
+        let cells = match feature.cells {
+            Some(cells) if first < end => CellRun {
                 first: u16::try_from(first).unwrap_or_default(),
-                counts: take_all(&mut self.cell_counts[cells + first..cells + last]),
-                sums: take_all(&mut self.cell_sums[cells + first..cells + last]),
+                counts: take_values(&mut self.cell_counts[cells + first..cells + end]),
+                sums: take_values(&mut self.cell_sums[cells + first..cells + end]),
             },
             _ => CellRun::default(),
         };
         FeatureDelta {
-            feature,
+            feature: index,
             tallies,
             bins,
             cells,
@@ -167,19 +183,20 @@ impl Frame {
     }
 }
 
-/// The touched bins, from the first to the last.
-fn take_run(bins: &mut [u32]) -> (u16, Vec<u32>) {
+/// Takes the bins from the first to the last that is not 0, with the index of the first.
+fn take_touched(bins: &mut [u32]) -> (u16, Vec<u32>) {
     let Some(first) = bins.iter().position(|count| *count > 0) else {
         return (0, Vec::new());
     };
     let last = bins.iter().rposition(|count| *count > 0).unwrap_or(first);
     (
         u16::try_from(first).unwrap_or_default(),
-        take_all(&mut bins[first..=last]),
+        take_values(&mut bins[first..=last]),
     )
 }
 
-fn take_all<T: Copy + Default>(values: &mut [T]) -> Vec<T> {
+/// Copies the values out and sets them to 0.
+fn take_values<T: Copy + Default>(values: &mut [T]) -> Vec<T> {
     let taken = values.to_vec();
     values.fill(T::default());
     taken

@@ -1,24 +1,23 @@
-//! What makes two counts the same count: ids of monitors and layouts.
+//! Ids of monitors and layouts: two counts with the same id mean the same thing.
 //!
-//! Everything that decides which value is counted where goes into the hash, and nothing else: a threshold, a window size or a reference with other counts on
-//! the same edges changes no id and keeps its panes, another edge or path is another layout that warms up beside the old one.
+//! The hash takes in everything that decides which value is counted where, and nothing else. A
+//! threshold, a window size or a reference with different counts on the same edges changes no id,
+//! so the panes stay usable. Another edge or path gives another layout, which warms up beside the
+//! old one.
 
 use crate::model::{Kind, LayoutId, Literal, MonitorId, MonitorSpec};
 use crate::stats::Layout;
 
-/// The id of a monitor's events.
+/// Hashes everything that decides which records are events of a monitor.
 #[must_use]
 pub fn monitor(spec: &MonitorSpec) -> MonitorId {
-    let select = spec.select.iter().flat_map(|select| {
-        let path = [select.path.to_string()];
-        path.into_iter()
-            .chain(select.equals.iter().map(|literal| match literal {
-                Literal::Text(value) => format!("text {value}"),
-                Literal::Number(value) => format!("number {:016x}", value.to_bits()),
-                Literal::Bool(value) => format!("bool {value}"),
-            }))
-    });
-    let select: Vec<String> = select.collect();
+    let select: Vec<String> = spec
+        .select
+        .iter()
+        .flat_map(|select| {
+            std::iter::once(select.path.to_string()).chain(select.equals.iter().map(literal_key))
+        })
+        .collect();
     let timestamp = spec.timestamp.path.as_ref().map(ToString::to_string);
     MonitorId::of(
         [
@@ -34,7 +33,18 @@ pub fn monitor(spec: &MonitorSpec) -> MonitorId {
     )
 }
 
-/// The id of a feature's counts; `layout` is `None` where only values are counted, because no reference says how.
+/// Returns a text that is equal only for equal literals; numbers are compared bit by bit.
+fn literal_key(literal: &Literal) -> String {
+    match literal {
+        Literal::Text(value) => format!("text {value}"),
+        Literal::Number(value) => format!("number {:016x}", value.to_bits()),
+        Literal::Bool(value) => format!("bool {value}"),
+    }
+}
+
+/// Hashes everything that decides how the values of a feature are counted.
+///
+/// `layout` is `None` where no reference defines one yet and only tallies are counted.
 #[must_use]
 pub fn layout(
     monitor: MonitorId,
@@ -44,37 +54,42 @@ pub fn layout(
     layout: Option<&Layout>,
 ) -> LayoutId {
     let path = spec.path_of(name).to_string();
-    let heads: [&[u8]; 4] = [
+    let feature: [&[u8]; 4] = [
         monitor.as_bytes(),
         name.as_bytes(),
         path.as_bytes(),
         kind.name().as_bytes(),
     ];
-    let own = layout.map(bytes_of).unwrap_or_default();
-    LayoutId::of(heads.into_iter().chain(own.iter().map(Vec::as_slice)))
+    let layout = layout.map(layout_bytes).unwrap_or_default();
+    LayoutId::of(feature.into_iter().chain(layout.iter().map(Vec::as_slice)))
 }
 
-/// A layout to the bit.
-fn bytes_of(layout: &Layout) -> Vec<Vec<u8>> {
+/// Returns bytes that are equal only for layouts that are equal bit by bit.
+fn layout_bytes(layout: &Layout) -> Vec<Vec<u8>> {
     match layout {
-        Layout::Numeric(numeric) => {
-            let edges = numeric.bins.edges().iter();
-            vec![
-                edges
-                    .flat_map(|edge| edge.to_bits().to_le_bytes())
-                    .collect(),
-                numeric.cells.median().to_bits().to_le_bytes().to_vec(),
-                numeric.cells.scale().to_bits().to_le_bytes().to_vec(),
-            ]
-        }
-        Layout::Categorical(categories) => {
-            let own = categories.names().iter();
-            let shared = categories.others().iter();
-            own.map(|name| name.clone().into_bytes())
-                .chain([vec![0xff]])
-                .chain(shared.map(|name| name.clone().into_bytes()))
-                .collect()
-        }
+        Layout::Numeric(numeric) => vec![
+            numeric
+                .bins
+                .edges()
+                .iter()
+                .flat_map(|edge| edge.to_bits().to_le_bytes())
+                .collect(),
+            numeric.cells.median().to_bits().to_le_bytes().to_vec(),
+            numeric.cells.scale().to_bits().to_le_bytes().to_vec(),
+        ],
+        Layout::Categorical(categories) => categories
+            .names()
+            .iter()
+            .map(|name| name.clone().into_bytes())
+            // No UTF-8 text contains this byte, so it separates the two lists.
+            .chain([vec![0xff]])
+            .chain(
+                categories
+                    .others()
+                    .iter()
+                    .map(|name| name.clone().into_bytes()),
+            )
+            .collect(),
     }
 }
 
@@ -110,28 +125,28 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_nothing_about_counting_changes_no_id() {
+    fn settings_that_do_not_affect_counting_keep_the_id() {
         let (spec, edges) = (spec(), numeric(&[0.0, 1.0], 0.0));
-        let mut other = spec.clone();
-        other.windows[0].size = Duration::from_secs(3600);
-        other.windows[0].min_samples = 1;
-        other.min_coverage = 0.1;
-        other.alerts.clear();
+        let mut edited = spec.clone();
+        edited.windows[0].size = Duration::from_secs(3600);
+        edited.windows[0].min_samples = 1;
+        edited.min_coverage = 0.1;
+        edited.alerts.clear();
         assert_eq!(
             id(&spec, &edges),
-            id(&other, &edges),
+            id(&edited, &edges),
             "of {:?}",
             Severity::ALL
         );
     }
 
     #[test]
-    fn what_decides_about_counting_changes_the_id() {
+    fn settings_that_affect_counting_change_the_id() {
         let (before, edges) = (spec(), numeric(&[0.0, 1.0], 0.0));
-        let check = |what: &str, change: &dyn Fn(&mut MonitorSpec), layout: &Layout| {
-            let mut other = before.clone();
-            change(&mut other);
-            assert_ne!(id(&before, &edges), id(&other, layout), "{what}");
+        let check = |label: &str, change: &dyn Fn(&mut MonitorSpec), layout: &Layout| {
+            let mut edited = before.clone();
+            change(&mut edited);
+            assert_ne!(id(&before, &edges), id(&edited, layout), "{label}");
         };
         let slide = |spec: &mut MonitorSpec| spec.windows[0].slide = Duration::from_secs(30);
         check("pane width", &slide, &edges);

@@ -1,76 +1,83 @@
-//! What a reader of the log knows: heads, how far it has read, and a hash of all counts it accepted.
+//! The state of a reader of the log: heads, positions, and a hash of all counts it accepted.
 //!
-//! The hash is a sum: every count is multiplied by a number drawn from what it counts (layout, pane, bin or cell), so it depends on the counts and not on the
-//! order, the flushes or the partition they came in. Two readers at the same position have the same hash or one of them is wrong. The pair is marked at
-//! every [`MARK_EVERY`]th record, so that two readers scraped at different moments have a position in common.
+//! The hash is a sum: each count is multiplied by a number drawn from its meaning (layout, pane,
+//! bin or cell). So it depends on the counts and not on their order, on the flushes or on the
+//! partition of the log. Two readers at the same position have the same hash, or one of them is
+//! wrong. Position and hash are marked at every [`MARK_EVERY`]th record, so that two readers
+//! scraped at different moments have a position in common.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, Commit, FeatureDelta, Heads, Rejected};
+use super::commit::{Commit, FeatureDelta};
+use super::fold::{Claim, Heads, Rejected};
 use crate::model::{LayoutId, MonitorId};
 
-/// Records of a partition between two marks.
+/// Records of a log partition between two marks.
 const MARK_EVERY: i64 = 64;
 
-/// How far a partition of the log was read.
+/// The position of a reader in one partition of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Position {
     /// The record to read next.
     pub next: i64,
-    /// Hash of the counts accepted before it.
+    /// Hash of the counts accepted before `next`.
     pub hash: u64,
     /// The latest marked position, and the hash there.
     pub mark: (i64, u64),
 }
 
-/// What is known after a stretch of log.
+/// The state of a reader after the records it has read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LogState {
-    /// How far each shard was counted.
+    /// The head of every shard.
     pub heads: Heads,
-    /// By partition of the log; a file is partition 0.
+    /// Positions by partition of the log; a file is partition 0.
     pub partitions: BTreeMap<u32, Position>,
 }
 
 impl LogState {
-    /// Judges the claim of the record at `position` of a partition.
+    /// Passes the record at `position` of a partition and folds its claim.
     ///
     /// # Errors
-    /// It does not count, and changes nothing but how far was read.
+    /// Returns the reason if the claim is rejected. Nothing but the position changes then.
     pub fn fold(&mut self, partition: u32, position: i64, claim: &Claim) -> Result<(), Rejected> {
         self.pass(partition, position);
         self.heads.fold(claim)
     }
 
-    /// Notes a record that is no commit.
+    /// Moves past the record at `position` of a partition.
     pub fn pass(&mut self, partition: u32, position: i64) {
-        let place = self.partitions.entry(partition).or_default();
-        // Positions have gaps: what was accepted before the first record behind a mark is what was accepted before the mark.
+        let state = self.partitions.entry(partition).or_default();
+        // Positions have gaps. No counts lie in a gap, so the hash before the first record after a
+        // mark is the hash at the mark.
         let mark = position - position.rem_euclid(MARK_EVERY);
-        if mark > place.mark.0 {
-            place.mark = (mark, place.hash);
+        if mark > state.mark.0 {
+            state.mark = (mark, state.hash);
         }
-        place.next = position + 1;
+        state.next = position + 1;
     }
 
-    /// Takes the counts of an accepted commit into the hash.
+    /// Adds the counts of an accepted commit to the hash.
     pub fn hash(&mut self, partition: u32, commit: &Commit) {
-        let place = self.partitions.entry(partition).or_default();
-        place.hash = place.hash.wrapping_add(content_hash(commit));
+        let state = self.partitions.entry(partition).or_default();
+        state.hash = state.hash.wrapping_add(content_hash(commit));
     }
 
-    /// The record of a partition to read next.
+    /// Returns the record of a partition to read next; 0 if none was read.
     #[must_use]
     pub fn next(&self, partition: u32) -> i64 {
         self.partitions
             .get(&partition)
-            .map_or(0, |place| place.next)
+            .map_or(0, |state| state.next)
     }
 }
 
-/// The sum of a commit's counts, each times a number drawn from what it counts.
+/// Sums a commit's counts, each multiplied by a number drawn from its meaning, modulo 2^64.
+///
+/// Equal sums of counts give equal hashes, however the counts are split into commits. Monitors and
+/// features that are not in the schema are skipped.
 #[must_use]
 pub fn content_hash(commit: &Commit) -> u64 {
     let mut sum = 0_u64;
@@ -79,11 +86,14 @@ pub fn content_hash(commit: &Commit) -> u64 {
             continue;
         };
         for pane in &counts.panes {
-            let key = mix(number(monitor.id), pane.start.as_millis().cast_unsigned());
-            sum = sum.wrapping_add(mix(key, 0).wrapping_mul(pane.events));
+            let pane_key = mix(
+                monitor_number(monitor.id),
+                pane.start.as_millis().cast_unsigned(),
+            );
+            sum = sum.wrapping_add(mix(pane_key, 0).wrapping_mul(pane.events));
             for delta in &pane.features {
                 if let Some(id) = monitor.features.get(delta.feature) {
-                    let key = mix(key, u64::from_le_bytes(*LayoutId::as_bytes(id)));
+                    let key = mix(pane_key, u64::from_le_bytes(*LayoutId::as_bytes(id)));
                     sum = sum.wrapping_add(feature_hash(key, delta));
                 }
             }
@@ -92,37 +102,52 @@ pub fn content_hash(commit: &Commit) -> u64 {
     sum
 }
 
-fn number(id: MonitorId) -> u64 {
+fn monitor_number(id: MonitorId) -> u64 {
     u64::from_le_bytes(*id.as_bytes())
 }
 
+/// Sums the counts of one feature, each multiplied by a number drawn from `key` and its index.
+///
+/// Indices do not overlap: bins from 0, cell counts from 2^16, cell sums from 2^17, tallies from
+/// 2^32.
 fn feature_hash(key: u64, delta: &FeatureDelta) -> u64 {
-    let tallies = &delta.tallies;
-    let others = [
-        &[tallies.values, tallies.saturated][..],
-        &tallies.missing,
-        &tallies.invalid,
-    ];
-    let others = others.into_iter().flatten().copied().zip(1_u64 << 32..);
-    let (first, bins) = &delta.bins;
+    let tallies = [delta.tallies.values, delta.tallies.saturated]
+        .into_iter()
+        .chain(delta.tallies.missing)
+        .chain(delta.tallies.invalid)
+        .zip(1_u64 << 32..);
+    let (first_bin, bins) = &delta.bins;
     let bins = bins
         .iter()
         .map(|count| u64::from(*count))
-        .zip(u64::from(*first)..);
-    let cell = u64::from(delta.cells.first) + (1 << 16);
-    let counts = delta.cells.counts.iter().map(|count| u64::from(*count));
-    let sums = delta.cells.sums.iter().map(|sum| sum.cast_unsigned());
-    let cells = counts.zip(cell..).chain(sums.zip(cell + (1 << 16)..));
-    others
+        .zip(u64::from(*first_bin)..);
+    let first_cell = u64::from(delta.cells.first) + (1 << 16);
+    let cell_counts = delta
+        .cells
+        .counts
+        .iter()
+        .map(|count| u64::from(*count))
+        .zip(first_cell..);
+    let cell_sums = delta
+        .cells
+        .sums
+        .iter()
+        .map(|sum| sum.cast_unsigned())
+        .zip(first_cell + (1 << 16)..);
+    tallies
         .chain(bins)
-        .chain(cells)
+        .chain(cell_counts)
+        .chain(cell_sums)
         .filter(|(count, _)| *count != 0)
-        .fold(0, |sum: u64, (count, place)| {
-            sum.wrapping_add(mix(key, place).wrapping_mul(count))
+        .fold(0, |sum: u64, (count, index)| {
+            sum.wrapping_add(mix(key, index).wrapping_mul(count))
         })
 }
 
-/// Two numbers to one that looks random: the finisher of `SplitMix64` (Steele, Lea and Flood 2014). Odd, so that no count is lost in the product.
+/// Mixes two numbers into one that looks random, with the finisher of `SplitMix64` (Steele, Lea and
+/// Flood 2014).
+///
+/// The result is odd, so a product with it loses no bit of a count modulo 2^64.
 fn mix(a: u64, b: u64) -> u64 {
     let mut z = a
         .rotate_left(32)
@@ -185,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_are_marked_at_the_same_places_whatever_the_gaps() {
+    fn marks_lie_at_the_same_positions_whatever_the_gaps() {
         let mut state = LogState::default();
         state.pass(0, 0);
         state.hash(0, &commit(&[1.0]));
@@ -200,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_hash_depends_on_the_counts_and_not_on_how_they_were_cut(
+        fn the_hash_depends_on_the_counts_and_not_on_the_commits(
             xs in proptest::collection::vec(-5.0..5.0f64, 1..40), cut in 0..40usize
         ) {
             let cut = cut.min(xs.len());

@@ -1,7 +1,10 @@
-//! The pane log: the only state.
+//! Panes and commits: counts per slice of event time, and the rule that decides which of them
+//! count.
 //!
-//! A pane is a slice of event time. Observers hand over *deltas* of panes in commits, one per shard; the fold accepts each offset of a shard exactly once and
-//! scorers add accepted deltas up. Counts add, so panes of different shards and commits merge by plain addition in any order.
+//! Observers hand over *deltas* of panes in commits, one commit per shard. The fold accepts each
+//! offset of a shard exactly once, and scorers add the accepted deltas up. Counts add, so panes of
+//! different shards and commits merge by plain addition in any order. This room only computes: the
+//! pane log stores and transports the commits.
 
 mod commit;
 mod encoding;

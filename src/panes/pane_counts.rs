@@ -1,20 +1,26 @@
-//! The counts of one feature in one pane, as a window keeps them: from the first to the last touched bin and cell.
+//! The accepted counts of one feature in one pane, stored from the first to the last touched bin
+//! and cell.
+//!
+//! Windows hold many panes and most of a layout is empty in each of them, so panes are sparse and
+//! only the sum over a window is a full array.
 
 use serde::{Deserialize, Serialize};
 
-use super::{FeatureDelta, encoding};
+use super::commit::FeatureDelta;
+use super::encoding;
 use crate::stats::{CellRun, FeatureCounts, Tallies};
 
 /// Accepted counts of one feature in one pane.
 ///
-/// Counters have 32 bits: a chunk that could overflow by a merge is left as it is and another one begun.
+/// Counters have 32 bits. When a delta could overflow the last chunk, a new chunk is started.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct PaneCounts {
-    chunks: Vec<Chunk>,
+    chunks: Vec<CountChunk>,
 }
 
+/// Counts of at most `u32::MAX` values.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-struct Chunk {
+struct CountChunk {
     tallies: Tallies,
     bins: (u16, Vec<u32>),
     #[serde(with = "encoding::cell_run")]
@@ -24,12 +30,10 @@ struct Chunk {
 impl PaneCounts {
     /// Adds a delta.
     pub fn merge(&mut self, delta: &FeatureDelta) {
-        let fits =
-            |chunk: &&mut Chunk| chunk.tallies.values + delta.tallies.values <= u64::from(u32::MAX);
-        match self.chunks.last_mut().filter(fits) {
+        match self.chunks.last_mut().filter(|chunk| chunk.fits(delta)) {
             Some(chunk) => chunk.merge(delta),
             None => {
-                let mut chunk = Chunk::default();
+                let mut chunk = CountChunk::default();
                 chunk.merge(delta);
                 self.chunks.push(chunk);
             }
@@ -37,7 +41,7 @@ impl PaneCounts {
     }
 
     /// Adds the counts of another pane.
-    pub fn absorb(&mut self, other: &PaneCounts) {
+    pub fn absorb(&mut self, other: &Self) {
         for chunk in &other.chunks {
             self.merge(&FeatureDelta {
                 feature: 0,
@@ -48,44 +52,50 @@ impl PaneCounts {
         }
     }
 
-    /// Events counted, with and without a value.
+    /// Returns the number of events, with and without a value.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.chunks.iter().map(|chunk| chunk.tallies.events()).sum()
     }
 
-    /// Whether nothing was counted.
+    /// Returns true if nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
-    /// Adds these counts to a window's.
+    /// Adds these counts to those of a window.
     pub fn add_to(&self, window: &mut FeatureCounts) {
         for chunk in &self.chunks {
             window.tallies.merge(&chunk.tallies);
             let (first, counts) = &chunk.bins;
-            let bins = window.bins.iter_mut().skip(usize::from(*first));
-            bins.zip(counts)
+            window
+                .bins
+                .iter_mut()
+                .skip(usize::from(*first))
+                .zip(counts)
                 .for_each(|(sum, count)| *sum += u64::from(*count));
             window.cells.merge_run(&chunk.cells);
         }
     }
 
-    /// Bytes held, the value itself included.
+    /// Returns the size in memory in bytes, including the value itself.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
-        let chunk = |chunk: &Chunk| {
-            size_of::<Chunk>()
-                + chunk.bins.1.capacity() * size_of::<u32>()
-                + chunk.cells.counts.capacity() * size_of::<u32>()
-                + chunk.cells.sums.capacity() * size_of::<i64>()
-        };
-        size_of::<Self>() + self.chunks.iter().map(chunk).sum::<usize>()
+        size_of::<Self>()
+            + self
+                .chunks
+                .iter()
+                .map(CountChunk::size_bytes)
+                .sum::<usize>()
     }
 }
 
-impl Chunk {
+impl CountChunk {
+    fn fits(&self, delta: &FeatureDelta) -> bool {
+        self.tallies.values + delta.tallies.values <= u64::from(u32::MAX)
+    }
+
     fn merge(&mut self, delta: &FeatureDelta) {
         self.tallies.merge(&delta.tallies);
         add_run(
@@ -108,16 +118,24 @@ impl Chunk {
             &delta.cells.sums,
         );
     }
+
+    fn size_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.bins.1.capacity() * size_of::<u32>()
+            + self.cells.counts.capacity() * size_of::<u32>()
+            + self.cells.sums.capacity() * size_of::<i64>()
+    }
 }
 
-/// Adds a run that begins at `other_first` to one that begins at `first`, growing it as needed.
+/// Adds a run that begins at index `other_first` to one that begins at `first`, growing it as
+/// needed.
 fn add_run<T: Copy + Default + std::ops::AddAssign>(
     first: &mut u16,
     values: &mut Vec<T>,
     other_first: u16,
-    other: &[T],
+    other_values: &[T],
 ) {
-    if other.is_empty() {
+    if other_values.is_empty() {
         return;
     }
     if values.is_empty() {
@@ -126,7 +144,7 @@ fn add_run<T: Copy + Default + std::ops::AddAssign>(
     let front = usize::from(first.saturating_sub(other_first));
     *first = (*first).min(other_first);
     let shift = usize::from(other_first - *first);
-    let needed = (values.len() + front).max(shift + other.len());
+    let needed = (values.len() + front).max(shift + other_values.len());
     if front > 0 || needed > values.len() {
         let mut grown = Vec::with_capacity(needed);
         grown.resize(front, T::default());
@@ -136,7 +154,7 @@ fn add_run<T: Copy + Default + std::ops::AddAssign>(
     }
     values[shift..]
         .iter_mut()
-        .zip(other)
+        .zip(other_values)
         .for_each(|(sum, value)| *sum += *value);
 }
 
@@ -162,9 +180,9 @@ mod tests {
         frame.take().features.remove(0)
     }
 
-    fn window(parts: &[&[f64]], layout: &Layout) -> FeatureCounts {
+    fn window(deltas: &[&[f64]], layout: &Layout) -> FeatureCounts {
         let mut pane = PaneCounts::default();
-        parts.iter().for_each(|xs| pane.merge(&delta(layout, xs)));
+        deltas.iter().for_each(|xs| pane.merge(&delta(layout, xs)));
         let mut window = FeatureCounts::new(layout);
         pane.add_to(&mut window);
         window
@@ -185,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_that_would_overflow_begin_another_chunk() {
+    fn counters_that_would_overflow_start_another_chunk() {
         let layout = layout();
         let mut big = delta(&layout, &[0.5]);
         big.tallies.values = u64::from(u32::MAX);
@@ -210,8 +228,8 @@ mod tests {
             c in proptest::collection::vec(-1e9..1e9f64, 0..5)
         ) {
             let layout = layout();
-            let all: Vec<f64> = a.iter().chain(&b).chain(&c).copied().collect();
-            let whole = window(&[&all], &layout);
+            let everything: Vec<f64> = a.iter().chain(&b).chain(&c).copied().collect();
+            let whole = window(&[&everything], &layout);
             prop_assert_eq!(&window(&[&a, &b, &c], &layout), &whole);
             prop_assert_eq!(&window(&[&c, &a, &[], &b], &layout), &whole);
         }

@@ -1,15 +1,20 @@
-//! Windows over event time: which panes they hold, when they are complete, and how much of them was counted.
+//! Windows over event time: the panes they hold, when they are complete, and their coverage.
 //!
-//! Panes are summed at each evaluation instead of keeping a running total: evaluations are rare next to observations, and no subtraction can go wrong when a
-//! pane expires. An idle gap longer than the window leaves it empty, so a stream that returns starts over. Deltas whose pane has left the ring are counted
-//! as expired.
+//! Each evaluation sums the panes of its window instead of keeping a running total: evaluations are
+//! rare next to observations, and no subtraction can go wrong when a pane expires. A gap in the
+//! stream that is longer than the window empties it, so a stream that returns starts over. Deltas
+//! whose pane has expired are reported to the caller, which counts them.
 
 mod coverage;
 mod progress;
 mod ring;
 mod schedule;
+mod shard_coverage;
 
-pub use coverage::Covered;
-pub use progress::{Coverage, LogTime, Progress, coverage, watermark};
+pub use coverage::{Coverage, coverage};
+pub use progress::{LogTime, Progress, watermark};
 pub use ring::Ring;
 pub use schedule::{Due, Schedule};
+pub use shard_coverage::ShardCoverage;
+/// The former name of [`ShardCoverage`], until the engine uses the new one.
+pub use shard_coverage::ShardCoverage as Covered;

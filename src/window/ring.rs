@@ -1,4 +1,6 @@
 //! The panes of one slide width, from the oldest that a window can still reach to the newest.
+//!
+//! Panes are keyed by their start, so panes without events take no memory and a gap costs nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,17 +9,17 @@ use crate::model::EventTime;
 use crate::panes::{PaneCounts, PaneDelta};
 use crate::stats::FeatureCounts;
 
-/// Accepted counts by pane; panes without events take no room.
+/// Accepted counts by pane.
 #[derive(Debug, Clone)]
 pub struct Ring {
     slide: Duration,
-    /// Panes that begin earlier have left.
+    /// Panes that begin earlier have expired.
     floor: EventTime,
     panes: BTreeMap<EventTime, Vec<PaneCounts>>,
 }
 
 impl Ring {
-    /// An empty ring of panes one `slide` wide.
+    /// Creates an empty ring of panes one `slide` wide.
     #[must_use]
     pub fn new(slide: Duration) -> Self {
         Ring {
@@ -27,29 +29,29 @@ impl Ring {
         }
     }
 
-    /// Width of a pane.
+    /// Returns the width of a pane.
     #[must_use]
     pub fn slide(&self) -> Duration {
         self.slide
     }
 
-    /// Panes that begin earlier have left.
+    /// Returns the time before which panes have expired.
     #[must_use]
     pub fn floor(&self) -> EventTime {
         self.floor
     }
 
-    /// Every pane, each with its features by place.
+    /// Iterates over all panes: their start, and their counts by feature.
     pub fn panes(&self) -> impl Iterator<Item = (EventTime, &[PaneCounts])> {
         self.panes.iter().map(|(start, pane)| (*start, &**pane))
     }
 
-    /// Makes the pane that contains `start`, should nothing be in it.
+    /// Creates the pane that contains `start` if it does not exist.
     pub fn touch(&mut self, start: EventTime) {
         self.panes.entry(start.align_down(self.slide)).or_default();
     }
 
-    /// Adds counts to the pane that contains `start`, which must not have left.
+    /// Adds counts to the pane that contains `start`, which must not have expired.
     pub fn put(&mut self, start: EventTime, feature: usize, counts: &PaneCounts) {
         let pane = self.panes.entry(start.align_down(self.slide)).or_default();
         if pane.len() <= feature {
@@ -58,36 +60,40 @@ impl Ring {
         pane[feature].absorb(counts);
     }
 
-    /// Adds a delta to the pane it lies in; `false` when that pane has left. `places` says which feature of ours each of its features is.
-    pub fn add(&mut self, delta: &PaneDelta, places: &[Option<usize>]) -> bool {
+    /// Adds a delta to the pane that contains its start; returns false if that pane has expired.
+    ///
+    /// `features` maps each feature of the delta to a feature of the ring; a delta's feature
+    /// without an entry is skipped.
+    pub fn add(&mut self, delta: &PaneDelta, features: &[Option<usize>]) -> bool {
         let start = delta.start.align_down(self.slide);
         if start < self.floor {
             return false;
         }
         let pane = self.panes.entry(start).or_default();
-        for feature in &delta.features {
-            let Some(place) = places.get(feature.feature).copied().flatten() else {
+        for counts in &delta.features {
+            let Some(feature) = features.get(counts.feature).copied().flatten() else {
                 continue;
             };
-            if pane.len() <= place {
-                pane.resize(place + 1, PaneCounts::default());
+            if pane.len() <= feature {
+                pane.resize(feature + 1, PaneCounts::default());
             }
-            pane[place].merge(feature);
+            pane[feature].merge(counts);
         }
         true
     }
 
-    /// The panes that begin in `start..end`.
+    /// Iterates over the panes that begin in `start..end`.
     pub fn range(
         &self,
         start: EventTime,
         end: EventTime,
     ) -> impl Iterator<Item = (EventTime, &[PaneCounts])> {
-        let panes = self.panes.range(start..end.max(start));
-        panes.map(|(start, pane)| (*start, &**pane))
+        self.panes
+            .range(start..end.max(start))
+            .map(|(start, pane)| (*start, &**pane))
     }
 
-    /// Adds what the panes in `start..end` hold of a feature to `counts`.
+    /// Adds the counts of a feature in the panes that begin in `start..end` to `counts`.
     pub fn sum(
         &self,
         start: EventTime,
@@ -96,19 +102,19 @@ impl Ring {
         counts: &mut FeatureCounts,
     ) {
         for (_, pane) in self.range(start, end) {
-            if let Some(sparse) = pane.get(feature) {
-                sparse.add_to(counts);
+            if let Some(pane_counts) = pane.get(feature) {
+                pane_counts.add_to(counts);
             }
         }
     }
 
-    /// The first pane with events that begins at or after `start`.
+    /// Returns the start of the first pane that begins at or after `start`.
     #[must_use]
     pub fn first_from(&self, start: EventTime) -> Option<EventTime> {
         self.panes.range(start..).next().map(|(start, _)| *start)
     }
 
-    /// Lets go of panes that begin before `floor`.
+    /// Drops panes that begin before `floor`; the floor never moves back.
     pub fn expire(&mut self, floor: EventTime) {
         if floor > self.floor {
             self.floor = floor;

@@ -1,22 +1,25 @@
-//! When a window is due: once per slide, as the watermark passes its end.
+//! The schedule of one window: it is due once per slide, when the watermark passes its end.
+//!
+//! The watermark decides, and not a timer: a backlog is evaluated window by window at full speed,
+//! and a file gives the same evaluations as the stream it was recorded from.
 
 use std::time::Duration;
 
-use super::Ring;
+use super::ring::Ring;
 use crate::model::{EventTime, WindowSpec};
 
-/// A window whose time has come.
+/// A window that is ready to be evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
     /// First instant inside.
     pub start: EventTime,
     /// First instant after.
     pub end: EventTime,
-    /// Empty windows passed over on the way here: a long gap is one evaluation, not a loop.
+    /// Number of empty windows skipped before this one: a long gap is one evaluation, not a loop.
     pub skipped: u64,
 }
 
-/// The ends still to come of one window.
+/// The end of the next window to evaluate.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     size: Duration,
@@ -25,7 +28,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Nothing evaluated yet.
+    /// Creates a schedule with nothing evaluated yet.
     #[must_use]
     pub fn new(spec: &WindowSpec) -> Self {
         Schedule {
@@ -35,13 +38,19 @@ impl Schedule {
         }
     }
 
-    /// The next window that `watermark` has passed, if any; its panes are in `ring`.
+    /// Returns the next window whose end `watermark` has passed, if any, and moves on.
+    ///
+    /// The first window ever ends with the oldest pane of `ring`, or with the slide that contains
+    /// the watermark if the ring is empty. Windows without any pane are skipped up to the next pane
+    /// or the watermark.
     pub fn next(&mut self, watermark: EventTime, ring: &Ring) -> Option<Due> {
         let last_end = watermark.align_down(self.slide);
-        let first = || ring.first_from(EventTime::MIN).unwrap_or(watermark);
-        let end = *self
-            .next_end
-            .get_or_insert_with(|| first().align_down(self.slide).plus(self.slide));
+        let end = *self.next_end.get_or_insert_with(|| {
+            ring.first_from(EventTime::MIN)
+                .unwrap_or(watermark)
+                .align_down(self.slide)
+                .plus(self.slide)
+        });
         if end > last_end {
             return None;
         }
@@ -59,24 +68,26 @@ impl Schedule {
         })
     }
 
-    /// The end of the window that is evaluated next; `None` before the first.
+    /// Returns the end of the window that is evaluated next; `None` before the first.
     #[must_use]
     pub fn next_end(&self) -> Option<EventTime> {
         self.next_end
     }
 
-    /// Goes on as an earlier process would have.
+    /// Restores the schedule of an earlier process; `None` keeps the current one.
     pub fn resume(&mut self, next_end: Option<EventTime>) {
         self.next_end = next_end.or(self.next_end);
     }
 
-    /// The end of the slide that contains `newest`: at the end of the input every window up to it closes.
+    /// Returns the end of the slide that contains `newest`.
+    ///
+    /// At the end of the input it is used as the watermark, so that every window up to it closes.
     #[must_use]
     pub fn closing(&self, newest: EventTime) -> EventTime {
         newest.align_down(self.slide).plus(self.slide)
     }
 
-    /// Panes that begin earlier are in no window to come.
+    /// Returns the time before which panes belong to no further window.
     #[must_use]
     pub fn floor(&self) -> EventTime {
         self.next_end
@@ -141,20 +152,20 @@ mod tests {
     }
 
     #[test]
-    fn a_long_gap_is_one_evaluation_and_a_count() {
+    fn a_long_gap_is_one_evaluation_and_a_count_of_skipped_windows() {
         let (mut schedule, ring) = (schedule(), ring(&[10, 1_000_000]));
-        let found = ends(&mut schedule, at(1_000_001), &ring);
+        let due = ends(&mut schedule, at(1_000_001), &ring);
         let full: Vec<(i64, u64)> = (11..=15).map(|end| (end, 0)).collect();
-        assert_eq!(found[..5], full[..], "the window drains");
+        assert_eq!(due[..5], full[..], "the window drains");
         assert_eq!(
-            found[5..],
+            due[5..],
             [(1_000_000, 999_984), (1_000_001, 0)],
             "then one empty window"
         );
     }
 
     #[test]
-    fn panes_leave_when_no_window_can_reach_them() {
+    fn panes_expire_when_no_window_can_reach_them() {
         let (mut schedule, mut ring) = (schedule(), ring(&[10, 11]));
         assert_eq!(
             ends(&mut schedule, at(20), &ring).len(),
@@ -162,7 +173,7 @@ mod tests {
             "11 to 16, then the gap"
         );
         ring.expire(schedule.floor());
-        assert_eq!(ring.first_from(EventTime::MIN), None, "all gone");
+        assert_eq!(ring.first_from(EventTime::MIN), None, "all panes expired");
         assert!(
             !ring.add(
                 &PaneDelta {

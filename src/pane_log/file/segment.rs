@@ -1,29 +1,26 @@
-//! The bytes of a segment: a header, then records behind their length and checksum.
+//! The bytes of a segment: a header, the pieces of a snapshot, and commits.
+//!
+//! ```text
+//!   header    magic (7) | format (1) | number of the first commit (8) | CRC-32C of these (4)
+//!   record    length of the body (4) | CRC-32C of the body (4) | body
+//! ```
+//!
+//! Integers are little-endian. The header is the same in every format and has a checksum, so that a
+//! damaged header is not mistaken for one of a newer format.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
-use super::{FileLogError, io};
+use super::error::FileLogError;
 use crate::pane_log::codec::{CodecError, FORMAT, Record, decode};
 use crate::panes::Commit;
 
 const MAGIC: &[u8; 7] = b"pegelog";
-/// Magic, format, number of the first record, and a checksum of these: the same in every format, so that a damaged header is not taken for a newer one.
+/// Size of the header: magic, format, number of the first commit, checksum.
 const HEADER_BYTES: usize = 20;
-/// Length and checksum.
+/// Size of the length and the checksum before a record's body.
 const FRAME_BYTES: usize = 8;
 
-/// A segment's name; names sort as numbers do.
-pub(super) fn name_of(number: u64) -> String {
-    format!("{number:020}.panes")
-}
-
-/// The number in a segment's name; `None` for other files.
-pub(super) fn number_of(name: &OsStr) -> Option<u64> {
-    name.to_str()?.strip_suffix(".panes")?.parse().ok()
-}
-
-/// The header of a segment whose first commit has this number.
+/// Encodes the header of a segment; `first` is the number of its first commit.
 pub(super) fn header(first: i64) -> Vec<u8> {
     let mut header = [&MAGIC[..], &[FORMAT], &first.to_le_bytes()].concat();
     let checksum = crc32c::crc32c(&header);
@@ -31,8 +28,8 @@ pub(super) fn header(first: i64) -> Vec<u8> {
     header
 }
 
-/// Appends a record behind its length and checksum.
-pub(super) fn frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+/// Appends a record to `out`, with its length and checksum before the body that `write` appends.
+pub(super) fn append_framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend([0; FRAME_BYTES]);
     write(out);
@@ -43,25 +40,25 @@ pub(super) fn frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out[start + 4..start + FRAME_BYTES].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// What the valid prefix of a segment holds.
+/// The content of a segment's longest valid prefix.
 #[derive(Debug, PartialEq)]
 pub struct Scan {
     /// Number of its first commit.
     pub first: i64,
-    /// The bytes of its snapshot; empty where nothing was before it.
+    /// Bytes of its snapshot; empty in the first segment of a log.
     pub snapshot: Vec<u8>,
-    /// Bytes of the header and the snapshot.
+    /// Size of the header and the snapshot.
     pub snapshot_bytes: usize,
     /// Its commits, each with its size in bytes.
     pub commits: Vec<(Commit, u64)>,
-    /// Length of the valid prefix.
+    /// Size of the valid prefix.
     pub valid_bytes: usize,
 }
 
-/// Reads the longest valid prefix of a segment; `None` when its opening is not whole.
+/// Reads the longest valid prefix of a segment; `None` if its header or snapshot is damaged.
 ///
 /// # Errors
-/// A newer program wrote it.
+/// Returns [`CodecError::Newer`] if the header or a record of the prefix has a newer format.
 pub fn scan(bytes: &[u8]) -> Result<Option<Scan>, CodecError> {
     let Some(first) = read_header(bytes)? else {
         return Ok(None);
@@ -70,25 +67,22 @@ pub fn scan(bytes: &[u8]) -> Result<Option<Scan>, CodecError> {
     let Some(snapshot) = read_snapshot(bytes, &mut at)? else {
         return Ok(None);
     };
-    let mut found = Scan {
+    let mut scan = Scan {
         first,
         snapshot,
         snapshot_bytes: at,
         commits: Vec::new(),
         valid_bytes: at,
     };
-    while let Some(record) = next_record(bytes, &mut at)? {
-        let Record::Commit(commit) = record else {
-            break;
-        };
-        found
-            .commits
-            .push((commit, (at - found.valid_bytes) as u64));
-        found.valid_bytes = at;
+    while let Some(Record::Commit(commit)) = next_record(bytes, &mut at)? {
+        let size = (at - scan.valid_bytes) as u64;
+        scan.commits.push((commit, size));
+        scan.valid_bytes = at;
     }
-    Ok(Some(found))
+    Ok(Some(scan))
 }
 
+/// Reads the number of the first commit; `None` if the header is damaged.
 fn read_header(bytes: &[u8]) -> Result<Option<i64>, CodecError> {
     let Some((header, checksum)) = bytes
         .get(..HEADER_BYTES)
@@ -99,22 +93,23 @@ fn read_header(bytes: &[u8]) -> Result<Option<i64>, CodecError> {
     if !header.starts_with(MAGIC) || crc32c::crc32c(header) != u32::from_le_bytes(*checksum) {
         return Ok(None);
     }
-    let found = header[MAGIC.len()];
-    if found > FORMAT {
-        return Err(CodecError::Newer { found });
+    let format = header[MAGIC.len()];
+    if format > FORMAT {
+        return Err(CodecError::Newer { format });
     }
     let first = header[MAGIC.len() + 1..].try_into().map(i64::from_le_bytes);
-    Ok(first.ok().filter(|first| found > 0 && *first >= 0))
+    Ok(first.ok().filter(|first| format > 0 && *first >= 0))
 }
 
+/// Reads the pieces of the snapshot at `at`, and moves behind them; `None` if one is missing.
 fn read_snapshot(bytes: &[u8], at: &mut usize) -> Result<Option<Vec<u8>>, CodecError> {
-    let (mut snapshot, mut expected) = (Vec::new(), None);
+    let (mut snapshot, mut first_piece) = (Vec::new(), None);
     for part in 0.. {
         let Some(Record::Snapshot(chunk)) = next_record(bytes, at)? else {
             return Ok(None);
         };
-        let own = *expected.get_or_insert((chunk.id, chunk.parts));
-        if (chunk.id, chunk.parts) != own || chunk.part != part {
+        let expected = *first_piece.get_or_insert((chunk.id, chunk.parts));
+        if (chunk.id, chunk.parts) != expected || chunk.part != part {
             return Ok(None);
         }
         snapshot.extend_from_slice(&chunk.bytes);
@@ -125,25 +120,25 @@ fn read_snapshot(bytes: &[u8], at: &mut usize) -> Result<Option<Vec<u8>>, CodecE
     Ok(Some(snapshot))
 }
 
-/// The record at `at`, which moves behind it; `None` when there is no whole record.
+/// Reads the record at `at`, and moves behind it; `None` if there is no complete and valid record.
 ///
-/// A body that passes its checksum was written so: if it cannot be read, a newer program wrote it.
+/// A body with a valid checksum was written like this. If its format is newer, that is an error, so
+/// that nothing of a newer program is cut off. If its format is known and it still cannot be
+/// decoded, it ends the valid prefix like damage.
 fn next_record(bytes: &[u8], at: &mut usize) -> Result<Option<Record>, CodecError> {
-    let rest = bytes.get(*at..).unwrap_or_default();
-    let Some((frame, rest)) = rest.split_at_checked(FRAME_BYTES) else {
+    let Some((length, rest)) = bytes.get(*at..).and_then(split_u32) else {
         return Ok(None);
     };
-    let number = |place: usize| {
-        let four = frame[place..place + 4].try_into();
-        four.map_or(0, u32::from_le_bytes)
+    let Some((checksum, rest)) = split_u32(rest) else {
+        return Ok(None);
     };
-    let Some(body) = usize::try_from(number(0))
+    let Some(body) = usize::try_from(length)
         .ok()
         .and_then(|length| rest.get(..length))
     else {
         return Ok(None);
     };
-    if crc32c::crc32c(body) != number(4) {
+    if crc32c::crc32c(body) != checksum {
         return Ok(None);
     }
     match decode(body) {
@@ -151,35 +146,36 @@ fn next_record(bytes: &[u8], at: &mut usize) -> Result<Option<Record>, CodecErro
             *at += FRAME_BYTES + body.len();
             Ok(Some(record))
         }
-        Err(newer @ CodecError::Newer { found }) if found > FORMAT => Err(newer),
+        Err(newer @ CodecError::Newer { format }) if format > FORMAT => Err(newer),
         Err(_) => Ok(None),
     }
 }
 
-/// A segment as it was found on the disk.
+/// Splits a little-endian number off the front; `None` if there are fewer than 4 bytes.
+fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    bytes
+        .split_first_chunk()
+        .map(|(number, rest)| (u32::from_le_bytes(*number), rest))
+}
+
+/// The content of a segment on the disk.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) first: i64,
-    pub(super) snapshot: Vec<u8>,
-    pub(super) snapshot_bytes: u64,
-    pub(super) commits: Vec<(Commit, u64)>,
-    pub(super) valid_bytes: u64,
+pub(super) struct SegmentContent {
+    /// Its longest valid prefix.
+    pub(super) scan: Scan,
+    /// Size of the file.
     pub(super) total_bytes: u64,
 }
 
-/// Reads a segment; `None` when its opening is not whole.
-pub(super) fn open_segment(path: &Path) -> Result<Option<Opened>, FileLogError> {
-    let bytes = std::fs::read(path).map_err(io(path, "be read"))?;
-    let found = scan(&bytes).map_err(|source| FileLogError::Newer {
+/// Reads a segment from the disk; `None` if its header or snapshot is damaged.
+pub(super) fn read_segment(path: &Path) -> Result<Option<SegmentContent>, FileLogError> {
+    let bytes = std::fs::read(path).map_err(FileLogError::io(path, "be read"))?;
+    let scan = scan(&bytes).map_err(|source| FileLogError::Newer {
         path: path.to_owned(),
         source,
     })?;
-    Ok(found.map(|found| Opened {
-        first: found.first,
-        snapshot: found.snapshot,
-        snapshot_bytes: found.snapshot_bytes as u64,
-        commits: found.commits,
-        valid_bytes: found.valid_bytes as u64,
+    Ok(scan.map(|scan| SegmentContent {
+        scan,
         total_bytes: bytes.len() as u64,
     }))
 }

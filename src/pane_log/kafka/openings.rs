@@ -1,35 +1,42 @@
-//! The first record of each partition: how many partitions the log has.
+//! The first record of each partition: the number of partitions of the log.
 //!
-//! Shards are spread by that number, so a log is useless to whoever believes in another one. It is written once, by the first process that finds a partition
-//! empty, and read by all.
+//! Shards are spread by that number, so a process that is configured with another one would look
+//! for commits in the wrong partitions. The first process that finds a partition empty writes it,
+//! and every process checks it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Entry, KafkaLogError, Reader, Writer};
+use super::error::{KafkaLogError, TopicProblem};
+use super::reader::{Entry, MAX_EMPTY_POLLS, POLL_WAIT, Reader};
+use super::writer::Writer;
 use crate::model::PanesTopicSpec;
-use crate::pane_log::{CodecError, Record, decode};
+use crate::pane_log::codec::{CodecError, Record, decode};
 
-/// Opens empty partitions, and checks the others.
+/// Writes the first record of empty partitions, and checks that of all partitions.
 ///
 /// # Errors
-/// Nobody answers, the log was begun with another number of partitions, or a newer program wrote it.
+/// Returns an error if no broker answers, the log was started with another number of partitions, or
+/// a newer program wrote it.
 pub fn open_partitions(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
     let reader = Reader::try_new(spec)?;
     let ends = reader.ends(0..spec.partitions)?;
     let mut writer = Writer::try_new(spec)?;
-    let is_new = |partition: &u32| ends.get(partition).is_none_or(|end| *end == 0);
-    for partition in (0..spec.partitions).filter(is_new) {
-        writer.opening(partition)?;
+    for partition in 0..spec.partitions {
+        if ends.get(&partition).is_none_or(|end| *end == 0) {
+            writer.opening(partition)?;
+        }
     }
+    // The check reads the records back, so a failed delivery does not stay unnoticed.
     writer.flush(Duration::from_secs(30))?;
     inspect(spec)
 }
 
-/// Checks the partitions that still have their first record; writes nothing.
+/// Checks the partitions that still hold their first record; writes nothing.
 ///
 /// # Errors
-/// As above.
+/// Returns an error if no broker answers, the log was started with another number of partitions, or
+/// a newer program wrote it.
 pub fn inspect(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
     let mut reader = Reader::try_new(spec)?;
     let ends = reader.ends(0..spec.partitions)?;
@@ -38,79 +45,78 @@ pub fn inspect(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
             reader.follow(partition, 0)?;
         }
     }
-    check(&reader, spec)
+    for (partition, first) in first_records(&reader, spec)? {
+        first.check(partition, spec)?;
+    }
+    Ok(())
 }
 
-/// Reads the first record of each followed partition.
-fn check(reader: &Reader, spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
-    let mut firsts: BTreeMap<u32, First> = BTreeMap::new();
-    let mut silences = 0;
-    let is_read = |partition: &u32, firsts: &BTreeMap<u32, First>| {
-        firsts.contains_key(partition) || !reader.follows(*partition)
-    };
-    while !(0..spec.partitions).all(|partition| is_read(&partition, &firsts)) {
-        let taken = reader.poll(Duration::from_millis(250), &mut |entry| {
+/// Reads the first record of each partition that `reader` follows.
+fn first_records(
+    reader: &Reader,
+    spec: &PanesTopicSpec,
+) -> Result<BTreeMap<u32, FirstRecord>, KafkaLogError> {
+    let mut firsts: BTreeMap<u32, FirstRecord> = BTreeMap::new();
+    let mut empty_polls = 0;
+    loop {
+        let Some(unread) = (0..spec.partitions)
+            .find(|partition| reader.follows(*partition) && !firsts.contains_key(partition))
+        else {
+            return Ok(firsts);
+        };
+        let records = reader.poll(POLL_WAIT, &mut |entry| {
             firsts
                 .entry(entry.partition)
-                .or_insert_with(|| First::of(&entry));
+                .or_insert_with(|| FirstRecord::of(&entry));
         })?;
-        silences = if taken == 0 { silences + 1 } else { 0 };
-        if silences > 40 {
+        empty_polls = if records == 0 { empty_polls + 1 } else { 0 };
+        if empty_polls > MAX_EMPTY_POLLS {
             return Err(KafkaLogError::Silent {
                 topic: spec.topic.clone(),
-                partition: 0,
+                partition: unread,
             });
         }
     }
-    let mut firsts = firsts.into_iter();
-    firsts.try_for_each(|(partition, first)| first.judge(partition, spec))
 }
 
-/// What the first record of a partition says.
-enum First {
-    /// How many partitions its writer believed in. A commit says so too: a topic made anew may get one before its opening.
+/// The facts in the first record of a partition.
+enum FirstRecord {
+    /// The number of partitions its writer was configured with.
+    ///
+    /// A commit carries the number too: a topic that was deleted and created again may receive a
+    /// commit before its opening.
     Partitions(u32),
+    /// A record of a newer program.
     Newer(CodecError),
+    /// A record that pegel did not write.
     Foreign,
 }
 
-impl First {
+impl FirstRecord {
     fn of(entry: &Entry<'_>) -> Self {
         match (decode(entry.bytes), entry.key) {
-            (Ok(Record::Opening(opening)), _) => First::Partitions(opening.partitions),
-            (Err(newer @ CodecError::Newer { .. }), Some(_)) => First::Newer(newer),
-            (_, Some(key)) => First::Partitions(key.partitions),
-            (_, None) => First::Foreign,
+            (Ok(Record::Opening(opening)), _) => FirstRecord::Partitions(opening.partitions),
+            (Err(newer @ CodecError::Newer { .. }), Some(_)) => FirstRecord::Newer(newer),
+            (_, Some(key)) => FirstRecord::Partitions(key.partitions),
+            (_, None) => FirstRecord::Foreign,
         }
     }
 
-    fn judge(self, partition: u32, spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
-        let wanted = spec.partitions;
-        match self {
-            First::Partitions(found) if found == wanted => Ok(()),
-            First::Partitions(found) => Err(unfit(
-                spec,
-                format!(
-                    "it was begun with {found} partitions and state.panes_partitions is {wanted}; the number must never change"
-                ),
-            )),
-            First::Newer(source) => Err(KafkaLogError::Newer {
-                topic: spec.topic.clone(),
-                partition,
-                offset: 0,
-                source,
-            }),
-            First::Foreign => Err(unfit(
-                spec,
-                format!("partition {partition} begins with something that is not pegel's"),
-            )),
-        }
-    }
-}
-
-fn unfit(spec: &PanesTopicSpec, problem: String) -> KafkaLogError {
-    KafkaLogError::Unfit {
-        topic: spec.topic.clone(),
-        problem,
+    fn check(self, partition: u32, spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
+        let configured = spec.partitions;
+        let problem = match self {
+            FirstRecord::Partitions(actual) if actual == configured => return Ok(()),
+            FirstRecord::Partitions(actual) => TopicProblem::StartedWith { actual, configured },
+            FirstRecord::Foreign => TopicProblem::ForeignRecord { partition },
+            FirstRecord::Newer(source) => {
+                return Err(KafkaLogError::Newer {
+                    topic: spec.topic.clone(),
+                    partition,
+                    offset: 0,
+                    source,
+                });
+            }
+        };
+        Err(KafkaLogError::unfit(spec, problem))
     }
 }

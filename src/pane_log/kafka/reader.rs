@@ -1,4 +1,7 @@
-//! Reads partitions of the topic, by plain assignment: every reader reads for itself.
+//! A reader of the topic.
+//!
+//! It assigns partitions to itself instead of joining a group: every reader reads all records of
+//! the partitions it follows, and keeps its own position.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,30 +11,38 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{Message as _, Timestamp};
 
-use super::{KafkaLogError, Key, client_config};
+use super::client::client_config;
+use super::error::KafkaLogError;
+use super::record_key::RecordKey;
 use crate::model::{EventTime, PanesTopicSpec};
 
-/// Records handed on in one go.
-const MOST_TOGETHER: usize = 500;
-/// How long a request may take.
-const REQUEST: Duration = Duration::from_secs(5);
+/// Wait of one poll while records that exist are read.
+pub(super) const POLL_WAIT: Duration = Duration::from_millis(250);
+/// Polls in a row without a record, after which a partition is reported as silent: 10 s.
+pub(super) const MAX_EMPTY_POLLS: u32 = 40;
 
-/// A record of the log as it lies there.
+/// Records handed over in one poll.
+const MAX_RECORDS_PER_POLL: usize = 500;
+/// Timeout of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A record of the topic.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    /// Its partition.
+    /// Partition of the record.
     pub partition: u32,
-    /// Its position.
+    /// Offset of the record.
     pub offset: i64,
-    /// When the broker took it; `None` where the topic keeps the writers' times.
+    /// Time of the broker when it appended the record; `None` if the topic keeps the writers'
+    /// times.
     pub appended_at: Option<EventTime>,
-    /// `None` for what no writer of ours wrote.
-    pub key: Option<Key>,
-    /// Its bytes.
+    /// Key of the record; `None` if pegel did not write it.
+    pub key: Option<RecordKey>,
+    /// Payload of the record.
     pub bytes: &'a [u8],
 }
 
-/// A reader of the log.
+/// A reader of some partitions of the log.
 pub struct Reader {
     spec: PanesTopicSpec,
     consumer: BaseConsumer,
@@ -47,24 +58,25 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    /// A reader that follows nothing yet.
+    /// Creates a reader that follows no partition yet.
     ///
     /// # Errors
-    /// The client cannot be made.
+    /// Returns an error if the client cannot be created.
     pub fn try_new(spec: &PanesTopicSpec) -> Result<Self, KafkaLogError> {
-        let own = [
-            // Never used to keep anything: readers know where they are.
+        let properties = [
+            // Required by librdkafka; nothing is stored in the group.
             ("group.id", "pegel-panes-reader"),
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
-            // What retention took under a reader is missing from its fold: it must begin at a snapshot again.
+            // Records that retention deletes ahead of a reader are missing from its fold: it must
+            // begin at a snapshot again.
             ("auto.offset.reset", "error"),
             ("isolation.level", "read_uncommitted"),
             ("check.crcs", "true"),
             ("fetch.wait.max.ms", "100"),
             ("queued.max.messages.kbytes", "65536"),
         ];
-        let consumer = client_config(spec, &own)
+        let consumer = client_config(spec, &properties)
             .create()
             .map_err(KafkaLogError::client)?;
         Ok(Reader {
@@ -74,97 +86,102 @@ impl Reader {
         })
     }
 
-    /// Whether a partition is followed.
+    /// Returns true if the reader follows the partition.
     #[must_use]
     pub fn follows(&self, partition: u32) -> bool {
         self.followed.contains(&partition)
     }
 
-    /// Reads a partition from a position on.
+    /// Reads a partition from offset `from` on.
     ///
     /// # Errors
-    /// The client does not take it.
+    /// Returns an error if the client does not accept the assignment.
     pub fn follow(&mut self, partition: u32, from: i64) -> Result<(), KafkaLogError> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.spec.topic, number(partition), Offset::Offset(from))
-            .and_then(|()| self.consumer.incremental_assign(&list))
-            .map_err(KafkaLogError::kafka(
-                &self.spec,
-                "a partition cannot be read",
-            ))?;
+        list.add_partition_offset(
+            &self.spec.topic,
+            kafka_partition(partition),
+            Offset::Offset(from),
+        )
+        .and_then(|()| self.consumer.incremental_assign(&list))
+        .map_err(KafkaLogError::kafka(
+            &self.spec,
+            "start reading a partition",
+        ))?;
         self.followed.push(partition);
         Ok(())
     }
 
-    /// Waits at most `wait` for a record and hands on what is there; returns how many.
+    /// Waits at most `wait` for a record, passes the records that are there to `on_entry`, and
+    /// returns their number.
     ///
     /// # Errors
-    /// Retention took what was to be read next, or a partition is gone. That nobody answers is no error: there is nothing then.
+    /// Returns an error if retention deleted the next record, or a partition is gone. A broker that
+    /// does not answer is not an error: there are no records then.
     pub fn poll(
         &self,
         wait: Duration,
-        take: &mut dyn FnMut(Entry<'_>),
+        on_entry: &mut dyn FnMut(Entry<'_>),
     ) -> Result<usize, KafkaLogError> {
-        let (mut wait, mut taken) = (wait, 0);
-        while taken < MOST_TOGETHER {
+        let (mut wait, mut records) = (wait, 0);
+        while records < MAX_RECORDS_PER_POLL {
             match self.consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {
-                    take(Entry {
+                    on_entry(Entry {
                         partition: u32::try_from(message.partition()).unwrap_or(u32::MAX),
                         offset: message.offset(),
                         appended_at: match message.timestamp() {
                             Timestamp::LogAppendTime(at) => Some(EventTime::from_millis(at)),
                             _ => None,
                         },
-                        key: message.key().and_then(Key::from_bytes),
+                        key: message.key().and_then(RecordKey::from_bytes),
                         bytes: message.payload().unwrap_or_default(),
                     });
-                    taken += 1;
+                    records += 1;
                     wait = Duration::ZERO;
                 }
                 Some(Err(error)) if is_lasting(&error) => {
-                    return Err(KafkaLogError::kafka(&self.spec, "it cannot be read on")(
-                        error,
-                    ));
+                    return Err(KafkaLogError::kafka(&self.spec, "read on")(error));
                 }
                 Some(Err(error)) => {
                     let topic = &self.spec.topic;
-                    tracing::debug!(topic, %error, "pane log reader");
+                    tracing::debug!(topic, %error, "pane log reader error, retrying");
                     break;
                 }
             }
         }
-        Ok(taken)
+        Ok(records)
     }
 
-    /// The oldest record of each partition.
+    /// Returns the offset of the oldest record of each partition.
     ///
     /// # Errors
-    /// Nobody answers.
+    /// Returns an error if a broker does not answer.
     pub fn beginnings(&self) -> Result<BTreeMap<u32, i64>, KafkaLogError> {
-        self.listed(0..self.spec.partitions, Offset::Beginning)
+        self.list_offsets(0..self.spec.partitions, Offset::Beginning)
     }
 
-    /// The position behind the newest record of these partitions.
+    /// Returns the offset after the newest record of these partitions.
     ///
     /// # Errors
-    /// Nobody answers.
+    /// Returns an error if a broker does not answer.
     pub fn ends(
         &self,
         partitions: impl IntoIterator<Item = u32>,
     ) -> Result<BTreeMap<u32, i64>, KafkaLogError> {
-        self.listed(partitions, Offset::End)
+        self.list_offsets(partitions, Offset::End)
     }
 
-    /// The first record of a partition written at or after a time; its end when there is none.
+    /// Returns the offset of the first record written at or after a time, or the end if there is
+    /// none.
     ///
     /// # Errors
-    /// Nobody answers.
+    /// Returns an error if a broker does not answer.
     pub fn position_at(&self, partition: u32, time_ms: i64) -> Result<i64, KafkaLogError> {
-        let found = self.listed([partition], Offset::Offset(time_ms.max(0)))?;
-        match found.get(&partition) {
-            Some(position) => Ok(*position),
+        let offsets = self.list_offsets([partition], Offset::Offset(time_ms.max(0)))?;
+        match offsets.get(&partition) {
+            Some(offset) => Ok(*offset),
             None => Ok(self
                 .ends([partition])?
                 .get(&partition)
@@ -173,45 +190,43 @@ impl Reader {
         }
     }
 
-    /// Kafka's ListOffsets for many partitions at once; its special times for the two ends are librdkafka's logical offsets.
-    fn listed(
+    /// Sends Kafka's ListOffsets for many partitions at once.
+    ///
+    /// `at` is a time in milliseconds as [`Offset::Offset`], or one of librdkafka's logical offsets
+    /// for the two ends. A partition without a record at or after the time is left out.
+    fn list_offsets(
         &self,
         partitions: impl IntoIterator<Item = u32>,
         at: Offset,
     ) -> Result<BTreeMap<u32, i64>, KafkaLogError> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            list.add_partition(&self.spec.topic, number(partition));
+            list.add_partition(&self.spec.topic, kafka_partition(partition));
         }
         let answer = list
             .set_all_offsets(at)
-            .and_then(|()| self.consumer.offsets_for_times(list, REQUEST))
-            .map_err(KafkaLogError::kafka(
-                &self.spec,
-                "no answer about its offsets",
-            ))?;
-        let mut found = BTreeMap::new();
+            .and_then(|()| self.consumer.offsets_for_times(list, REQUEST_TIMEOUT))
+            .map_err(KafkaLogError::kafka(&self.spec, "list offsets"))?;
+        let mut offsets = BTreeMap::new();
         for element in answer.elements() {
-            let answered = element.error();
-            answered.map_err(KafkaLogError::kafka(
-                &self.spec,
-                "no answer about its offsets",
-            ))?;
+            element
+                .error()
+                .map_err(KafkaLogError::kafka(&self.spec, "list offsets"))?;
             if let (Ok(partition), Offset::Offset(offset)) =
                 (u32::try_from(element.partition()), element.offset())
             {
-                found.insert(partition, offset);
+                offsets.insert(partition, offset);
             }
         }
-        Ok(found)
+        Ok(offsets)
     }
 }
 
-fn number(partition: u32) -> i32 {
+fn kafka_partition(partition: u32) -> i32 {
     i32::try_from(partition).unwrap_or(i32::MAX)
 }
 
-/// Whether reading does not go on by itself after an error.
+/// Returns true if the client does not recover from the error by itself.
 fn is_lasting(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(

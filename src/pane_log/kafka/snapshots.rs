@@ -1,66 +1,83 @@
-//! Where readers begin: the newest snapshot that is whole.
+//! The search for the newest complete snapshot, the place where readers begin.
 //!
-//! Snapshots have a partition of their own, so that finding one does not mean reading commits. They are looked for among the records of the last minutes
-//! first; a reader of another part of the monitors can still take the heads from any of them.
+//! Snapshots have a partition of their own, so finding one does not mean reading commits. The
+//! records of the last minutes are searched first. A reader of other monitors can still take the
+//! heads from any snapshot.
 
-use std::time::Duration;
-
-use super::{KafkaLogError, Reader};
+use super::error::KafkaLogError;
+use super::reader::{MAX_EMPTY_POLLS, POLL_WAIT, Reader};
 use crate::model::{EventTime, PanesTopicSpec};
-use crate::pane_log::{Chunk, CodecError, Record, decode};
+use crate::pane_log::codec::{Chunk, CodecError, Record, decode};
 
-/// How many snapshot intervals are looked through before everything is.
-const INTERVALS: u32 = 3;
-/// Polls in a row without a record, a quarter of a second each, before nobody is taken to answer.
-const MOST_SILENCES: u32 = 40;
+/// Snapshot intervals that are searched before the whole partition is.
+const RECENT_INTERVALS: u32 = 3;
+/// Snapshots that may be incomplete at the same time; of more, the oldest is dropped as abandoned.
+const MAX_INCOMPLETE: usize = 8;
 
-/// A snapshot and which part of the monitors it covers.
+/// A complete snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whole {
-    /// As `0/1`.
+    /// The part of the monitors that it covers, as `0/1`.
     pub scope: String,
-    /// Its bytes.
+    /// The bytes of all its pieces.
     pub bytes: Vec<u8>,
 }
 
-/// Puts pieces together; writers may interleave theirs.
-#[derive(Debug, Default)]
-pub struct Assembly {
-    open: Vec<(u64, Vec<u8>, u32)>,
+/// A snapshot that still misses pieces.
+#[derive(Debug)]
+struct Incomplete {
+    id: u64,
+    bytes: Vec<u8>,
+    next_part: u32,
 }
 
-/// Snapshots being written at the same time; more are taken for abandoned, oldest first.
-const MOST_OPEN: usize = 8;
+/// Joins pieces to snapshots; the pieces of several writers may be interleaved.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    incomplete: Vec<Incomplete>,
+}
 
 impl Assembly {
-    /// Takes a piece; returns the snapshot it completes.
+    /// Adds a piece, and returns the snapshot that it completes.
+    ///
+    /// A piece out of order drops its snapshot.
     pub fn take(&mut self, chunk: Chunk) -> Option<Whole> {
         if chunk.part == 0 {
-            self.open.retain(|(id, ..)| *id != chunk.id);
-            if self.open.len() >= MOST_OPEN {
-                self.open.remove(0);
+            self.incomplete.retain(|snapshot| snapshot.id != chunk.id);
+            if self.incomplete.len() >= MAX_INCOMPLETE {
+                self.incomplete.remove(0);
             }
-            self.open.push((chunk.id, Vec::new(), 0));
+            self.incomplete.push(Incomplete {
+                id: chunk.id,
+                bytes: Vec::new(),
+                next_part: 0,
+            });
         }
-        let place = self.open.iter().position(|(id, ..)| *id == chunk.id)?;
-        let (_, bytes, next) = &mut self.open[place];
-        if *next != chunk.part {
-            self.open.remove(place);
+        let index = self
+            .incomplete
+            .iter()
+            .position(|snapshot| snapshot.id == chunk.id)?;
+        let snapshot = &mut self.incomplete[index];
+        if snapshot.next_part != chunk.part {
+            self.incomplete.remove(index);
             return None;
         }
-        bytes.extend_from_slice(&chunk.bytes);
-        *next += 1;
-        (*next == chunk.parts).then(|| Whole {
+        snapshot.bytes.extend_from_slice(&chunk.bytes);
+        snapshot.next_part += 1;
+        (snapshot.next_part == chunk.parts).then(|| Whole {
             scope: chunk.scope,
-            bytes: self.open.remove(place).1,
+            bytes: self.incomplete.remove(index).bytes,
         })
     }
 }
 
-/// The newest whole snapshot of each scope, oldest first. Older records are looked through only when the recent ones are not `enough`.
+/// Returns the newest complete snapshot of each scope, oldest first.
+///
+/// All records of the partition are searched only if the snapshots among the recent ones are not
+/// `is_enough`.
 ///
 /// # Errors
-/// Nobody answers, or a newer program wrote it.
+/// Returns an error if no broker answers, or a newer program wrote a record.
 pub fn newest_snapshots(
     spec: &PanesTopicSpec,
     now: EventTime,
@@ -74,38 +91,49 @@ pub fn newest_snapshots(
         .get(&partition)
         .copied()
         .unwrap_or(0);
-    let recent = now.minus(spec.snapshot_interval * INTERVALS).as_millis();
-    let recent = reader.position_at(partition, recent)?.clamp(beginning, end);
-    let found = scan(reader, spec, recent, end)?;
-    if is_enough(&found) || recent == beginning {
-        return Ok(found);
+    let recent_ms = now
+        .minus(spec.snapshot_interval * RECENT_INTERVALS)
+        .as_millis();
+    let recent = reader
+        .position_at(partition, recent_ms)?
+        .clamp(beginning, end);
+    let snapshots = read_snapshots(reader, spec, recent, end)?;
+    if is_enough(&snapshots) || recent == beginning {
+        return Ok(snapshots);
     }
-    scan(Reader::try_new(spec)?, spec, beginning, end)
+    read_snapshots(Reader::try_new(spec)?, spec, beginning, end)
 }
 
-/// Reads the snapshots' partition in `from..end`. That a broker does not answer is no sign that there is nothing.
-fn scan(
+/// Reads the snapshots at offsets `from..end` of their partition.
+///
+/// A broker that does not answer is an error here: its silence does not mean that there are none.
+fn read_snapshots(
     mut reader: Reader,
     spec: &PanesTopicSpec,
     from: i64,
     end: i64,
 ) -> Result<Vec<Whole>, KafkaLogError> {
-    let (mut assembly, mut found) = (Assembly::default(), Vec::new());
-    let (mut next, mut newer, mut silences) = (from, None, 0);
+    let (mut assembly, mut snapshots) = (Assembly::default(), Vec::new());
+    let (mut next, mut newer, mut empty_polls) = (from, None, 0);
     reader.follow(spec.snapshots(), from)?;
     while next < end && newer.is_none() {
-        let taken = reader.poll(Duration::from_millis(250), &mut |entry| {
+        let records = reader.poll(POLL_WAIT, &mut |entry| {
             next = entry.offset + 1;
             match decode(entry.bytes) {
-                Ok(Record::Snapshot(chunk)) => keep(assembly.take(chunk), &mut found),
+                Ok(Record::Snapshot(chunk)) => keep_newest(assembly.take(chunk), &mut snapshots),
                 Err(source @ CodecError::Newer { .. }) if entry.key.is_some() => {
-                    newer = Some((entry.partition, entry.offset, source));
+                    newer = Some(KafkaLogError::Newer {
+                        topic: spec.topic.clone(),
+                        partition: entry.partition,
+                        offset: entry.offset,
+                        source,
+                    });
                 }
                 _ => {}
             }
         })?;
-        silences = if taken == 0 { silences + 1 } else { 0 };
-        if silences > MOST_SILENCES {
+        empty_polls = if records == 0 { empty_polls + 1 } else { 0 };
+        if empty_polls > MAX_EMPTY_POLLS {
             return Err(KafkaLogError::Silent {
                 topic: spec.topic.clone(),
                 partition: spec.snapshots(),
@@ -113,21 +141,16 @@ fn scan(
         }
     }
     match newer {
-        Some((partition, offset, source)) => Err(KafkaLogError::Newer {
-            topic: spec.topic.clone(),
-            partition,
-            offset,
-            source,
-        }),
-        None => Ok(found),
+        Some(error) => Err(error),
+        None => Ok(snapshots),
     }
 }
 
-/// Keeps the newest of each scope.
-fn keep(whole: Option<Whole>, found: &mut Vec<Whole>) {
-    if let Some(whole) = whole {
-        found.retain(|older| older.scope != whole.scope);
-        found.push(whole);
+/// Adds a complete snapshot, replacing an older one of the same scope.
+fn keep_newest(completed: Option<Whole>, snapshots: &mut Vec<Whole>) {
+    if let Some(completed) = completed {
+        snapshots.retain(|older| older.scope != completed.scope);
+        snapshots.push(completed);
     }
 }
 
@@ -146,12 +169,12 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_two_writers_make_two_snapshots() {
+    fn interleaved_pieces_of_two_writers_make_two_snapshots() {
         let mut assembly = Assembly::default();
         let mut check = |chunk: Chunk, expected: Option<&str>| {
             let text = format!("{chunk:?}");
-            let found = assembly.take(chunk).map(|whole| whole.bytes);
-            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{text}");
+            let bytes = assembly.take(chunk).map(|whole| whole.bytes);
+            assert_eq!(bytes.as_deref(), expected.map(str::as_bytes), "{text}");
         };
         check(chunk(1, 0, 2, "a"), None);
         check(chunk(2, 0, 2, "x"), None);
@@ -161,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_with_a_missing_piece_is_never_whole() {
+    fn a_snapshot_with_a_missing_piece_is_never_completed() {
         let mut assembly = Assembly::default();
         for (part, text) in [(0, "a"), (2, "c"), (1, "b"), (2, "c")] {
-            let found = assembly.take(chunk(1, part, 3, text));
-            assert_eq!(found, None, "piece {part}");
+            let whole = assembly.take(chunk(1, part, 3, text));
+            assert_eq!(whole, None, "piece {part}");
         }
         assert_eq!(assembly.take(chunk(1, 1, 2, "b")), None, "without a first");
     }

@@ -1,4 +1,7 @@
-//! Whether the topic is fit to hold the log, and how one that is would be made.
+//! The check that the topic can hold the log, and its creation.
+//!
+//! A topic is refused if counts would be lost or looked up in the wrong partition, and accepted
+//! with a warning if it only makes a loss more likely.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,32 +10,36 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
-use super::{KafkaLogError, MAX_MESSAGE_BYTES, client_config};
+use super::client::{MAX_MESSAGE_BYTES, client_config};
+use super::error::{KafkaLogError, TopicProblem};
 use crate::model::PanesTopicSpec;
 
-const REQUEST: Duration = Duration::from_secs(10);
+/// Timeout of a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the windows ask of the topic.
+/// The requirements of the configuration on the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// The longest window of any monitor.
     pub longest_window: Duration,
-    /// Whether to create a topic that does not exist.
+    /// True if a missing topic should be created.
     pub may_create: bool,
 }
 
-/// What is known of a topic.
+/// The properties of an existing topic that are checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Facts {
+struct TopicFacts {
     partitions: usize,
+    /// Fewest replicas of any partition.
     replicas: usize,
     settings: BTreeMap<String, String>,
 }
 
-pub(super) fn admin(
+/// Creates an admin client.
+pub(super) fn admin_client(
     spec: &PanesTopicSpec,
 ) -> Result<AdminClient<DefaultClientContext>, KafkaLogError> {
     client_config(spec, &[])
@@ -40,45 +47,41 @@ pub(super) fn admin(
         .map_err(KafkaLogError::client)
 }
 
-/// Creates the topic when it is missing and may be created, and checks that it is fit; returns what is merely unwise.
+/// Creates the topic if it is missing and may be created, checks it, and returns warnings.
 ///
 /// # Errors
-/// Nobody answers, the topic does not exist, or it is not fit.
+/// Returns an error if no broker answers, the topic does not exist, or it cannot hold the log.
 pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<Vec<String>, KafkaLogError> {
-    let admin = admin(spec)?;
+    let admin = admin_client(spec)?;
     let metadata = admin
         .inner()
-        .fetch_metadata(Some(&spec.topic), REQUEST)
-        .map_err(KafkaLogError::kafka(spec, "no answer about it"))?;
-    let found = metadata.topics().first();
-    let is_missing = found.is_none_or(|topic| {
+        .fetch_metadata(Some(&spec.topic), REQUEST_TIMEOUT)
+        .map_err(KafkaLogError::kafka(spec, "fetch its metadata"))?;
+    let topic = metadata.topics().first().filter(|topic| {
         let code = topic.error().map(RDKafkaErrorCode::from);
-        code == Some(RDKafkaErrorCode::UnknownTopicOrPartition) || topic.partitions().is_empty()
+        code != Some(RDKafkaErrorCode::UnknownTopicOrPartition) && !topic.partitions().is_empty()
     });
-    if is_missing {
+    let Some(topic) = topic else {
         let replicas = metadata.brokers().len().clamp(1, 3);
         if !needs.may_create {
             return Err(KafkaLogError::Missing {
                 topic: spec.topic.clone(),
-                command: command(spec, needs, replicas),
+                command: create_command(spec, needs, replicas),
             });
         }
         return create(spec, needs, &admin, replicas).map(|()| Vec::new());
-    }
-    let partitions = found.map(|topic| topic.partitions()).unwrap_or_default();
-    let replicas = partitions
-        .iter()
-        .map(|partition| partition.replicas().len());
-    let facts = Facts {
-        partitions: partitions.len(),
-        replicas: replicas.min().unwrap_or(0),
-        settings: settings(spec, &admin),
     };
-    let problem = |problem| KafkaLogError::Unfit {
-        topic: spec.topic.clone(),
-        problem,
+    let facts = TopicFacts {
+        partitions: topic.partitions().len(),
+        replicas: topic
+            .partitions()
+            .iter()
+            .map(|partition| partition.replicas().len())
+            .min()
+            .unwrap_or(0),
+        settings: fetch_settings(spec, &admin),
     };
-    judge(&facts, spec, needs).map_err(problem)
+    check(&facts, spec, needs).map_err(|problem| KafkaLogError::unfit(spec, problem))
 }
 
 fn create(
@@ -87,22 +90,21 @@ fn create(
     admin: &AdminClient<DefaultClientContext>,
     replicas: usize,
 ) -> Result<(), KafkaLogError> {
-    let settings = wanted(needs, replicas);
+    let settings = settings_for(needs, replicas);
     let count = i32::try_from(spec.partitions).unwrap_or(i32::MAX);
     let replication = TopicReplication::Fixed(i32::try_from(replicas).unwrap_or(1));
     let mut topic = NewTopic::new(&spec.topic, count, replication);
     for (name, value) in &settings {
         topic = topic.set(name, value);
     }
-    let options = AdminOptions::new().operation_timeout(Some(REQUEST));
-    let what = "it cannot be created";
+    let options = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT));
+    let action = "create the topic";
     let results = pollster::block_on(admin.create_topics([&topic], &options))
-        .map_err(KafkaLogError::kafka(spec, what))?;
+        .map_err(KafkaLogError::kafka(spec, action))?;
     match results.into_iter().next() {
-        Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => {
-            let error = rdkafka::error::KafkaError::AdminOp(code);
-            Err(KafkaLogError::kafka(spec, what)(error))
-        }
+        Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => Err(
+            KafkaLogError::kafka(spec, action)(KafkaError::AdminOp(code)),
+        ),
         _ => {
             let (topic, partitions) = (&spec.topic, spec.partitions);
             info!(topic, partitions, replicas, "pane log topic created");
@@ -111,8 +113,10 @@ fn create(
     }
 }
 
-/// The settings of a topic as this program would make it.
-fn wanted(needs: Needs, replicas: usize) -> Vec<(&'static str, String)> {
+/// Returns the settings that pegel gives a new topic.
+///
+/// Records are kept for twice the longest window, and for a day at least.
+fn settings_for(needs: Needs, replicas: usize) -> Vec<(&'static str, String)> {
     let day = Duration::from_secs(24 * 3600);
     let retention = (needs.longest_window * 2).max(day);
     vec![
@@ -128,83 +132,91 @@ fn wanted(needs: Needs, replicas: usize) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What a person types to create the topic.
-fn command(spec: &PanesTopicSpec, needs: Needs, replicas: usize) -> String {
-    let settings = wanted(needs, replicas);
-    let settings: Vec<String> = settings
+/// Returns the shell command that creates the topic with the same settings.
+fn create_command(spec: &PanesTopicSpec, needs: Needs, replicas: usize) -> String {
+    let settings: String = settings_for(needs, replicas)
         .iter()
         .map(|(name, value)| format!(" --config {name}={value}"))
         .collect();
     format!(
-        "kafka-topics --bootstrap-server {} --create --topic {} --partitions {} --replication-factor {replicas}{}",
+        "kafka-topics --bootstrap-server {} --create --topic {} --partitions {} --replication-factor {replicas}{settings}",
         spec.brokers.join(","),
         spec.topic,
         spec.partitions,
-        settings.concat()
     )
 }
 
-/// The topic's settings; nothing where they cannot be asked for, which is said.
-fn settings(
+/// Fetches the settings of the topic; logs a warning and returns none if that fails.
+fn fetch_settings(
     spec: &PanesTopicSpec,
     admin: &AdminClient<DefaultClientContext>,
 ) -> BTreeMap<String, String> {
     let topic = &spec.topic;
-    let options = AdminOptions::new().request_timeout(Some(REQUEST));
-    let asked = [&ResourceSpecifier::Topic(topic)];
-    let answer = pollster::block_on(admin.describe_configs(asked, &options));
-    let resource = answer.map(|results| results.into_iter().next());
-    match resource {
-        Ok(Some(Ok(ConfigResource { entries, .. }))) => entries
-            .into_iter()
-            .filter_map(|entry| Some((entry.name, entry.value?)))
-            .collect(),
-        other => {
-            let reason = format!("{:?}", other.map(|found| found.map(|found| found.err())));
-            warn!(
-                topic,
-                reason, "pane log topic: its settings cannot be asked for and are not checked"
-            );
-            BTreeMap::new()
+    let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+    let resources = [&ResourceSpecifier::Topic(topic)];
+    let answer = pollster::block_on(admin.describe_configs(resources, &options));
+    let reason = match answer.map(|results| results.into_iter().next()) {
+        Ok(Some(Ok(ConfigResource { entries, .. }))) => {
+            return entries
+                .into_iter()
+                .filter_map(|entry| Some((entry.name, entry.value?)))
+                .collect();
         }
-    }
+        Ok(Some(Err(code))) => code.to_string(),
+        Ok(None) => "the answer is empty".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    warn!(
+        topic,
+        reason, "settings of the pane log topic cannot be fetched and are not checked"
+    );
+    BTreeMap::new()
 }
 
-/// Warnings, or why the topic must not be used.
-fn judge(facts: &Facts, spec: &PanesTopicSpec, needs: Needs) -> Result<Vec<String>, String> {
-    let (found, wanted) = (facts.partitions, spec.partitions);
-    if u32::try_from(found) != Ok(wanted) {
-        return Err(format!(
-            "it has {found} partitions and state.panes_partitions is {wanted}; the number must never change, because shards are spread by it"
-        ));
+/// Checks the topic, and returns warnings; a setting that is not known is not checked.
+fn check(
+    facts: &TopicFacts,
+    spec: &PanesTopicSpec,
+    needs: Needs,
+) -> Result<Vec<String>, TopicProblem> {
+    if u32::try_from(facts.partitions) != Ok(spec.partitions) {
+        return Err(TopicProblem::PartitionCount {
+            actual: facts.partitions,
+            configured: spec.partitions,
+        });
     }
     let setting = |name: &str| facts.settings.get(name).map(String::as_str);
-    if let Some(policy) = setting("cleanup.policy").filter(|policy| policy.contains("compact")) {
-        return Err(format!(
-            "its cleanup.policy is {policy}: compaction would remove commits, only delete is accepted"
-        ));
-    }
     let number = |name: &str| setting(name).and_then(|value| value.parse::<i128>().ok());
-    let window_ms = needs.longest_window.as_millis();
+    if let Some(policy) = setting("cleanup.policy").filter(|policy| policy.contains("compact")) {
+        return Err(TopicProblem::Compacted {
+            policy: policy.to_owned(),
+        });
+    }
+    let longest_window_ms = needs.longest_window.as_millis();
     if let Some(retention_ms) = number("retention.ms").filter(|retention| *retention >= 0)
-        && retention_ms < i128::try_from(window_ms).unwrap_or(i128::MAX)
+        && retention_ms < i128::try_from(longest_window_ms).unwrap_or(i128::MAX)
     {
-        return Err(format!(
-            "its retention.ms is {retention_ms}, shorter than the longest window ({window_ms} ms)"
-        ));
+        return Err(TopicProblem::ShortRetention {
+            retention_ms,
+            longest_window_ms,
+        });
     }
     let mut warnings = Vec::new();
     if facts.replicas < 3 {
         let replicas = facts.replicas;
         warnings.push(format!(
-            "replication factor {replicas}: commits are lost with the broker; 3 is advised"
+            "replication factor {replicas}: commits are lost with the broker; 3 is recommended"
         ));
     }
-    if let Some(least) = number("min.insync.replicas").filter(|least| *least < 2) {
-        warnings.push(format!("min.insync.replicas {least}: an acknowledged commit may be on one broker only; 2 is advised"));
+    if let Some(replicas) = number("min.insync.replicas").filter(|replicas| *replicas < 2) {
+        warnings.push(format!(
+            "min.insync.replicas {replicas}: an acknowledged commit may be on one broker only; 2 is recommended"
+        ));
     }
     if let Some(bytes) = number("retention.bytes").filter(|bytes| *bytes >= 0) {
-        warnings.push(format!("retention.bytes {bytes} may remove what windows still need; retention.ms alone is advised"));
+        warnings.push(format!(
+            "retention.bytes {bytes} may delete records that windows still need; use retention.ms alone"
+        ));
     }
     Ok(warnings)
 }
@@ -228,50 +240,50 @@ mod tests {
         may_create: false,
     };
 
-    fn facts(partitions: usize, replicas: usize, settings: &[(&str, &str)]) -> Facts {
-        let settings = settings.iter();
-        Facts {
+    fn facts(partitions: usize, replicas: usize, settings: &[(&str, &str)]) -> TopicFacts {
+        TopicFacts {
             partitions,
             replicas,
             settings: settings
+                .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
         }
     }
 
     #[test]
-    fn the_command_is_complete() {
+    fn the_command_contains_every_setting() {
         let expected = "kafka-topics --bootstrap-server a:9092,b:9092 --create --topic pegel.panes --partitions 8 --replication-factor 3 --config cleanup.policy=delete --config retention.ms=86400000 --config min.insync.replicas=2 --config message.timestamp.type=LogAppendTime --config max.message.bytes=4194304 --config compression.type=producer";
-        assert_eq!(command(&spec(), NEEDS, 3), expected, "as typed");
+        assert_eq!(create_command(&spec(), NEEDS, 3), expected, "as typed");
     }
 
     #[test]
-    fn what_would_lose_counts_is_refused() {
-        let check = |facts: Facts, expected: &str| {
-            let found = judge(&facts, &spec(), NEEDS).unwrap_err();
-            assert!(found.contains(expected), "{found}");
+    fn a_topic_that_would_lose_counts_is_refused() {
+        let assert_problem = |facts: TopicFacts, expected: &str| {
+            let problem = check(&facts, &spec(), NEEDS).unwrap_err().to_string();
+            assert!(problem.contains(expected), "{problem}");
         };
-        check(
+        assert_problem(
             facts(6, 3, &[]),
             "it has 6 partitions and state.panes_partitions is 8",
         );
-        check(
+        assert_problem(
             facts(8, 3, &[("cleanup.policy", "compact,delete")]),
             "compact,delete",
         );
-        check(
+        assert_problem(
             facts(8, 3, &[("retention.ms", "60000")]),
             "60000, shorter than the longest window (3600000 ms)",
         );
     }
 
     #[test]
-    fn what_is_unwise_is_warned_about() {
-        let check = |facts: Facts, expected: usize| {
-            let found = judge(&facts, &spec(), NEEDS).unwrap();
-            assert_eq!(found.len(), expected, "{found:?}");
+    fn a_risky_topic_is_accepted_with_warnings() {
+        let assert_warnings = |facts: TopicFacts, expected: usize| {
+            let warnings = check(&facts, &spec(), NEEDS).unwrap();
+            assert_eq!(warnings.len(), expected, "{warnings:?}");
         };
-        check(
+        assert_warnings(
             facts(
                 8,
                 3,
@@ -279,7 +291,7 @@ mod tests {
             ),
             0,
         );
-        check(
+        assert_warnings(
             facts(
                 8,
                 1,
@@ -287,6 +299,6 @@ mod tests {
             ),
             3,
         );
-        check(facts(8, 3, &[]), 0);
+        assert_warnings(facts(8, 3, &[]), 0);
     }
 }

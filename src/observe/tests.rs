@@ -1,0 +1,362 @@
+//! Laws of the observer: the outcome of a record, and the commits that its counts end up in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Observer, ObserverPlan};
+use crate::decode::{DecodeError, Decoder};
+use crate::model::{
+    DropReason, EventTime, Kind, Literal, MonitorSpec, Pointer, Select, Shard, TimestampSpec,
+    WindowSpec,
+};
+use crate::panes::{Commit, Head, Heads, MonitorCommit, Rejected};
+use crate::stats::{Bins, CategoricalLayout, CellScale, Layout, NumericLayout};
+
+/// The observer of one monitor, and the decoder of its records.
+struct Bench {
+    decoder: Decoder,
+    observer: Observer,
+    next: i64,
+}
+
+/// Wall clock of the tests, in seconds: an hour after the epoch.
+const NOW: i64 = 3600;
+
+fn at(second: i64) -> EventTime {
+    EventTime::from_millis(second * 1000)
+}
+
+fn pointer(text: &str) -> Pointer {
+    Pointer::parse(text).unwrap()
+}
+
+/// A monitor of records with `"type": "a"`: panes of a minute, and one window of five minutes.
+fn spec() -> MonitorSpec {
+    MonitorSpec {
+        select: Some(Select {
+            path: pointer("/type"),
+            equals: vec![Literal::Text("a".to_owned())],
+        }),
+        timestamp: TimestampSpec {
+            path: Some(pointer("/ms")),
+            fallback_kafka: false,
+        },
+        windows: vec![WindowSpec {
+            name: "5m".to_owned(),
+            size: Duration::from_secs(300),
+            slide: Duration::from_secs(60),
+            min_samples: 1,
+        }],
+        ..MonitorSpec::bare()
+    }
+}
+
+/// The features of the monitor: a number, a category, a boolean, and a number without a layout.
+fn features() -> Vec<(String, Kind, Option<Arc<Layout>>)> {
+    let numeric = Layout::Numeric(NumericLayout {
+        bins: Bins::try_new(vec![0.0, 1.0, 2.0]).unwrap(),
+        cells: CellScale::try_new(1.0, 1.0).unwrap(),
+    });
+    let categories = |names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Layout::Categorical(CategoricalLayout::new(names, Vec::new()))
+    };
+    let (letters, truth) = (categories(&["x", "y"]), categories(&["false", "true"]));
+    vec![
+        ("n".to_owned(), Kind::Numeric, Some(Arc::new(numeric))),
+        ("c".to_owned(), Kind::Categorical, Some(Arc::new(letters))),
+        ("b".to_owned(), Kind::Boolean, Some(Arc::new(truth))),
+        ("free".to_owned(), Kind::Numeric, None),
+    ]
+}
+
+fn plan(spec: &MonitorSpec) -> ObserverPlan {
+    let mut plan = ObserverPlan::default();
+    plan.add(spec, &features());
+    plan
+}
+
+fn shard() -> Shard {
+    Shard {
+        source: "s".to_owned(),
+        cluster: "c".to_owned(),
+        topic: "t".to_owned(),
+        partition: 0,
+        incarnation: 0,
+    }
+}
+
+impl Bench {
+    /// Reads the shard from offset `base` on.
+    fn open(spec: &MonitorSpec, base: i64, head: Option<&Head>) -> Self {
+        let plan = plan(spec);
+        let mut observer = Observer::new(plan.monitors);
+        observer.open(0, &shard(), base, false, head);
+        Bench {
+            decoder: Decoder::new(&plan.paths),
+            observer,
+            next: base,
+        }
+    }
+
+    /// Observes one record; `source_time` in seconds.
+    fn record(&mut self, json: &str, source_time: Option<i64>) {
+        match self.decoder.json(json.as_bytes()) {
+            Ok(fields) => {
+                let source_time = source_time.map(at);
+                self.observer.observe(0, fields, source_time, Some(at(NOW)));
+            }
+            Err(error) => self.observer.reject(0, error),
+        }
+        self.next += 1;
+        self.observer.position(0, self.next, None);
+    }
+
+    /// Observes an event of the monitor at a time in seconds.
+    fn event(&mut self, second: i64) {
+        let ms = second * 1000;
+        self.record(&format!(r#"{{"type":"a","ms":{ms}}}"#), None);
+    }
+
+    fn commit(&mut self) -> Option<Commit> {
+        self.observer.commit(0, Some(at(NOW)))
+    }
+
+    /// Takes the next commit, and returns the counts of the monitor.
+    fn counts(&mut self) -> MonitorCommit {
+        self.commit().unwrap().monitors.remove(0)
+    }
+}
+
+#[test]
+fn an_event_is_counted_in_the_pane_of_its_time() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    for second in [3000, 3059, 3060, 3005] {
+        bench.event(second);
+    }
+    let counts = bench.counts();
+    let panes: Vec<(EventTime, u64)> = counts
+        .panes
+        .iter()
+        .map(|pane| (pane.start, pane.events))
+        .collect();
+    assert_eq!(panes, [(at(3000), 3), (at(3060), 1)], "panes");
+    assert_eq!(counts.first_event_time, Some(at(3000)), "first to arrive");
+    assert_eq!(counts.max_event_time, Some(at(3060)), "newest");
+}
+
+#[test]
+fn every_decoded_record_is_an_event_or_dropped_for_one_reason() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.event(3000);
+    bench.record(r#"{"type":"b","ms":3000000}"#, None);
+    bench.record(r#"{"ms":3000000}"#, None);
+    bench.record(r#"{"type":"a"}"#, Some(3000));
+    bench.event(NOW + 301);
+    // The watermark is at 2970, and the longest window reaches back to 2670.
+    bench.event(2669);
+    bench.record("{", None);
+    bench.observer.tombstone(0);
+    let commit = bench.commit().unwrap();
+    let counts = &commit.monitors[0];
+    let expected = [
+        (DropReason::Filtered, 2),
+        (DropReason::NoTimestamp, 1),
+        (DropReason::Future, 1),
+        (DropReason::Late, 1),
+    ];
+    for (reason, count) in expected {
+        assert_eq!(counts.dropped[reason as usize], count, "{reason:?}");
+    }
+    let dropped: u64 = counts.dropped.iter().sum();
+    assert_eq!(commit.records.decoded, counts.events + dropped, "decoded");
+    let json = DecodeError::ALL
+        .iter()
+        .position(|error| *error == DecodeError::Json)
+        .unwrap();
+    assert_eq!(commit.records.errors[json], 1, "malformed");
+    assert_eq!(commit.records.consumed(), 8, "all records");
+}
+
+#[test]
+fn an_event_behind_the_watermark_is_late_but_counted_within_the_longest_window() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    for second in [3000, 2970, 2969, 2670] {
+        bench.event(second);
+    }
+    let counts = bench.counts();
+    assert_eq!((counts.events, counts.events_late), (4, 2), "2969 and 2670");
+}
+
+#[test]
+fn an_event_in_the_future_does_not_move_the_watermark() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.event(NOW + 301);
+    assert_eq!(bench.observer.newest(0), None, "dropped");
+    bench.event(NOW + 300);
+    assert_eq!(
+        bench.observer.newest(0),
+        Some(at(NOW + 300)),
+        "at the limit"
+    );
+}
+
+#[test]
+fn the_source_s_time_is_used_only_as_the_configured_fallback() {
+    let mut spec = spec();
+    spec.timestamp.fallback_kafka = true;
+    let mut bench = Bench::open(&spec, 0, None);
+    bench.record(r#"{"type":"a"}"#, Some(3000));
+    bench.record(r#"{"type":"a","ms":3060000}"#, Some(1));
+    bench.record(r#"{"type":"a"}"#, Some(0));
+    bench.record(r#"{"type":"a"}"#, None);
+    let counts = bench.counts();
+    let starts: Vec<EventTime> = counts.panes.iter().map(|pane| pane.start).collect();
+    assert_eq!(starts, [at(3000), at(3060)], "fallback, then the field");
+    let dropped = counts.dropped[DropReason::NoTimestamp as usize];
+    assert_eq!(dropped, 2, "a time of 0 is no time");
+}
+
+#[test]
+fn each_event_gives_each_feature_a_value_a_missing_or_an_invalid_one() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    for values in [
+        r#""n":0.5,"c":"x","b":true,"free":7"#,
+        r#""n":1.5,"c":"z","b":false,"free":8"#,
+        r#""n":1e999,"c":null,"b":null"#,
+        r#""n":"text","c":{},"b":1,"free":null"#,
+        r#""c":5"#,
+    ] {
+        let json = format!(r#"{{"type":"a","ms":3000000,{values}}}"#);
+        bench.record(&json, None);
+    }
+    let counts = bench.counts();
+    let pane = &counts.panes[0];
+    // Values, missing (null, absent, NaN), invalid (wrong kind, infinite).
+    let expected = [
+        (2, [0, 1, 0], [1, 1]),
+        (3, [1, 0, 0], [1, 0]),
+        (2, [1, 1, 0], [1, 0]),
+        (2, [1, 2, 0], [0, 0]),
+    ];
+    for (feature, (values, missing, invalid)) in pane.features.iter().zip(expected) {
+        let (index, tallies) = (feature.feature, &feature.tallies);
+        assert_eq!(tallies.values, values, "values of {index}");
+        assert_eq!(tallies.missing, missing, "missing of {index}");
+        assert_eq!(tallies.invalid, invalid, "invalid of {index}");
+        assert_eq!(tallies.events(), pane.events, "events of {index}");
+    }
+    let bins: Vec<&(u16, Vec<u32>)> = pane.features.iter().map(|feature| &feature.bins).collect();
+    assert_eq!(*bins[0], (1, vec![1, 1]), "0.5 and 1.5, after the guard");
+    assert_eq!(*bins[1], (0, vec![1, 0, 0, 2]), "x, and two unseen");
+    assert_eq!(*bins[2], (0, vec![1, 1]), "false and true");
+    assert_eq!(*bins[3], (0, Vec::new()), "no layout, tallies only");
+    let cells: u32 = pane.features[0].cells.counts.iter().sum();
+    assert_eq!(cells, 2, "each number is in a cell");
+}
+
+#[test]
+fn commits_tile_the_offsets_and_are_accepted_only_in_their_order() {
+    let mut bench = Bench::open(&spec(), 700, None);
+    let mut commits = Vec::new();
+    for records in [2, 1, 3] {
+        (0..records).for_each(|_| bench.event(3000));
+        commits.push(bench.commit().unwrap());
+    }
+    let ranges: Vec<(i64, i64)> = commits
+        .iter()
+        .map(|commit| (commit.base, commit.upto))
+        .collect();
+    assert_eq!(ranges, [(700, 702), (702, 703), (703, 706)], "offsets");
+    let opens: Vec<bool> = commits.iter().map(|commit| commit.opens).collect();
+    assert_eq!(opens, [true, false, false], "only the first opens");
+    let mut heads = Heads::default();
+    assert_eq!(
+        heads.fold(&commits[1].claim()),
+        Err(Rejected::NoHead),
+        "second before first"
+    );
+    for commit in &commits {
+        assert_eq!(heads.fold(&commit.claim()), Ok(()), "from {}", commit.base);
+    }
+    assert_eq!(
+        heads.fold(&commits[2].claim()),
+        Err(Rejected::Overlap),
+        "twice"
+    );
+}
+
+#[test]
+fn a_gap_in_the_offsets_belongs_to_the_commit_after_it() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.event(3000);
+    bench.commit().unwrap();
+    bench.observer.lose(0, 4);
+    bench.observer.position(0, 9, Some(at(NOW)));
+    let commit = bench.commit().unwrap();
+    assert_eq!((commit.base, commit.upto), (1, 9), "no record in between");
+    assert_eq!(commit.offsets_lost, 4, "lost");
+    assert_eq!(commit.caught_up_at, Some(at(NOW)), "at the end");
+}
+
+#[test]
+fn a_shard_without_news_commits_only_as_a_heartbeat() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    let heartbeat = i64::try_from(bench.observer.heartbeat().as_secs()).unwrap();
+    assert!(bench.commit().is_some(), "the first commit opens the shard");
+    let early = bench.observer.commit(0, Some(at(NOW + heartbeat - 1)));
+    assert_eq!(early, None, "nothing new");
+    let due = bench.observer.commit(0, Some(at(NOW + heartbeat))).unwrap();
+    assert_eq!((due.base, due.upto), (0, 0), "no offsets");
+    assert!(due.counted.monitors.is_empty(), "the schema is known");
+}
+
+#[test]
+fn a_commit_is_requested_when_many_panes_are_open() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    (1..=8).for_each(|minute| bench.event(60 * minute));
+    assert!(!bench.observer.wants_commit(), "eight panes");
+    bench.event(60 * 9);
+    assert!(bench.observer.wants_commit(), "nine panes");
+    let commits = bench.observer.commits(Some(at(NOW)));
+    assert_eq!(commits[0].1.monitors[0].panes.len(), 9, "committed");
+    assert!(!bench.observer.wants_commit(), "until the next");
+}
+
+#[test]
+fn lateness_continues_from_the_head_after_a_restart() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.event(3000);
+    let mut heads = Heads::default();
+    heads.fold(&bench.commit().unwrap().claim()).unwrap();
+    let mut restarted = Bench::open(&spec(), 1, heads.of(&shard()));
+    restarted.event(2669);
+    let commit = restarted.commit().unwrap();
+    assert!(!commit.opens, "the shard has a head");
+    let late = commit.monitors[0].dropped[DropReason::Late as usize];
+    assert_eq!(late, 1, "as before the restart");
+}
+
+#[test]
+fn a_monitor_keeps_its_watermark_when_the_plan_changes() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.event(3000);
+    bench.commit().unwrap();
+    bench.observer.switch_plan(plan(&spec()).monitors);
+    let schema = bench.commit().unwrap().counted;
+    assert_eq!(schema.monitors.len(), 1, "the new schema is published");
+    assert_eq!(bench.observer.newest(0), Some(at(3000)), "kept");
+}
+
+#[test]
+fn dropped_counts_are_in_no_commit() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.event(3000);
+    bench.observer.forget(0);
+    assert_eq!(bench.commit(), None, "forgotten");
+    bench.observer.open(0, &shard(), 0, false, None);
+    bench.event(3000);
+    let last = bench.observer.close(0, Some(at(NOW))).unwrap();
+    assert_eq!(last.monitors[0].events, 1, "counted once");
+    assert_eq!(bench.commit(), None, "closed");
+}

@@ -1,0 +1,89 @@
+//! The directory of a file log: its lock and its segments.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::path::Path;
+
+use super::error::FileLogError;
+
+const LOCK: &str = "lock";
+
+/// Takes the lock of the directory; the operating system releases it when the process ends, however
+/// it ends.
+///
+/// The lock file holds the process id, for the message of the next process.
+pub(super) fn lock(directory: &Path) -> Result<File, FileLogError> {
+    let path = directory.join(LOCK);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(FileLogError::io(&path, "be opened"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let content = std::fs::read_to_string(&path).unwrap_or_default();
+            let owner = match content.trim() {
+                "" => "unknown",
+                owner => owner,
+            };
+            return Err(FileLogError::Locked {
+                path: directory.to_owned(),
+                owner: owner.to_owned(),
+            });
+        }
+        Err(TryLockError::Error(source)) => {
+            return Err(FileLogError::io(&path, "be locked")(source));
+        }
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(FileLogError::io(&path, "be written"))?;
+    Ok(file)
+}
+
+/// Returns the file name of a segment; names sort like their numbers.
+pub(super) fn segment_name(number: u64) -> String {
+    format!("{number:020}.panes")
+}
+
+/// Returns the number in the file name of a segment; `None` for other files.
+fn segment_number(name: &OsStr) -> Option<u64> {
+    name.to_str()?.strip_suffix(".panes")?.parse().ok()
+}
+
+/// Returns the numbers of the segments in the directory, in ascending order.
+pub(super) fn segments(directory: &Path) -> Result<Vec<u64>, FileLogError> {
+    let entries = std::fs::read_dir(directory).map_err(FileLogError::io(directory, "be listed"))?;
+    let mut numbers: Vec<u64> = entries
+        .flatten()
+        .filter_map(|entry| segment_number(&entry.file_name()))
+        .collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Creates an empty segment, replacing a file of that name.
+pub(super) fn create_segment(path: &Path) -> Result<File, FileLogError> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .open(path)
+        .map_err(FileLogError::io(path, "be created"))
+}
+
+/// Removes a segment.
+pub(super) fn remove_segment(path: &Path) -> Result<(), FileLogError> {
+    std::fs::remove_file(path).map_err(FileLogError::io(path, "be removed"))
+}
+
+/// Syncs the directory, so that created and removed segments survive a crash of the machine.
+pub(super) fn sync(directory: &Path) -> Result<(), FileLogError> {
+    File::open(directory)
+        .and_then(|file| file.sync_all())
+        .map_err(FileLogError::io(directory, "be synced"))
+}

@@ -1,0 +1,165 @@
+//! Errors of the log in a Kafka topic.
+
+use rdkafka::error::KafkaError;
+
+use crate::model::PanesTopicSpec;
+use crate::pane_log::codec::CodecError;
+
+/// The reason why the topic cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaLogError {
+    /// The client properties do not fit together.
+    #[error("librdkafka cannot make a client: {reason}")]
+    Client {
+        /// Message of the client.
+        reason: String,
+    },
+    /// No broker answers, or a request was refused; a retry may help.
+    #[error("pane log topic {topic}: cannot {action}: {reason}")]
+    Kafka {
+        /// Name of the topic.
+        topic: String,
+        /// The operation that failed, after "cannot".
+        action: &'static str,
+        /// Message of the client, whose error would repeat it as its own cause.
+        reason: String,
+    },
+    /// The broker refused a record; a retry may help.
+    #[error("pane log topic {topic}: a record was not written: {reason}")]
+    Refused {
+        /// Name of the topic.
+        topic: String,
+        /// Message of the client.
+        reason: String,
+    },
+    /// A partition holds records, but none of them arrives; a retry may help.
+    #[error("pane log topic {topic}: no records received from partition {partition}")]
+    Silent {
+        /// Name of the topic.
+        topic: String,
+        /// Partition of the log.
+        partition: u32,
+    },
+    /// The topic does not exist.
+    #[error(
+        "the pane log topic {topic} does not exist: start once with --create-topics, or run\n  {command}"
+    )]
+    Missing {
+        /// Name of the topic.
+        topic: String,
+        /// Shell command that creates it.
+        command: String,
+    },
+    /// The topic cannot hold the log.
+    #[error("the pane log topic {topic} cannot be used: {problem}")]
+    Unfit {
+        /// Name of the topic.
+        topic: String,
+        /// The setting or content that does not fit.
+        problem: TopicProblem,
+    },
+    /// A record was written by a newer program.
+    #[error("pane log topic {topic}: record {offset} of partition {partition} cannot be read")]
+    Newer {
+        /// Name of the topic.
+        topic: String,
+        /// Partition of the record.
+        partition: u32,
+        /// Offset of the record.
+        offset: i64,
+        /// Its format, and the newest one that this program reads.
+        source: CodecError,
+    },
+}
+
+/// The reason why a topic cannot hold the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TopicProblem {
+    /// The topic has another number of partitions than is configured.
+    #[error(
+        "it has {actual} partitions and state.panes_partitions is {configured}; the number must never change, because shards are spread by it"
+    )]
+    PartitionCount {
+        /// Partitions of the topic.
+        actual: usize,
+        /// Partitions in the configuration.
+        configured: u32,
+    },
+    /// The log was started with another number of partitions than is configured.
+    #[error(
+        "the log was started with {actual} partitions and state.panes_partitions is {configured}; the number must never change"
+    )]
+    StartedWith {
+        /// Partitions at the start of the log.
+        actual: u32,
+        /// Partitions in the configuration.
+        configured: u32,
+    },
+    /// The first record of a partition was not written by pegel.
+    #[error("the first record of partition {partition} was not written by pegel")]
+    ForeignRecord {
+        /// Partition of the record.
+        partition: u32,
+    },
+    /// The topic is compacted.
+    #[error(
+        "its cleanup.policy is {policy}: compaction would remove commits, only delete is accepted"
+    )]
+    Compacted {
+        /// The cleanup policy.
+        policy: String,
+    },
+    /// The topic deletes commits that windows still need.
+    #[error(
+        "its retention.ms is {retention_ms}, shorter than the longest window ({longest_window_ms} ms)"
+    )]
+    ShortRetention {
+        /// Retention of the topic in milliseconds.
+        retention_ms: i128,
+        /// Longest window of any monitor in milliseconds.
+        longest_window_ms: u128,
+    },
+}
+
+impl KafkaLogError {
+    /// Converts an error of creating a client.
+    pub(super) fn client(error: KafkaError) -> Self {
+        let reason = match error {
+            KafkaError::ClientCreation(reason) => reason,
+            error => error.to_string(),
+        };
+        KafkaLogError::Client { reason }
+    }
+
+    /// Returns a function that adds topic and action to an error of the client.
+    pub(super) fn kafka(
+        spec: &PanesTopicSpec,
+        action: &'static str,
+    ) -> impl FnOnce(KafkaError) -> KafkaLogError + use<> {
+        let topic = spec.topic.clone();
+        move |error| KafkaLogError::Kafka {
+            topic,
+            action,
+            reason: error.to_string(),
+        }
+    }
+
+    /// Returns an error about a topic that cannot hold the log.
+    pub(super) fn unfit(spec: &PanesTopicSpec, problem: TopicProblem) -> Self {
+        KafkaLogError::Unfit {
+            topic: spec.topic.clone(),
+            problem,
+        }
+    }
+
+    /// Returns true if a retry may help.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            KafkaLogError::Kafka { .. }
+                | KafkaLogError::Refused { .. }
+                | KafkaLogError::Silent { .. }
+        )
+    }
+}

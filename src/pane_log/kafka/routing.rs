@@ -1,0 +1,78 @@
+//! Routing: the partition of the log that holds the commits of a shard.
+
+use crate::model::{PanesTopicSpec, Shard, place_of};
+
+/// Returns the partition that holds a shard's commits, the same for all incarnations.
+#[must_use]
+pub fn partition_of(shard: &Shard, spec: &PanesTopicSpec) -> u32 {
+    let partition = shard.partition.to_le_bytes();
+    place_of(
+        [
+            shard.source.as_bytes(),
+            shard.cluster.as_bytes(),
+            shard.topic.as_bytes(),
+            &partition,
+        ],
+        spec.commits(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn spec(partitions: u32) -> PanesTopicSpec {
+        PanesTopicSpec {
+            topic: "panes".to_owned(),
+            brokers: Vec::new(),
+            partitions,
+            snapshot_interval: std::time::Duration::from_secs(300),
+            properties: BTreeMap::new(),
+        }
+    }
+
+    fn shard(partition: i32, incarnation: u32) -> Shard {
+        Shard {
+            source: "s".to_owned(),
+            cluster: "c".to_owned(),
+            topic: "t".to_owned(),
+            partition,
+            incarnation,
+        }
+    }
+
+    #[test]
+    fn shards_are_spread_over_all_partitions_but_the_last() {
+        let spec = spec(4);
+        let partitions: Vec<u32> = (0..100)
+            .map(|partition| partition_of(&shard(partition, 0), &spec))
+            .collect();
+        for partition in 0..3 {
+            let shards = partitions
+                .iter()
+                .filter(|assigned| **assigned == partition)
+                .count();
+            assert!(shards > 15, "{shards} of 100 in {partition}");
+        }
+        assert!(
+            !partitions.contains(&spec.snapshots()),
+            "snapshots are apart"
+        );
+        let (first, second) = (shard(5, 0), shard(5, 3));
+        let partition = partition_of(&first, &spec);
+        assert_eq!(
+            partition,
+            partition_of(&second, &spec),
+            "incarnations are together"
+        );
+    }
+
+    #[test]
+    fn a_log_of_one_partition_holds_commits_and_snapshots() {
+        let spec = spec(1);
+        let partitions = (partition_of(&shard(5, 0), &spec), spec.snapshots());
+        assert_eq!(partitions, (0, 0), "commits and snapshots");
+    }
+}
