@@ -6,7 +6,7 @@
 //! pegel exists only here, in `topic_id` and in `error_code`. The mechanics are all traps:
 //!
 //! - Each partition's queue is forwarded to the record queue *before* the partition is assigned.
-//!   Otherwise its records arrive on the consumer queue, which nobody reads.
+//!   Otherwise its records arrive on the consumer queue, which is not read.
 //! - librdkafka clears the forwarding some time after a partition is unassigned, on a thread of its
 //!   own, and does not restore it when the partition is assigned again. `forward` is therefore
 //!   repeated until something arrives from the partition; it also moves what has queued up.

@@ -1,4 +1,5 @@
-//! Reads the partitions that are assigned to this process, and restarts those that librdkafka stops.
+//! Reads the partitions that are assigned to this process, and restarts those that librdkafka stopped
+//! reading.
 //!
 //! Two streams meet here: records come from one data queue, everything else as events of callbacks.
 //! The owner takes the events first and drains the data after that, so a decision never competes
@@ -179,8 +180,8 @@ impl PartitionReader {
 
     /// Opens a partition and reads it from `start`.
     ///
-    /// The sink opens the partition at the `previous` position, and is told after that of the
-    /// offsets that retention deleted behind it.
+    /// The sink opens the partition at the `previous` position. After that it receives the offsets
+    /// that retention deleted behind it as lost.
     pub(super) fn open(
         &mut self,
         shard: Shard,
