@@ -24,7 +24,7 @@ pub(super) struct DiscoveredPartitions {
 #[derive(Debug, Default)]
 pub(super) struct Discovery {
     cluster: Option<String>,
-    /// Topics that did not exist when they were requested first.
+    /// Topics that did not exist at one of the requests.
     missing_topics: BTreeSet<String>,
     /// The number of partitions of each topic in the first answer about it.
     initial_counts: BTreeMap<String, usize>,
