@@ -257,13 +257,3 @@ fn transformed<'a>(
         None => Some(fields),
     }
 }
-
-/// One ingester per source: the plan of everything its monitors look for.
-#[must_use]
-pub fn observer_plan(source: &str, plans: &[Arc<crate::engine::MonitorPlan>]) -> ObserverPlan {
-    let mut observer = ObserverPlan::default();
-    for plan in plans.iter().filter(|plan| plan.spec.source == source) {
-        observer.add(&plan.spec, &plan.observed());
-    }
-    observer
-}

@@ -1,8 +1,9 @@
 //! The three conservation laws, to the record, on a stream of everything that can go wrong.
 
+use pegel::app::observer_plan;
 use pegel::decode::DecodeError;
 use pegel::engine::Engine;
-use pegel::ingest::{Ingest, observer_plan};
+use pegel::ingest::Ingest;
 use pegel::model::{EventTime, Literal, Pointer, Select, Shard};
 use pegel::source::{RawRecord, Sink as _};
 use proptest::prelude::*;
