@@ -1,29 +1,33 @@
-//! The left half of the path: what a source hands over is decoded, observed and cut into commits.
+//! Turns the records of one source into commits: decodes them, counts them per shard, and cuts the
+//! counts into commits for the pane log.
 //!
-//! Owned by the thread that polls the source. A record passes through by reference; nothing is locked, sent or allocated for it.
+//! It is a [`Sink`], so one thread owns it together with the source. A record passes through by
+//! reference, without a lock, a channel or an allocation. It does not know the engine: the plan of
+//! values to count is an argument.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::{DecodeError, Decoder, Fields};
+use crate::decode::{Columns, DecodeError, Decoder, Fields};
 use crate::model::{EventTime, Shard, TopicId};
 use crate::observe::{Observer, ObserverPlan};
 use crate::pane_log::{HeadAnswer, HeadLookup};
 use crate::panes::{Commit, Heads};
 use crate::source::{RawRecord, Sink};
 
-/// A commit, and the slot of the source's shard it is about.
+/// A commit of one shard.
 #[derive(Debug)]
 pub struct Flushed {
-    /// The slot, as the source numbers it.
+    /// The number of the shard, as in [`Sink::opened`].
     pub slot: usize,
-    /// What was counted.
+    /// The counts of the shard.
     pub commit: Commit,
 }
 
-/// Changes what was decoded before it is counted: this is how damage is tried out on good data.
+/// Changes decoded records before they are counted; backtests simulate faults with it.
 pub trait RecordTransform: std::fmt::Debug + Send {
-    /// A record's fields as they are to be counted, or `None` if it is none of the trial; `source_time` is the time the source holds for it.
+    /// Returns a record's fields as they are to be counted, or `None` to drop the record;
+    /// `source_time` is the timestamp that the source holds for it.
     fn alter<'a>(
         &'a mut self,
         fields: Fields<'a>,
@@ -35,124 +39,122 @@ pub trait RecordTransform: std::fmt::Debug + Send {
 #[derive(Debug)]
 pub struct Ingest {
     decoder: Decoder,
-    /// `None` but for trials.
-    alter: Option<Box<dyn RecordTransform>>,
+    /// `None` except in a backtest.
+    transform: Option<Box<dyn RecordTransform>>,
     observer: Observer,
     max_bytes: usize,
     now: Option<EventTime>,
-    /// What earlier owners of a shard counted.
+    /// The heads of the shards that earlier owners counted.
     head_lookup: Arc<HeadLookup>,
-    /// A shard was opened: its first, empty commit should not wait, so that others know that it was begun.
-    opened: bool,
+    /// The plan has changed since the last early commits: each shard commits at once, so that the
+    /// log holds the layouts of the new plan.
+    has_switched_plan: bool,
     flushed: Vec<Flushed>,
-    problem: Option<DecodeError>,
+    decode_error: Option<DecodeError>,
 }
 
 impl Ingest {
-    /// The left half for the monitors of one source; JSON records above `max_bytes` are rejected.
+    /// Counts for the monitors of one source; JSON records above `max_bytes` are rejected.
     #[must_use]
     pub fn new(plan: ObserverPlan, max_bytes: usize) -> Self {
         Ingest {
             decoder: Decoder::new(&plan.paths).with_max_bytes(max_bytes),
-            alter: None,
+            transform: None,
             observer: Observer::new(plan.monitors),
             max_bytes,
             now: None,
             head_lookup: Arc::new(HeadLookup::resolved(&Heads::default())),
-            opened: false,
+            has_switched_plan: false,
             flushed: Vec::new(),
-            problem: None,
+            decode_error: None,
         }
     }
 
-    /// Counts by another plan from now on; what was counted by the old one is committed first.
+    /// Commits the counts of the current plan, and counts by another plan from now on.
     pub fn switch_plan(&mut self, plan: ObserverPlan) {
         self.cut();
         self.decoder = Decoder::new(&plan.paths).with_max_bytes(self.max_bytes);
         self.observer.switch_plan(plan.monitors);
-        self.opened = true;
+        self.has_switched_plan = true;
     }
 
-    /// The wall clock for the records that follow; `is_connected` says whether the source would know of new ones.
+    /// Sets the wall clock for the records that follow. `is_connected` is true if the source would
+    /// receive new records, so that silence at a shard's end means that there are none.
     pub fn begin_batch(&mut self, now: EventTime, is_connected: bool) {
         self.now = Some(now);
         self.observer.set_connected(is_connected);
     }
 
-    /// When the records that follow arrived, for a source that is read long after; `None` where nobody knows.
+    /// Sets the arrival time of the records that follow, for a source that is read long after they
+    /// arrived; `None` if it is unknown.
     pub fn arrived(&mut self, at: Option<EventTime>) {
         self.now = at;
     }
 
-    /// Where to look up what earlier owners of a shard counted.
+    /// Sets the lookup of the heads that earlier owners of a shard left.
     #[must_use]
     pub fn with_head_lookup(mut self, head_lookup: Arc<HeadLookup>) -> Self {
         self.head_lookup = head_lookup;
         self
     }
 
-    /// Counts records as they are after `alter`.
+    /// Counts records as `transform` returns them.
     #[must_use]
-    pub fn with_transform(mut self, alter: Option<Box<dyn RecordTransform>>) -> Self {
-        self.alter = alter;
+    pub fn with_transform(mut self, transform: Option<Box<dyn RecordTransform>>) -> Self {
+        self.transform = transform;
         self
     }
 
-    /// Drops what was counted of a shard and not accepted; nothing more is committed of it.
+    /// Drops the counts of a shard that were not accepted; nothing of it is committed any more.
     pub fn forget(&mut self, slot: usize) {
         self.observer.forget(slot);
         self.flushed.retain(|flushed| flushed.slot != slot);
     }
 
-    /// The decoder, for inputs that are tables.
+    /// The decoder, to match the columns of a table.
     pub fn decoder(&mut self) -> &mut Decoder {
         &mut self.decoder
     }
 
     /// Counts one row of a table whose columns were matched by [`Decoder::table`].
-    pub fn row(
-        &mut self,
-        slot: usize,
-        offset: i64,
-        columns: &crate::decode::Columns,
-        cells: &csv::StringRecord,
-    ) {
+    pub fn row(&mut self, slot: usize, offset: i64, columns: &Columns, cells: &csv::StringRecord) {
         let fields = self.decoder.row(columns, cells);
-        if let Some(fields) = altered(&mut self.alter, fields, None) {
+        if let Some(fields) = transformed(&mut self.transform, fields, None) {
             self.observer.observe(slot, fields, None, self.now);
         }
         self.observer.position(slot, offset + 1, None);
     }
 
-    /// Counts a record that the reader itself could not make sense of.
+    /// Counts a malformed row, which has no record to decode.
     pub fn reject(&mut self, slot: usize, offset: i64, error: DecodeError) {
         self.observer.reject(slot, error);
         self.observer.position(slot, offset + 1, None);
     }
 
-    /// Whether a shard's watermark has passed into another pane since this was last asked.
+    /// Returns true if a shard's watermark has passed into another pane since the last call.
     pub fn take_crossed_pane(&mut self) -> bool {
         self.observer.take_crossed_pane()
     }
 
-    /// A reason for which a record was rejected since this was last asked; one stands for all.
+    /// Takes the last decode error since the last call, of possibly many.
     pub fn take_problem(&mut self) -> Option<DecodeError> {
-        self.problem.take()
+        self.decode_error.take()
     }
 
-    /// The newest event of a shard, of whichever monitor.
+    /// The newest event time of a shard, over all monitors.
     #[must_use]
     pub fn newest(&self, slot: usize) -> Option<EventTime> {
         self.observer.newest(slot)
     }
 
-    /// The longest time between two signs of life of a shard.
+    /// The longest time between two commits of a shard; without new records, an empty commit is
+    /// cut.
     #[must_use]
     pub fn heartbeat(&self) -> Duration {
         self.observer.heartbeat()
     }
 
-    /// Everything counted of one shard since it was last flushed, and what was cut early.
+    /// Commits the counts of one shard; also returns the commits that were cut early.
     pub fn flush_shard(&mut self, slot: usize) -> Vec<Flushed> {
         let commit = self.observer.commit(slot, self.now);
         self.flushed
@@ -160,15 +162,16 @@ impl Ingest {
         std::mem::take(&mut self.flushed)
     }
 
-    /// Everything counted since the last call.
+    /// Commits the counts of all shards.
     pub fn flush(&mut self) -> Vec<Flushed> {
         self.cut();
         std::mem::take(&mut self.flushed)
     }
 
-    /// Commits cut early: a shard was opened, or a backlog passed through many panes.
+    /// Takes the commits that do not wait for the next flush: of a closed shard, before lost
+    /// offsets, after a change of the plan, or because a commit is large or holds many panes.
     pub fn take_early(&mut self) -> Vec<Flushed> {
-        if std::mem::take(&mut self.opened) {
+        if std::mem::take(&mut self.has_switched_plan) {
             self.cut();
         }
         std::mem::take(&mut self.flushed)
@@ -209,12 +212,12 @@ impl Sink for Ingest {
             Some(payload) => match self.decoder.json(payload) {
                 Ok(fields) => {
                     let time = record.timestamp_ms.map(EventTime::from_millis);
-                    if let Some(fields) = altered(&mut self.alter, fields, time) {
+                    if let Some(fields) = transformed(&mut self.transform, fields, time) {
                         self.observer.observe(record.slot, fields, time, self.now);
                     }
                 }
                 Err(error) => {
-                    self.problem = Some(error);
+                    self.decode_error = Some(error);
                     self.observer.reject(record.slot, error);
                 }
             },
@@ -231,7 +234,8 @@ impl Sink for Ingest {
     }
 
     fn lost(&mut self, slot: usize, offsets: u64) {
-        // The loss stands at the beginning of a commit: what was read before it is none of the hole.
+        // The loss must be at the beginning of a commit, so that the hole in coverage does not
+        // include records that were read before it.
         self.cut();
         self.observer.lose(slot, offsets);
     }
@@ -243,23 +247,13 @@ impl Sink for Ingest {
     }
 }
 
-fn altered<'a>(
-    alter: &'a mut Option<Box<dyn RecordTransform>>,
+fn transformed<'a>(
+    transform: &'a mut Option<Box<dyn RecordTransform>>,
     fields: Fields<'a>,
     source_time: Option<EventTime>,
 ) -> Option<Fields<'a>> {
-    match alter {
-        Some(alter) => alter.alter(fields, source_time),
+    match transform {
+        Some(transform) => transform.alter(fields, source_time),
         None => Some(fields),
     }
-}
-
-/// One ingester per source: the plan of everything its monitors look for.
-#[must_use]
-pub fn observer_plan(source: &str, plans: &[Arc<crate::engine::MonitorPlan>]) -> ObserverPlan {
-    let mut observer = ObserverPlan::default();
-    for plan in plans.iter().filter(|plan| plan.spec.source == source) {
-        observer.add(&plan.spec, &plan.observed());
-    }
-    observer
 }

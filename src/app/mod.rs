@@ -2,6 +2,7 @@
 
 mod daemon;
 mod ingest;
+mod observer_plan;
 mod preflight;
 mod reload;
 mod roles;
@@ -9,5 +10,6 @@ mod score;
 mod threads;
 
 pub use daemon::{Daemon, ProcessRole};
+pub use observer_plan::observer_plan;
 pub use preflight::{client_problems, load_monitor, monitor_problems};
 pub use roles::{MonitorSplit, Role};

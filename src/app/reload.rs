@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::MonitorSplit;
+use super::observer_plan::observer_plan;
 use crate::engine::MonitorPlan;
-use crate::ingest::observer_plan;
 use crate::observe::ObserverPlan;
 
 /// The ways to the threads.

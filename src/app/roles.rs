@@ -16,6 +16,7 @@ use tracing::info;
 
 use super::ingest::publisher::CommitLog;
 use super::ingest::worker::{self, Ingester, PendingCommit};
+use super::observer_plan::observer_plan;
 use super::reload::Outlets;
 use super::score::file_log;
 use super::score::topic_log::Tail;
@@ -24,7 +25,7 @@ use super::threads::Pipeline;
 use crate::config::State;
 use crate::engine::{Engine, MonitorPlan};
 use crate::export::Exporter;
-use crate::ingest::{Ingest, observer_plan};
+use crate::ingest::Ingest;
 use crate::model::{PanesTopicSpec, Shard, SourceSpec, place_of};
 use crate::observe::ObserverPlan;
 use crate::pane_log::{HeadAnswer, HeadLookup};

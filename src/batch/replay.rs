@@ -9,12 +9,13 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::{dataset, merge, progress};
+use crate::app::observer_plan;
 use crate::cli::UsageError;
 use crate::cli::args::range::{self, RangeArgs};
 use crate::config::Config;
 use crate::decode::DecodeError;
 use crate::engine::{Engine, MonitorPlan, MonitorView, WindowView};
-use crate::ingest::{Flushed, Ingest, RecordTransform, observer_plan};
+use crate::ingest::{Flushed, Ingest, RecordTransform};
 use crate::model::{MonitorSpec, Shard};
 use crate::observe::ObserverPlan;
 use crate::source::files::{DataFile, Row};

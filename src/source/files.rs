@@ -1,7 +1,8 @@
 //! Data files: CSV and NDJSON, plain or gzipped, row by row.
 //!
-//! A file is read more than once (first to see what it holds, then to count it), so standard input is spooled to a temporary file. Rows are handed to a
-//! closure by reference; a row that cannot be read is handed over as such and never ends the reading.
+//! A file is read more than once (first to infer its columns, then to count its rows), so standard
+//! input is copied to a temporary file. Rows are passed to a closure by reference. A malformed row
+//! is passed as [`Row::Bad`] and does not end the reading.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,35 +13,38 @@ use tempfile::NamedTempFile;
 
 use crate::decode::DecodeError;
 
-/// Why a data file cannot be read.
+/// The first two bytes of a gzip stream (RFC 1952).
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// An error of a data file as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The operating system says no.
+    /// The file cannot be opened, read or copied.
     #[error("{path}: cannot be read")]
     Io {
-        /// Which file.
+        /// The file's name as given.
         path: String,
-        /// What it says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The table has no usable header.
-    #[error("{path}: the first row is no header")]
+    /// The first row of the table is not a header.
+    #[error("{path}: the first row is not a header")]
     Header {
-        /// Which file.
+        /// The file's name as given.
         path: String,
-        /// What the reader says.
+        /// The error of the CSV reader.
         source: csv::Error,
     },
 }
 
-/// One row.
+/// One row of a data file.
 #[derive(Debug)]
 pub enum Row<'a> {
     /// A line of NDJSON.
     Json(&'a [u8]),
     /// Cells of a table.
     Cells(&'a csv::StringRecord),
-    /// A row that cannot be read.
+    /// A malformed row.
     Bad(DecodeError),
 }
 
@@ -50,7 +54,7 @@ pub struct DataFile {
     path: PathBuf,
     name: String,
     is_table: bool,
-    /// Removes the spooled copy of standard input.
+    /// Keeps the copy of standard input; removes it when dropped.
     _spool: Option<NamedTempFile>,
 }
 
@@ -58,10 +62,10 @@ impl DataFile {
     /// Opens a file, or standard input for `-`.
     ///
     /// # Errors
-    /// The file cannot be read.
+    /// The file cannot be read, or standard input cannot be copied.
     pub fn open(name: &str) -> Result<Self, FileError> {
         let spool = if name == "-" {
-            Some(spool().map_err(|source| io_error(name, source))?)
+            Some(spool_stdin().map_err(|source| io_error(name, source))?)
         } else {
             None
         };
@@ -77,19 +81,19 @@ impl DataFile {
         })
     }
 
-    /// The name it was opened by.
+    /// The name the file was opened by; `-` for standard input.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Size on disk in bytes.
+    /// Size on disk in bytes; 0 if the size cannot be read.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.path.metadata().map_or(0, |metadata| metadata.len())
     }
 
-    /// The names of the columns; `None` for NDJSON.
+    /// The column names; `None` for NDJSON.
     ///
     /// # Errors
     /// The file cannot be read or has no header.
@@ -97,8 +101,8 @@ impl DataFile {
         if !self.is_table {
             return Ok(None);
         }
-        let mut ignored = |_| ();
-        let mut reader = table_reader(self.open_plain(&mut ignored)?);
+        let mut ignore_progress = |_| ();
+        let mut reader = table_reader(self.open_decompressed(&mut ignore_progress)?);
         let header = reader.headers().map_err(|source| FileError::Header {
             path: self.name.clone(),
             source,
@@ -106,7 +110,8 @@ impl DataFile {
         Ok(Some(header.iter().map(str::to_owned).collect()))
     }
 
-    /// Hands every row to `each` until it answers `false`; `read` is told the bytes read from disk so far.
+    /// Passes every row to `each` until `each` returns `false`. Passes the number of bytes read
+    /// from disk so far to `read`.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -115,7 +120,7 @@ impl DataFile {
         read: &mut dyn FnMut(u64),
         each: &mut dyn FnMut(Row<'_>) -> bool,
     ) -> Result<(), FileError> {
-        let input = self.open_plain(read)?;
+        let input = self.open_decompressed(read)?;
         let outcome = if self.is_table {
             table_rows(input, each)
         } else {
@@ -124,19 +129,19 @@ impl DataFile {
         outcome.map_err(|source| io_error(&self.name, source))
     }
 
-    fn open_plain<'a>(
+    fn open_decompressed<'a>(
         &self,
         read: &'a mut dyn FnMut(u64),
     ) -> Result<Box<dyn BufRead + 'a>, FileError> {
-        let error = |source| io_error(&self.name, source);
-        let file = File::open(&self.path).map_err(error)?;
-        let counted = Counted {
+        let to_error = |source| io_error(&self.name, source);
+        let file = File::open(&self.path).map_err(to_error)?;
+        let counting = CountingReader {
             file,
             bytes: 0,
             read,
         };
-        let mut input = BufReader::with_capacity(1 << 16, counted);
-        let is_gzip = input.fill_buf().map_err(error)?.starts_with(&[0x1f, 0x8b]);
+        let mut input = BufReader::with_capacity(1 << 16, counting);
+        let is_gzip = input.fill_buf().map_err(to_error)?.starts_with(&GZIP_MAGIC);
         Ok(if is_gzip {
             Box::new(BufReader::with_capacity(
                 1 << 16,
@@ -148,14 +153,14 @@ impl DataFile {
     }
 }
 
-/// Tells how far a file has been read.
-struct Counted<'a> {
+/// Reports the number of bytes read from a file.
+struct CountingReader<'a> {
     file: File,
     bytes: u64,
     read: &'a mut dyn FnMut(u64),
 }
 
-impl Read for Counted<'_> {
+impl Read for CountingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.file.read(buffer)?;
         self.bytes += bytes as u64;
@@ -171,13 +176,14 @@ fn io_error(path: &str, source: io::Error) -> FileError {
     }
 }
 
-fn spool() -> io::Result<NamedTempFile> {
+fn spool_stdin() -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new()?;
     io::copy(&mut io::stdin().lock(), &mut file)?;
     Ok(file)
 }
 
-/// By the name's extension, else by the first byte: an object begins NDJSON.
+/// True for CSV: decided by the extension of the name, else by the first character, since `{`
+/// begins a line of NDJSON.
 fn is_table(name: &str, path: &Path) -> io::Result<bool> {
     let name = name.to_ascii_lowercase();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
@@ -187,7 +193,7 @@ fn is_table(name: &str, path: &Path) -> io::Result<bool> {
         _ => {
             let mut start = Vec::new();
             let mut file = BufReader::new(File::open(path)?);
-            if file.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
+            if file.fill_buf()?.starts_with(&GZIP_MAGIC) {
                 MultiGzDecoder::new(file)
                     .take(512)
                     .read_to_end(&mut start)?;
@@ -210,7 +216,7 @@ fn table_rows(
     let mut reader = table_reader(input);
     let mut cells = csv::StringRecord::new();
     loop {
-        let goes_on = match reader.read_record(&mut cells) {
+        let wants_more = match reader.read_record(&mut cells) {
             Ok(false) => return Ok(()),
             Ok(true) => each(Row::Cells(&cells)),
             Err(error) => match error.into_kind() {
@@ -219,7 +225,7 @@ fn table_rows(
                 _ => each(Row::Bad(DecodeError::RowLength)),
             },
         };
-        if !goes_on {
+        if !wants_more {
             return Ok(());
         }
     }
@@ -252,38 +258,42 @@ mod tests {
     fn rows(suffix: &str, content: &[u8]) -> Vec<String> {
         let mut file = tempfile::Builder::new().suffix(suffix).tempfile().unwrap();
         file.write_all(content).unwrap();
-        let mut found = Vec::new();
+        let mut rows = Vec::new();
         let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
-        let mut each = |row: Row<'_>| {
-            found.push(match row {
+        data.rows(&mut |_| (), &mut |row| {
+            rows.push(match row {
                 Row::Json(line) => String::from_utf8_lossy(line).into_owned(),
                 Row::Cells(cells) => cells.iter().collect::<Vec<_>>().join("|"),
                 Row::Bad(error) => error.reason().to_owned(),
             });
             true
-        };
-        data.rows(&mut |_| (), &mut each).unwrap();
-        found
+        })
+        .unwrap();
+        rows
     }
 
     #[test]
-    fn tables_and_lines_are_told_apart_by_name_or_by_sight() {
+    fn format_is_taken_from_the_extension_or_the_first_character() {
         assert_eq!(rows(".csv", b"a,b\n1,2\n"), ["1|2"], "csv");
         assert_eq!(
             rows(".ndjson", b"{\"a\":1}\n\n {\"a\":2}"),
             ["{\"a\":1}", "{\"a\":2}"],
             "blank lines"
         );
-        assert_eq!(rows(".data", b"a,b\n1,2\n"), ["1|2"], "table by sight");
+        assert_eq!(
+            rows(".data", b"a,b\n1,2\n"),
+            ["1|2"],
+            "table by its first character"
+        );
         assert_eq!(
             rows(".data", b" {\"a\":1}\n"),
             ["{\"a\":1}"],
-            "lines by sight"
+            "lines by their first character"
         );
     }
 
     #[test]
-    fn gzip_is_seen_whatever_the_name() {
+    fn gzip_is_detected_whatever_the_name_is() {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(b"a\n1\n2\n").unwrap();
         let packed = encoder.finish().unwrap();
@@ -292,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_row_does_not_end_the_reading() {
+    fn a_malformed_row_does_not_end_the_reading() {
         assert_eq!(
             rows(".csv", b"a,b\n1\n3,4\n\xff,1\n5,6\n"),
             ["row_length", "3|4", "utf8", "5|6"],
-            "all seen"
+            "good and bad rows in order"
         );
     }
 }

@@ -1,6 +1,8 @@
-//! Where records come from.
+//! Sources of records: Kafka topics, ranges of topics, and data files.
 //!
-//! A source is polled by the thread that owns it and hands each record to a sink by reference: no channel, lock or copy per record.
+//! One thread owns a live source and polls it. The source passes each record to a [`Sink`] by
+//! reference, so a record costs no channel, lock or copy. Commands read finite [`Rows`] instead:
+//! a data file, or a range of a topic.
 
 pub mod files;
 mod kafka;
@@ -14,65 +16,81 @@ pub use kafka::range;
 pub use kafka::{KafkaSource, SourceError, Timing, client_problem, property_problems};
 pub use rows::{Rows, RowsError, Size};
 
-/// A record as it arrived.
+/// A record as the source delivered it.
 #[derive(Debug, Clone, Copy)]
 pub struct RawRecord<'a> {
-    /// The slot the sink was told of by `opened`.
+    /// The number of its shard, as in [`Sink::opened`].
     pub slot: usize,
     /// Position in its shard.
     pub offset: i64,
-    /// The source's own time of the record, milliseconds since the epoch.
+    /// The timestamp that the source holds for it, in milliseconds since the epoch.
     pub timestamp_ms: Option<i64>,
-    /// `None` = a tombstone.
+    /// The bytes of the record; `None` for a tombstone.
     pub payload: Option<&'a [u8]>,
 }
 
-/// What takes records and news of a source, in order.
+/// The receiver of records and of changes of their shards, in order.
 pub trait Sink {
-    /// The source has this many shards, whoever reads them.
+    /// The source has this many shards in total, whichever process reads them.
     fn extent(&mut self, shards: u32);
-    /// A shard is read from offset `base` on; `from_start` when nothing was ever before it. `slot` is what records will carry: 0, 1, 2, ...
+    /// Reading of a shard starts at offset `base`; `from_start` if no offset precedes `base`.
+    /// Records of the shard carry `slot`. Slots count 0, 1, 2, ... and are never reused.
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool);
-    /// The id of the topic a shard's records come from, as soon as it is known.
+    /// Reports the id of the shard's topic, once it is known.
     fn identified(&mut self, slot: usize, topic_id: TopicId);
-    /// One record.
+    /// Delivers one record.
     fn record(&mut self, record: RawRecord<'_>);
-    /// Everything before `upto` was handed on; `caught_up` when it was the end of the shard at this moment. `upto` may lie beyond the last record + 1
-    /// (control records, aborted transactions, compaction, what retention took). A silent shard says so again every few seconds, as long as it can know.
+    /// Every record before offset `upto` was delivered; `caught_up` if `upto` was the end of the
+    /// shard at this moment.
+    ///
+    /// `upto` may be greater than the last record's offset + 1: control records, aborted
+    /// transactions, compaction and retention leave gaps. For a shard without new records the call
+    /// is repeated every few seconds, as long as the source can confirm that the end did not move.
     fn position(&mut self, slot: usize, upto: i64, caught_up: bool);
-    /// Retention took this many offsets before they were read; the next `position` lies behind them.
+    /// Retention deleted this many offsets before they were read; the next `position` is behind
+    /// them.
     fn lost(&mut self, slot: usize, offsets: u64);
-    /// A shard is no longer read.
+    /// The source no longer reads the shard.
     fn closed(&mut self, slot: usize);
 }
 
-/// How far a partition was counted by whoever read it before.
+/// The position up to which an earlier reader counted a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResumePoint {
-    /// Not known yet: ask again soon.
+    /// Not known yet; the lookup must be repeated.
     Pending,
-    /// It was never counted.
+    /// The partition was never counted.
     Unread,
-    /// It was counted up to `upto`, in this life of its.
+    /// The partition was counted up to an offset of one of its incarnations.
     At {
-        /// Which life.
+        /// The incarnation that was counted.
         incarnation: u32,
         /// The next offset to count.
         upto: i64,
-        /// The topic it was counted from, where that is known.
+        /// The id of the topic that was counted, if known.
         topic_id: Option<TopicId>,
     },
 }
 
-/// Who knows how far a partition was counted; its life is not looked at.
+/// Looks up how far a partition was counted, ignoring the shard's incarnation.
 pub type ResumeLookup = Box<dyn Fn(&Shard) -> ResumePoint + Send>;
 
-/// A stream of records.
+/// A live stream of records.
 pub trait Source {
-    /// Waits at most `wait` for records and hands what there is to `sink`; returns `false` at the end of the input.
+    /// Delivers the records that are available, or waits for the first one up to about `wait`;
+    /// returns `false` at the end of the input.
+    ///
+    /// `wait` limits only the wait for records. A call may return earlier. It may also take
+    /// longer: the sink takes its time, and a Kafka source sends requests to brokers on the same
+    /// thread, each with a timeout of its own ([`Timing::request`]).
     fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool;
-    /// Everything before `upto` of a shard is safe with the scorer: positions a restart may resume at.
+    /// Marks everything before `upto` of a shard as stored in the pane log; a restart may resume
+    /// there.
     fn accepted(&mut self, slot: usize, upto: i64);
-    /// What was counted of a shard does not count: somebody else read it. It is let go, and begun again at the head after a while if it is still ours.
+    /// Stops reading a shard because the pane log rejected its counts: another process counted the
+    /// same offsets.
+    ///
+    /// After a pause the source opens the partition again at the head of the pane log, if the
+    /// partition is still assigned to it.
     fn rejected(&mut self, slot: usize, sink: &mut dyn Sink);
 }

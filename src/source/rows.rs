@@ -1,46 +1,51 @@
-//! Rows that end and can be read again: those of a data file, or the records of a topic range.
+//! Finite input that can be read more than once: the rows of a data file, or the records of a
+//! topic range.
+//!
+//! `fit`, `compare` and the other commands make several passes over their data. They read it
+//! through one trait, so that a file and a topic give the same result for the same rows.
 
 use super::files::{DataFile, FileError, Row};
 use super::range::{RangeError, TopicRange};
 use crate::model::EventTime;
 
-/// Why rows cannot be read.
+/// An error that ends the reading of rows.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
-    /// Those of a file.
+    /// The data file failed.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Those of a topic.
+    /// The topic range failed.
     #[error(transparent)]
     Range(#[from] RangeError),
 }
 
-/// How much there is to read.
+/// The amount of data in an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Size {
-    /// Of a file.
+    /// The size of a file on disk.
     Bytes(u64),
-    /// Of a topic range, gaps included.
+    /// The offsets of a topic range, gaps included.
     Offsets(u64),
 }
 
-/// What a command reads.
+/// An input of a command.
 pub trait Rows {
-    /// What it is called.
+    /// The name of the file or topic, for messages.
     fn name(&self) -> &str;
-    /// How much it is.
+    /// The amount of data, for progress bars.
     fn size(&self) -> Size;
-    /// The names of the columns; `None` where every row is a JSON object.
+    /// The column names; `None` if every row is a JSON object.
     ///
     /// # Errors
-    /// It cannot be read, or has no header.
+    /// The input cannot be read, or its table has no header.
     fn header(&self) -> Result<Option<Vec<String>>, RowsError>;
-    /// Whether rows come with a time that is not in them.
+    /// True if each row has a timestamp outside its fields.
     fn are_timed(&self) -> bool;
-    /// Hands every row, with its own time where it has one, to `each` until it answers `false`; `read` is told how far it got, as [`Rows::size`] counts.
+    /// Passes every row, with its outside timestamp if it has one, to `each` until `each` returns
+    /// `false`. Passes the progress, in the unit of [`Rows::size`], to `read`.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The input cannot be read.
     fn rows(
         &self,
         read: &mut dyn FnMut(u64),
@@ -91,7 +96,8 @@ impl Rows for TopicRange {
         true
     }
 
-    /// One partition after the other, so that the rows come in the same order each time; a tombstone is no row.
+    /// Reads one partition after the other, so that rows come in the same order each time; a
+    /// tombstone is not a row.
     fn rows(
         &self,
         read: &mut dyn FnMut(u64),
@@ -100,10 +106,10 @@ impl Rows for TopicRange {
         let mut reader = self.open()?;
         for slot in 0..self.parts().len() {
             while let Some(record) = reader.next(slot)? {
-                let goes_on = record
+                let wants_more = record
                     .payload
                     .is_none_or(|payload| each(Row::Json(payload), record.time));
-                if !goes_on {
+                if !wants_more {
                     return Ok(());
                 }
                 reader.look().into_iter().for_each(&mut *read);

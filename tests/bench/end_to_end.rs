@@ -17,9 +17,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use pegel::app::observer_plan;
 use pegel::demo::{EmbeddedBroker, TopicProducer};
 use pegel::engine::MonitorPlan;
-use pegel::ingest::{Ingest, observer_plan};
+use pegel::ingest::Ingest;
 use pegel::model::{
     FeatureSpec, KafkaReport, KafkaSpec, Kind, MonitorSpec, ReferenceSpec, SourceSpec, StartAt,
 };

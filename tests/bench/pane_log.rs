@@ -12,8 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pegel::app::observer_plan;
 use pegel::engine::{Engine, EngineSnapshot, MonitorPlan};
-use pegel::ingest::{Ingest, observer_plan};
+use pegel::ingest::Ingest;
 use pegel::model::{EventTime, FeatureSpec, Kind, MonitorSpec, ReferenceSpec, Shard, WindowSpec};
 use pegel::pane_log::file::{FileLog, Found};
 use pegel::pane_log::{decode, encode_commit, read, write};

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pegel::app::load_monitor;
+use pegel::app::observer_plan;
 use pegel::config::{Config, load_file};
 use pegel::engine::{Engine, EngineView, FeatureView, MonitorPlan};
 use pegel::export::Exporter;
-use pegel::ingest::{Flushed, Ingest, observer_plan};
+use pegel::ingest::{Flushed, Ingest};
 use pegel::model::Shard;
 use pegel::source::{RawRecord, Sink as _};
 use rdkafka::config::ClientConfig;

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use pegel::app::observer_plan;
 use pegel::engine::{Engine, EngineSnapshot};
-use pegel::ingest::{Ingest, observer_plan};
+use pegel::ingest::Ingest;
 use pegel::model::Shard;
 use pegel::pane_log::file::{FileLog, Found};
 use pegel::pane_log::{HeadLookup, read, write};

@@ -1,8 +1,9 @@
 //! The three conservation laws, checked to the record on a stream with every kind of error.
 
+use pegel::app::observer_plan;
 use pegel::decode::DecodeError;
 use pegel::engine::Engine;
-use pegel::ingest::{Ingest, observer_plan};
+use pegel::ingest::Ingest;
 use pegel::model::{EventTime, Literal, Pointer, Select, Shard};
 use pegel::source::{RawRecord, Sink as _};
 use proptest::prelude::*;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pegel::app::observer_plan;
 use pegel::engine::{Engine, MonitorPlan};
-use pegel::ingest::observer_plan;
 use pegel::model::{MonitorSpec, NotReady, Pointer, Severity, WindowSpec};
 use pegel::pane_log::HeadLookup;
 use pegel::panes::Commit;

@@ -1,9 +1,10 @@
 //! A restart at any moment changes nothing, and a changed configuration changes no more than it
 //! must.
 
+use pegel::app::observer_plan;
 use pegel::engine::{Engine, EngineSnapshot, MonitorPlan};
 use pegel::export::Exporter;
-use pegel::ingest::{Ingest, observer_plan};
+use pegel::ingest::Ingest;
 use pegel::model::{AlertSpec, MonitorSpec, Shard, Statistic, Thresholds, WindowSpec};
 use pegel::pane_log::file::{FileLog, Found};
 use pegel::pane_log::{read, write};

@@ -1,391 +1,343 @@
-//! Which partitions there are, and where each is begun.
+//! Decides which partitions this process reads and where each starts.
 //!
-//! Requests here block the reading thread, so each may take only a short time, and after a failure the next round waits. A broker that is merely slow
-//! gets more time with each attempt: a limit that is always too short would never be answered.
+//! Partitions are discovered every few seconds. Without group membership the source reads all of
+//! them, otherwise those that the group assigns. A partition starts at the head of the pane log, or
+//! at the group's committed offset, or at the configured start, in this order.
+//!
+//! The requests of a refresh block the reading thread, so each has a short timeout (`backoff`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
-use super::health::Concern;
-use super::list_offsets::{Key, Trouble, list_of};
-use super::resume::{Begin, Bounds, PreviousPosition, begin, resume};
-use super::{KafkaSource, Timing};
+use super::backoff::Backoff;
+use super::discovery::Discovery;
+use super::group_offsets::fetch_committed;
+use super::health::RequestError;
+use super::list_offsets::{at_time, list_bounds, list_offsets};
+use super::partition_reader::PartitionReader;
+use super::partitions::PartitionTable;
+use super::resume::{previous_position, resume, start_at};
+use super::settings::Timing;
+use super::topic_id::TopicIds;
+use super::topic_partition::TopicPartition;
 use crate::clock;
-use crate::model::Shard;
-use crate::source::{ResumePoint, Sink};
+use crate::model::{KafkaSpec, Shard, StartAt};
+use crate::source::{ResumeLookup, ResumePoint, Sink};
 
-/// The pause before a head is asked for again.
-const HEAD_PAUSE: Duration = Duration::from_millis(50);
+/// The delay before pending resume points are looked up again.
+const LOOKUP_DELAY: Duration = Duration::from_millis(50);
 
-/// When to ask next, and how long to wait for the answer.
-#[derive(Debug)]
-pub(super) struct Rhythm {
-    timing: Timing,
-    due: Instant,
-    /// Something will be due at this moment, whatever the rest says.
-    wish: Option<Instant>,
-    pause: Duration,
-    patience: Duration,
+/// The partitions to read.
+pub(super) struct Assignment {
+    source: String,
+    spec: KafkaSpec,
+    /// The partitions that the group assigned; `None` = all, without group membership.
+    assigned: Option<BTreeSet<TopicPartition>>,
+    /// Partitions that must not be opened before a time.
+    paused_until: BTreeMap<TopicPartition, Instant>,
+    /// The lowest possible incarnation of partitions whose topic was seen to be recreated, whatever
+    /// the resume lookup returns.
+    min_incarnations: BTreeMap<TopicPartition, u32>,
+    discovery: Discovery,
+    topic_ids: TopicIds,
+    resume_lookup: ResumeLookup,
+    pub(super) backoff: Backoff,
 }
 
-impl Rhythm {
-    pub(super) fn new(timing: Timing, now: Instant) -> Self {
-        Rhythm {
-            timing,
-            due: now,
-            wish: None,
-            pause: timing.retry,
-            patience: Duration::ZERO,
+impl Assignment {
+    /// Assigns nothing before the first refresh, which is due at `now`.
+    pub(super) fn new(
+        source: &str,
+        spec: &KafkaSpec,
+        is_in_group: bool,
+        timing: Timing,
+        now: Instant,
+    ) -> Self {
+        Assignment {
+            source: source.to_owned(),
+            spec: spec.clone(),
+            assigned: is_in_group.then(BTreeSet::new),
+            paused_until: BTreeMap::new(),
+            min_incarnations: BTreeMap::new(),
+            discovery: Discovery::default(),
+            topic_ids: TopicIds::default(),
+            resume_lookup: Box::new(|_| ResumePoint::Unread),
+            backoff: Backoff::new(timing, now),
         }
     }
 
-    /// The connection was lost: ask soon, not at the next refresh.
-    pub(super) fn retry_soon(&mut self, now: Instant) {
-        self.due = self.due.min(now + self.pause);
+    /// Sets the lookup of positions in the pane log.
+    pub(super) fn set_resume_lookup(&mut self, resume_lookup: ResumeLookup) {
+        self.resume_lookup = resume_lookup;
     }
 
-    /// Something is due at this moment.
-    pub(super) fn look_at(&mut self, at: Instant) {
-        self.wish = Some(self.wish.map_or(at, |wish| wish.min(at)));
+    /// Replaces the partitions that the group assigned, and ends all pauses.
+    pub(super) fn assign(&mut self, partitions: Vec<TopicPartition>) {
+        self.assigned = Some(partitions.into_iter().collect());
+        self.paused_until.clear();
+        self.backoff.refresh_now();
     }
 
-    fn is_due(&self, now: Instant) -> bool {
-        now >= self.due || self.wish.is_some_and(|wish| now >= wish)
+    /// Removes all partitions until the group assigns again.
+    pub(super) fn revoke_all(&mut self) {
+        self.assigned = Some(BTreeSet::new());
     }
 
-    /// Something waits for an answer.
-    pub(super) fn look_now(&mut self) {
-        self.due = self.due.min(clock::monotonic());
+    /// Prevents the opening of a partition until a time.
+    pub(super) fn pause(&mut self, partition: TopicPartition, until: Instant) {
+        self.paused_until.insert(partition, until);
+        self.backoff.refresh_at(until);
     }
 
-    pub(super) fn patience(&self) -> Duration {
-        self.patience
-    }
-
-    fn succeeded(&mut self, now: Instant, all_done: bool) {
-        self.pause = self.timing.retry;
-        self.patience = self.timing.request;
-        let pause = if all_done {
-            self.timing.refresh
-        } else {
-            self.pause
-        };
-        self.due = now + pause;
-    }
-
-    fn failed(&mut self, now: Instant, was_silence: bool, is_connected: bool) {
-        self.due = now + self.pause;
-        self.pause = (self.pause * 2).min(self.timing.refresh);
-        self.patience = if was_silence && is_connected {
-            (self.patience * 2).min(self.timing.request * 8)
-        } else {
-            Duration::ZERO
-        };
-    }
-}
-
-impl KafkaSource {
-    /// Asks for new partitions when it is time, and begins those there are.
-    pub(super) fn look_around(&mut self, now: Instant, wait: Duration, sink: &mut dyn Sink) {
-        if !self.rhythm.is_due(now) {
+    /// Applies new topic ids, if they arrive within `timeout` after their request: partitions of a
+    /// recreated topic are closed. The next refresh opens them in their new incarnation.
+    pub(super) fn poll_topic_ids(
+        &mut self,
+        timeout: Duration,
+        reader: &mut PartitionReader,
+        sink: &mut dyn Sink,
+    ) {
+        if !self.topic_ids.poll(&reader.client, timeout) {
             return;
         }
-        self.rhythm.wish = None;
-        let least = if self.health.is_connected() {
-            self.timing.request
-        } else {
-            // Most likely there is nothing to wait for.
-            self.timing.request.min(wait.max(Duration::from_millis(50)))
-        };
-        self.rhythm.patience = self.rhythm.patience.max(least);
-        let outcome = self.survey(sink);
-        let now = clock::monotonic();
-        match outcome {
-            Ok(all_done) => self.rhythm.succeeded(now, all_done),
-            Err(Trouble { concern, error }) => {
-                debug!(source = self.name, %error, "request failed");
-                let was_silence = self.health.request_failed(concern, &error);
-                let is_connected = self.health.is_connected();
-                self.rhythm.failed(now, was_silence, is_connected);
+        for topic in &self.spec.topics {
+            let Some(id) = self.topic_ids.get(topic) else {
+                continue;
+            };
+            if reader.table.is_former_id(topic, id) {
+                self.topic_ids.discard(topic);
+                continue;
+            }
+            let outdated = reader.table.identify(topic, id, sink);
+            if !outdated.is_empty() {
+                reader.table.revocations += 1;
+                self.backoff.refresh_now();
+            }
+            for slot in outdated {
+                let shard = &reader.table.get(slot).shard;
+                self.min_incarnations
+                    .insert(TopicPartition::from(shard), shard.incarnation + 1);
+                reader.clear_problem(slot);
+                reader.close(slot, sink);
             }
         }
     }
 
-    /// `false` when something is left to do soon.
-    fn survey(&mut self, sink: &mut dyn Sink) -> Result<bool, Trouble> {
-        let found = self.found_partitions(sink)?;
-        self.topic_ids.ask(&self.link, &self.spec.topics);
-        let mut keys = found.iter();
-        if keys.any(|key| self.topic_ids.of(&key.0).is_none() && self.may_begin(key)) {
-            let patience = self.rhythm.patience.max(self.timing.request);
-            self.hear_of_topics(patience, sink);
+    /// Opens new partitions and restarts stopped ones when a refresh is due; `wait` is the caller's
+    /// wait for records.
+    pub(super) fn refresh_if_due(
+        &mut self,
+        now: Instant,
+        wait: Duration,
+        reader: &mut PartitionReader,
+        sink: &mut dyn Sink,
+    ) {
+        if !self.backoff.is_due(now) {
+            return;
         }
-        let new: Vec<Key> = found
+        self.backoff.begin(reader.health.is_connected(), wait);
+        let outcome = self.refresh(reader, sink);
+        let end = clock::monotonic();
+        match outcome {
+            Ok(is_complete) => self.backoff.succeeded(end, is_complete),
+            Err(failure) => {
+                debug!(source = self.source, error = %failure.error, "request failed");
+                let was_unanswered = reader.health.request_failed(failure);
+                let is_slow = was_unanswered && reader.health.is_connected();
+                self.backoff.failed(end, is_slow);
+            }
+        }
+    }
+
+    /// Refreshes once; returns `false` if something must be tried again soon.
+    fn refresh(
+        &mut self,
+        reader: &mut PartitionReader,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, RequestError> {
+        let timeout = self.backoff.timeout();
+        let discovered = self
+            .discovery
+            .discover_partitions(&self.spec.topics, reader, timeout)?;
+        sink.extent(u32::try_from(discovered.count).unwrap_or(u32::MAX));
+        self.topic_ids.request(&reader.client, &self.spec.topics);
+        let needs_topic_ids = discovered.with_leader.iter().any(|partition| {
+            self.topic_ids.get(&partition.topic).is_none()
+                && self.may_open(partition, &reader.table)
+        });
+        if needs_topic_ids {
+            self.poll_topic_ids(self.backoff.patient_timeout(), reader, sink);
+        }
+        let new: Vec<TopicPartition> = discovered
+            .with_leader
             .into_iter()
-            .filter(|key| self.may_begin(key))
+            .filter(|partition| self.may_open(partition, &reader.table))
             .collect();
-        if self.cluster.is_none() {
-            let client = self.link.consumer().client();
-            // Shards are filed under the cluster's id: nothing is begun without it.
-            let Some(cluster) = client.fetch_cluster_id(self.rhythm.patience) else {
-                return Ok(false);
-            };
-            self.cluster = Some(cluster);
-        }
-        let all_opened = new.is_empty() || self.open(&new, sink)?;
-        let all_restarted = self.stranded.is_empty() || self.restart_stranded(sink)?;
+        // Shards carry the id of the cluster: without it, nothing can be opened.
+        let Some(cluster) = self.discovery.cluster(&reader.client, timeout) else {
+            return Ok(false);
+        };
+        let cluster = cluster.to_owned();
+        let all_opened = new.is_empty() || self.open(&new, &cluster, reader, sink)?;
+        let all_restarted = reader.restart_stopped(&self.topic_ids, timeout, sink)?;
         Ok(all_opened && all_restarted)
     }
 
-    /// The partitions that have a leader.
-    fn found_partitions(&mut self, sink: &mut dyn Sink) -> Result<Vec<Key>, Trouble> {
-        let (mut keys, mut shards) = (Vec::new(), 0);
-        for topic in self.spec.topics.clone() {
-            let concern = Concern::Topic(topic.clone());
-            let metadata = self
-                .link
-                .consumer()
-                .fetch_metadata(Some(&topic), self.rhythm.patience)
-                .map_err(Trouble::with(concern.clone()))?;
-            self.health.answered();
-            let Some(found) = metadata.topics().first() else {
-                continue;
-            };
-            let mut problem = None;
-            if let Some(error) = found.error() {
-                let code = RDKafkaErrorCode::from(error);
-                self.health.count(code as i32);
-                problem = Some(concern.describe(code as i32));
-                if code == RDKafkaErrorCode::UnknownTopicOrPartition {
-                    self.awaited.insert(topic.clone());
-                }
-            }
-            let partitions = found.partitions().len();
-            shards += partitions;
-            if partitions > 0 {
-                self.first_seen.entry(topic.clone()).or_insert(partitions);
-            }
-            for partition in found.partitions() {
-                if partition.leader() < 0 {
-                    let id = partition.id();
-                    problem = Some(format!("partition {id} of topic {topic} has no leader"));
-                } else {
-                    keys.push((topic.clone(), partition.id()));
-                }
-            }
-            self.health.set(concern, problem);
-        }
-        sink.extent(u32::try_from(shards).unwrap_or(u32::MAX));
-        Ok(keys)
-    }
-
-    /// Whether a partition is to be read and is not yet.
-    fn may_begin(&mut self, key: &Key) -> bool {
-        if self.table.slot(&key.0, key.1).is_some() {
-            return false;
-        }
-        if self
+    /// True if a partition is assigned, not paused, and not open yet.
+    fn may_open(&mut self, partition: &TopicPartition, table: &PartitionTable) -> bool {
+        let is_open = table.slot(&partition.topic, partition.partition).is_some();
+        let is_assigned = self
             .assigned
             .as_ref()
-            .is_some_and(|ours| !ours.contains(key))
-        {
+            .is_none_or(|assigned| assigned.contains(partition));
+        if is_open || !is_assigned {
             return false;
         }
         let now = clock::monotonic();
-        self.held.retain(|_, until| *until > now);
-        if let Some(until) = self.held.get(key).copied() {
-            self.rhythm.look_at(until);
-            return false;
+        self.paused_until.retain(|_, until| *until > now);
+        match self.paused_until.get(partition) {
+            Some(until) => {
+                self.backoff.refresh_at(*until);
+                false
+            }
+            None => true,
         }
-        true
     }
 
-    /// Begins partitions; `false` when some are not ready yet.
-    fn open(&mut self, new: &[Key], sink: &mut dyn Sink) -> Result<bool, Trouble> {
-        let left: BTreeMap<&Key, ResumePoint> = new
+    /// Opens partitions; returns `false` if some must be tried again soon.
+    fn open(
+        &mut self,
+        new: &[TopicPartition],
+        cluster: &str,
+        reader: &mut PartitionReader,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, RequestError> {
+        let timeout = self.backoff.timeout();
+        let resume_points: BTreeMap<&TopicPartition, ResumePoint> = new
             .iter()
-            .map(|key| (key, (self.memory)(&self.shard(key, 0))))
+            .map(|partition| {
+                let shard = self.shard(partition, cluster, 0);
+                (partition, (self.resume_lookup)(&shard))
+            })
             .collect();
-        let committed = self.committed(new)?;
-        let bounds = self.bounds(new)?;
-        let chosen = self.chosen(new, &committed, &left)?;
-        let mut begun = 0;
-        // Whether a topic is known decides where its other partitions begin: none is begun before all are looked up.
-        if left.values().any(|left| *left == ResumePoint::Pending) {
-            self.rhythm.look_at(clock::monotonic() + HEAD_PAUSE);
+        let committed = fetch_committed(reader, new, timeout)?;
+        let bounds = list_bounds(reader.client.consumer(), new, timeout)
+            .map_err(RequestError::in_topic_of(new))?;
+        let configured = self.configured_starts(new, &committed, &resume_points, reader)?;
+        // A known position decides where the other partitions of its topic start, so none is opened
+        // before all are looked up.
+        let Some(previous) = new
+            .iter()
+            .map(|partition| {
+                let min_incarnation = self.min_incarnation(partition);
+                let committed = committed.get(partition).copied();
+                previous_position(resume_points[partition], committed, min_incarnation)
+            })
+            .collect::<Option<Vec<_>>>()
+        else {
+            self.backoff.refresh_at(clock::monotonic() + LOOKUP_DELAY);
             return Ok(false);
-        }
-        for key in new {
-            let (Some(bounds), Some(left)) = (bounds.get(key), left.get(key)) else {
+        };
+        let mut opened = 0;
+        for (partition, (incarnation, position)) in new.iter().zip(previous) {
+            let Some(bounds) = bounds.get(partition) else {
                 continue;
             };
-            let committed = committed.get(key).copied();
-            let least = self.lives.get(key).copied().unwrap_or(0);
-            let Some((incarnation, past)) = past_of(*left, committed, least) else {
-                self.rhythm.look_at(clock::monotonic() + HEAD_PAUSE);
-                continue;
-            };
-            let topic_id = self.topic_ids.of(&key.0);
-            let start = match past {
-                Some(past) => resume(past, *bounds, topic_id),
+            let topic_id = self.topic_ids.get(&partition.topic);
+            let start = match position {
+                Some(position) => resume(position, *bounds, topic_id),
                 None => {
-                    let chosen = chosen.get(key).copied().unwrap_or(bounds.high);
-                    begin(chosen, *bounds, topic_id)
+                    let offset = configured.get(partition).copied().unwrap_or(bounds.high);
+                    start_at(offset, *bounds, topic_id)
                 }
             };
-            let life = least.max(incarnation + u32::from(start.reborn));
-            let (shard, position) = (self.shard(key, life), past.map(|past| past.upto));
-            self.begin(shard, start, position, committed, sink)?;
-            begun += 1;
+            let started = self
+                .min_incarnation(partition)
+                .max(incarnation + u32::from(start.is_recreated));
+            reader.open(
+                self.shard(partition, cluster, started),
+                start,
+                position.map(|position| position.upto),
+                committed.get(partition).copied(),
+                sink,
+            )?;
+            opened += 1;
         }
-        if begun > 0 {
-            self.table.assigned += 1;
-            info!(source = self.name, partitions = begun, "reading partitions");
-        }
-        Ok(begun == new.len())
-    }
-
-    fn shard(&self, (topic, partition): &Key, incarnation: u32) -> Shard {
-        Shard {
-            source: self.name.clone(),
-            cluster: self.cluster.clone().unwrap_or_default(),
-            topic: topic.clone(),
-            partition: *partition,
-            incarnation,
-        }
-    }
-
-    /// Begins a partition that was left at `position`: the sink hears of that, and then of what retention took behind it.
-    fn begin(
-        &mut self,
-        shard: Shard,
-        start: Begin,
-        position: Option<i64>,
-        committed: Option<i64>,
-        sink: &mut dyn Sink,
-    ) -> Result<(), Trouble> {
-        let key = (shard.topic.clone(), shard.partition);
-        self.warn_of(&key, start, position);
-        self.assign(&key, start.base)?;
-        let concern = Concern::Partition(key.0, key.1);
-        self.health.set(concern, None);
-        let opened_at = position.filter(|_| !start.reborn).unwrap_or(start.base);
-        let slot = self
-            .table
-            .enter(shard, opened_at, start.topic_id, committed, sink);
-        self.table.restart(slot, start.base, start.lost, sink);
-        Ok(())
-    }
-
-    fn warn_of(&self, (topic, partition): &Key, start: Begin, position: Option<i64>) {
-        let (source, base) = (&*self.name, start.base);
-        if start.lost > 0 {
-            let lost = start.lost;
-            warn!(
-                source,
-                topic, partition, lost, base, "retention took offsets before they were read"
+        if opened > 0 {
+            reader.table.assignments += 1;
+            info!(
+                source = self.source,
+                partitions = opened,
+                "reading partitions"
             );
         }
-        if start.reborn {
-            warn!(
-                source,
-                topic, partition, position, base, "topic was created anew: all it holds is new"
-            );
-        }
+        Ok(opened == new.len())
     }
 
-    /// Begins again what librdkafka gave up; `false` when some are not ready yet.
-    fn restart_stranded(&mut self, sink: &mut dyn Sink) -> Result<bool, Trouble> {
-        let keys: Vec<(usize, Key)> = self
-            .stranded
+    /// The start of each partition without a committed offset; one that is missing here starts at
+    /// its end.
+    ///
+    /// A topic or partition that was created after pegel started on its topic is read from its
+    /// oldest record: `latest` means "from the first start on", and all of its records are newer.
+    fn configured_starts(
+        &self,
+        new: &[TopicPartition],
+        committed: &BTreeMap<TopicPartition, i64>,
+        resume_points: &BTreeMap<&TopicPartition, ResumePoint>,
+        reader: &PartitionReader,
+    ) -> Result<BTreeMap<TopicPartition, i64>, RequestError> {
+        let known_topics: BTreeSet<&str> = resume_points
             .iter()
-            .map(|slot| (*slot, &self.table.get(*slot).shard))
-            .map(|(slot, shard)| (slot, (shard.topic.clone(), shard.partition)))
+            .filter(|(_, resume_point)| matches!(resume_point, ResumePoint::At { .. }))
+            .map(|(partition, _)| *partition)
+            .chain(committed.keys())
+            .map(|partition| &*partition.topic)
             .collect();
-        let names: Vec<Key> = keys.iter().map(|(_, key)| key.clone()).collect();
-        let bounds = self.bounds(&names)?;
-        for (slot, key) in keys {
-            if let Some(bounds) = bounds.get(&key) {
-                self.restart(slot, &key, *bounds, sink)?;
-                self.stranded.remove(&slot);
-            }
+        let (from_oldest, from_configured): (Vec<TopicPartition>, Vec<TopicPartition>) = new
+            .iter()
+            .filter(|partition| !committed.contains_key(partition))
+            .cloned()
+            .partition(|partition| {
+                self.spec.start == StartAt::Earliest
+                    || known_topics.contains(&*partition.topic)
+                    || self.discovery.is_created_later(partition)
+            });
+        let mut starts: BTreeMap<TopicPartition, i64> = from_oldest
+            .into_iter()
+            .map(|partition| (partition, 0))
+            .collect();
+        if let StartAt::Timestamp(time) = self.spec.start
+            && !from_configured.is_empty()
+        {
+            let offsets = list_offsets(
+                reader.client.consumer(),
+                &from_configured,
+                at_time(time),
+                self.backoff.timeout(),
+            )
+            .map_err(RequestError::in_topic_of(&from_configured))?;
+            starts.extend(
+                offsets
+                    .into_iter()
+                    .filter_map(|(partition, offset)| Some((partition, offset?))),
+            );
         }
-        Ok(self.stranded.is_empty())
+        Ok(starts)
     }
 
-    fn restart(
-        &mut self,
-        slot: usize,
-        key: &Key,
-        bounds: Bounds,
-        sink: &mut dyn Sink,
-    ) -> Result<(), Trouble> {
-        let part = self.table.get(slot);
-        let mut shard = part.shard.clone();
-        let past = PreviousPosition {
-            upto: part.next,
-            topic_id: part.topic_id,
-            is_over: false,
-        };
-        let start = resume(past, bounds, self.topic_ids.of(&key.0));
-        self.warn_of(key, start, Some(past.upto));
-        self.assign(key, start.base)?;
-        if start.reborn {
-            self.table.close(slot, sink);
-            self.table.revoked += 1;
-            self.table.assigned += 1;
-            shard.incarnation += 1;
-            self.table
-                .enter(shard, start.base, start.topic_id, None, sink);
-        } else {
-            self.table.restart(slot, start.base, start.lost, sink);
-        }
-        Ok(())
+    fn min_incarnation(&self, partition: &TopicPartition) -> u32 {
+        self.min_incarnations.get(partition).copied().unwrap_or(0)
     }
 
-    /// Reads a partition from `base` on. The order matters, see `queue`.
-    fn assign(&self, (topic, partition): &Key, base: i64) -> Result<(), Trouble> {
-        let mut list = TopicPartitionList::new();
-        self.link.forward(topic, *partition);
-        list.add_partition_offset(topic, *partition, Offset::Offset(base))
-            .and_then(|()| self.link.consumer().incremental_assign(&list))
-            .map_err(Trouble::with(Concern::Partition(topic.clone(), *partition)))
-    }
-
-    /// Stops reading a partition that will be begun again: seeking after a failure is refused (librdkafka #2961).
-    pub(super) fn withdraw(&self, slot: usize) {
-        let shard = &self.table.get(slot).shard;
-        let list = list_of(&[(shard.topic.clone(), shard.partition)]);
-        if let Err(error) = self.link.consumer().incremental_unassign(&list) {
-            debug!(source = self.name, %error, "partition was not assigned");
-        }
-    }
-}
-
-/// Which life a partition was left in, and how, where it was counted before or the group has a position; `None` while that is not known.
-fn past_of(
-    left: ResumePoint,
-    committed: Option<i64>,
-    least: u32,
-) -> Option<(u32, Option<PreviousPosition>)> {
-    let (incarnation, upto, topic_id) = match left {
-        ResumePoint::Pending => return None,
-        ResumePoint::Unread => (0, committed, None),
-        ResumePoint::At {
+    fn shard(&self, partition: &TopicPartition, cluster: &str, incarnation: u32) -> Shard {
+        Shard {
+            source: self.source.clone(),
+            cluster: cluster.to_owned(),
+            topic: partition.topic.clone(),
+            partition: partition.partition,
             incarnation,
-            upto,
-            topic_id,
-        } => (incarnation, Some(upto), topic_id),
-    };
-    let past = |upto| PreviousPosition {
-        upto,
-        topic_id,
-        is_over: incarnation < least,
-    };
-    Some((incarnation, upto.map(past)))
+        }
+    }
 }

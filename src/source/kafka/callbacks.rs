@@ -1,30 +1,35 @@
-//! What librdkafka tells us outside the stream of records: errors, statistics and log lines.
+//! librdkafka's callbacks: errors, statistics, log lines, and assignments of the consumer group.
 //!
-//! librdkafka runs these callbacks inside the poll of the thread that owns the source. They only leave a note, which that thread picks up right after
-//! the poll: no decision is taken inside a callback. librdkafka can log the same line every 0.3 s for ever (a wrong password does), so of each kind the
-//! first one in 30 s is passed on and says how many it stands for.
+//! librdkafka runs a callback inside a poll of the thread that owns the source. A callback only
+//! stores an event, which the thread takes after the poll, so no decision is made inside a
+//! callback. librdkafka can repeat a log line every 0.3 s without end (a wrong password does), so
+//! of each kind of line one in 30 s is logged, with the number of suppressed lines.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::{debug, error, info, warn};
 
-use super::list_offsets::Key;
+use super::topic_partition::TopicPartition;
 use crate::clock;
 
-const LOG_EVERY: Duration = Duration::from_secs(30);
+/// The shortest time between two logged lines of one kind.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
+/// The most callbacks served in one go, so that a flood of them cannot delay records.
+const MAX_CALLBACKS: u64 = 256;
 
-/// A note left by a callback.
+/// An event that a callback stored.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum CallbackEvent {
     /// An error of the client as a whole.
     Error {
         code: RDKafkaErrorCode,
@@ -32,9 +37,9 @@ pub(super) enum Event {
     },
     /// The periodic statistics.
     Statistics(Box<Statistics>),
-    /// The group gave us these partitions, and no others.
-    Assigned(Vec<Key>),
-    /// The group takes all partitions away, to give them out anew.
+    /// The group assigned exactly these partitions to this member.
+    Assigned(Vec<TopicPartition>),
+    /// The group revoked all partitions, to assign them again.
     Revoked,
 }
 
@@ -47,10 +52,10 @@ pub(super) struct CallbackContext {
 
 #[derive(Debug, Default)]
 struct Inbox {
-    events: Vec<Event>,
-    /// Callbacks so far, log lines included.
+    events: Vec<CallbackEvent>,
+    /// The number of callbacks so far, log lines included.
     calls: u64,
-    /// Per kind of log line: when it was last passed on, and how many were not since.
+    /// By kind of log line: the time of the last logged one, and the lines suppressed since.
     lines: BTreeMap<String, (Instant, u64)>,
 }
 
@@ -62,45 +67,41 @@ impl CallbackContext {
         }
     }
 
-    /// How many callbacks ran so far: a poll that does not raise it found nothing.
-    pub(super) fn calls(&self) -> u64 {
-        self.with(|inbox| inbox.calls)
+    /// Takes the stored events.
+    pub(super) fn take_events(&self) -> Vec<CallbackEvent> {
+        self.with_inbox(|inbox| std::mem::take(&mut inbox.events))
     }
 
-    /// Takes the notes.
-    pub(super) fn take(&self) -> Vec<Event> {
-        self.with(|inbox| std::mem::take(&mut inbox.events))
+    fn calls(&self) -> u64 {
+        self.with_inbox(|inbox| inbox.calls)
     }
 
-    fn note(&self, event: Event) {
-        self.with(|inbox| {
+    fn store(&self, event: CallbackEvent) {
+        self.with_inbox(|inbox| {
             inbox.calls += 1;
             inbox.events.push(event);
         });
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Inbox) -> T) -> T {
-        let mut inbox = self
-            .inbox
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    fn with_inbox<T>(&self, work: impl FnOnce(&mut Inbox) -> T) -> T {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut inbox)
     }
 }
 
 impl Inbox {
-    /// Whether a log line of this kind may be passed on, and how many it stands for.
-    fn admit(&mut self, kind: &str, now: Instant) -> Option<u64> {
+    /// Counts a log line; returns the number of lines suppressed before it if it may be logged.
+    fn admit_line(&mut self, kind: &str, now: Instant) -> Option<u64> {
         self.calls += 1;
         match self.lines.get_mut(kind) {
-            Some((last, skipped)) if now.duration_since(*last) < LOG_EVERY => {
-                *skipped += 1;
+            Some((last, suppressed)) if now.duration_since(*last) < LOG_INTERVAL => {
+                *suppressed += 1;
                 None
             }
             Some(entry) => {
-                let skipped = entry.1;
+                let suppressed = entry.1;
                 *entry = (now, 0);
-                Some(skipped)
+                Some(suppressed)
             }
             None => {
                 self.lines.insert(kind.to_owned(), (now, 0));
@@ -112,7 +113,8 @@ impl Inbox {
 
 impl ClientContext for CallbackContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        let Some(suppressed) = self.with(|inbox| inbox.admit(facility, clock::monotonic())) else {
+        let now = clock::monotonic();
+        let Some(suppressed) = self.with_inbox(|inbox| inbox.admit_line(facility, now)) else {
             return;
         };
         let source = &*self.source;
@@ -133,38 +135,60 @@ impl ClientContext for CallbackContext {
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.note(Event::Statistics(Box::new(statistics)));
+        self.store(CallbackEvent::Statistics(Box::new(statistics)));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-        let reason = reason.to_owned();
-        self.note(Event::Error { code, reason });
+        self.store(CallbackEvent::Error {
+            code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+            reason: reason.to_owned(),
+        });
     }
 }
 
 impl ConsumerContext for CallbackContext {
-    /// The member of the group reads nothing itself: whatever the group assigns, its own assignment is empty, and the note tells what to read.
+    /// Stores the assignment as an event. The member of the group reads nothing itself, so its own
+    /// assignment stays empty whatever the group assigns.
     fn rebalance(
         &self,
         member: &BaseConsumer<Self>,
         code: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let answered = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            let elements = partitions.elements();
-            let keys = elements
+        let outcome = if code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            let assigned = partitions
+                .elements()
                 .iter()
-                .map(|element| (element.topic().to_owned(), element.partition()));
-            self.note(Event::Assigned(keys.collect()));
+                .map(|element| TopicPartition::new(element.topic(), element.partition()))
+                .collect();
+            self.store(CallbackEvent::Assigned(assigned));
             member.assign(&TopicPartitionList::new())
         } else {
-            self.note(Event::Revoked);
+            self.store(CallbackEvent::Revoked);
             member.unassign()
         };
-        if let Err(error) = answered {
+        if let Err(error) = outcome {
             let source = &*self.source;
-            warn!(source, %error, "the group's assignment was not taken");
+            warn!(source, %error, "cannot answer the rebalance of the consumer group");
+        }
+    }
+}
+
+/// Polls a client until no callback is due; a poll serves one callback.
+///
+/// Records do not arrive this way while their partitions are forwarded; one that does is passed to
+/// `stray`.
+pub(super) fn serve_callbacks(
+    client: &BaseConsumer<CallbackContext>,
+    stray: &mut dyn FnMut(&BorrowedMessage<'_>),
+) {
+    for _ in 0..MAX_CALLBACKS {
+        let calls_before = client.context().calls();
+        if let Some(Ok(message)) = client.poll(Duration::ZERO) {
+            stray(&message);
+        }
+        if client.context().calls() == calls_before {
+            break;
         }
     }
 }
@@ -174,19 +198,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_flood_one_line_in_thirty_seconds_passes_and_counts_the_rest() {
+    fn of_a_flood_one_line_in_thirty_seconds_is_logged_with_the_number_of_the_rest() {
         let mut inbox = Inbox::default();
         let start = clock::monotonic();
         let check = |inbox: &mut Inbox, seconds: u64, expected: Option<u64>| {
-            let found = inbox.admit("FAIL", start + Duration::from_secs(seconds));
-            assert_eq!(found, expected, "a line at {seconds} s");
+            let suppressed = inbox.admit_line("FAIL", start + Duration::from_secs(seconds));
+            assert_eq!(suppressed, expected, "a line at {seconds} s");
         };
         check(&mut inbox, 0, Some(0));
         check(&mut inbox, 1, None);
         check(&mut inbox, 29, None);
         check(&mut inbox, 30, Some(2));
         check(&mut inbox, 31, None);
-        let other = inbox.admit("CONFWARN", start);
-        assert_eq!(other, Some(0), "another kind has its own turn");
+        let suppressed = inbox.admit_line("CONFWARN", start);
+        assert_eq!(suppressed, Some(0), "another kind has a limit of its own");
     }
 }

@@ -1,81 +1,108 @@
-//! Positions in the consumer group: where a restart resumes, and what lag tools read.
+//! Positions in the consumer group: the second place to resume at, and the input of lag tools.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::KafkaSource;
-use super::health::Concern;
+use rdkafka::consumer::Consumer as _;
+
+use super::health::{ProblemScope, RequestError};
+use super::partition_reader::PartitionReader;
+use super::settings::Timing;
+use super::topic_partition::{TopicPartition, offsets_of, partition_list};
 use crate::clock;
 
-/// The commit that is under way, and when the next one is due. There is never more than one: answers carry no number.
+/// Commits accepted offsets to the group.
+///
+/// At most one commit is in flight, because an answer does not name the commit it belongs to.
 #[derive(Debug)]
-pub(super) struct Commits {
+pub(super) struct GroupOffsets {
+    source: String,
+    timing: Timing,
     due: Instant,
-    in_flight: bool,
+    is_in_flight: bool,
 }
 
-impl Commits {
-    pub(super) fn new(due: Instant) -> Self {
-        Commits {
-            due,
-            in_flight: false,
-        }
-    }
-}
-
-impl KafkaSource {
-    pub(super) fn commit_if_due(&mut self, now: Instant) {
-        self.hear_answer(Duration::ZERO);
-        if now >= self.commits.due {
-            self.commits.due = now + self.timing.commit;
-            self.commit();
+impl GroupOffsets {
+    /// The first commit is due one interval after `now`.
+    pub(super) fn new(source: &str, timing: Timing, now: Instant) -> Self {
+        GroupOffsets {
+            source: source.to_owned(),
+            timing,
+            due: now + timing.commit,
+            is_in_flight: false,
         }
     }
 
-    /// Commits without waiting. Not while no broker answers: the request would only wait, and closing would wait for it.
-    fn commit(&mut self) {
-        if self.commits.in_flight || !self.health.is_up() {
-            return;
-        }
-        match self.table.uncommitted() {
-            Ok(list) if list.count() > 0 => {
-                self.link.commit(&list);
-                self.commits.in_flight = true;
-            }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(source = self.name, %error, "no list of offsets"),
+    /// Handles the answer to a commit, and sends the next one when it is due. Does not wait.
+    pub(super) fn commit_if_due(&mut self, now: Instant, reader: &mut PartitionReader) {
+        self.await_outcome(Duration::ZERO, reader);
+        if now >= self.due {
+            self.due = now + self.timing.commit;
+            self.commit(reader);
         }
     }
 
-    fn hear_answer(&mut self, wait: Duration) {
-        if !self.commits.in_flight {
-            return;
-        }
-        let Some(code) = self.link.answer(wait) else {
-            return;
-        };
-        self.commits.in_flight = false;
-        self.table.committed(code == 0);
-        let mut problem = None;
-        if code != 0 {
-            self.health.count(code);
-            problem = Some(Concern::Commit.describe(code));
-        }
-        self.health.set(Concern::Commit, problem);
-    }
-
-    /// Commits what is left and waits for the answer, for a while; not when there is nobody to answer.
-    pub(super) fn last_commit(&mut self) {
-        if !self.health.is_up() {
+    /// Commits the offsets that are left and waits for the answer, up to [`Timing::close`]; does
+    /// nothing while no broker answers.
+    pub(super) fn commit_last(&mut self, reader: &mut PartitionReader) {
+        if !reader.health.is_up() {
             return;
         }
         let deadline = clock::monotonic() + self.timing.close;
-        self.await_answer(deadline);
-        self.commit();
-        self.await_answer(deadline);
+        let remaining = || deadline.saturating_duration_since(clock::monotonic());
+        self.await_outcome(remaining(), reader);
+        self.commit(reader);
+        self.await_outcome(remaining(), reader);
     }
 
-    fn await_answer(&mut self, deadline: Instant) {
-        let left = deadline.saturating_duration_since(clock::monotonic());
-        self.hear_answer(left);
+    /// Sends a commit, unless no broker answers: the request would be queued, and closing the
+    /// client would wait for it.
+    fn commit(&mut self, reader: &mut PartitionReader) {
+        if self.is_in_flight || !reader.health.is_up() {
+            return;
+        }
+        match reader.table.offsets_to_commit() {
+            Ok(offsets) if offsets.count() > 0 => {
+                reader.client.commit(&offsets);
+                self.is_in_flight = true;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(source = self.source, %error, "cannot list the offsets to commit");
+            }
+        }
     }
+
+    fn await_outcome(&mut self, wait: Duration, reader: &mut PartitionReader) {
+        if !self.is_in_flight {
+            return;
+        }
+        let Some(code) = reader.client.commit_outcome(wait) else {
+            return;
+        };
+        self.is_in_flight = false;
+        reader.table.end_commit(code == 0);
+        let mut problem = None;
+        if code != 0 {
+            reader.health.count_error(code);
+            problem = Some(ProblemScope::Commit.describe(code));
+        }
+        reader.health.set_problem(ProblemScope::Commit, problem);
+    }
+}
+
+/// Requests the offsets that the group holds; a partition without one is left out.
+pub(super) fn fetch_committed(
+    reader: &mut PartitionReader,
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> Result<BTreeMap<TopicPartition, i64>, RequestError> {
+    let offsets = reader
+        .client
+        .consumer()
+        .committed_offsets(partition_list(partitions), timeout)
+        .and_then(|list| offsets_of(&list))
+        .map_err(RequestError::in_scope(ProblemScope::Group))?;
+    reader.health.set_problem(ProblemScope::Group, None);
+    Ok(offsets)
 }

@@ -1,48 +1,78 @@
-//! What is wrong with a Kafka source, in one line an operator can act on.
+//! The state of the connection to Kafka, and its problems in one line an operator can act on.
 //!
-//! librdkafka repeats errors for as long as they last; here they become states that begin and end, and only the changes are logged.
+//! librdkafka repeats an error for as long as it lasts. Here errors become states that begin and
+//! end, so that the report shows what is wrong now and the log shows only changes.
 
 use std::collections::BTreeMap;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
-use super::librdkafka::code_name;
+use super::error_code::{code_name, error_words, is_unanswered};
+use super::topic_partition::TopicPartition;
 
-/// Which part of the connection a problem belongs to; the first one is the one to tell.
+/// The thing a problem concerns. Of several problems, the report shows the one whose scope comes
+/// first in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Concern {
+pub(super) enum ProblemScope {
     Topic(String),
     Group,
-    Partition(String, i32),
+    Partition(TopicPartition),
     Commit,
 }
 
-impl Concern {
-    /// The words for an error code of `rd_kafka_resp_err_t` that concerns this.
+impl ProblemScope {
+    /// Describes an error code of `rd_kafka_resp_err_t` in this scope.
     pub(super) fn describe(&self, code: i32) -> String {
         use RDKafkaErrorCode as Code;
-        let is = |known: Code| known as i32 == code;
-        let words = words(code);
+        let is = |candidate: Code| candidate as i32 == code;
+        let words = error_words(code);
         match self {
-            Concern::Topic(topic) if is(Code::UnknownTopicOrPartition) => {
+            ProblemScope::Topic(topic) if is(Code::UnknownTopicOrPartition) => {
                 format!("topic {topic} does not exist yet")
             }
-            Concern::Topic(topic) if is(Code::TopicAuthorizationFailed) => {
+            ProblemScope::Topic(topic) if is(Code::TopicAuthorizationFailed) => {
                 format!("not authorized to read the topic {topic}")
             }
-            Concern::Topic(topic) if is(Code::InvalidTopic) => {
+            ProblemScope::Topic(topic) if is(Code::InvalidTopic) => {
                 format!("{topic} is not a legal topic name")
             }
-            Concern::Topic(topic) => format!("topic {topic}: {words}"),
-            Concern::Group | Concern::Commit if is(Code::GroupAuthorizationFailed) => {
+            ProblemScope::Topic(topic) => format!("topic {topic}: {words}"),
+            ProblemScope::Group | ProblemScope::Commit if is(Code::GroupAuthorizationFailed) => {
                 "not authorized to use the consumer group".to_owned()
             }
-            Concern::Group => format!("the group's offsets cannot be read: {words}"),
-            Concern::Commit => format!("offsets cannot be committed: {words}"),
-            Concern::Partition(topic, partition) => {
-                format!("partition {partition} of topic {topic}: {words}")
-            }
+            ProblemScope::Group => format!("the group's offsets cannot be read: {words}"),
+            ProblemScope::Commit => format!("offsets cannot be committed: {words}"),
+            ProblemScope::Partition(partition) => format!("{partition}: {words}"),
+        }
+    }
+}
+
+/// A failed request to a broker, with the thing it was about.
+#[derive(Debug)]
+pub(super) struct RequestError {
+    pub(super) scope: ProblemScope,
+    pub(super) error: KafkaError,
+}
+
+impl RequestError {
+    /// Adds a scope to an error, for `map_err`.
+    pub(super) fn in_scope(scope: ProblemScope) -> impl FnOnce(KafkaError) -> RequestError {
+        move |error| RequestError { scope, error }
+    }
+
+    /// Adds the topic of these partitions as the scope; a request names only one of its topics.
+    pub(super) fn in_topic_of(
+        partitions: &[TopicPartition],
+    ) -> impl FnOnce(KafkaError) -> RequestError {
+        Self::in_scope(ProblemScope::Topic(partitions[0].topic.clone()))
+    }
+
+    /// An error about a topic that a broker reported inside of an answer.
+    pub(super) fn of_topic(topic: &str, code: RDKafkaErrorCode) -> Self {
+        RequestError {
+            scope: ProblemScope::Topic(topic.to_owned()),
+            error: KafkaError::MetadataFetch(code),
         }
     }
 }
@@ -52,18 +82,18 @@ impl Concern {
 pub(super) struct Health {
     source: String,
     brokers: String,
-    /// Requests are answered, or records come.
+    /// Requests are answered, or records arrive.
     up: bool,
-    /// There is a connection, whether or not anything is answered on it.
+    /// A connection is open, whether or not a broker answers on it.
     connected: bool,
-    /// Requests in a row that nobody answered.
+    /// The number of consecutive requests without an answer.
     unanswered: u32,
-    /// Why there is no connection, as far as librdkafka said.
+    /// The last error of the client while there is no connection.
     reason: Option<(RDKafkaErrorCode, String)>,
-    concerns: BTreeMap<Concern, String>,
+    problems: BTreeMap<ProblemScope, String>,
     errors: BTreeMap<String, u64>,
-    /// What was logged last.
-    told: Option<String>,
+    /// The problem that was logged last.
+    logged: Option<String>,
 }
 
 impl Health {
@@ -75,9 +105,9 @@ impl Health {
             connected: false,
             unanswered: 0,
             reason: None,
-            concerns: BTreeMap::new(),
+            problems: BTreeMap::new(),
             errors: BTreeMap::new(),
-            told: None,
+            logged: None,
         }
     }
 
@@ -89,15 +119,16 @@ impl Health {
         self.connected
     }
 
+    /// The number of errors by the name of their code.
     pub(super) fn errors(&self) -> &BTreeMap<String, u64> {
         &self.errors
     }
 
-    pub(super) fn count(&mut self, code: i32) {
+    pub(super) fn count_error(&mut self, code: i32) {
         *self.errors.entry(code_name(code)).or_default() += 1;
     }
 
-    /// A broker answered, or sent something.
+    /// A broker answered, or sent records.
     pub(super) fn answered(&mut self) {
         self.up = true;
         self.connected = true;
@@ -105,125 +136,112 @@ impl Health {
         self.reason = None;
     }
 
-    /// There is a connection; `true` when there was none before. A broker that holds connections and answers nothing is not up.
+    /// A connection is open; returns `true` if there was none before.
+    ///
+    /// The source is not up yet: a broker may accept connections and answer nothing.
     pub(super) fn connected(&mut self) -> bool {
         self.reason = None;
         !std::mem::replace(&mut self.connected, true)
     }
 
-    /// No connection is left.
+    /// The last connection was lost.
     pub(super) fn disconnected(&mut self) {
         self.up = false;
         self.connected = false;
         self.unanswered = self.unanswered.max(1);
     }
 
-    /// Takes an error of the client as a whole; `true` when it was the last connection.
+    /// Records an error of the client as a whole; returns `true` if the last connection was lost.
     pub(super) fn client_error(&mut self, code: RDKafkaErrorCode, reason: &str) -> bool {
-        self.count(code as i32);
+        self.count_error(code as i32);
         if code == RDKafkaErrorCode::AllBrokersDown {
             self.disconnected();
             return true;
         }
-        self.reason = Some((code, gist(reason).to_owned()));
+        self.reason = Some((code, short_reason(reason).to_owned()));
         false
     }
 
-    /// A request failed; returns whether that was for want of an answer.
-    pub(super) fn request_failed(&mut self, concern: Concern, error: &KafkaError) -> bool {
+    /// Records a failed request; returns `true` if no broker answered it.
+    pub(super) fn request_failed(&mut self, RequestError { scope, error }: RequestError) -> bool {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-        self.count(code as i32);
-        if !is_silence(code) {
-            let problem = concern.describe(code as i32);
-            self.set(concern, Some(problem));
+        self.count_error(code as i32);
+        if !is_unanswered(code) {
+            let problem = scope.describe(code as i32);
+            self.set_problem(scope, Some(problem));
             return false;
         }
         self.unanswered += 1;
-        // One late answer is no outage.
+        // One late answer is not an outage.
         if self.unanswered > 1 {
             self.up = false;
         }
         true
     }
 
-    /// Begins, changes or ends a problem.
-    pub(super) fn set(&mut self, concern: Concern, problem: Option<String>) {
+    /// Begins or changes the problem of a scope; `None` ends it.
+    pub(super) fn set_problem(&mut self, scope: ProblemScope, problem: Option<String>) {
         match problem {
             Some(problem) => {
-                self.concerns.insert(concern, problem);
+                self.problems.insert(scope, problem);
             }
             None => {
-                self.concerns.remove(&concern);
+                self.problems.remove(&scope);
             }
         }
     }
 
-    /// What is wrong now.
+    /// The current problem in one line; `None` if the source works, or was not tried yet.
     pub(super) fn problem(&self) -> Option<String> {
         if !self.up {
             return (self.unanswered > 0).then(|| self.outage());
         }
-        let first = self.concerns.values().next()?;
-        Some(match self.concerns.len() - 1 {
+        let first = self.problems.values().next()?;
+        Some(match self.problems.len() - 1 {
             0 => first.clone(),
             more => format!("{first} (and {more} more)"),
         })
     }
 
     fn outage(&self) -> String {
-        let at = &self.brokers;
+        let brokers = &self.brokers;
         match &self.reason {
-            None => format!("no broker answers at {at}"),
-            Some((RDKafkaErrorCode::Authentication, why)) => {
-                format!("the broker at {at} refuses the login: {why}")
+            None => format!("no broker answers at {brokers}"),
+            Some((RDKafkaErrorCode::Authentication, reason)) => {
+                format!("the broker at {brokers} refuses the login: {reason}")
             }
-            Some((RDKafkaErrorCode::SSL, why)) => format!("no TLS connection to {at}: {why}"),
-            Some((_, why)) => format!("no broker answers at {at}: {why}"),
+            Some((RDKafkaErrorCode::SSL, reason)) => {
+                format!("no TLS connection to {brokers}: {reason}")
+            }
+            Some((_, reason)) => format!("no broker answers at {brokers}: {reason}"),
         }
     }
 
-    /// Logs what changed since the last call.
-    pub(super) fn tell(&mut self) {
+    /// Logs the problem, or its end, if it changed since the last call.
+    pub(super) fn log_changes(&mut self) {
         let problem = self.problem();
-        if problem == self.told {
+        if problem == self.logged {
             return;
         }
         let source = &*self.source;
         match &problem {
-            Some(problem) => warn!(source, problem, "kafka source is impaired"),
-            None => info!(source, "kafka source is well again"),
+            Some(problem) => warn!(source, problem, "kafka source has a problem"),
+            None => info!(source, "kafka source has recovered"),
         }
-        self.told = problem;
+        self.logged = problem;
     }
 }
 
-/// Whether an error means that nobody answered.
-fn is_silence(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::BrokerTransportFailure
-            | Code::AllBrokersDown
-            | Code::OperationTimedOut
-            | Code::TimedOutQueue
-            | Code::Resolve
-            | Code::WaitingForCoordinator
-    )
-}
-
-fn words(code: i32) -> String {
-    code_name(code).trim_start_matches('_').replace('_', " ")
-}
-
-/// The part of librdkafka's reason that says why: without the broker's name before it and the connection's state behind it.
-fn gist(reason: &str) -> &str {
-    let reason = reason.split_once(": ").map_or(reason, |(_, rest)| rest);
-    let reason = reason
+/// The cause in a reason of librdkafka, without the broker's name before it and the state of the
+/// connection after it.
+fn short_reason(reason: &str) -> &str {
+    let without_broker = reason.split_once(": ").map_or(reason, |(_, rest)| rest);
+    let cause = without_broker
         .split_once("failed: ")
-        .map_or(reason, |(_, rest)| rest);
-    reason
+        .map_or(without_broker, |(_, rest)| rest);
+    cause
         .split_once(" (after ")
-        .map_or(reason, |(why, _)| why)
+        .map_or(cause, |(before, _)| before)
         .trim()
 }
 
@@ -236,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_of_an_outage_is_told_in_few_words() {
+    fn the_reason_of_an_outage_is_reported_in_few_words() {
         let check = |code: RDKafkaErrorCode, reason: &str, expected: &str| {
             let mut health = health();
             health.client_error(code, reason);
@@ -261,34 +279,30 @@ mod tests {
     }
 
     #[test]
-    fn one_late_answer_is_no_outage_and_two_are() {
+    fn one_late_answer_is_not_an_outage_and_two_are() {
+        let late = || RequestError::of_topic("t", RDKafkaErrorCode::OperationTimedOut);
         let mut health = health();
         health.answered();
-        let late = KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut);
-        let topic = Concern::Topic("t".to_owned());
-        assert!(
-            health.request_failed(topic.clone(), &late),
-            "counts as silence"
-        );
+        assert!(health.request_failed(late()), "no broker answered");
         assert_eq!(health.problem(), None, "after one");
-        health.request_failed(topic, &late);
+        health.request_failed(late());
         let expected = "no broker answers at localhost:9092";
         assert_eq!(health.problem().as_deref(), Some(expected), "after two");
     }
 
     #[test]
-    fn the_first_of_several_problems_is_told_with_their_number() {
+    fn the_first_of_several_problems_is_reported_with_the_number_of_the_rest() {
         let mut health = health();
         health.answered();
         for topic in ["b", "a"] {
-            let concern = Concern::Topic(topic.to_owned());
-            let problem = concern.describe(3);
-            health.set(concern, Some(problem));
+            let scope = ProblemScope::Topic(topic.to_owned());
+            let problem = scope.describe(3);
+            health.set_problem(scope, Some(problem));
         }
         let expected = "topic a does not exist yet (and 1 more)";
         assert_eq!(health.problem().as_deref(), Some(expected), "of two");
-        health.set(Concern::Topic("a".to_owned()), None);
-        health.set(Concern::Topic("b".to_owned()), None);
+        health.set_problem(ProblemScope::Topic("a".to_owned()), None);
+        health.set_problem(ProblemScope::Topic("b".to_owned()), None);
         assert_eq!(health.problem(), None, "when both are over");
     }
 }

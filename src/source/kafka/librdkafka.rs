@@ -1,18 +1,24 @@
-//! Records of all partitions on one queue, handed on by reference. The only unsafe code of pegel is here and, in small, in `topic_id`.
+//! The client of librdkafka: one queue for the records of all partitions, read by callback.
 //!
-//! rdkafka's safe `poll` costs 370-520 ns per record on the reading thread, librdkafka's callback consume 60-95 ns (measured, 603-byte records), so
-//! records are taken with `rd_kafka_consume_callback_queue`. Mechanics, all of them traps:
+//! rdkafka's safe `poll` costs 370-520 ns per record on the reading thread, librdkafka's callback
+//! consume 60-95 ns (measured, 603-byte records). So records are read with
+//! `rd_kafka_consume_callback_queue` and passed on by reference. This needs unsafe code, which in
+//! pegel exists only here, in `topic_id` and in `error_code`. The mechanics are all traps:
 //!
-//! - Each partition's queue is forwarded to ours *before* the partition is assigned; otherwise its records land on the consumer queue, where nobody
-//!   looks for them.
-//! - Stopping a partition clears the forwarding at some later moment on librdkafka's thread, and starting it again does not restore it. `forward` is
-//!   therefore repeated until the partition is heard of; it moves over what piled up meanwhile.
-//! - `rd_kafka_consume_batch_queue` would be as fast, but it counts an end-of-partition event as a record when it moves the position, which is then one
-//!   too high and loses a record at the next start.
-//! - Our queue must be destroyed before the client, or the client's destructor waits for it forever. `Ends` owns both, in that order.
-//! - An asynchronous `rd_kafka_commit` is never answered when events are used; `rd_kafka_commit_queue` answers on a queue of its own.
-//! - Closing a client whose broker is gone while a request is under way can take for ever (measured: more than five minutes). It is done on a thread of
-//!   its own, and waited for only so long.
+//! - Each partition's queue is forwarded to the record queue *before* the partition is assigned.
+//!   Otherwise its records arrive on the consumer queue, which is not read.
+//! - librdkafka clears the forwarding some time after a partition is unassigned, on a thread of its
+//!   own, and does not restore it when the partition is assigned again. `forward` is therefore
+//!   repeated until something arrives from the partition; it also moves what has queued up.
+//! - `rd_kafka_consume_batch_queue` would be as fast. But it counts an end-of-partition event as a
+//!   record when it moves the position, so the position is one too high and the next start skips a
+//!   record.
+//! - A queue must be destroyed before its client, or the client's destructor waits for it forever.
+//!   `ClientHandles` owns both, in that order.
+//! - An asynchronous `rd_kafka_commit` is never answered when events are used.
+//!   `rd_kafka_commit_queue` answers on a queue of its own.
+//! - Closing a client whose broker disappeared during a request can take very long (measured: more
+//!   than five minutes). A separate thread closes it, and the owner waits for a limited time.
 
 #![expect(
     unsafe_code,
@@ -20,6 +26,7 @@
 )]
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_void};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -32,50 +39,52 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::callbacks::CallbackContext;
 
-/// What arrives from a partition.
-pub(super) enum Arrival<'a> {
+/// An event on the queue of a partition.
+pub(super) enum KafkaEvent<'a> {
     /// A record; the payload lives as long as the call.
     Record {
         offset: i64,
         timestamp_ms: Option<i64>,
         payload: Option<&'a [u8]>,
     },
-    /// The partition ends at this offset for now.
+    /// The end of the partition was reached; it is at this offset for now.
     End { offset: i64 },
-    /// librdkafka gave up or complains; `code` as in `rd_kafka_resp_err_t`.
+    /// An error of the partition; `code` as in `rd_kafka_resp_err_t`.
     Failure { code: i32, text: String },
 }
 
-/// Who takes what arrives.
-pub(super) trait Receiver {
-    /// The slot of a partition; `None` when it is not being read.
+/// The receiver of the events of a queue.
+pub(super) trait RecordHandler {
+    /// The slot of a partition; `None` if the partition is not read.
     fn slot(&mut self, topic: &str, partition: i32) -> Option<usize>;
-    /// Takes one arrival.
-    fn take(&mut self, slot: usize, arrival: Arrival<'_>);
+    /// Handles one event of the partition in a slot.
+    fn handle(&mut self, slot: usize, event: KafkaEvent<'_>);
 }
 
-/// A consumer and the queues beside it.
-pub(super) struct Link {
-    ends: ManuallyDrop<Ends>,
-    /// How long dropping may wait for the client to close.
-    patience: Duration,
+/// A consumer with its queues.
+pub(super) struct Client {
+    handles: ManuallyDrop<ClientHandles>,
+    /// The longest time that dropping waits until the client is closed.
+    close_timeout: Duration,
 }
 
-struct Ends {
-    // Dropped in this order.
+/// The handles of librdkafka, dropped in the order of the fields.
+struct ClientHandles {
     records: Queue,
-    answers: Queue,
+    commits: Queue,
     topic_ids: Queue,
     /// Queues of single partitions.
-    taps: Vec<Queue>,
+    partition_queues: Vec<Queue>,
     consumer: BaseConsumer<CallbackContext>,
-    /// The member of the group, where there is one; it reads nothing.
+    /// The member of the group, if there is one; it reads nothing.
     member: Option<BaseConsumer<CallbackContext>>,
 }
 
+/// A queue of librdkafka.
 pub(super) struct Queue(NonNull<rd::rd_kafka_queue_t>);
 
-// SAFETY: librdkafka's queues may be used from any thread; ours have one owner that moves with the link.
+// SAFETY: librdkafka's queues may be used from any thread; each has one owner that moves with the
+// client.
 unsafe impl Send for Queue {}
 
 impl Queue {
@@ -92,131 +101,147 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: the pointer came from rd_kafka_queue_new or rd_kafka_queue_get_partition, is destroyed only here, and the client still lives (field order of `Ends`).
+        // SAFETY: the pointer came from rd_kafka_queue_new or rd_kafka_queue_get_partition and is
+        // destroyed only here, while the client lives (field order of `ClientHandles`).
         unsafe { rd::rd_kafka_queue_destroy(self.0.as_ptr()) }
     }
 }
 
-impl Drop for Link {
+impl Drop for Client {
     fn drop(&mut self) {
-        // SAFETY: taken once; nothing uses `ends` after the drop.
-        let ends = unsafe { ManuallyDrop::take(&mut self.ends) };
+        // SAFETY: taken once; nothing uses `handles` after the drop.
+        let handles = unsafe { ManuallyDrop::take(&mut self.handles) };
         let (done, closed) = std::sync::mpsc::channel::<()>();
-        let close = move || {
-            drop(ends);
-            drop(done);
-        };
-        // Without a thread there is nobody to close the client; leaving it to the process's end loses nothing that was committed.
+        // If the thread cannot start, the client stays open until the process ends; nothing that
+        // was committed is lost.
         if std::thread::Builder::new()
             .name("kafka-close".to_owned())
-            .spawn(close)
+            .spawn(move || {
+                drop(handles);
+                drop(done);
+            })
             .is_ok()
         {
-            closed.recv_timeout(self.patience).ok();
+            closed.recv_timeout(self.close_timeout).ok();
         }
     }
 }
 
-impl Link {
-    /// Puts the queues beside the consumer; `None` when librdkafka cannot make one.
+impl Client {
+    /// Creates the queues of a consumer; `None` if librdkafka cannot create one.
     pub(super) fn new(
         consumer: BaseConsumer<CallbackContext>,
         member: Option<BaseConsumer<CallbackContext>>,
-        patience: Duration,
+        close_timeout: Duration,
     ) -> Option<Self> {
-        let ends = ManuallyDrop::new(Ends {
+        let handles = ManuallyDrop::new(ClientHandles {
             records: Queue::new(&consumer)?,
-            answers: Queue::new(member.as_ref().unwrap_or(&consumer))?,
+            commits: Queue::new(member.as_ref().unwrap_or(&consumer))?,
             topic_ids: Queue::new(&consumer)?,
-            taps: Vec::new(),
+            partition_queues: Vec::new(),
             consumer,
             member,
         });
-        Some(Link { ends, patience })
+        Some(Client {
+            handles,
+            close_timeout,
+        })
     }
 
-    /// The member of the group, where there is one.
+    /// The member of the group, if there is one.
     pub(super) fn member(&self) -> Option<&BaseConsumer<CallbackContext>> {
-        self.ends.member.as_ref()
+        self.handles.member.as_ref()
     }
 
-    /// The consumer, for everything that has a safe call.
+    /// The consumer, for requests that have a safe wrapper.
     pub(super) fn consumer(&self) -> &BaseConsumer<CallbackContext> {
-        &self.ends.consumer
+        &self.handles.consumer
     }
 
-    /// Where answers about topics arrive.
+    /// The queue for answers about topic ids.
     pub(super) fn topic_ids(&self) -> &Queue {
-        &self.ends.topic_ids
+        &self.handles.topic_ids
     }
 
-    /// Sends the partition's records to the data queue; harmless when repeated.
+    /// Forwards a partition's queue to the record queue; may be repeated.
     pub(super) fn forward(&self, topic: &str, partition: i32) {
         let Ok(topic) = CString::new(topic) else {
             return;
         };
-        let client = self.ends.consumer.client().native_ptr();
-        // SAFETY: client, topic and both queues are valid for the calls; the partition queue is a counted handle that is given back at once.
+        let client = self.handles.consumer.client().native_ptr();
+        // SAFETY: client, topic and both queues are valid for the calls; the partition queue is a
+        // counted handle that is released at once.
         unsafe {
-            let own = rd::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
-            if !own.is_null() {
-                rd::rd_kafka_queue_forward(own, self.ends.records.0.as_ptr());
-                rd::rd_kafka_queue_destroy(own);
+            let queue = rd::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
+            if !queue.is_null() {
+                rd::rd_kafka_queue_forward(queue, self.handles.records.0.as_ptr());
+                rd::rd_kafka_queue_destroy(queue);
             }
         }
     }
 
-    /// Leaves a partition's records on its own queue, instead of the one for all, and returns that queue's number; called before the partition is assigned.
-    pub(super) fn tap(&mut self, topic: &str, partition: i32) -> Option<usize> {
+    /// Keeps a partition's records on a queue of their own; returns the index of that queue. To be
+    /// called before the partition is assigned.
+    pub(super) fn open_partition_queue(&mut self, topic: &str, partition: i32) -> Option<usize> {
         let topic = CString::new(topic).ok()?;
-        let client = self.ends.consumer.client().native_ptr();
-        // SAFETY: client and topic are valid for the calls; the handle is counted, ours, and given back before the client is dropped (field order of `Ends`).
-        let own = unsafe {
-            let own = rd::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
-            NonNull::new(own).inspect(|own| {
-                rd::rd_kafka_queue_forward(own.as_ptr(), std::ptr::null_mut());
+        let client = self.handles.consumer.client().native_ptr();
+        // SAFETY: client and topic are valid for the calls; the handle is counted, owned here, and
+        // released before the client is dropped (field order of `ClientHandles`).
+        let queue = unsafe {
+            let queue = rd::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition);
+            NonNull::new(queue).inspect(|queue| {
+                rd::rd_kafka_queue_forward(queue.as_ptr(), std::ptr::null_mut());
             })
         };
-        self.ends.taps.push(Queue(own?));
-        Some(self.ends.taps.len() - 1)
+        self.handles.partition_queues.push(Queue(queue?));
+        Some(self.handles.partition_queues.len() - 1)
     }
 
-    /// Waits at most `wait` for the first arrival and hands on everything that is there then.
-    pub(super) fn drain(&self, wait: Duration, receiver: &mut dyn Receiver) {
-        drain(&self.ends.records, wait, receiver);
+    /// Waits up to `wait` for the first event and passes on all events that are there then.
+    pub(super) fn drain(&self, wait: Duration, handler: &mut dyn RecordHandler) {
+        drain(&self.handles.records, wait, handler);
     }
 
-    /// The same for one partition, by the number `tap` returned.
-    pub(super) fn drain_tap(&self, tap: usize, wait: Duration, receiver: &mut dyn Receiver) {
-        drain(&self.ends.taps[tap], wait, receiver);
+    /// The same as [`Client::drain`] for one partition queue, by its index.
+    pub(super) fn drain_partition(
+        &self,
+        index: usize,
+        wait: Duration,
+        handler: &mut dyn RecordHandler,
+    ) {
+        drain(&self.handles.partition_queues[index], wait, handler);
     }
 
-    /// Commits without waiting; `answer` tells how it ended. A group with members takes commits from them only.
+    /// Sends a commit; [`Client::commit_outcome`] returns its outcome. A group with members accepts
+    /// commits only from them.
     pub(super) fn commit(&self, offsets: &TopicPartitionList) {
         let client = self
             .member()
             .unwrap_or(self.consumer())
             .client()
             .native_ptr();
-        // SAFETY: client, list and queue are valid for the call, which copies the list. Without a callback, the answer is an event on the queue; what the
-        // call itself returns only repeats that the group exists.
+        // SAFETY: client, list and queue are valid for the call, which copies the list. Without a
+        // callback, the answer is an event on the queue; the call itself fails only if there is no
+        // group.
         unsafe {
             rd::rd_kafka_commit_queue(
                 client,
                 offsets.ptr(),
-                self.ends.answers.0.as_ptr(),
+                self.handles.commits.0.as_ptr(),
                 None,
                 std::ptr::null_mut(),
             );
         }
     }
 
-    /// The answer to a commit, as a code of `rd_kafka_resp_err_t`, when there is one within `wait`.
-    pub(super) fn answer(&self, wait: Duration) -> Option<i32> {
+    /// Waits up to `wait` for the outcome of a commit: a code of `rd_kafka_resp_err_t`, 0 for
+    /// success.
+    pub(super) fn commit_outcome(&self, wait: Duration) -> Option<i32> {
         let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the queue is valid; an event that is not null is ours until it is destroyed, which is after its last use.
+        // SAFETY: the queue is valid; an event that is not null is owned here until it is
+        // destroyed, after its last use.
         unsafe {
-            let event = rd::rd_kafka_queue_poll(self.ends.answers.0.as_ptr(), millis);
+            let event = rd::rd_kafka_queue_poll(self.handles.commits.0.as_ptr(), millis);
             if event.is_null() {
                 return None;
             }
@@ -226,32 +251,34 @@ impl Link {
         }
     }
 
-    /// Fills in the offset each partition will hand on next: past control records, which `last record + 1` is not; `Offset::Invalid` before the first.
+    /// Fills in the offset of the next record of each partition; `Offset::Invalid` before the first
+    /// record. Unlike the last record's offset + 1, it is past control records.
     pub(super) fn positions(&self, partitions: &mut TopicPartitionList) {
-        // SAFETY: client and list are valid for the call, which only writes offsets and errors into the list.
-        let code = unsafe {
-            rd::rd_kafka_position(self.ends.consumer.client().native_ptr(), partitions.ptr())
-        };
+        let client = self.handles.consumer.client().native_ptr();
+        // SAFETY: client and list are valid for the call, which only writes offsets and errors into
+        // the list.
+        let code = unsafe { rd::rd_kafka_position(client, partitions.ptr()) };
         if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            // Every offset of a list can be set to this one.
+            // Cannot fail: every element of a list accepts this offset.
             partitions.set_all_offsets(Offset::Invalid).ok();
         }
     }
 }
 
-fn drain(queue: &Queue, wait: Duration, receiver: &mut dyn Receiver) {
-    let mut drain = Drain {
-        receiver,
+fn drain(queue: &Queue, wait: Duration, handler: &mut dyn RecordHandler) {
+    let mut drain = QueueDrain {
+        handler,
         last: None,
         panic: None,
     };
     let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: the queue is valid; librdkafka calls `hand_on` on this thread, only during this call, with the pointer to `drain`, which outlives it.
+    // SAFETY: the queue is valid; librdkafka calls `on_message` on this thread, only during this
+    // call, with the pointer to `drain`, which outlives it.
     unsafe {
         rd::rd_kafka_consume_callback_queue(
             queue.as_ptr(),
             millis,
-            Some(hand_on),
+            Some(on_message),
             (&raw mut drain).cast(),
         );
     }
@@ -260,18 +287,20 @@ fn drain(queue: &Queue, wait: Duration, receiver: &mut dyn Receiver) {
     }
 }
 
-struct Drain<'a> {
-    receiver: &'a mut dyn Receiver,
-    /// Runs of one partition are long: its slot is looked up once per run. Topic pointers are compared only within one drain.
+/// The state of one call that drains a queue.
+struct QueueDrain<'a> {
+    handler: &'a mut dyn RecordHandler,
+    /// The partition of the last message and its slot. Messages of one partition come in long runs,
+    /// so the slot is looked up once per run. Topic pointers are compared only within one drain.
     last: Option<(*mut rd::rd_kafka_topic_t, i32, Option<usize>)>,
     panic: Option<Box<dyn Any + Send>>,
 }
 
-impl Drain<'_> {
+impl QueueDrain<'_> {
     /// # Safety
     ///
     /// `message` is librdkafka's and valid until this returns.
-    unsafe fn take(&mut self, message: &rd::rd_kafka_message_t) {
+    unsafe fn handle(&mut self, message: &rd::rd_kafka_message_t) {
         let slot = match self.last {
             Some((topic, partition, slot))
                 if topic == message.rkt && partition == message.partition =>
@@ -279,106 +308,71 @@ impl Drain<'_> {
                 slot
             }
             _ => {
-                // SAFETY: every arrival on a partition's queue carries its topic, whose name lives as long as the message.
+                // SAFETY: every message on a partition's queue carries its topic, whose name lives
+                // as long as the message.
                 let name = unsafe { topic_name(message.rkt) };
-                let slot = self.receiver.slot(&name, message.partition);
+                let slot = self.handler.slot(&name, message.partition);
                 self.last = Some((message.rkt, message.partition, slot));
                 slot
             }
         };
         if let Some(slot) = slot {
             // SAFETY: passed on from the caller.
-            let arrival = unsafe { read(message) };
-            self.receiver.take(slot, arrival);
+            let event = unsafe { event_of(message) };
+            self.handler.handle(slot, event);
         }
     }
 }
 
-/// Called by librdkafka for each arrival. A panic must not cross its frames: it is kept, and the rest of the drain is skipped.
-unsafe extern "C" fn hand_on(message: *mut rd::rd_kafka_message_t, drain: *mut c_void) {
-    // SAFETY: `drain` is the pointer `Link::drain` passed, and nobody else uses it during the call.
-    let drain = unsafe { &mut *drain.cast::<Drain<'_>>() };
+/// The callback for each message. A panic must not cross librdkafka's frames: it is stored, and the
+/// rest of the drain is skipped.
+unsafe extern "C" fn on_message(message: *mut rd::rd_kafka_message_t, drain: *mut c_void) {
+    // SAFETY: `drain` is the pointer that `drain` passed, and nothing else uses it during the call.
+    let drain = unsafe { &mut *drain.cast::<QueueDrain<'_>>() };
     if drain.panic.is_some() {
         return;
     }
     // SAFETY: librdkafka destroys the message only after this returns.
-    let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { drain.take(&*message) }));
+    let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { drain.handle(&*message) }));
     drain.panic = outcome.err();
 }
 
 /// # Safety
 ///
 /// `topic` is null or valid while the name is used.
-unsafe fn topic_name<'a>(topic: *mut rd::rd_kafka_topic_t) -> std::borrow::Cow<'a, str> {
+unsafe fn topic_name<'a>(topic: *mut rd::rd_kafka_topic_t) -> Cow<'a, str> {
     if topic.is_null() {
         return "".into();
     }
-    // SAFETY: the caller vouches for the topic; its name is a C string that lives with it.
+    // SAFETY: the caller guarantees the topic; its name is a C string that lives with it.
     unsafe { CStr::from_ptr(rd::rd_kafka_topic_name(topic)) }.to_string_lossy()
 }
 
 /// # Safety
 ///
-/// The message is librdkafka's and outlives the arrival.
-unsafe fn read<'a>(message: &'a rd::rd_kafka_message_t) -> Arrival<'a> {
-    // SAFETY: read as an integer, because a newer broker may send a code that the binding's enum does not know.
+/// The message is librdkafka's and outlives the event.
+unsafe fn event_of<'a>(message: &'a rd::rd_kafka_message_t) -> KafkaEvent<'a> {
+    // SAFETY: read as an integer, because a newer broker may send a code that the binding's enum
+    // does not contain.
     let code = unsafe { (&raw const message.err).cast::<i32>().read() };
     let payload = NonNull::new(message.payload.cast::<u8>())
         // SAFETY: a payload that is not null has `len` bytes, which live as long as the message.
         .map(|start| unsafe { std::slice::from_raw_parts(start.as_ptr(), message.len) });
     if code == rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32 {
-        return Arrival::End {
+        return KafkaEvent::End {
             offset: message.offset,
         };
     }
     if code != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR as i32 {
         // An error carries its text where a record has its payload.
         let text = String::from_utf8_lossy(payload.unwrap_or_default()).into_owned();
-        return Arrival::Failure { code, text };
+        return KafkaEvent::Failure { code, text };
     }
-    // SAFETY: the message is valid, and the kind of timestamp is not asked for.
+    // SAFETY: the message is valid; a null pointer skips the kind of the timestamp.
     let millis = unsafe { rd::rd_kafka_message_timestamp(message, std::ptr::null_mut()) };
-    Arrival::Record {
+    KafkaEvent::Record {
         offset: message.offset,
         timestamp_ms: (millis >= 0).then_some(millis),
         payload,
-    }
-}
-
-/// librdkafka's name of an error code in lower case, as in `_transport` or `unknown_topic_or_part`.
-pub(super) fn code_name(code: i32) -> String {
-    let mut first = std::ptr::null();
-    let mut count = 0;
-    // SAFETY: fills in a static table and its length.
-    unsafe { rd::rd_kafka_get_err_descs(&raw mut first, &raw mut count) };
-    (0..count)
-        .find_map(|index| {
-            // SAFETY: within the static table; codes are read as integers, and names are static C strings or null in the gaps.
-            unsafe {
-                let entry = first.add(index);
-                let found = (&raw const (*entry).code).cast::<i32>().read();
-                let name = (*entry).name;
-                (found == code && !name.is_null()).then(|| CStr::from_ptr(name))
-            }
-        })
-        .map_or_else(
-            || format!("code_{code}"),
-            |name| name.to_string_lossy().to_ascii_lowercase(),
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_have_librdkafka_names() {
-        let check = |code: i32, expected: &str| {
-            assert_eq!(code_name(code), expected, "name of {code}");
-        };
-        check(-195, "_transport");
-        check(3, "unknown_topic_or_part");
-        check(29, "topic_authorization_failed");
-        check(12_345, "code_12345");
     }
 }

@@ -1,134 +1,167 @@
-//! Where a partition is begun, decided from plain numbers.
-
-use rdkafka::error::RDKafkaErrorCode;
+//! The offset at which a partition starts, computed from plain numbers.
 
 use crate::model::TopicId;
+use crate::source::ResumePoint;
 
-/// What is known of a partition before it is read.
+/// The offsets that a partition holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bounds {
-    /// The oldest offset it holds.
+pub(super) struct OffsetBounds {
+    /// The oldest offset.
     pub(super) low: i64,
-    /// The offset after the last one that can be read.
+    /// The offset after the last record that can be read.
     pub(super) high: i64,
 }
 
-/// Where reading begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Begin {
-    pub(super) base: i64,
-    /// Offsets that retention took before they were read.
-    pub(super) lost: u64,
-    /// The topic was made anew since the position was taken.
-    pub(super) reborn: bool,
-    /// The topic that is read, where that is known.
-    pub(super) topic_id: Option<TopicId>,
-}
-
-/// How a partition was left by whoever read it before.
+/// The position up to which an earlier reader read a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PreviousPosition {
     /// The next offset to count.
     pub(super) upto: i64,
-    /// The topic it was counted from, where that is known.
+    /// The id of the topic that was counted, if known.
     pub(super) topic_id: Option<TopicId>,
-    /// That topic was found to be gone.
-    pub(super) is_over: bool,
+    /// True if that topic is known to be deleted.
+    pub(super) is_deleted: bool,
 }
 
 impl PreviousPosition {
-    /// Whether the topic is not the one that was counted; an unknown one may be.
-    fn is_of_another(self, topic_id: Option<TopicId>) -> bool {
-        let both = self.topic_id.zip(topic_id);
-        self.is_over || both.is_some_and(|(past, present)| past != present)
+    /// True if the topic is known to be another one than the counted one.
+    fn is_of_other_topic(self, topic_id: Option<TopicId>) -> bool {
+        let ids = self.topic_id.zip(topic_id);
+        self.is_deleted || ids.is_some_and(|(previous, current)| previous != current)
     }
 }
 
-impl Begin {
+/// The offset at which reading of a partition starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StartPosition {
+    pub(super) base: i64,
+    /// Offsets that retention deleted before they were read.
+    pub(super) lost: u64,
+    /// True if the topic was deleted and created again since the previous position.
+    pub(super) is_recreated: bool,
+    /// The id of the topic that is read, if known.
+    pub(super) topic_id: Option<TopicId>,
+}
+
+impl StartPosition {
     fn at(base: i64, topic_id: Option<TopicId>) -> Self {
-        Begin {
+        StartPosition {
             base,
             lost: 0,
-            reborn: false,
+            is_recreated: false,
             topic_id,
         }
     }
 
-    fn anew(bounds: Bounds, topic_id: Option<TopicId>) -> Self {
-        Begin {
-            reborn: true,
-            ..Begin::at(bounds.low, topic_id)
+    fn of_recreated(bounds: OffsetBounds, topic_id: Option<TopicId>) -> Self {
+        StartPosition {
+            is_recreated: true,
+            ..StartPosition::at(bounds.low, topic_id)
         }
     }
 }
 
-/// Goes on where the partition was left, as long as it still has that.
+/// The incarnation that was read last, and the position in it if there is one. A position of the
+/// pane log precedes the group's `committed` offset. `None` while the lookup is pending.
 ///
-/// A topic of another id was deleted and created: everything in it is new. So it is beyond the end, where offsets must have begun anew; a broker that names
-/// the old id there may lag, so the id is learned later. Below the oldest offset, retention was faster: the rest is lost and counted. Where ids are not
-/// known, a topic made anew that has already outgrown the position cannot be told from the old one.
-pub(super) fn resume(past: PreviousPosition, bounds: Bounds, topic_id: Option<TopicId>) -> Begin {
-    if past.is_of_another(topic_id) {
-        return Begin::anew(bounds, topic_id);
+/// `min_incarnation` is the lowest incarnation that can still exist; a position in a lower one is
+/// in a deleted topic.
+pub(super) fn previous_position(
+    resume_point: ResumePoint,
+    committed: Option<i64>,
+    min_incarnation: u32,
+) -> Option<(u32, Option<PreviousPosition>)> {
+    let (incarnation, upto, topic_id) = match resume_point {
+        ResumePoint::Pending => return None,
+        ResumePoint::Unread => (0, committed, None),
+        ResumePoint::At {
+            incarnation,
+            upto,
+            topic_id,
+        } => (incarnation, Some(upto), topic_id),
+    };
+    let position = upto.map(|upto| PreviousPosition {
+        upto,
+        topic_id,
+        is_deleted: incarnation < min_incarnation,
+    });
+    Some((incarnation, position))
+}
+
+/// Resumes a partition at its previous position, moved up to the oldest offset that it still holds.
+///
+/// - A topic with another id was deleted and created again: all of its records are new.
+/// - A position beyond the end means the same, since offsets must have restarted. A broker that
+///   reports the old id there may lag behind, so the id is left open until it is reported again.
+/// - Offsets below the oldest one were deleted by retention; they are counted as lost.
+/// - Without ids, a recreated topic that has outgrown the position cannot be recognized.
+pub(super) fn resume(
+    previous: PreviousPosition,
+    bounds: OffsetBounds,
+    topic_id: Option<TopicId>,
+) -> StartPosition {
+    if previous.is_of_other_topic(topic_id) {
+        return StartPosition::of_recreated(bounds, topic_id);
     }
-    if past.upto > bounds.high {
-        return Begin::anew(bounds, None);
+    if previous.upto > bounds.high {
+        return StartPosition::of_recreated(bounds, None);
     }
-    Begin {
-        lost: bounds.low.saturating_sub(past.upto).max(0).unsigned_abs(),
-        ..Begin::at(past.upto.max(bounds.low), topic_id.or(past.topic_id))
+    StartPosition {
+        lost: bounds
+            .low
+            .saturating_sub(previous.upto)
+            .max(0)
+            .unsigned_abs(),
+        ..StartPosition::at(
+            previous.upto.max(bounds.low),
+            topic_id.or(previous.topic_id),
+        )
     }
 }
 
-/// Begins where the group has no position: at `chosen`, which retention may have moved meanwhile.
-pub(super) fn begin(chosen: i64, bounds: Bounds, topic_id: Option<TopicId>) -> Begin {
-    Begin::at(
-        chosen.clamp(bounds.low, bounds.high.max(bounds.low)),
+/// Starts a partition that has no previous position at the configured offset, kept within the
+/// bounds: retention may have moved them since the offset was looked up.
+pub(super) fn start_at(
+    configured: i64,
+    bounds: OffsetBounds,
+    topic_id: Option<TopicId>,
+) -> StartPosition {
+    StartPosition::at(
+        configured.clamp(bounds.low, bounds.high.max(bounds.low)),
         topic_id,
     )
-}
-
-/// Whether librdkafka stops reading a partition after this failure.
-pub(super) fn needs_restart(code: i32) -> bool {
-    [
-        RDKafkaErrorCode::AutoOffsetReset,
-        RDKafkaErrorCode::OffsetOutOfRange,
-        RDKafkaErrorCode::LogTruncation,
-    ]
-    .into_iter()
-    .any(|known| known as i32 == code)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
+    const BOUNDS: OffsetBounds = OffsetBounds {
         low: 100,
         high: 200,
     };
     const OLD: Option<TopicId> = Some([1; 16]);
     const NEW: Option<TopicId> = Some([2; 16]);
 
-    fn past(upto: i64, topic_id: Option<TopicId>) -> PreviousPosition {
+    fn previous(upto: i64, topic_id: Option<TopicId>) -> PreviousPosition {
         PreviousPosition {
             upto,
             topic_id,
-            is_over: false,
+            is_deleted: false,
         }
     }
 
     #[test]
-    fn a_position_resumes_in_range_and_counts_what_retention_took() {
-        let check = |position: i64, base: i64, lost: u64, reborn: bool| {
-            let found = resume(past(position, None), BOUNDS, None);
-            let expected = Begin {
+    fn a_position_resumes_in_bounds_and_counts_offsets_that_retention_deleted() {
+        let check = |upto: i64, base: i64, lost: u64, is_recreated: bool| {
+            let expected = StartPosition {
                 base,
                 lost,
-                reborn,
+                is_recreated,
                 topic_id: None,
             };
-            assert_eq!(found, expected, "resumed at {position}");
+            let start = resume(previous(upto, None), BOUNDS, None);
+            assert_eq!(start, expected, "resumed at {upto}");
         };
         check(100, 100, 0, false);
         check(150, 150, 0, false);
@@ -138,16 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn another_topic_is_begun_anew_wherever_the_old_one_was_left() {
-        let check = |upto: i64, ids: [Option<TopicId>; 2], reborn: bool, topic_id| {
-            let found = resume(past(upto, ids[0]), BOUNDS, ids[1]);
+    fn a_recreated_topic_starts_at_its_oldest_record_whatever_the_previous_position() {
+        let check = |upto: i64, ids: [Option<TopicId>; 2], is_recreated: bool, topic_id| {
+            let start = resume(previous(upto, ids[0]), BOUNDS, ids[1]);
             assert_eq!(
-                (found.reborn, found.topic_id),
-                (reborn, topic_id),
+                (start.is_recreated, start.topic_id),
+                (is_recreated, topic_id),
                 "{ids:?}"
             );
-            assert_eq!(found.base, if reborn { 100 } else { upto }, "{ids:?}");
-            assert_eq!(found.lost, 0, "nothing of it is lost: {ids:?}");
+            let base = if is_recreated { 100 } else { upto };
+            assert_eq!(start.base, base, "{ids:?}");
+            assert_eq!(start.lost, 0, "nothing of it is lost: {ids:?}");
         };
         check(150, [OLD, NEW], true, NEW);
         check(201, [OLD, NEW], true, NEW);
@@ -158,23 +192,60 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_found_to_be_gone_is_not_resumed_although_nobody_says_what_came_after() {
-        let gone = PreviousPosition {
-            is_over: true,
-            ..past(150, OLD)
+    fn a_deleted_topic_is_not_resumed_even_if_the_new_id_is_unknown() {
+        let deleted = PreviousPosition {
+            is_deleted: true,
+            ..previous(150, OLD)
         };
-        assert_eq!(resume(gone, BOUNDS, None), Begin::anew(BOUNDS, None));
+        assert_eq!(
+            resume(deleted, BOUNDS, None),
+            StartPosition::of_recreated(BOUNDS, None)
+        );
     }
 
     #[test]
-    fn a_chosen_start_is_kept_within_what_the_partition_holds() {
-        let check = |chosen: i64, base: i64| {
-            let found = begin(chosen, BOUNDS, NEW);
-            assert_eq!(found, Begin::at(base, NEW), "begun at {chosen}");
+    fn a_configured_start_is_kept_within_the_bounds() {
+        let check = |configured: i64, base: i64| {
+            let start = start_at(configured, BOUNDS, NEW);
+            assert_eq!(start, StartPosition::at(base, NEW), "at {configured}");
         };
         check(100, 100);
         check(200, 200);
         check(-1, 100);
         check(500, 200);
+    }
+
+    #[test]
+    fn the_pane_log_precedes_the_committed_offset() {
+        let counted = ResumePoint::At {
+            incarnation: 1,
+            upto: 150,
+            topic_id: OLD,
+        };
+        assert_eq!(previous_position(ResumePoint::Pending, Some(7), 0), None);
+        assert_eq!(
+            previous_position(ResumePoint::Unread, Some(7), 0),
+            Some((0, Some(previous(7, None)))),
+            "never counted"
+        );
+        assert_eq!(
+            previous_position(ResumePoint::Unread, None, 0),
+            Some((0, None)),
+            "without any position"
+        );
+        assert_eq!(
+            previous_position(counted, Some(7), 1),
+            Some((1, Some(previous(150, OLD)))),
+            "counted"
+        );
+        let deleted = PreviousPosition {
+            is_deleted: true,
+            ..previous(150, OLD)
+        };
+        assert_eq!(
+            previous_position(counted, Some(7), 2),
+            Some((1, Some(deleted))),
+            "counted in a deleted topic"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! How the client is set up, and how often the source does what it does periodically.
+//! The client's properties, and the intervals of a source's periodic work.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,21 +9,27 @@ use rdkafka::error::KafkaError;
 
 use crate::model::KafkaSpec;
 
-/// Why a Kafka source cannot be made. A broker that is down is none of these: the source waits for it.
+/// An error that prevents the creation of a Kafka source.
+///
+/// A broker that is down is not one of them: the source waits for it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SourceError {
-    /// A property is unknown, or its value is not legal. The value is not repeated: it may be a secret.
+    /// A property is unknown, or its value is not legal. The message leaves out the value, because
+    /// it may be a secret.
     #[error("librdkafka does not accept the property {property}: {reason}")]
     Property {
         /// The property's name.
         property: String,
-        /// librdkafka's words.
+        /// The message of librdkafka.
         reason: String,
     },
-    /// The properties do not go together, or a file they name cannot be read.
-    #[error("librdkafka cannot make a client: {0}")]
-    Client(String),
-    /// librdkafka returned no queue.
+    /// The properties contradict each other, or a file they name cannot be read.
+    #[error("librdkafka cannot make a client: {reason}")]
+    Client {
+        /// The message of librdkafka.
+        reason: String,
+    },
+    /// The client did not create a queue.
     #[error("librdkafka cannot make a queue")]
     Queue,
 }
@@ -35,30 +41,38 @@ impl From<KafkaError> for SourceError {
                 property,
                 reason: reason.trim_end().to_owned(),
             },
-            KafkaError::ClientCreation(reason) => SourceError::Client(reason),
-            other => SourceError::Client(other.to_string()),
+            KafkaError::ClientCreation(reason) => SourceError::Client { reason },
+            other => SourceError::Client {
+                reason: other.to_string(),
+            },
         }
     }
 }
 
-/// The rhythm of a source. Tests make it faster.
+/// The intervals and timeouts of a source. Tests shorten them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// How often topics are asked for new partitions.
+    /// The interval between requests for new partitions.
     pub refresh: Duration,
-    /// The first pause after a request that failed; doubles up to `refresh`.
+    /// The first delay after a failed request; it doubles with each failure, up to `refresh`.
     pub retry: Duration,
-    /// How long a request to a broker may hold up the thread; doubles, up to eight times this, while a broker answers too slowly for it.
+    /// The timeout of a request to a broker, during which the reading thread is blocked.
+    ///
+    /// It doubles with each timeout, up to eight times this value, while a connection is open and
+    /// no answer comes in time.
     pub request: Duration,
-    /// How often positions are committed to the group.
+    /// The interval between commits of positions to the group.
     pub commit: Duration,
-    /// How often the report is published.
+    /// The interval between reports.
     pub publish: Duration,
-    /// librdkafka's `statistics.interval.ms`: how fresh lags are, and how often a silent partition is confirmed to be at its end.
+    /// librdkafka's `statistics.interval.ms`: lags are at most this old, and a partition without
+    /// new records is confirmed to be at its end this often.
     pub statistics: Duration,
-    /// The shortest pause before a partition that somebody else counted is begun again; up to five times this.
+    /// The shortest pause of a partition whose counts the pane log rejected; the pause is random,
+    /// up to five times this value.
     pub rejected: Duration,
-    /// How long the last commit may take when the source is dropped.
+    /// The longest time for the last commit when the source is dropped, and for closing the client
+    /// after it.
     pub close: Duration,
 }
 
@@ -77,40 +91,46 @@ impl Default for Timing {
     }
 }
 
-/// What librdkafka has against properties, each by itself.
+/// Checks each property by itself; returns the name and the problem of each that librdkafka
+/// rejects.
 #[must_use]
 pub fn property_problems(properties: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    let wrong = properties.iter().filter_map(|(property, value)| {
-        let mut config = ClientConfig::new();
-        config.set(property, value);
-        let told = match SourceError::from(config.create_native_config().err()?) {
-            SourceError::Property { reason, .. } => format!("librdkafka says: {reason}"),
-            other => other.to_string(),
-        };
-        Some((property.clone(), told))
-    });
-    wrong.collect()
+    properties
+        .iter()
+        .filter_map(|(property, value)| {
+            let mut config = ClientConfig::new();
+            config.set(property, value);
+            let problem = match SourceError::from(config.create_native_config().err()?) {
+                SourceError::Property { reason, .. } => format!("librdkafka says: {reason}"),
+                other => other.to_string(),
+            };
+            Some((property.clone(), problem))
+        })
+        .collect()
 }
 
-/// What librdkafka has against all properties together, in the client that reads or, with a group, in its member. No broker is asked.
+/// Checks all properties together; returns the first problem of the client that reads or, with a
+/// group, of the client that is its member. Sends nothing to a broker.
 #[must_use]
 pub fn client_problem(spec: &KafkaSpec, is_in_group: bool) -> Option<String> {
     let timing = Timing::default();
     let member = is_in_group.then(|| member_config(spec, &timing));
-    let configs = std::iter::once(client_config(spec, &timing)).chain(member);
-    let mut problems = configs.filter_map(|mut config| {
-        config.remove("bootstrap.servers");
-        config.set_log_level(RDKafkaLogLevel::Emerg);
-        let client: Result<BaseConsumer, KafkaError> = config.create();
-        Some(SourceError::from(client.err()?).to_string())
-    });
-    problems.next()
+    std::iter::once(client_config(spec, &timing))
+        .chain(member)
+        .find_map(|mut config| {
+            config.remove("bootstrap.servers");
+            config.set_log_level(RDKafkaLogLevel::Emerg);
+            let client: Result<BaseConsumer, KafkaError> = config.create();
+            Some(SourceError::from(client.err()?).to_string())
+        })
 }
 
-/// The properties of a member of the group: it reads nothing, and is polled by the thread that reads.
+/// The properties of the client that is a member of the group. It reads nothing; the thread that
+/// reads polls it.
 ///
-/// The eager protocol, because the cooperative one has known stalls in librdkafka 2.12 and nothing is gained: partitions are begun at the pane log's heads
-/// anyway. A member that was not heard of for 15 s is given up; `kafka.properties` may say otherwise.
+/// The eager protocol is used because the cooperative one has known stalls in librdkafka 2.12. It
+/// would gain nothing: partitions start at the heads of the pane log anyway. The group expels a
+/// member that sends no heartbeat for 15 s, unless `kafka.properties` sets another timeout.
 pub(super) fn member_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
     let mut config = client_config(spec, timing);
     for (property, value) in [
@@ -127,19 +147,21 @@ pub(super) fn member_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
     config
 }
 
-/// What the queues of all partitions of a range may hold together, in KiB, as long as each has room for a fetch.
+/// The limit of all partition queues of a range together, in KiB, as long as each has room for a
+/// fetch.
 const RANGE_KBYTES: usize = 32 * 1024;
-/// A fetch of a partition and its successor, in KiB.
-const LEAST_KBYTES: usize = 2 * 1024;
+/// The room for one fetch of a partition and the next, in KiB.
+const MIN_QUEUE_KBYTES: usize = 2 * 1024;
 
-/// The properties of a client that reads a range of this many partitions: each has a queue of its own, and memory is shared among them.
+/// The properties of a client that reads a range of this many partitions. Each partition has a
+/// queue of its own, and the queues share the memory.
 pub(super) fn range_config(spec: &KafkaSpec, partitions: usize) -> ClientConfig {
     let mut config = client_config(spec, &Timing::default());
-    let share = (RANGE_KBYTES / partitions.max(1)).clamp(LEAST_KBYTES, RANGE_KBYTES / 4);
+    let queue_kbytes = (RANGE_KBYTES / partitions.max(1)).clamp(MIN_QUEUE_KBYTES, RANGE_KBYTES / 4);
     for (property, value) in [
         ("statistics.interval.ms", "0".to_owned()),
         ("queued.min.messages", "100000".to_owned()),
-        ("queued.max.messages.kbytes", share.to_string()),
+        ("queued.max.messages.kbytes", queue_kbytes.to_string()),
     ] {
         if !spec.properties.contains_key(property) {
             config.set(property, value);
@@ -148,13 +170,15 @@ pub(super) fn range_config(spec: &KafkaSpec, partitions: usize) -> ClientConfig 
     config
 }
 
-/// The client's properties: ours, then the user's.
+/// The properties of every client: pegel's, overridden by the user's.
 ///
-/// `auto.offset.reset=error`: otherwise an offset that retention overtook moves silently to the end and drops what is left (librdkafka #521).
-/// `fetch.queue.backoff.ms`: with a small queue the default of a second is a second's pause each time the queue was full.
+/// `auto.offset.reset=error`: otherwise librdkafka moves an offset that retention deleted to the
+/// end without a notice and skips the records that are left (librdkafka #521).
+/// `fetch.queue.backoff.ms=20`: with a small queue, the default pauses for a second each time the
+/// queue was full.
 pub(super) fn client_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
     let mut config = ClientConfig::new();
-    // Without this, the level depends on a logger of the `log` crate that does not exist here.
+    // Otherwise the level depends on a logger of the `log` crate, which pegel does not install.
     config.set_log_level(RDKafkaLogLevel::Info);
     for (property, value) in [
         ("client.id", "pegel"),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pegel::ingest::{Ingest, observer_plan};
+use pegel::app::observer_plan;
+use pegel::ingest::Ingest;
 use pegel::model::{EventTime, Shard};
 use pegel::observe::ObserverPlan;
 use pegel::panes::Commit;

@@ -1,4 +1,4 @@
-//! From times to offsets.
+//! Turns the times of a range into offsets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,64 +6,74 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::session::{Session, trouble};
-use super::{RangeBounds, RangeError, RangePart, RangeStart};
+use super::bounds::{RangeBounds, RangeStart};
+use super::error::RangeError;
+use super::partition::RangePart;
+use super::session::Session;
 use crate::model::{EventTime, Shard, SourceSpec};
 use crate::source::kafka::callbacks::CallbackContext;
-use crate::source::kafka::health::Concern;
-use crate::source::kafka::list_offsets::{self, Key, Trouble, at_time, listed};
-use crate::source::kafka::resume::Bounds;
+use crate::source::kafka::health::{ProblemScope, RequestError};
+use crate::source::kafka::list_offsets::{at_time, list_bounds, list_offsets};
+use crate::source::kafka::resume::OffsetBounds;
+use crate::source::kafka::topic_partition::TopicPartition;
 
-/// Where the first record at or after a time is; `None` = there is none.
-type Places = BTreeMap<Key, Option<i64>>;
+/// The first offset at or after a time, by partition; `None` if there is no such record.
+type TimeOffsets = BTreeMap<TopicPartition, Option<i64>>;
 
-/// What each partition holds of the range; partitions with nothing in it are left out.
-pub(super) fn parts(
+/// Requests the offsets of the range in each partition; partitions without any are left out.
+pub(super) fn find_partitions(
     spec: &SourceSpec,
     bounds: RangeBounds,
     patience: Duration,
 ) -> Result<Vec<RangePart>, RangeError> {
     let mut session = Session::try_new(spec, 1, patience)?;
-    let mut keys = Vec::new();
+    let mut names = Vec::new();
     for topic in &spec.kafka.topics {
-        keys.extend(session.ask(|consumer, wait| partitions(consumer, topic, wait))?);
+        names.extend(
+            session.request(|consumer, timeout| list_partitions(consumer, topic, timeout))?,
+        );
     }
-    let held = session.ask(|consumer, wait| held(consumer, &keys, wait))?;
-    let mut at = |time: Option<EventTime>| {
-        let ask = |time| session.ask(|consumer, wait| first_at(consumer, &keys, time, wait));
-        time.map(ask).transpose()
+    let held = session.request(|consumer, timeout| request_bounds(consumer, &names, timeout))?;
+    let mut offsets_at = |time: EventTime| {
+        session.request(|consumer, timeout| request_offsets(consumer, &names, time, timeout))
     };
-    let from = at(match bounds.from {
+    let from = match bounds.from {
         RangeStart::Earliest => None,
-        RangeStart::At(time) => Some(time),
-    })?;
-    let to = at(bounds.to)?;
-    let part = |key: &Key| {
-        let held = *held.get(key)?;
-        let part = part(&spec.name, key, held, place(&from, key), place(&to, key));
-        (part.begin < part.end).then_some(part)
+        RangeStart::At(time) => Some(offsets_at(time)?),
     };
-    Ok(keys.iter().filter_map(part).collect())
+    let to = bounds.to.map(offsets_at).transpose()?;
+    Ok(names
+        .iter()
+        .filter_map(|name| {
+            let offset_in = |offsets: &TimeOffsets| offsets.get(name).copied().flatten();
+            let partition = range_of_partition(
+                &spec.name,
+                name,
+                *held.get(name)?,
+                from.as_ref().map(offset_in),
+                to.as_ref().map(offset_in),
+            );
+            (partition.begin < partition.end).then_some(partition)
+        })
+        .collect())
 }
 
-/// The place of one partition, where a time was asked for.
-fn place(places: &Option<Places>, key: &Key) -> Option<Option<i64>> {
-    places.as_ref().map(|places| places.get(key).copied()?)
-}
-
-/// A time beyond the last record is at the end; places are kept within what the partition held when it was asked first.
-fn part(
+/// The range of one partition.
+///
+/// A bound is `None` if no time was given, and `Some(None)` if no record is at or after the time,
+/// which is the end of the partition. Offsets are clamped to `held`, the bounds that the partition
+/// reported first.
+fn range_of_partition(
     source: &str,
-    (topic, partition): &Key,
-    held: Bounds,
+    TopicPartition { topic, partition }: &TopicPartition,
+    held: OffsetBounds,
     from: Option<Option<i64>>,
     to: Option<Option<i64>>,
 ) -> RangePart {
-    let within = |place: Option<i64>| {
-        let end = held.high.max(held.low);
-        place.map_or(end, |place| place.clamp(held.low, end))
-    };
-    let begin = from.map_or(held.low, within);
+    let held_end = held.high.max(held.low);
+    let clamp =
+        |offset: Option<i64>| offset.map_or(held_end, |offset| offset.clamp(held.low, held_end));
+    let begin = from.map_or(held.low, clamp);
     RangePart {
         shard: Shard {
             source: source.to_owned(),
@@ -73,57 +83,71 @@ fn part(
             incarnation: 0,
         },
         begin,
-        end: to.map_or(held.high, within),
+        end: to.map_or(held.high, clamp),
         is_curtailed: from.is_some() && begin == held.low && held.low > 0,
     }
 }
 
-/// The partitions of a topic, each of which must have a leader.
-fn partitions(
+/// Requests the partitions of a topic, each of which must have a leader.
+fn list_partitions(
     consumer: &BaseConsumer<CallbackContext>,
     topic: &str,
-    wait: Duration,
-) -> Result<Vec<Key>, Trouble> {
-    let concern = Concern::Topic(topic.to_owned());
+    timeout: Duration,
+) -> Result<Vec<TopicPartition>, RequestError> {
+    let scope = ProblemScope::Topic(topic.to_owned());
     let metadata = consumer
-        .fetch_metadata(Some(topic), wait)
-        .map_err(Trouble::with(concern))?;
-    let found = metadata.topics().first();
-    if let Some(error) = found.and_then(|found| found.error()) {
-        return Err(trouble(topic, RDKafkaErrorCode::from(error)));
+        .fetch_metadata(Some(topic), timeout)
+        .map_err(RequestError::in_scope(scope))?;
+    let description = metadata.topics().first();
+    if let Some(error) = description.and_then(|description| description.error()) {
+        return Err(RequestError::of_topic(topic, RDKafkaErrorCode::from(error)));
     }
-    let partitions = found.map_or(&[][..], |found| found.partitions());
-    if partitions.is_empty() || partitions.iter().any(|one| one.leader() < 0) {
-        return Err(trouble(topic, RDKafkaErrorCode::LeaderNotAvailable));
+    let partitions = description.map_or(&[][..], |description| description.partitions());
+    if partitions.is_empty() || partitions.iter().any(|partition| partition.leader() < 0) {
+        return Err(RequestError::of_topic(
+            topic,
+            RDKafkaErrorCode::LeaderNotAvailable,
+        ));
     }
-    let key = |id: i32| (topic.to_owned(), id);
-    Ok(partitions.iter().map(|one| key(one.id())).collect())
+    Ok(partitions
+        .iter()
+        .map(|partition| TopicPartition::new(topic, partition.id()))
+        .collect())
 }
 
-fn held(
+fn request_bounds(
     consumer: &BaseConsumer<CallbackContext>,
-    keys: &[Key],
-    wait: Duration,
-) -> Result<BTreeMap<Key, Bounds>, Trouble> {
-    let found = list_offsets::bounds(consumer, keys, wait);
-    complete(found.map_err(list_offsets::about_topic(keys))?, keys)
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> Result<BTreeMap<TopicPartition, OffsetBounds>, RequestError> {
+    let bounds = list_bounds(consumer, partitions, timeout)
+        .map_err(RequestError::in_topic_of(partitions))?;
+    require_all(bounds, partitions)
 }
 
-fn first_at(
+fn request_offsets(
     consumer: &BaseConsumer<CallbackContext>,
-    keys: &[Key],
+    partitions: &[TopicPartition],
     time: EventTime,
-    wait: Duration,
-) -> Result<Places, Trouble> {
-    let found = listed(consumer, keys, at_time(time), wait);
-    complete(found.map_err(list_offsets::about_topic(keys))?, keys)
+    timeout: Duration,
+) -> Result<TimeOffsets, RequestError> {
+    let offsets = list_offsets(consumer, partitions, at_time(time), timeout)
+        .map_err(RequestError::in_topic_of(partitions))?;
+    require_all(offsets, partitions)
 }
 
-/// An answer about every partition; anything less is asked again.
-fn complete<T>(found: BTreeMap<Key, T>, keys: &[Key]) -> Result<BTreeMap<Key, T>, Trouble> {
-    match keys.iter().find(|key| !found.contains_key(key)) {
-        None => Ok(found),
-        Some((topic, _)) => Err(trouble(topic, RDKafkaErrorCode::LeaderNotAvailable)),
+/// Returns an answer that covers every partition; an incomplete one is an error, so that the
+/// request is repeated.
+fn require_all<T>(
+    answer: BTreeMap<TopicPartition, T>,
+    partitions: &[TopicPartition],
+) -> Result<BTreeMap<TopicPartition, T>, RequestError> {
+    match partitions.iter().find(|name| !answer.contains_key(name)) {
+        None => Ok(answer),
+        Some(TopicPartition { topic, .. }) => Err(RequestError::of_topic(
+            topic,
+            RDKafkaErrorCode::LeaderNotAvailable,
+        )),
     }
 }
 
@@ -132,13 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_kept_within_what_the_partition_holds() {
-        let key = ("t".to_owned(), 0);
-        let held = Bounds { low: 10, high: 50 };
+    fn offsets_are_clamped_to_the_bounds_of_the_partition() {
+        let name = TopicPartition::new("t", 0);
+        let held = OffsetBounds { low: 10, high: 50 };
         let check = |from, to, begin: i64, end: i64, is_curtailed: bool| {
-            let found = part("s", &key, held, from, to);
-            let found = (found.begin, found.end, found.is_curtailed);
-            assert_eq!(found, (begin, end, is_curtailed), "{from:?} to {to:?}");
+            let range = range_of_partition("s", &name, held, from, to);
+            let actual = (range.begin, range.end, range.is_curtailed);
+            assert_eq!(actual, (begin, end, is_curtailed), "{from:?} to {to:?}");
         };
         check(None, None, 10, 50, false);
         check(Some(Some(20)), Some(Some(30)), 20, 30, false);

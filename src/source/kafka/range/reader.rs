@@ -1,165 +1,190 @@
-//! Reads a range, partition by partition in any order the caller likes.
+//! Reads a range, partition by partition, in the order that the caller chooses.
 //!
-//! Each partition has a queue of its own, so that one that is not asked for fills its queue and is then left alone by librdkafka: memory is bounded, and the
-//! caller decides the order, not the network. A partition is at its end when the client's *position* is: the last record of a range may be a control record,
-//! or of an aborted transaction, or gone by compaction, and would be waited for in vain.
+//! Each partition has a queue of its own. librdkafka stops fetching a partition whose queue is
+//! full, so memory is bounded, and the order depends on the caller and not on the network. A
+//! partition is complete when the client's *position* reaches the end of the range. To wait for the
+//! last record would be wrong: it may be a control record, belong to an aborted transaction, or
+//! have been removed by compaction.
 
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::buffer::{Buffer, RangeRecord};
+use super::buffer::{RangeRecord, RecordBuffer};
+use super::error::RangeError;
+use super::partition::RangePart;
 use super::session::Session;
-use super::{RangeError, RangePart};
 use crate::clock;
-use crate::source::kafka::health::Concern;
-use crate::source::kafka::list_offsets::list_of;
-use crate::source::kafka::resume::needs_restart;
+use crate::source::kafka::error_code::stops_reading;
+use crate::source::kafka::health::ProblemScope;
+use crate::source::kafka::settings::SourceError;
+use crate::source::kafka::topic_partition::{TopicPartition, partition_list};
 
-/// The longest wait for records: callbacks are served this often.
-const DRAIN: Duration = Duration::from_millis(100);
+/// The longest wait for records, so that callbacks are served at least this often.
+const MAX_DRAIN_WAIT: Duration = Duration::from_millis(100);
 
-/// Offsets between two looks at how far a range was read.
-const OFFSETS_PER_LOOK: u64 = 1024;
+/// The least number of offsets between two reports of the progress.
+const OFFSETS_PER_REPORT: u64 = 1024;
 
-/// A reading of a range.
+/// One reading of a range.
 pub struct RangeReader {
     session: Session,
-    parts: Vec<Part>,
+    cursors: Vec<PartitionCursor>,
+    /// The offsets that were passed in all partitions.
     passed: u64,
-    looked_at: u64,
+    /// The value of `passed` that was reported last.
+    reported: u64,
 }
 
-struct Part {
-    part: RangePart,
-    /// Its queue.
-    tap: usize,
-    buffer: Buffer,
-    /// The last record handed over, or what is before the first.
-    last: i64,
+/// The reading of one partition.
+struct PartitionCursor {
+    range: RangePart,
+    /// The index of its partition queue.
+    queue: usize,
+    buffer: RecordBuffer,
+    /// The offset of the last record returned; before the first, the one before the range.
+    last_offset: i64,
+}
+
+impl PartitionCursor {
+    fn name(&self) -> TopicPartition {
+        TopicPartition::from(&self.range.shard)
+    }
 }
 
 impl RangeReader {
-    pub(super) fn try_new(mut session: Session, parts: &[RangePart]) -> Result<Self, RangeError> {
-        let mut list = TopicPartitionList::with_capacity(parts.len());
-        let mut own = Vec::with_capacity(parts.len());
-        for part in parts {
-            let (topic, partition) = (&part.shard.topic, part.shard.partition);
-            let tap = session.link.tap(topic, partition);
-            list.add_partition_offset(topic, partition, Offset::Offset(part.begin))
-                .map_err(|error| session.refused(&error))?;
-            own.push(Part {
-                tap: tap.ok_or(super::SourceError::Queue)?,
-                buffer: Buffer::new(part.begin, part.end),
-                last: part.begin - 1,
-                part: part.clone(),
+    pub(super) fn try_new(
+        mut session: Session,
+        partitions: &[RangePart],
+    ) -> Result<Self, RangeError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        let mut cursors = Vec::with_capacity(partitions.len());
+        for range in partitions {
+            let (topic, partition) = (&range.shard.topic, range.shard.partition);
+            let queue = session.client.open_partition_queue(topic, partition);
+            list.add_partition_offset(topic, partition, Offset::Offset(range.begin))
+                .map_err(|error| session.client_rejection(&error))?;
+            cursors.push(PartitionCursor {
+                queue: queue.ok_or(SourceError::Queue)?,
+                buffer: RecordBuffer::new(range.begin, range.end),
+                last_offset: range.begin - 1,
+                range: range.clone(),
             });
         }
-        let assigned = session.link.consumer().assign(&list);
-        assigned.map_err(|error| session.refused(&error))?;
+        session
+            .client
+            .consumer()
+            .assign(&list)
+            .map_err(|error| session.client_rejection(&error))?;
         Ok(RangeReader {
             session,
-            parts: own,
+            cursors,
             passed: 0,
-            looked_at: 0,
+            reported: 0,
         })
     }
 
-    /// The next record of a partition, by its place in the range; `None` at its end. Waits for it.
+    /// Waits for the next record of a partition, by its index in the range; `None` at the end.
     ///
     /// # Errors
-    /// Nothing came for longer than the range's patience, or retention was faster.
+    /// No record arrived for longer than the range's patience, or retention deleted records of the
+    /// range.
     pub fn next(&mut self, slot: usize) -> Result<Option<RangeRecord<'_>>, RangeError> {
         if !self.fill(slot)? {
             return Ok(None);
         }
-        let part = &mut self.parts[slot];
-        let record = part.buffer.take();
+        let cursor = &mut self.cursors[slot];
+        let record = cursor.buffer.take();
         if let Some(record) = record {
-            self.passed += (record.offset - part.last).unsigned_abs();
-            part.last = record.offset;
+            self.passed += (record.offset - cursor.last_offset).unsigned_abs();
+            cursor.last_offset = record.offset;
         }
         Ok(record)
     }
 
-    /// Offsets that were passed, of all partitions, when there are enough more than last time to be worth telling.
+    /// Returns the offsets passed in all partitions, if they grew enough since the last report.
     pub fn look(&mut self) -> Option<u64> {
-        if self.passed < self.looked_at + OFFSETS_PER_LOOK {
+        if self.passed < self.reported + OFFSETS_PER_REPORT {
             return None;
         }
-        self.looked_at = self.passed;
+        self.reported = self.passed;
         Some(self.passed)
     }
 
-    /// Whether there is a record, after waiting for one.
+    /// Fetches until the buffer has a record; returns `false` at the end of the range.
     fn fill(&mut self, slot: usize) -> Result<bool, RangeError> {
-        let mut heard_at = None;
-        while self.parts[slot].buffer.is_empty() {
-            if self.parts[slot].buffer.is_complete() {
+        let mut progress_at = None;
+        while self.cursors[slot].buffer.is_empty() {
+            if self.cursors[slot].buffer.is_complete() {
                 return Ok(false);
             }
-            let before = self.parts[slot].buffer.next;
+            let offset_before = self.cursors[slot].buffer.next_offset;
             self.fetch(slot)?;
-            let is_news = self.parts[slot].buffer.next > before;
-            self.check_silence(slot, is_news, &mut heard_at)?;
+            let has_advanced = self.cursors[slot].buffer.next_offset > offset_before;
+            self.check_patience(slot, has_advanced, &mut progress_at)?;
         }
         Ok(true)
     }
 
     fn fetch(&mut self, slot: usize) -> Result<(), RangeError> {
-        let part = &mut self.parts[slot];
-        part.buffer.clear();
-        let link = &self.session.link;
-        link.drain_tap(part.tap, DRAIN, &mut part.buffer);
-        self.session.listen();
-        self.look_at_failure(slot)?;
-        let part = &mut self.parts[slot];
-        if part.buffer.is_empty() && !part.buffer.is_complete() {
-            let position = position(&self.session, &part.part);
-            part.buffer.reached(position.unwrap_or(part.buffer.next));
+        let cursor = &mut self.cursors[slot];
+        cursor.buffer.clear();
+        self.session
+            .client
+            .drain_partition(cursor.queue, MAX_DRAIN_WAIT, &mut cursor.buffer);
+        self.session.handle_callback_events();
+        self.handle_failure(slot)?;
+        let buffer = &self.cursors[slot].buffer;
+        if buffer.is_empty()
+            && !buffer.is_complete()
+            && let Some(position) = self.position(slot)
+        {
+            self.cursors[slot].buffer.advance_to(position);
         }
-        if self.parts[slot].buffer.is_complete() {
-            self.leave(slot);
+        if self.cursors[slot].buffer.is_complete() {
+            self.unassign(slot);
         }
         Ok(())
     }
 
-    fn look_at_failure(&mut self, slot: usize) -> Result<(), RangeError> {
-        let part = &mut self.parts[slot];
-        let shard = &part.part.shard;
-        let concern = Concern::Partition(shard.topic.clone(), shard.partition);
-        match part.buffer.failure.take() {
-            Some((code, _)) if needs_restart(code) => Err(RangeError::Lost {
-                topic: shard.topic.clone(),
-                partition: shard.partition,
-                offset: part.buffer.next,
+    fn handle_failure(&mut self, slot: usize) -> Result<(), RangeError> {
+        let cursor = &mut self.cursors[slot];
+        let name = cursor.name();
+        let health = &mut self.session.health;
+        match cursor.buffer.failure.take() {
+            Some(code) if stops_reading(code) => Err(RangeError::Lost {
+                topic: name.topic,
+                partition: name.partition,
+                offset: cursor.buffer.next_offset,
             }),
-            Some((code, _)) => {
-                let problem = concern.describe(code);
-                self.session.health.set(concern, Some(problem));
+            Some(code) => {
+                let scope = ProblemScope::Partition(name);
+                let problem = scope.describe(code);
+                health.set_problem(scope, Some(problem));
                 Ok(())
             }
-            None if !part.buffer.is_empty() => {
-                self.session.health.answered();
-                self.session.health.set(concern, None);
+            None if !cursor.buffer.is_empty() => {
+                health.answered();
+                health.set_problem(ProblemScope::Partition(name), None);
                 Ok(())
             }
             None => Ok(()),
         }
     }
 
-    /// Begins to wait where it must, and gives up when that takes too long.
-    fn check_silence(
+    /// Returns an error if the partition has made no progress for too long; `progress_at` is the
+    /// time of the last progress, or of the first check.
+    fn check_patience(
         &self,
         slot: usize,
-        is_news: bool,
-        heard_at: &mut Option<Instant>,
+        has_advanced: bool,
+        progress_at: &mut Option<Instant>,
     ) -> Result<(), RangeError> {
         let now = clock::monotonic();
-        let since = *heard_at.get_or_insert(now);
-        if is_news {
-            *heard_at = Some(now);
+        let since = *progress_at.get_or_insert(now);
+        if has_advanced {
+            *progress_at = Some(now);
         } else if now.duration_since(since) >= self.session.patience {
             return Err(self.silent(slot));
         }
@@ -167,36 +192,40 @@ impl RangeReader {
     }
 
     fn silent(&self, slot: usize) -> RangeError {
-        let Part { part, buffer, .. } = &self.parts[slot];
-        let shorter = |end: i64| format!("the partition now ends at {end}");
-        let problem = buffer.told_end.map(shorter).or(self.session.problem());
+        let PartitionCursor { range, buffer, .. } = &self.cursors[slot];
+        let problem = buffer
+            .reported_end
+            .map(|end| format!("the partition now ends at {end}"))
+            .or_else(|| self.session.health.problem())
+            .unwrap_or_else(|| "no broker sent anything".to_owned());
         RangeError::Silent {
-            topic: part.shard.topic.clone(),
-            partition: part.shard.partition,
-            offset: buffer.next,
-            end: part.end,
+            topic: range.shard.topic.clone(),
+            partition: range.shard.partition,
+            offset: buffer.next_offset,
+            end: range.end,
             patience: self.session.patience,
-            problem: problem.unwrap_or_else(|| "no broker sent anything".to_owned()),
+            problem,
         }
     }
 
-    /// Stops to fetch a partition that was read to its end; what lies behind is of no use.
-    fn leave(&self, slot: usize) {
-        let shard = &self.parts[slot].part.shard;
-        let list = list_of(&[(shard.topic.clone(), shard.partition)]);
-        if let Err(error) = self.session.link.consumer().incremental_unassign(&list) {
-            tracing::debug!(topic = shard.topic, partition = shard.partition, %error, "partition was not assigned");
+    /// The client's position in a partition, which is past control records.
+    fn position(&self, slot: usize) -> Option<i64> {
+        let mut list = partition_list([&self.cursors[slot].name()]);
+        self.session.client.positions(&mut list);
+        match list.elements().first()?.offset() {
+            Offset::Offset(position) => Some(position),
+            _ => None,
         }
     }
-}
 
-/// What the client hands on next: past control records.
-fn position(session: &Session, part: &RangePart) -> Option<i64> {
-    let mut list = list_of(&[(part.shard.topic.clone(), part.shard.partition)]);
-    session.link.positions(&mut list);
-    match list.elements().first()?.offset() {
-        Offset::Offset(position) => Some(position),
-        _ => None,
+    /// Stops fetching a partition that was read to the end of the range.
+    fn unassign(&self, slot: usize) {
+        let name = self.cursors[slot].name();
+        let list = partition_list([&name]);
+        if let Err(error) = self.session.client.consumer().incremental_unassign(&list) {
+            let TopicPartition { topic, partition } = name;
+            tracing::debug!(topic, partition, %error, "cannot unassign a partition");
+        }
     }
 }
 

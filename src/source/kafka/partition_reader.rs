@@ -1,0 +1,329 @@
+//! Reads the partitions that are assigned to this process, and restarts those that librdkafka stopped
+//! reading.
+//!
+//! Two streams meet here: records come from one data queue, everything else as events of callbacks.
+//! The owner takes the events first and drains the data after that, so a decision never competes
+//! with a record.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::message::Message as _;
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tracing::{debug, warn};
+
+use super::callbacks::{CallbackEvent, serve_callbacks};
+use super::error_code::stops_reading;
+use super::health::{Health, ProblemScope, RequestError};
+use super::librdkafka::Client;
+use super::list_offsets::list_bounds;
+use super::partitions::{PartitionEnd, PartitionFailure, PartitionTable};
+use super::resume::{OffsetBounds, PreviousPosition, StartPosition, resume};
+use super::topic_id::TopicIds;
+use super::topic_partition::{TopicPartition, partition_list};
+use crate::model::Shard;
+use crate::source::Sink;
+
+/// A broker that has sent nothing for this long may be gone, in microseconds: it answers a fetch
+/// after half a second at the latest.
+const MAX_FRESH_SILENCE_MICROS: i64 = 5_000_000;
+
+/// The client with the partitions it reads and the state of its connection.
+pub(super) struct PartitionReader {
+    source: String,
+    pub(super) client: Client,
+    pub(super) table: PartitionTable,
+    pub(super) health: Health,
+    /// Open slots that librdkafka stopped reading.
+    needs_restart: BTreeSet<usize>,
+}
+
+impl PartitionReader {
+    /// Reads nothing yet.
+    pub(super) fn new(source: &str, client: Client, health: Health) -> Self {
+        PartitionReader {
+            source: source.to_owned(),
+            client,
+            table: PartitionTable::default(),
+            health,
+            needs_restart: BTreeSet::new(),
+        }
+    }
+
+    /// Serves the callbacks that are due and takes their events.
+    pub(super) fn take_callback_events(&mut self) -> Vec<CallbackEvent> {
+        let mut events = Vec::new();
+        if let Some(member) = self.client.member() {
+            serve_callbacks(member, &mut |_| ());
+            events.extend(member.context().take_events());
+        }
+        let mut strays = Vec::new();
+        let consumer = self.client.consumer();
+        serve_callbacks(consumer, &mut |record| {
+            strays.extend(self.table.slot(record.topic(), record.partition()));
+        });
+        events.extend(consumer.context().take_events());
+        for slot in strays {
+            // Cannot happen while every partition is forwarded. If it does, the partition is read
+            // again from its last position.
+            self.unassign(slot);
+            self.needs_restart.insert(slot);
+        }
+        events
+    }
+
+    /// Updates connection and ends of partitions; returns `true` if the connection is new.
+    pub(super) fn apply_statistics(
+        &mut self,
+        statistics: &Statistics,
+        sink: &mut dyn Sink,
+    ) -> bool {
+        let up_brokers = || {
+            statistics
+                .brokers
+                .values()
+                .filter(|broker| broker.state == "UP")
+        };
+        let is_reconnected = if up_brokers().next().is_none() {
+            self.health.disconnected();
+            false
+        } else {
+            self.health.connected()
+        };
+        let fresh_brokers: BTreeSet<i32> = up_brokers()
+            .filter(|broker| broker.rxidle < MAX_FRESH_SILENCE_MICROS)
+            .map(|broker| broker.nodeid)
+            .collect();
+        self.table.apply_ends(
+            |shard| {
+                let topic = statistics.topics.get(&shard.topic)?;
+                let partition = topic.partitions.get(&shard.partition)?;
+                // The last stable offset is the end for read_committed; it is negative before the
+                // first fetch.
+                let offset = [partition.ls_offset, partition.hi_offset]
+                    .into_iter()
+                    .find(|offset| *offset >= 0)?;
+                let is_fresh = fresh_brokers.contains(&partition.broker);
+                Some(PartitionEnd { offset, is_fresh })
+            },
+            sink,
+        );
+        is_reconnected
+    }
+
+    /// Delivers the available records, or waits for the first one up to `wait`; returns `true` if a
+    /// partition needs a restart.
+    pub(super) fn read(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool {
+        for (topic, partition) in self.table.without_events() {
+            self.client.forward(topic, partition);
+        }
+        let mut intake = self.table.intake(sink);
+        self.client.drain(wait, &mut intake);
+        let (failures, recovered) = (intake.failures, intake.recovered);
+        if intake.events > 0 {
+            self.health.answered();
+        }
+        for slot in recovered {
+            self.clear_problem(slot);
+        }
+        for failure in &failures {
+            self.on_failure(failure);
+        }
+        self.report_positions(sink);
+        failures.iter().any(|failure| stops_reading(failure.code))
+    }
+
+    fn report_positions(&mut self, sink: &mut dyn Sink) {
+        let slots = self.table.take_advanced();
+        if slots.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::with_capacity(slots.len());
+        for slot in &slots {
+            let shard = &self.table.get(*slot).shard;
+            list.add_partition(&shard.topic, shard.partition);
+        }
+        self.client.positions(&mut list);
+        for (slot, element) in slots.into_iter().zip(list.elements()) {
+            match element.offset() {
+                Offset::Offset(position) => self.table.advance(slot, position, sink),
+                _ => self.table.advance(slot, 0, sink),
+            }
+        }
+    }
+
+    fn on_failure(&mut self, PartitionFailure { slot, code, text }: &PartitionFailure) {
+        self.health.count_error(*code);
+        let (source, text) = (&*self.source, &**text);
+        let name = self.table.name(*slot);
+        let TopicPartition { topic, partition } = &name;
+        if stops_reading(*code) {
+            warn!(source, topic, partition, text, "position is out of range");
+            self.needs_restart.insert(*slot);
+            self.unassign(*slot);
+            return;
+        }
+        debug!(source, topic, partition, text, "partition failed");
+        let problem = format!("{name}: {text}");
+        self.health
+            .set_problem(ProblemScope::Partition(name), Some(problem));
+        self.table.set_failing(*slot);
+    }
+
+    /// Ends the problem of a partition.
+    pub(super) fn clear_problem(&mut self, slot: usize) {
+        let scope = ProblemScope::Partition(self.table.name(slot));
+        self.health.set_problem(scope, None);
+    }
+
+    /// Opens a partition and reads it from `start`.
+    ///
+    /// The sink opens the partition at the `previous` position. After that it receives the offsets
+    /// that retention deleted behind it as lost.
+    pub(super) fn open(
+        &mut self,
+        shard: Shard,
+        start: StartPosition,
+        previous: Option<i64>,
+        committed: Option<i64>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RequestError> {
+        let partition = TopicPartition::from(&shard);
+        self.log_start(&partition, start, previous);
+        self.assign(&partition, start.base)?;
+        self.health
+            .set_problem(ProblemScope::Partition(partition), None);
+        let opened_at = previous
+            .filter(|_| !start.is_recreated)
+            .unwrap_or(start.base);
+        let slot = self
+            .table
+            .insert(shard, opened_at, start.topic_id, committed, sink);
+        self.table.restart(slot, start.base, start.lost, sink);
+        Ok(())
+    }
+
+    /// Restarts the partitions that librdkafka stopped; returns `false` if some must be tried
+    /// again.
+    pub(super) fn restart_stopped(
+        &mut self,
+        topic_ids: &TopicIds,
+        timeout: Duration,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, RequestError> {
+        if self.needs_restart.is_empty() {
+            return Ok(true);
+        }
+        let slots: Vec<usize> = self.needs_restart.iter().copied().collect();
+        let partitions: Vec<TopicPartition> =
+            slots.iter().map(|slot| self.table.name(*slot)).collect();
+        let bounds = list_bounds(self.client.consumer(), &partitions, timeout)
+            .map_err(RequestError::in_topic_of(&partitions))?;
+        for (slot, partition) in slots.into_iter().zip(&partitions) {
+            if let Some(bounds) = bounds.get(partition) {
+                self.restart(slot, *bounds, topic_ids, sink)?;
+                self.needs_restart.remove(&slot);
+            }
+        }
+        Ok(self.needs_restart.is_empty())
+    }
+
+    fn restart(
+        &mut self,
+        slot: usize,
+        bounds: OffsetBounds,
+        topic_ids: &TopicIds,
+        sink: &mut dyn Sink,
+    ) -> Result<(), RequestError> {
+        let state = self.table.get(slot);
+        let mut shard = state.shard.clone();
+        let previous = PreviousPosition {
+            upto: state.next_offset,
+            topic_id: state.topic_id,
+            is_deleted: false,
+        };
+        let start = resume(previous, bounds, topic_ids.get(&shard.topic));
+        let partition = TopicPartition::from(&shard);
+        self.log_start(&partition, start, Some(previous.upto));
+        self.assign(&partition, start.base)?;
+        if start.is_recreated {
+            self.table.close(slot, sink);
+            self.table.revocations += 1;
+            self.table.assignments += 1;
+            shard.incarnation += 1;
+            self.table
+                .insert(shard, start.base, start.topic_id, None, sink);
+        } else {
+            self.table.restart(slot, start.base, start.lost, sink);
+        }
+        Ok(())
+    }
+
+    fn log_start(
+        &self,
+        TopicPartition { topic, partition }: &TopicPartition,
+        StartPosition {
+            base,
+            lost,
+            is_recreated,
+            ..
+        }: StartPosition,
+        previous: Option<i64>,
+    ) {
+        let source = &*self.source;
+        if lost > 0 {
+            warn!(
+                source,
+                topic, partition, lost, base, "retention deleted offsets before they were read"
+            );
+        }
+        if is_recreated {
+            warn!(
+                source,
+                topic, partition, previous, base, "topic was recreated, all of its records are new"
+            );
+        }
+    }
+
+    /// Reads a partition from `base` on. Its queue must be forwarded before, see `librdkafka`.
+    fn assign(&self, name: &TopicPartition, base: i64) -> Result<(), RequestError> {
+        let TopicPartition { topic, partition } = name;
+        self.client.forward(topic, *partition);
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, *partition, Offset::Offset(base))
+            .and_then(|()| self.client.consumer().incremental_assign(&list))
+            .map_err(RequestError::in_scope(ProblemScope::Partition(
+                name.clone(),
+            )))
+    }
+
+    /// Stops reading a partition. One that continues elsewhere is unassigned as well, because
+    /// librdkafka refuses to seek after a failure (librdkafka #2961).
+    fn unassign(&self, slot: usize) {
+        let list = partition_list([&self.table.name(slot)]);
+        if let Err(error) = self.client.consumer().incremental_unassign(&list) {
+            debug!(source = self.source, %error, "cannot unassign a partition");
+        }
+    }
+
+    /// Closes a partition.
+    pub(super) fn close(&mut self, slot: usize, sink: &mut dyn Sink) {
+        self.unassign(slot);
+        self.needs_restart.remove(&slot);
+        self.table.close(slot, sink);
+    }
+
+    /// Closes all partitions, so that the sink commits their last counts; returns `true` if there
+    /// were any.
+    pub(super) fn revoke_all(&mut self, sink: &mut dyn Sink) -> bool {
+        let slots = self.table.open_slots();
+        let has_open = !slots.is_empty();
+        self.table.revocations += u64::from(has_open);
+        for slot in slots {
+            self.close(slot, sink);
+        }
+        has_open
+    }
+}
