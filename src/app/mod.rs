@@ -1,13 +1,21 @@
-//! The composition root: threads, clocks, signals, and a shutdown that drains.
+//! The running process: its life, its threads, and the checks before they start.
+//!
+//! This is the only room that knows both halves, the exporter and the configuration, and connects
+//! them. Work on records runs on threads of its own; tokio serves only HTTP and signals. Read
+//! `lifecycle` first: it tells the life of the process from top to bottom.
 
-mod daemon;
+mod builder;
 mod ingest;
+mod lifecycle;
+mod log_bounds;
+mod logging;
 mod preflight;
 mod reload;
 mod roles;
 mod score;
 mod threads;
 
-pub use daemon::{Daemon, ProcessRole};
+pub use lifecycle::{Daemon, Outcome, run, runtime};
+pub use logging::{LogFormat, start_logging};
 pub use preflight::{client_problems, load_monitor, monitor_problems};
-pub use roles::{MonitorSplit, Role};
+pub use roles::{MonitorSplit, ProcessRole, Role};

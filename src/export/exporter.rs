@@ -113,7 +113,7 @@ impl Exporter {
     }
 
     /// Says what became of the latest attempt to read the configuration again: nothing is wrong, or this.
-    pub fn reloaded(&self, problem: Option<String>) {
+    pub fn set_reload_problem(&self, problem: Option<String>) {
         self.reload_problem.store(problem.map(Arc::new));
     }
 
