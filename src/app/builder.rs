@@ -35,7 +35,7 @@ use crate::pane_log::{HeadAnswer, HeadLookup};
 use crate::source::{KafkaSource, ResumePoint, Source, Timing};
 
 /// The reason shown by `/-/ready` until the log is read for the first time.
-pub(super) const LOG_NOT_READ: &str = "the pane log was not read yet";
+pub(super) const LOG_NOT_READ: &str = "the pane log is not read yet";
 
 /// The capacity of the commit channel; ingest threads wait when it is full.
 const COMMITS_IN_FLIGHT: usize = 256;
