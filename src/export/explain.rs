@@ -121,18 +121,18 @@ impl<'a> AlertContext<'a> {
 /// One line that explains the state of an alert.
 #[must_use]
 pub(super) fn explain(alert: &AlertView, context: &AlertContext<'_>) -> String {
-    let mut parts = vec![score_text(alert, context)];
-    parts.extend(threshold_text(alert));
+    let mut clauses = vec![score_text(alert, context)];
+    clauses.extend(threshold_text(alert));
     let level = context
         .assessment
         .and_then(|assessment| assessment.level(alert.statistic));
     if let Some(level) = level {
-        parts.push(format!("{} without drift", short_number(level.noise_floor)));
+        clauses.push(format!("{} without drift", short_number(level.noise_floor)));
     }
     if let Some(counts) = context.counts {
-        parts.push(samples_text(counts, context.assessment));
+        clauses.push(samples_text(counts, context.assessment));
     }
-    let mut line = parts.join(", ");
+    let mut line = clauses.join(", ");
     if let (Some(layout), Some(counts), Some(reference)) =
         (context.layout, context.counts, context.reference)
     {

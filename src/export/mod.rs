@@ -4,10 +4,10 @@
 //! vectors that live as long as the process. What is gone from the view is gone from the next
 //! scrape.
 //!
-//! A scrape is three blocks. The *drift block* (scores, thresholds, alerts, windows) is encoded once
-//! per evaluation, the *counters block* once per published view, both on the scorer's thread. The
-//! *live block* (Kafka, pane log, process) is small and encoded per scrape. So a scrape waits for
-//! nobody and costs no evaluation.
+//! A scrape is three blocks. The *drift block* (scores, thresholds, alerts, windows) is encoded
+//! once per evaluation, the *counters block* once per published view, both on the scorer's thread.
+//! The *live block* (Kafka, pane log, process) is small and encoded per scrape. So a scrape waits
+//! for nobody and costs no evaluation.
 
 mod explain;
 mod exporter;

@@ -96,14 +96,14 @@ impl CommitPublisher {
         commits: &Receiver<PendingCommit>,
         stop: &AtomicBool,
     ) -> Result<(), KafkaLogError> {
-        let mut deadline = None;
+        let mut drain_deadline = None;
         loop {
             let is_closed = self.send_waiting(commits)?;
             self.poll_once()?;
             if !is_closed && !stop.load(Ordering::Relaxed) {
                 continue;
             }
-            let deadline = *deadline.get_or_insert_with(|| clock::monotonic() + DRAIN_WAIT);
+            let deadline = *drain_deadline.get_or_insert_with(|| clock::monotonic() + DRAIN_WAIT);
             let is_drained = is_closed && self.in_flight.is_empty();
             if is_drained || clock::monotonic() >= deadline {
                 return Ok(());

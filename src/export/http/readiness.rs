@@ -73,8 +73,11 @@ mod tests {
             };
             let reports = [("s".to_owned(), report)].into();
             let reasons = reasons_in(&EngineView::default(), &reports, None, is_stopping);
-            let expected: Vec<&str> = expected.into_iter().collect();
-            assert_eq!(reasons, expected, "up {up}, stopping {is_stopping}");
+            assert_eq!(
+                reasons,
+                Vec::from_iter(expected),
+                "up {up}, stopping {is_stopping}"
+            );
         }
     }
 }

@@ -54,33 +54,47 @@ pub(in crate::export) fn add_window(
     let Some(spec) = monitor.windows.get(window.index) else {
         return;
     };
-    let labels = [monitor.name.as_str(), spec.name.as_str()];
-    families.count(catalog::WINDOW_MIN_SAMPLES, &labels, spec.min_samples);
+    let window_labels = [monitor.name.as_str(), spec.name.as_str()];
+    families.count(
+        catalog::WINDOW_MIN_SAMPLES,
+        &window_labels,
+        spec.min_samples,
+    );
     if let Some(end) = window.end {
-        families.add(catalog::WINDOW_COVERAGE_RATIO, &labels, window.coverage);
-        families.add(catalog::WINDOW_END, &labels, end.as_secs_f64());
+        families.add(
+            catalog::WINDOW_COVERAGE_RATIO,
+            &window_labels,
+            window.coverage,
+        );
+        families.add(catalog::WINDOW_END, &window_labels, end.as_secs_f64());
     }
     for (feature_name, feature) in feature_names.iter().zip(&window.features) {
-        let labels = [labels[0], feature_name, ALL_EVENTS, labels[1]];
-        add_feature(families, monitor, references, &labels, feature);
+        let feature_labels = [
+            monitor.name.as_str(),
+            feature_name,
+            ALL_EVENTS,
+            spec.name.as_str(),
+        ];
+        add_feature(families, monitor, references, &feature_labels, feature);
     }
-    add_totals(families, &labels, references, window);
+    add_totals(families, &window_labels, references, window);
 }
 
 fn add_feature(
     families: &mut Families,
     monitor: &MonitorSpec,
     references: &[ReferenceView],
-    labels: &[&str; 4],
+    feature_labels: &[&str; 4],
     feature: &WindowFeatureView,
 ) {
     if let Some(counts) = &feature.counts {
-        families.count(catalog::WINDOW_SAMPLES, labels, counts.tallies.values);
+        let samples = counts.tallies.values;
+        families.count(catalog::WINDOW_SAMPLES, feature_labels, samples);
     }
     if let Some(missing) = feature.rates.missing {
-        families.add(catalog::WINDOW_MISSING_RATIO, labels, missing);
+        families.add(catalog::WINDOW_MISSING_RATIO, feature_labels, missing);
     }
-    let [monitor_name, feature_name, segment, window] = *labels;
+    let [monitor_name, feature_name, segment, window] = *feature_labels;
     for (index, (reference, comparison)) in references.iter().zip(&feature.comparisons).enumerate()
     {
         let labels = ComparisonLabels {
@@ -151,26 +165,26 @@ fn add_scores(families: &mut Families, labels: &ComparisonLabels<'_>, comparison
     families.count(catalog::SCORE_READY, &labels.values(), is_ready);
     match &comparison.scores {
         Err(reason) => {
-            let labels = labels.with_reason(reason.reason());
-            families.add(catalog::SCORE_NOT_READY, &labels, 1.0);
+            let reason_labels = labels.with_reason(reason.reason());
+            families.add(catalog::SCORE_NOT_READY, &reason_labels, 1.0);
         }
         Ok(scores) => {
-            let (labels, divergences) = (labels.values(), &scores.divergences);
+            let (values, divergences) = (labels.values(), &scores.divergences);
             families.add(
                 catalog::SUPPORT_OVERLAP,
-                &labels,
+                &values,
                 divergences.support_overlap,
             );
-            families.add(catalog::WINDOW_ENTROPY_BITS, &labels, divergences.entropy);
+            families.add(catalog::WINDOW_ENTROPY_BITS, &values, divergences.entropy);
             families.add(
                 catalog::WINDOW_CROSS_ENTROPY_BITS,
-                &labels,
+                &values,
                 divergences.cross_entropy,
             );
             if let Some(distances) = &scores.distances {
                 families.add(
                     catalog::WASSERSTEIN_DISTANCE,
-                    &labels,
+                    &values,
                     distances.wasserstein,
                 );
             }
@@ -184,14 +198,15 @@ fn add_statistic(
     monitor: &MonitorSpec,
     labels: &ComparisonLabels<'_>,
     comparison: &ComparisonView,
-    alerts: &[&AlertView],
+    judged_alerts: &[&AlertView],
     statistic: Statistic,
 ) {
-    let mut alerts = alerts
+    let alerts: Vec<&AlertView> = judged_alerts
         .iter()
+        .copied()
         .filter(|alert| alert.statistic == statistic)
-        .peekable();
-    let first_alert = alerts.peek().map(|alert| **alert);
+        .collect();
+    let first_alert = alerts.first().copied();
     let statistic_labels = labels.with_statistic(statistic);
     let level = comparison
         .assessment
@@ -218,13 +233,13 @@ fn add_statistic(
         families.add(catalog::DRIFT_SCORE, &statistic_labels, score);
     }
     for alert in alerts {
-        let labels = labels.with_alert(statistic, alert.severity);
+        let alert_labels = labels.with_alert(statistic, alert.severity);
         if let Some(threshold) = alert.threshold {
-            families.add(catalog::DRIFT_THRESHOLD, &labels, threshold);
+            families.add(catalog::DRIFT_THRESHOLD, &alert_labels, threshold);
         }
         if !matches!(alert.state, AlertState::NotReady(_)) {
             let is_firing = u64::from(alert.state == AlertState::Firing);
-            families.count(catalog::ALERT_ACTIVE, &labels, is_firing);
+            families.count(catalog::ALERT_ACTIVE, &alert_labels, is_firing);
         }
     }
 }
@@ -268,8 +283,8 @@ fn add_statuses(
         .iter()
         .flat_map(|assessment| &assessment.statuses);
     for status in statuses {
-        let labels = labels.with_status(*status);
-        families.add(catalog::CALIBRATION_STATUS, &labels, 1.0);
+        let status_labels = labels.with_status(*status);
+        families.add(catalog::CALIBRATION_STATUS, &status_labels, 1.0);
     }
 }
 
@@ -371,11 +386,11 @@ fn add_references(families: &mut Families, monitor: &MonitorView) {
             .iter()
             .filter_map(|feature| loaded.feature(&feature.name))
         {
-            let labels = [monitor_name, &reference.name, &feature.name];
+            let feature_labels = [monitor_name, &reference.name, &feature.name];
             let tallies = &feature.counts.tallies;
-            families.count(catalog::REFERENCE_SAMPLES, &labels, tallies.values);
+            families.count(catalog::REFERENCE_SAMPLES, &feature_labels, tallies.values);
             if let Some(missing) = tallies.missing_ratio() {
-                families.add(catalog::REFERENCE_MISSING_RATIO, &labels, missing);
+                families.add(catalog::REFERENCE_MISSING_RATIO, &feature_labels, missing);
             }
         }
     }

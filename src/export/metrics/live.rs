@@ -30,8 +30,8 @@ pub(in crate::export) fn add_source(families: &mut Families, source: &str, repor
         );
         for (partition, lag) in &topic_report.lags {
             if let Some(lag) = lag {
-                let labels = [source, topic, &partition.to_string()];
-                families.count(catalog::KAFKA_LAG, &labels, *lag);
+                let partition_labels = [source, topic, &partition.to_string()];
+                families.count(catalog::KAFKA_LAG, &partition_labels, *lag);
             }
         }
     }
@@ -46,8 +46,8 @@ pub(in crate::export) fn add_source(families: &mut Families, source: &str, repor
 /// Adds the state of the pane log's reader.
 pub(in crate::export) fn add_log(families: &mut Families, report: &LogReport) {
     for (partition, partition_report) in &report.partitions {
-        let partition = partition.to_string();
-        let labels = [partition.as_str()];
+        let partition_label = partition.to_string();
+        let labels = [partition_label.as_str()];
         families.add(
             catalog::PANE_LOG_POSITION,
             &labels,
