@@ -51,66 +51,43 @@ type LoadConfig<'a> = dyn Fn() -> anyhow::Result<Config> + 'a;
 
 /// The end of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ProcessOutcome {
     /// A signal ended the process, and everything was drained.
     Stopped,
     /// A thread ended by itself, or the drain took longer than the grace period.
     Failed,
 }
 
-/// Runs the process until a signal or a failure ends it.
+/// Runs the process until a signal or a failure ends it. Must be called on a tokio runtime with
+/// several threads: a reload reads files on the calling one.
 ///
 /// Signals are handled from the start of this function on. Before it, while the configuration is
-/// loaded, they end the process without a drain: there is nothing to drain yet.
+/// loaded, they end the process without a drain: there is nothing to drain yet. When this function
+/// returns during the start, a blocking thread may still wait for a broker; the caller should shut
+/// the runtime down in the background.
 ///
 /// # Errors
 /// The process cannot start.
-pub fn run(
+pub async fn run(
     config: Config,
     process_role: ProcessRole,
     load_config: &LoadConfig<'_>,
-) -> anyhow::Result<Outcome> {
-    let runtime = runtime()?;
-    let outcome = runtime.block_on(live(config, process_role, load_config));
-    // A start that was cancelled may still wait for a broker on a blocking thread. It has nothing
-    // to lose, so it is not joined.
-    runtime.shutdown_background();
-    outcome
-}
-
-/// Creates the runtime for HTTP and signals. Two threads are enough: no record passes through it.
-///
-/// # Errors
-/// The operating system refuses a thread.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("cannot start the HTTP runtime")
-}
-
-/// Starts, waits and drains.
-async fn live(
-    config: Config,
-    process_role: ProcessRole,
-    load_config: &LoadConfig<'_>,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<ProcessOutcome> {
     let mut signals = Signals::install()?;
     let mut daemon = tokio::select! {
         started = Daemon::start_as(config, process_role) => started?,
         name = signals.next_end() => {
             info!("{name} during the start, exiting");
-            return Ok(Outcome::Stopped);
+            return Ok(ProcessOutcome::Stopped);
         }
     };
     let is_broken = daemon.wait(&mut signals, load_config).await;
     let drained = daemon.stop().await;
     info!(drained, "pegel stopped");
     Ok(if is_broken || !drained {
-        Outcome::Failed
+        ProcessOutcome::Failed
     } else {
-        Outcome::Stopped
+        ProcessOutcome::Stopped
     })
 }
 

@@ -8,14 +8,12 @@ mod builder;
 mod ingest;
 mod lifecycle;
 mod log_bounds;
-mod logging;
 mod preflight;
 mod reload;
 mod roles;
 mod score;
 mod threads;
 
-pub use lifecycle::{Daemon, Outcome, run, runtime};
-pub use logging::{LogFormat, start_logging};
+pub use lifecycle::{Daemon, ProcessOutcome, run};
 pub use preflight::{client_problems, load_monitor, monitor_problems};
 pub use roles::{MonitorSplit, ProcessRole, Role};
