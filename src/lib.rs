@@ -52,8 +52,8 @@
 //! # Reading the code
 //!
 //! Begin with `panes/fold.rs`, the rule that decides which counts exist. Then follow a record:
-//! `ingest.rs`, `observe/observer.rs`, `engine/mod.rs`. `app/lifecycle.rs` tells the life of the
-//! process.
+//! `ingest.rs`, `observe/observer.rs`, `engine/mod.rs`. The life of the process is in
+//! `app/lifecycle.rs`.
 
 pub mod alert;
 pub mod app;

@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use crossbeam_channel::{Receiver, bounded};
 use tracing::info;
 
@@ -32,7 +31,7 @@ use crate::ingest::{Ingest, observer_plan};
 use crate::model::{PanesTopicSpec, Shard, SourceSpec};
 use crate::observe::ObserverPlan;
 use crate::pane_log::{HeadAnswer, HeadLookup};
-use crate::source::{KafkaSource, ResumePoint, Source, Timing};
+use crate::source::{KafkaSource, ResumePoint, Timing};
 
 /// The reason shown by `/-/ready` until the log is read for the first time.
 pub(super) const LOG_NOT_READ: &str = "the pane log is not read yet";
@@ -84,11 +83,13 @@ impl ProcessBuilder<'_> {
         let commits = self.start_ingesters(&head_lookup, threads, reloads)?;
         let (publish, report) = (self.publish(), self.exporter.log());
         let plans = reloads.open_scorer();
-        let work = move |_: &_| {
-            let worker = ScoreWorker::new(engine, publish, report, plans, log_health);
-            file_log::run(worker, log, &commits);
-        };
-        threads.start("scorer".to_owned(), Box::new(work))?;
+        threads.start(
+            "scorer".to_owned(),
+            Box::new(move |_: &_| {
+                let worker = ScoreWorker::new(engine, publish, report, plans, log_health);
+                file_log::run(worker, log, &commits);
+            }),
+        )?;
         Ok(())
     }
 
@@ -105,8 +106,10 @@ impl ProcessBuilder<'_> {
             let report = (!role.scores()).then(|| self.exporter.log());
             let publisher = CommitPublisher::try_new(topic, Arc::clone(&head_lookup), report)?;
             let commits = self.start_ingesters(&head_lookup, threads, reloads)?;
-            let work = move |stop: &_| publisher.run(&commits, stop);
-            threads.start("publisher".to_owned(), Box::new(work))?;
+            threads.start(
+                "publisher".to_owned(),
+                Box::new(move |stop: &_| publisher.run(&commits, stop)),
+            )?;
         }
         if role.scores() {
             let follower = LogFollower::try_new(topic, self.process_role.split.scope())?;
@@ -120,8 +123,10 @@ impl ProcessBuilder<'_> {
                     ..LogHealth::default()
                 },
             );
-            let work = move |stop: &_| follower.run(worker, stop);
-            threads.start("scorer".to_owned(), Box::new(work))?;
+            threads.start(
+                "scorer".to_owned(),
+                Box::new(move |stop: &_| follower.run(worker, stop)),
+            )?;
         }
         Ok(())
     }
@@ -169,10 +174,10 @@ impl ProcessBuilder<'_> {
                 reloads.open_ingester(&spec.name),
             );
             let (flush_interval, commits) = (self.state.flush_interval, sender.clone());
-            let work = move |stop: &_| task.run(flush_interval, stop, &commits);
-            threads
-                .start(format!("ingest-{}", spec.name), Box::new(work))
-                .context("cannot start a thread")?;
+            threads.start(
+                format!("ingest-{}", spec.name),
+                Box::new(move |stop: &_| task.run(flush_interval, stop, &commits)),
+            )?;
         }
         Ok(receiver)
     }
@@ -198,19 +203,17 @@ impl ProcessBuilder<'_> {
         let source_report = Arc::clone(&report);
         let head_lookup = Arc::clone(head_lookup);
         let is_group_member = self.state.panes.is_some();
-        let create_source = move || {
-            let source = if is_group_member {
-                KafkaSource::in_group(&spec, source_report, Timing::default())?
-            } else {
-                KafkaSource::try_new(&spec, source_report)?
-            };
-            let source =
-                source.with_resume_lookup(Box::new(move |shard| resume_point(&head_lookup, shard)));
-            Ok(Box::new(source) as Box<dyn Source>)
-        };
         IngestTask {
             name,
-            source: Box::new(create_source),
+            source: Box::new(move || {
+                let source = if is_group_member {
+                    KafkaSource::in_group(&spec, source_report, Timing::default())?
+                } else {
+                    KafkaSource::try_new(&spec, source_report)?
+                };
+                let lookup = move |shard: &_| resume_point(&head_lookup, shard);
+                Ok(Box::new(source.with_resume_lookup(Box::new(lookup))))
+            }),
             ingest,
             plans: reloaded_plans,
             report,

@@ -1,8 +1,8 @@
 //! The running process: its life, its threads, and the checks before they start.
 //!
 //! This is the only room that knows both halves, the exporter and the configuration, and connects
-//! them. Work on records runs on threads of its own; tokio serves only HTTP and signals. Read
-//! `lifecycle` first: it tells the life of the process from top to bottom.
+//! them. Records are handled on dedicated threads; tokio serves only HTTP and signals. Read
+//! `lifecycle` first: it has the life of the process from top to bottom.
 
 mod builder;
 mod ingest;

@@ -1,6 +1,6 @@
 //! Checks before the threads start: references, Kafka properties, series, and the panes topic.
 //!
-//! The same functions serve `run`, a reload and `check`. They judge what the configuration names
+//! The same functions serve `run`, a reload and `check`. They check what the configuration names
 //! outside itself, so they need files, librdkafka or a broker, which the parser does not.
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use tracing::{error, warn};
 
 use crate::clock;
@@ -30,11 +31,12 @@ impl Threads {
     ///
     /// # Errors
     /// The operating system refuses the thread.
-    pub(super) fn start(&mut self, name: String, work: Work) -> std::io::Result<()> {
+    pub(super) fn start(&mut self, name: String, work: Work) -> anyhow::Result<()> {
         let stop = Arc::clone(&self.stop);
         let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || work(&stop))?;
+            .name(name.clone())
+            .spawn(move || work(&stop))
+            .with_context(|| format!("cannot start the thread {name}"))?;
         self.threads.push(thread);
         Ok(())
     }
