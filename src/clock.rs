@@ -1,14 +1,17 @@
-//! The one place that reads a clock; everything else takes time as an argument.
+//! The only place that reads a clock. Everywhere else, time is an argument.
+//!
+//! So a test, a replay and a live stream run the same code. A lint forbids the clock functions of
+//! the standard library in all other files.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::model::EventTime;
 
-/// Wall time.
+/// The wall time; it may jump. A clock before 1970 reads as 1970.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place that reads a clock"
+    reason = "the only place that reads a clock"
 )]
 pub fn now() -> EventTime {
     let since_epoch = SystemTime::now()
@@ -17,11 +20,11 @@ pub fn now() -> EventTime {
     EventTime::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Time that only moves forward, for measuring how long something took.
+/// The monotonic time, for intervals and durations.
 #[must_use]
 #[expect(
     clippy::disallowed_methods,
-    reason = "the one place that reads a clock"
+    reason = "the only place that reads a clock"
 )]
 pub fn monotonic() -> Instant {
     Instant::now()

@@ -1,4 +1,6 @@
-//! Arguments to a command, its result to an exit code.
+//! Runs a command and turns its result into an exit code.
+//!
+//! An error is printed once, with its whole chain of causes.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,13 @@
-//! The composition root: threads, clocks, signals, and a shutdown that drains.
+//! The running process: its life, its threads, and the checks before they start.
+//!
+//! This is the only room that knows both halves, the exporter and the configuration, and connects
+//! them. Records are handled on dedicated threads; tokio serves only HTTP and signals. Read
+//! `lifecycle` first: it has the life of the process from top to bottom.
 
-mod daemon;
+mod builder;
 mod ingest;
+mod lifecycle;
+mod log_bounds;
 mod observer_plan;
 mod preflight;
 mod reload;
@@ -9,7 +15,7 @@ mod roles;
 mod score;
 mod threads;
 
-pub use daemon::{Daemon, ProcessRole};
+pub use lifecycle::{Daemon, ProcessOutcome, run};
 pub use observer_plan::observer_plan;
 pub use preflight::{client_problems, load_monitor, monitor_problems};
-pub use roles::{MonitorSplit, Role};
+pub use roles::{MonitorSplit, ProcessRole, Role};

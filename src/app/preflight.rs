@@ -1,88 +1,208 @@
-//! Loads what a monitor is compared with, and tells what of a configuration does not fit to what it names.
+//! Checks before the threads start: references, Kafka properties, series, and the panes topic.
+//!
+//! The same functions serve `run`, a reload and `check`. They check what the configuration names
+//! outside itself, so they need files, librdkafka or a broker, which the parser does not.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::bail;
+use tracing::{info, warn};
+
+use super::roles::ProcessRole;
 use crate::config::{Client, Config, Problem, SourceMap, Subject};
 use crate::engine::{LoadedReference, MonitorPlan};
-use crate::model::MonitorSpec;
-use crate::pane_log::kafka as log;
+use crate::export::estimate_series;
+use crate::model::{MonitorSpec, PanesTopicSpec};
+use crate::pane_log::kafka::{self, KafkaLogError, Needs, ensure, open_partitions};
 use crate::reference::Reference;
 use crate::source::{client_problem, property_problems};
 
-/// A monitor joined with its references. One that cannot be loaded is a problem of this monitor, not of the process: its scores say `no_reference`.
+/// The pause between two attempts to open the topic of the pane log.
+const TOPIC_RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// The number of digits of a reference's hash in the log.
+const HASH_DIGITS: usize = 12;
+
+/// Loads the references of a monitor and joins them with it.
+///
+/// A reference that cannot be loaded is a problem of this monitor and not of the process: its
+/// scores are not ready for the reason `no_reference`.
 #[must_use]
 pub fn load_monitor(spec: MonitorSpec) -> MonitorPlan {
-    let load = |path: &std::path::Path| -> LoadedReference {
-        let loaded = Reference::load(path).map_err(anyhow::Error::new);
-        loaded.map(Arc::new).map_err(|error| format!("{error:#}"))
-    };
-    let loaded = spec
+    let references = spec
         .references
         .iter()
         .filter_map(|reference| reference.origin.file())
-        .map(|file| load(file))
+        .map(|path| load_reference(path))
         .collect();
-    MonitorPlan::new(spec, loaded)
+    MonitorPlan::new(spec, references)
 }
 
-/// What is wrong with the monitors of a valid configuration now that their references are there.
+fn load_reference(path: &Path) -> LoadedReference {
+    match Reference::load(path) {
+        Ok(reference) => Ok(Arc::new(reference)),
+        Err(error) => Err(format!("{:#}", anyhow::Error::new(error))),
+    }
+}
+
+/// Problems of monitors that show only once their references are loaded, with their locations in
+/// the configuration.
 #[must_use]
 pub fn monitor_problems(config: &Config, plans: &[MonitorPlan]) -> Vec<Problem> {
-    let of = |plan: &MonitorPlan| -> Vec<Problem> {
-        let monitor = &plan.spec.name;
-        let references = plan.references.iter().filter_map(|reference| {
-            let subject = Subject::Reference {
-                monitor: monitor.clone(),
-                reference: reference.name.clone(),
-            };
-            let message = reference.problem.clone()?;
-            Some(config.places.problem(&subject, message))
-        });
-        let subject = Subject::Monitor(monitor.clone());
-        let others = plan.problems.iter();
-        let others = others.map(|problem| config.places.problem(&subject, problem.clone()));
-        references.chain(others).collect()
-    };
-    plans.iter().flat_map(of).collect()
+    plans
+        .iter()
+        .flat_map(|plan| {
+            let monitor = &plan.spec.name;
+            let of_references = plan.references.iter().filter_map(|reference| {
+                let subject = Subject::Reference {
+                    monitor: monitor.clone(),
+                    reference: reference.name.clone(),
+                };
+                let message = reference.problem.clone()?;
+                Some(config.places.problem(&subject, message))
+            });
+            let subject = Subject::Monitor(monitor.clone());
+            let of_monitor = plan
+                .problems
+                .iter()
+                .map(move |message| config.places.problem(&subject, message.clone()));
+            of_references.chain(of_monitor)
+        })
+        .collect()
 }
 
-/// What the Kafka clients have against the properties of a valid configuration.
+/// Kafka properties that librdkafka refuses, with their locations in the configuration.
 #[must_use]
 pub fn client_problems(config: &Config) -> Vec<Problem> {
     let panes = config.state.panes.as_ref();
-    let of_panes = panes.map(|panes| {
-        let together = || log::client_problem(panes);
-        problems_of(
-            &Client::PaneLog,
-            &panes.properties,
-            together,
-            &config.places,
-        )
+    let of_panes = panes.into_iter().flat_map(|panes| {
+        refused_properties(&Client::PaneLog, &panes.properties, &config.places, || {
+            kafka::client_problem(panes)
+        })
     });
     let of_sources = config.sources.iter().flat_map(|source| {
         let client = Client::Source(source.name.clone());
-        let together = || client_problem(&source.kafka, panes.is_some());
-        problems_of(&client, &source.kafka.properties, together, &config.places)
+        refused_properties(&client, &source.kafka.properties, &config.places, || {
+            client_problem(&source.kafka, panes.is_some())
+        })
     });
-    of_panes.into_iter().flatten().chain(of_sources).collect()
+    of_panes.chain(of_sources).collect()
 }
 
-/// What is wrong with properties each by itself, or, where nothing is, `together`.
-fn problems_of(
+/// Properties that are refused each by itself. When none is, the client with all of them is tried.
+fn refused_properties(
     client: &Client,
     properties: &BTreeMap<String, String>,
-    together: impl FnOnce() -> Option<String>,
-    places: &SourceMap,
+    locations: &SourceMap,
+    try_client: impl FnOnce() -> Option<String>,
 ) -> Vec<Problem> {
-    let wrong = property_problems(properties);
-    if wrong.is_empty() {
-        let place = |told| places.problem(&Subject::Client(client.clone()), told);
-        return together().map(place).into_iter().collect();
+    let refused = property_problems(properties);
+    if refused.is_empty() {
+        return try_client()
+            .map(|message| locations.problem(&Subject::Client(client.clone()), message))
+            .into_iter()
+            .collect();
     }
-    let place = |(property, told)| {
-        let client = client.clone();
-        places.problem(&Subject::Property { client, property }, told)
+    refused
+        .into_iter()
+        .map(|(property, message)| {
+            let client = client.clone();
+            locations.problem(&Subject::Property { client, property }, message)
+        })
+        .collect()
+}
+
+/// Refuses monitors that may produce more series than `limits.max_series`.
+///
+/// # Errors
+/// The upper bound for the monitors that this process scores is above the limit.
+pub(super) fn check_series(
+    plans: &[MonitorPlan],
+    process_role: ProcessRole,
+    max_series: usize,
+) -> anyhow::Result<()> {
+    let estimate: usize = plans
+        .iter()
+        .filter(|plan| process_role.scores(&plan.spec.name))
+        .map(estimate_series)
+        .sum();
+    if estimate > max_series {
+        bail!(
+            "the configuration may produce {estimate} series, more than limits.max_series \
+             ({max_series}): raise the limit, or monitor fewer features, windows or statistics"
+        );
+    }
+    Ok(())
+}
+
+/// Logs the problems of a monitor and the outcome of loading its references.
+pub(super) fn log_plan(plan: &MonitorPlan) {
+    let monitor = plan.spec.name.as_str();
+    for problem in plan.problems.iter().chain(&plan.warnings) {
+        warn!(monitor, "{problem}");
+    }
+    for reference in &plan.references {
+        let name = &reference.name;
+        match (&reference.problem, &reference.loaded) {
+            (Some(problem), _) => {
+                warn!(monitor, reference = name, "reference not loaded: {problem}");
+            }
+            (None, Some(loaded)) => info!(
+                monitor,
+                reference = name,
+                rows = loaded.rows,
+                hash = &loaded.hash[..HASH_DIGITS],
+                "reference loaded"
+            ),
+            (None, None) => {}
+        }
+    }
+}
+
+/// The longest window of all monitors; zero when there is none.
+pub(super) fn longest_window(plans: &[MonitorPlan]) -> Duration {
+    plans
+        .iter()
+        .flat_map(|plan| &plan.spec.windows)
+        .map(|window| window.size)
+        .max()
+        .unwrap_or_default()
+}
+
+/// Checks the topic of the pane log, creates it if allowed, and opens its partitions. Blocks and
+/// retries while the broker does not answer.
+///
+/// # Errors
+/// The topic is missing or cannot hold the log.
+pub(super) fn prepare_topic(
+    spec: &PanesTopicSpec,
+    longest_window: Duration,
+    may_create: bool,
+) -> Result<(), KafkaLogError> {
+    let needs = Needs {
+        longest_window,
+        may_create,
     };
-    wrong.into_iter().map(place).collect()
+    loop {
+        match try_prepare_topic(spec, needs) {
+            Err(problem) if problem.may_pass() => {
+                warn!(
+                    brokers = spec.brokers.join(","),
+                    error = format!("{:#}", anyhow::Error::new(problem)),
+                    "cannot open the pane log yet, retrying"
+                );
+                std::thread::sleep(TOPIC_RETRY_PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
+fn try_prepare_topic(spec: &PanesTopicSpec, needs: Needs) -> Result<(), KafkaLogError> {
+    for warning in ensure(spec, needs)? {
+        warn!(topic = spec.topic, "pane log topic: {warning}");
+    }
+    open_partitions(spec)
 }

@@ -1,52 +1,60 @@
-//! Where the threads of a running process take other monitors from.
+//! Channels that carry the monitors of a reloaded configuration to the running threads.
+//!
+//! A thread takes what arrived between two batches and never waits for it. The channels are
+//! unbounded because reloads are rare and only the newest entry of a channel is applied.
 
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::MonitorSplit;
 use super::observer_plan::observer_plan;
+use super::roles::MonitorSplit;
 use crate::engine::MonitorPlan;
 use crate::observe::ObserverPlan;
 
-/// The ways to the threads.
+/// The sending ends of all reload channels of a process.
 #[derive(Debug)]
-pub(super) struct Outlets {
+pub(super) struct ReloadChannels {
     split: MonitorSplit,
     scorer: Option<Sender<Vec<MonitorPlan>>>,
-    /// By the name of the source.
+    /// One channel per ingest thread, with the name of its source.
     ingesters: Vec<(String, Sender<ObserverPlan>)>,
 }
 
-impl Outlets {
-    /// No thread yet; a scorer will take its part of the monitors only.
+impl ReloadChannels {
+    /// No channel yet; the scorer will receive only the monitors of `split`.
     pub(super) fn new(split: MonitorSplit) -> Self {
-        Outlets {
+        ReloadChannels {
             split,
             scorer: None,
             ingesters: Vec::new(),
         }
     }
 
-    /// What the scorer listens to.
-    pub(super) fn scorer(&mut self) -> Receiver<Vec<MonitorPlan>> {
-        let (outlet, plans) = unbounded();
-        self.scorer = Some(outlet);
-        plans
+    /// Opens the channel of the scorer's thread.
+    pub(super) fn open_scorer(&mut self) -> Receiver<Vec<MonitorPlan>> {
+        let (sender, receiver) = unbounded();
+        self.scorer = Some(sender);
+        receiver
     }
 
-    /// What the thread of a source listens to.
-    pub(super) fn ingester(&mut self, source: &str) -> Receiver<ObserverPlan> {
-        let (outlet, plans) = unbounded();
-        self.ingesters.push((source.to_owned(), outlet));
-        plans
+    /// Opens the channel of the ingest thread of a source.
+    pub(super) fn open_ingester(&mut self, source: &str) -> Receiver<ObserverPlan> {
+        let (sender, receiver) = unbounded();
+        self.ingesters.push((source.to_owned(), sender));
+        receiver
     }
 
-    /// Hands monitors to all threads, to the scorer first: what is counted by the new ones then finds its place. A thread that has ended takes nothing any more.
-    pub(super) fn hand_over(&self, plans: &[MonitorPlan]) {
+    /// Sends new monitors to all threads. The scorer comes first, so that it knows the new layouts
+    /// before the first commit that uses them. A thread that has ended is skipped.
+    pub(super) fn send(&self, plans: &[MonitorPlan]) {
         if let Some(scorer) = &self.scorer {
-            let own = plans.iter().filter(|plan| self.split.has(&plan.spec.name));
-            scorer.send(own.cloned().collect()).ok();
+            let scored = plans
+                .iter()
+                .filter(|plan| self.split.has(&plan.spec.name))
+                .cloned()
+                .collect();
+            scorer.send(scored).ok();
         }
         let plans: Vec<Arc<MonitorPlan>> = plans.iter().cloned().map(Arc::new).collect();
         for (source, ingester) in &self.ingesters {

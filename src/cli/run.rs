@@ -1,16 +1,14 @@
 //! `pegel run`: the daemon.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{error, info};
+use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use super::{Exit, UsageError};
-use crate::app::{self, Daemon, MonitorSplit, ProcessRole, Role};
+use crate::app::{self, MonitorSplit, ProcessOutcome, ProcessRole, Role};
 use crate::config::{self, Config, Overrides};
 
 /// Arguments of `pegel run`.
@@ -128,81 +126,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let again = || {
         config::load(&args.config, &Overrides::from_process(&args.set)).map_err(anyhow::Error::new)
     };
-    let exit = runtime.block_on(serve(config, process_role, &again));
-    // A start that was given up may still wait for a broker on a thread of its own.
+    let outcome = runtime.block_on(app::run(config, process_role, &again));
+    // A start that was cancelled may still wait for a broker on a blocking thread.
     runtime.shutdown_background();
-    exit
-}
-
-/// Starts, waits and ends; signals are heard from the beginning.
-async fn serve(
-    config: Config,
-    process_role: ProcessRole,
-    again: &Again<'_>,
-) -> anyhow::Result<Exit> {
-    let mut signals = Signals::new()?;
-    let mut daemon = tokio::select! {
-        started = Daemon::start_as(config, process_role) => started?,
-        name = signals.end() => {
-            info!("{name} before everything was started, ending");
-            return Ok(Exit::Ok);
-        }
-    };
-    let is_broken = until_end(&mut daemon, &mut signals, again).await;
-    let drained = daemon.stop().await;
-    info!(drained, "pegel ends");
-    Ok(if is_broken || !drained {
-        Exit::Failure
-    } else {
-        Exit::Ok
+    Ok(match outcome? {
+        ProcessOutcome::Stopped => Exit::Ok,
+        ProcessOutcome::Failed => Exit::Failure,
     })
-}
-
-/// Reads the configuration again.
-type Again<'a> = dyn Fn() -> anyhow::Result<Config> + 'a;
-
-/// The signals that end the process, and the one that asks for the configuration to be read again.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-/// What a signal asks for.
-enum Asked {
-    Reload,
-    End(&'static str),
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// What the next one asks for.
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::End("SIGTERM"),
-            _ = self.interrupt.recv() => Asked::End("SIGINT"),
-            _ = self.hang_up.recv() => Asked::Reload,
-        }
-    }
-
-    /// The name of the next one that ends the process; others find it not ready for them.
-    async fn end(&mut self) -> &'static str {
-        loop {
-            match self.next().await {
-                Asked::End(name) => return name,
-                Asked::Reload => {
-                    info!("SIGHUP before everything was started: the configuration was just read")
-                }
-            }
-        }
-    }
 }
 
 /// The runtime of HTTP and signals; two threads are plenty, the work is done on threads of its own.
@@ -216,37 +146,4 @@ pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("cannot start the HTTP runtime")
-}
-
-/// Waits for the end, by a signal or because a thread has ended by itself (`true`), and reads the configuration again whenever that is asked for.
-async fn until_end(daemon: &mut Daemon, signals: &mut Signals, again: &Again<'_>) -> bool {
-    let mut watch = tokio::time::interval(Duration::from_millis(500));
-    loop {
-        tokio::select! {
-            asked = signals.next() => match asked {
-                Asked::Reload => drop(reload(daemon, again)),
-                Asked::End(name) => {
-                    info!("{name}, shutting down");
-                    return false;
-                }
-            },
-            request = daemon.reload_requested() => drop(request.send(reload(daemon, again))),
-            _ = watch.tick() => if daemon.is_broken() {
-                error!("a worker thread has ended, shutting down");
-                return true;
-            }
-        }
-    }
-}
-
-/// Reads the configuration again and goes on by it, or by the old one if it is wrong.
-fn reload(daemon: &Daemon, again: &Again<'_>) -> Result<(), String> {
-    let outcome = tokio::task::block_in_place(|| daemon.reload(again()?));
-    let problem = outcome.err().map(|error| format!("{error:#}"));
-    match &problem {
-        None => info!("configuration read again"),
-        Some(problem) => error!("configuration not read again, the old one stays: {problem}"),
-    }
-    daemon.exporter().reloaded(problem.clone());
-    problem.map_or(Ok(()), Err)
 }

@@ -1,248 +1,195 @@
-//! Numbers and shifts in words: what a person who was just woken up reads first.
+//! Alerts and shifts in plain words: what an on-call engineer reads first.
+//!
+//! One line has the score and its threshold, the number of samples, and what changed in the data:
+//! the bin whose share changed most, the medians, and the unit error that the shift looks like.
 
-use std::time::Duration;
-
-use crate::engine::{AlertView, Assessment, FeatureView, WindowFeatureView, effective};
+use crate::engine::{
+    AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective,
+};
 use crate::reference::FeatureReference;
-use crate::stats::{BinName, CellScale, FeatureCounts, Interval, Layout};
+use crate::stats::{CellScale, FeatureCounts, Layout};
 
-/// Factors that mistaken units make, and what they are.
-const FACTORS: [f64; 9] = [
+use super::numbers::{bin_text, grouped, percent, short_number, span};
+
+/// Factors of common unit errors: powers of ten, time, inch and centimetre, pound and kilogram,
+/// mile and kilometre.
+const UNIT_FACTORS: [f64; 9] = [
     1e6, 3600.0, 1000.0, 100.0, 60.0, 10.0, 2.54, 2.204_62, 1.609_34,
 ];
-/// How well the median and the spread must agree with a factor.
-const AGREEMENT: f64 = 0.2;
+/// The largest relative difference of median and quartile range from a factor.
+const FACTOR_TOLERANCE: f64 = 0.2;
 
-/// A value: three significant digits.
-#[must_use]
-pub fn short_number(value: f64) -> String {
-    match value.abs() {
-        size if size >= 1e6 || (size > 0.0 && size < 1e-4) => format!("{value:.2e}"),
-        size if size >= 100.0 => format!("{value:.0}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        size if size >= 0.1 => format!("{value:.3}"),
-        size if size > 0.0 => format!("{value:.5}"),
-        _ => "0".to_owned(),
-    }
-}
-
-/// A share in per cent.
-#[must_use]
-pub fn percent(share: f64) -> String {
-    if share > 0.0 && share < 0.0005 {
-        "<0.1 %".to_owned()
-    } else {
-        format!("{:.1} %", share * 100.0)
-    }
-}
-
-/// A count with its thousands set apart.
-#[must_use]
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .filter_map(|group| std::str::from_utf8(group).ok())
-        .collect();
-    groups.join(",")
-}
-
-/// What a bin holds.
-#[must_use]
-pub fn bin(name: BinName<'_>) -> String {
-    match name {
-        BinName::Label(label) => label
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .take(30)
-            .collect(),
-        BinName::Interval(Interval {
-            lower: Some(low),
-            upper: Some(high),
-        }) if low >= high => format!("= {}", short_number(low)),
-        BinName::Interval(Interval {
-            lower: Some(low),
-            upper: Some(high),
-        }) => format!("[{}, {})", short_number(low), short_number(high)),
-        BinName::Interval(Interval {
-            lower: None,
-            upper: Some(high),
-        }) => format!("below {}", short_number(high)),
-        BinName::Interval(Interval {
-            lower: Some(low),
-            upper: None,
-        }) => format!("above {}", short_number(low)),
-        BinName::Interval(Interval {
-            lower: None,
-            upper: None,
-        }) => "all".to_owned(),
-    }
-}
-
-/// What moved between a reference and a window of its layout: the bin whose share changed most, the medians, and the factor it looks like.
+/// The largest changes between a reference and a window of its layout: the bin whose share changed
+/// most, the medians, and the unit error that the shift looks like.
 #[must_use]
 pub fn describe_shift(
     layout: &Layout,
     window: &FeatureCounts,
     reference: &FeatureReference,
 ) -> Vec<String> {
-    let (n, m) = (
-        window.tallies.values as f64,
-        reference.counts.tallies.values as f64,
-    );
-    let shares = window.bins.iter().zip(&reference.counts.bins);
-    let shares = shares.map(|(now, then)| (*then as f64 / m, *now as f64 / n));
-    let largest = shares
+    let window_values = window.tallies.values as f64;
+    let reference_values = reference.counts.tallies.values as f64;
+    let most_changed_bin = window
+        .bins
+        .iter()
+        .zip(&reference.counts.bins)
+        .map(|(after, before)| {
+            (
+                *before as f64 / reference_values,
+                *after as f64 / window_values,
+            )
+        })
         .enumerate()
         .max_by(|(_, a), (_, b)| (a.1 - a.0).abs().total_cmp(&(b.1 - b.0).abs()));
-    let mut said = Vec::new();
-    if let Some((index, (then, now))) = largest {
-        let name = bin(layout.name(index));
-        said.push(format!("{name} {} -> {}", percent(then), percent(now)));
+    let mut changes = Vec::new();
+    if let Some((index, (before, after))) = most_changed_bin {
+        let bin = bin_text(layout.name(index));
+        changes.push(format!("{bin}: {} -> {}", percent(before), percent(after)));
     }
     let Some(scale) = layout.numeric().map(|numeric| &numeric.cells) else {
-        return said;
+        return changes;
     };
-    let of = |counts: &FeatureCounts| counts.cells.quantile(scale, 0.5);
-    if let (Some(before), Some(after)) = (of(&reference.counts), of(window)) {
-        said.push(format!(
-            "median {} -> {}",
-            short_number(before),
-            short_number(after)
-        ));
+    let median = |counts: &FeatureCounts| counts.cells.quantile(scale, 0.5);
+    if let (Some(before), Some(after)) = (median(&reference.counts), median(window)) {
+        let (before, after) = (short_number(before), short_number(after));
+        changes.push(format!("median {before} -> {after}"));
     }
-    said.extend(factor(scale, window, reference));
-    said
+    changes.extend(unit_error(scale, window, reference));
+    changes
 }
 
-/// The unit error a shift looks like: both the median and the spread changed by one well-known factor.
-fn factor(
+/// The unit error that a shift looks like: median and quartile range both changed by one factor.
+fn unit_error(
     scale: &CellScale,
     window: &FeatureCounts,
     reference: &FeatureReference,
 ) -> Option<String> {
-    let quartiles = |counts: &FeatureCounts| {
-        let [low, middle, high] =
+    let median_and_range = |counts: &FeatureCounts| {
+        let [lower, median, upper] =
             [0.25, 0.5, 0.75].map(|share| counts.cells.quantile(scale, share));
-        Some((middle?, high? - low?))
+        Some((median?, upper? - lower?))
     };
-    let (before, after) = (quartiles(&reference.counts)?, quartiles(window)?);
-    let (median, spread) = (after.0 / before.0, after.1 / before.1);
-    let agrees = |factor: &f64| {
-        let is_near = |ratio: f64| (ratio / factor - 1.0).abs() < AGREEMENT;
-        is_near(median) && is_near(spread)
+    let (median_before, range_before) = median_and_range(&reference.counts)?;
+    let (median_after, range_after) = median_and_range(window)?;
+    let ratios = [median_after / median_before, range_after / range_before];
+    let agrees = |factor: f64| {
+        ratios
+            .iter()
+            .all(|ratio| (ratio / factor - 1.0).abs() < FACTOR_TOLERANCE)
     };
-    let up = FACTORS.iter().find(|factor| agrees(factor));
-    let down = FACTORS.iter().find(|factor| agrees(&factor.recip()));
-    up.map(|factor| format!("looks like x{factor}"))
-        .or_else(|| down.map(|factor| format!("looks like /{factor}")))
+    let multiplied = UNIT_FACTORS.iter().find(|factor| agrees(**factor));
+    let divided = UNIT_FACTORS.iter().find(|factor| agrees(factor.recip()));
+    match (multiplied, divided) {
+        (Some(factor), _) => Some(format!("looks like x{factor}")),
+        (None, Some(factor)) => Some(format!("looks like /{factor}")),
+        (None, None) => None,
+    }
 }
 
-/// What an alert is about.
+/// The comparison that an alert belongs to, as far as its explanation needs it.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
-    /// The feature's name.
-    pub feature: &'a str,
-    /// Where its values are counted.
-    pub layout: Option<&'a Layout>,
-    /// The window.
-    pub counts: Option<&'a FeatureCounts>,
-    /// What it was compared with.
-    pub reference: Option<&'a FeatureReference>,
-    /// What calibration says.
-    pub assessment: Option<&'a Assessment>,
+pub(super) struct AlertContext<'a> {
+    /// The name of the feature.
+    feature: &'a str,
+    /// The layout of the counts.
+    layout: Option<&'a Layout>,
+    /// The counts of the window.
+    counts: Option<&'a FeatureCounts>,
+    /// The reference in force.
+    reference: Option<&'a FeatureReference>,
+    /// The assessment by calibration.
+    assessment: Option<&'a Assessment>,
 }
 
-impl<'a> Subject<'a> {
-    /// What an alert of a feature against the monitor's `reference`-th reference is about.
-    pub(super) fn of(
+impl<'a> AlertContext<'a> {
+    /// The context of the alerts of one comparison.
+    pub(super) fn new(
         feature: &'a FeatureView,
-        state: &'a WindowFeatureView,
-        reference: usize,
+        window: &'a WindowFeatureView,
+        comparison: &'a ComparisonView,
     ) -> Self {
-        Subject {
+        AlertContext {
             feature: &feature.name,
             layout: feature.layout.as_deref(),
-            counts: state.counts.as_deref(),
-            reference: state.comparisons[reference].reference.as_deref(),
-            assessment: state.comparisons[reference].assessment.as_deref(),
+            counts: window.counts.as_deref(),
+            reference: comparison.reference.as_deref(),
+            assessment: comparison.assessment.as_deref(),
         }
     }
 }
 
-/// One line that says why an alert is where it is.
+/// One line that explains the state of an alert.
 #[must_use]
-pub fn explain(line: &AlertView, subject: &Subject<'_>) -> String {
-    let unit = line.statistic.unit();
-    let unit = if unit.is_empty() {
-        String::new()
-    } else {
-        format!(" {unit}")
-    };
-    let value = line.value.map_or_else(|| "held".to_owned(), short_number);
-    let mut said = format!("{}: {} {value}{unit}", subject.feature, line.statistic);
-    let level = subject
+pub(super) fn explain(alert: &AlertView, context: &AlertContext<'_>) -> String {
+    let mut clauses = vec![score_text(alert, context)];
+    clauses.extend(threshold_text(alert));
+    let level = context
         .assessment
-        .and_then(|assessment| assessment.level(line.statistic));
+        .and_then(|assessment| assessment.level(alert.statistic));
     if let Some(level) = level {
-        said += &format!(", no-drift level {}", short_number(level.noise_floor));
+        clauses.push(format!("{} without drift", short_number(level.noise_floor)));
     }
-    if let Some(threshold) = line.threshold {
-        let side = if line.statistic.alarms_below() {
-            "below "
-        } else {
-            ""
-        };
-        said += &format!(", alarm line {side}{}", short_number(threshold));
+    if let Some(counts) = context.counts {
+        clauses.push(samples_text(counts, context.assessment));
     }
-    if let Some(lower) = line.lower {
-        said += &format!(" (and {} below)", short_number(lower));
-    }
-    if let Some(interval) = line.interval {
-        said += &format!(" (1 per {})", span(interval));
-    }
-    let Some(counts) = subject.counts else {
-        return said;
-    };
-    said += &format!(", {} samples", grouped(counts.tallies.values));
-    let clustered = subject.assessment.filter(|own| own.design_effect > 1.0);
-    if let Some(assessment) = clustered {
-        let left = effective(counts.tallies.values, assessment.design_effect);
-        said += &format!(" ({} effective)", grouped(left));
-    }
-    if let (Some(layout), Some(reference)) = (subject.layout, subject.reference) {
-        for moved in describe_shift(layout, counts, reference) {
-            said += &format!("; {moved}");
+    let mut line = clauses.join(", ");
+    if let (Some(layout), Some(counts), Some(reference)) =
+        (context.layout, context.counts, context.reference)
+    {
+        for change in describe_shift(layout, counts, reference) {
+            line += "; ";
+            line += &change;
         }
     }
-    said
+    line
 }
 
-/// A span in its largest whole unit.
-fn span(interval: Duration) -> String {
-    let secs = interval.as_secs();
-    let units = [(86_400, "d"), (3600, "h"), (60, "min")];
-    let found = units
-        .iter()
-        .find(|(unit, _)| secs >= *unit && secs.is_multiple_of(*unit));
-    found.map_or_else(
-        || format!("{secs} s"),
-        |(unit, name)| format!("{} {name}", secs / unit),
-    )
+fn score_text(alert: &AlertView, context: &AlertContext<'_>) -> String {
+    let (feature, statistic, unit) = (context.feature, alert.statistic, alert.statistic.unit());
+    match alert.value.map(short_number) {
+        None => format!("{feature}: {statistic} not ready"),
+        Some(value) if unit.is_empty() => format!("{feature}: {statistic} {value}"),
+        Some(value) => format!("{feature}: {statistic} {value} {unit}"),
+    }
+}
+
+fn threshold_text(alert: &AlertView) -> Option<String> {
+    let threshold = short_number(alert.threshold?);
+    let mut text = if alert.statistic.alarms_below() {
+        format!("threshold below {threshold}")
+    } else {
+        format!("threshold {threshold}")
+    };
+    if let Some(lower) = alert.lower {
+        text += &format!(" or below {}", short_number(lower));
+    }
+    if let Some(interval) = alert.interval {
+        text += &format!(" (1 false alarm per {})", span(interval));
+    }
+    Some(text)
+}
+
+fn samples_text(counts: &FeatureCounts, assessment: Option<&Assessment>) -> String {
+    let samples = counts.tallies.values;
+    let mut text = format!("{} samples", grouped(samples));
+    if let Some(assessment) = assessment.filter(|assessment| assessment.design_effect > 1.0) {
+        let effective = effective(samples, assessment.design_effect);
+        text += &format!(" ({} effective)", grouped(effective));
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::alert::AlertState;
     use crate::engine::StatisticAssessment;
     use crate::model::{Kind, Severity, Statistic};
     use crate::reference::{Column, FitOptions, fit};
 
-    fn feature(values: impl Iterator<Item = f64>) -> FeatureReference {
+    fn reference_of(values: impl Iterator<Item = f64>) -> FeatureReference {
         let column = Column {
             numbers: values.collect(),
             ..Column::default()
@@ -250,9 +197,21 @@ mod tests {
         fit("amount", Kind::Numeric, column, &FitOptions::default()).unwrap()
     }
 
+    fn alert() -> AlertView {
+        AlertView {
+            statistic: Statistic::Js,
+            severity: Severity::Critical,
+            threshold: Some(0.019),
+            lower: None,
+            interval: Some(Duration::from_secs(30 * 86_400)),
+            value: Some(0.9),
+            state: AlertState::Firing,
+        }
+    }
+
     #[test]
-    fn an_alert_explains_itself_in_one_line() {
-        let reference = feature((0..10_000).map(|i| 10.0 + f64::from(i % 100)));
+    fn an_alert_is_explained_in_one_line() {
+        let reference = reference_of((0..10_000).map(|i| 10.0 + f64::from(i % 100)));
         let layout = reference.layout.numeric().unwrap();
         let mut window = FeatureCounts::new(&reference.layout);
         (0..6210).for_each(|i| window.record_number(layout, 100.0 * (10.0 + f64::from(i % 100))));
@@ -268,44 +227,52 @@ mod tests {
             design_effect: 1.5,
             ..Assessment::default()
         };
-        let line = AlertView {
-            statistic: Statistic::Js,
-            severity: Severity::Critical,
-            threshold: Some(0.019),
-            lower: None,
-            interval: Some(Duration::from_secs(30 * 86_400)),
-            value: Some(0.9),
-            state: AlertState::Firing,
-        };
-        let subject = Subject {
+        let context = AlertContext {
             feature: "amount",
             layout: Some(&reference.layout),
             counts: Some(&window),
             reference: Some(&reference),
             assessment: Some(&assessment),
         };
-        let said = explain(&line, &subject);
-        let expected = "amount: js 0.900 bit, no-drift level 0.00400, alarm line 0.01900 (1 per 30 d), 6,210 samples (4,140 effective); above 109 0.0 % -> ";
-        assert!(said.starts_with(expected), "{said}");
-        assert!(said.ends_with("looks like x100"), "{said}");
+        let line = explain(&alert(), &context);
+        let beginning = "amount: js 0.900 bit, threshold 0.01900 (1 false alarm per 30 d), \
+                         0.00400 without drift, 6,210 samples (4,140 effective); \
+                         above 109: 0.0 % -> ";
+        assert!(line.starts_with(beginning), "{line}");
+        assert!(line.ends_with("looks like x100"), "{line}");
     }
 
     #[test]
-    fn a_shift_of_the_mean_is_no_unit_error() {
-        let reference = feature((0..1000).map(f64::from));
-        let layout = reference.layout.numeric().unwrap();
-        let mut window = FeatureCounts::new(&reference.layout);
-        (0..1000).for_each(|i| window.record_number(layout, f64::from(i) + 4500.0));
-        let said = describe_shift(&reference.layout, &window, &reference).join("; ");
-        assert!(
-            !said.contains("looks like"),
-            "ten times the median only: {said}"
+    fn an_alert_without_a_score_is_not_ready() {
+        let context = AlertContext {
+            feature: "amount",
+            layout: None,
+            counts: None,
+            reference: None,
+            assessment: None,
+        };
+        let alert = AlertView {
+            value: None,
+            interval: None,
+            lower: Some(0.001),
+            ..alert()
+        };
+        assert_eq!(
+            explain(&alert, &context),
+            "amount: js not ready, threshold 0.01900 or below 0.00100"
         );
     }
 
     #[test]
-    fn counts_are_read_in_thousands() {
-        let all = [7, 1000, 1_234_567].map(grouped);
-        assert_eq!(all, ["7", "1,000", "1,234,567"]);
+    fn a_shift_of_the_mean_is_not_a_unit_error() {
+        let reference = reference_of((0..1000).map(f64::from));
+        let layout = reference.layout.numeric().unwrap();
+        let mut window = FeatureCounts::new(&reference.layout);
+        (0..1000).for_each(|i| window.record_number(layout, f64::from(i) + 4500.0));
+        let changes = describe_shift(&reference.layout, &window, &reference).join("; ");
+        assert!(
+            !changes.contains("looks like"),
+            "ten times the median, but not ten times the range: {changes}"
+        );
     }
 }

@@ -1,4 +1,7 @@
-//! The shared state between the scorer, which publishes, and HTTP, which reads; neither waits for the other.
+//! The state that the scorer publishes and HTTP reads; neither waits for the other.
+//!
+//! The view and its encoded blocks are swapped as one, so a scrape never mixes two evaluations.
+//! Reports of sources and of the pane log are swapped by the threads that own them.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -8,27 +11,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use prometheus::process_collector::ProcessCollector;
 
-use super::http::readiness;
 use super::metrics::families::Families;
-use super::metrics::{catalog as m, counters, drift, live};
+use super::metrics::live::{self, ProcessMetrics};
+use super::metrics::{catalog, counters, drift};
 use crate::engine::EngineView;
 use crate::model::{KafkaReport, LogReport};
 
-/// Text and gzip of a block, and how many series it holds.
+/// An encoded part of a scrape, plain and as a gzip member.
 #[derive(Debug, Default)]
-struct Block {
+struct EncodedBlock {
     text: Vec<u8>,
     gzip: Vec<u8>,
     series: usize,
 }
 
-impl Block {
+impl EncodedBlock {
     fn new(families: Families) -> Self {
         let series = families.series();
         let text = families.encode();
-        Block {
+        EncodedBlock {
             gzip: gzip(&text),
             text,
             series,
@@ -36,105 +38,103 @@ impl Block {
     }
 }
 
-/// What a scrape reads.
+/// A view with its blocks.
 #[derive(Debug, Default)]
 struct Published {
-    snapshot: Arc<EngineView>,
-    drift: Arc<Block>,
-    counts: Arc<Block>,
+    view: Arc<EngineView>,
+    drift: Arc<EncodedBlock>,
+    counters: Arc<EncodedBlock>,
 }
 
-/// Everything HTTP needs.
+/// Everything that HTTP serves.
+#[derive(Debug)]
 pub struct Exporter {
     published: ArcSwap<Published>,
     kafka: BTreeMap<String, Arc<ArcSwap<KafkaReport>>>,
     log: Arc<ArcSwap<LogReport>>,
-    process: ProcessCollector,
+    process: ProcessMetrics,
     max_series: usize,
     reload_problem: ArcSwapOption<String>,
     is_stopping: AtomicBool,
 }
 
-impl std::fmt::Debug for Exporter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Exporter").finish_non_exhaustive()
-    }
-}
-
 impl Exporter {
-    /// An exporter for these sources.
+    /// An exporter for the sources that this process reads.
     #[must_use]
     pub fn new<'a>(sources: impl Iterator<Item = &'a str>, max_series: usize) -> Self {
-        let report = |name: &str| {
-            (
-                name.to_owned(),
-                Arc::new(ArcSwap::from_pointee(KafkaReport::default())),
-            )
-        };
         Exporter {
             published: ArcSwap::from_pointee(Published::default()),
-            kafka: sources.map(report).collect(),
+            kafka: sources
+                .map(|name| (name.to_owned(), Arc::default()))
+                .collect(),
             log: Arc::default(),
-            process: ProcessCollector::for_self(),
+            process: ProcessMetrics::for_self(),
             max_series,
             reload_problem: ArcSwapOption::empty(),
             is_stopping: AtomicBool::new(false),
         }
     }
 
-    /// Where a source says how it stands; a report of its own when the name is unknown.
+    /// The report of a source, for the source to fill; a detached one when the name is not known.
     #[must_use]
     pub fn kafka(&self, source: &str) -> Arc<ArcSwap<KafkaReport>> {
         self.kafka.get(source).cloned().unwrap_or_default()
     }
 
-    /// Where the reader of the pane log says how it stands.
+    /// The report of the pane log, for its reader to fill.
     #[must_use]
     pub fn log(&self) -> Arc<ArcSwap<LogReport>> {
         Arc::clone(&self.log)
     }
 
-    /// Takes a new picture. The drift block is encoded only when an evaluation was made since the last one.
-    pub fn publish(&self, snapshot: EngineView) {
-        let before = self.published.load();
-        let is_same =
-            before.snapshot.generation == snapshot.generation && !before.drift.text.is_empty();
-        let drift = if is_same {
-            Arc::clone(&before.drift)
+    /// Publishes a view. The drift block is encoded only when an evaluation was made since the last
+    /// view.
+    pub fn publish(&self, view: EngineView) {
+        let previous = self.published.load();
+        let is_drift_current =
+            previous.view.generation == view.generation && !previous.drift.text.is_empty();
+        let drift = if is_drift_current {
+            Arc::clone(&previous.drift)
         } else {
-            Arc::new(Block::new(drift::block(&snapshot)))
+            Arc::new(EncodedBlock::new(drift::block(&view)))
         };
-        let counts = Arc::new(Block::new(counters::block(&snapshot)));
+        let counters = Arc::new(EncodedBlock::new(counters::block(&view)));
         self.published.store(Arc::new(Published {
-            snapshot: Arc::new(snapshot),
+            view: Arc::new(view),
             drift,
-            counts,
+            counters,
         }));
     }
 
-    /// Says what became of the latest attempt to read the configuration again: nothing is wrong, or this.
-    pub fn reloaded(&self, problem: Option<String>) {
+    /// Records the outcome of the latest reload: its problem, or `None` when it succeeded.
+    pub fn set_reload_problem(&self, problem: Option<String>) {
         self.reload_problem.store(problem.map(Arc::new));
     }
 
-    /// Why the configuration on disk is not the one in force.
+    /// The reason why the latest reload failed.
     #[must_use]
     pub fn reload_problem(&self) -> Option<String> {
         self.reload_problem.load().as_deref().cloned()
     }
 
-    /// Says that the process is about to end.
+    /// Records that the process is shutting down.
     pub fn begin_shutdown(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The latest picture.
+    /// True once the process is shutting down.
     #[must_use]
-    pub fn view(&self) -> Arc<EngineView> {
-        Arc::clone(&self.published.load().snapshot)
+    pub fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// How every source stands.
+    /// The view that was published last.
+    #[must_use]
+    pub fn view(&self) -> Arc<EngineView> {
+        Arc::clone(&self.published.load().view)
+    }
+
+    /// The latest reports of all sources, by name.
     #[must_use]
     pub fn reports(&self) -> BTreeMap<String, KafkaReport> {
         self.kafka
@@ -143,23 +143,12 @@ impl Exporter {
             .collect()
     }
 
-    /// Why the monitor cannot do its work; empty when it can.
-    #[must_use]
-    pub fn unready(&self) -> Vec<String> {
-        readiness::reasons(
-            &self.view(),
-            &self.reports(),
-            self.log.load().problem.as_deref(),
-            self.is_stopping.load(Ordering::Relaxed),
-        )
-    }
-
-    /// The whole scrape; as gzip, its members follow one another.
+    /// The body of a scrape. As gzip, it is one member per block.
     #[must_use]
     pub fn scrape(&self, as_gzip: bool) -> Vec<u8> {
         let published = self.published.load();
-        let live = self.live(published.drift.series + published.counts.series);
-        let blocks = [&published.drift, &published.counts];
+        let blocks = [&published.drift, &published.counters];
+        let live = self.live_block(blocks.iter().map(|block| block.series).sum());
         let mut body: Vec<u8> =
             Vec::with_capacity(blocks.iter().map(|block| block.text.len()).sum());
         for block in blocks {
@@ -169,28 +158,30 @@ impl Exporter {
         body
     }
 
-    fn live(&self, other_series: usize) -> Vec<u8> {
-        let reports = self.reports();
-        let mut families =
-            live::block(reports.iter().map(|(name, report)| (name.as_str(), report)));
+    /// The text of the live block; `other_series` is the number of series in the other blocks.
+    fn live_block(&self, other_series: usize) -> Vec<u8> {
+        let mut families = Families::default();
+        for (name, report) in &self.kafka {
+            live::add_source(&mut families, name, &report.load());
+        }
         live::add_log(&mut families, &self.log.load());
-        families.add(m::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
-        let is_in_force = self.reload_problem.load().is_none();
-        families.add(m::CONFIG_RELOAD, &[], f64::from(u8::from(is_in_force)));
-        families.count(m::SERIES_LIMIT, &[], self.max_series as u64);
-        families.count(
-            m::SERIES,
-            &[],
-            (other_series + families.series() + 1) as u64,
-        );
+        families.add(catalog::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
+        let is_reload_successful = u64::from(self.reload_problem.load().is_none());
+        families.count(catalog::CONFIG_RELOAD, &[], is_reload_successful);
+        families.count(catalog::SERIES_LIMIT, &[], self.max_series as u64);
+        // The series that is added here counts as well.
+        let series = other_series + families.series() + 1;
+        families.count(catalog::SERIES, &[], series as u64);
         let mut text = families.encode();
-        text.extend(live::process(&self.process));
+        text.extend(self.process.encode());
         text
     }
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    let written = encoder.write_all(text).and_then(|()| encoder.finish());
-    written.expect("memory does not fail")
+    encoder
+        .write_all(text)
+        .and_then(|()| encoder.finish())
+        .expect("writing to memory does not fail")
 }

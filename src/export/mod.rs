@@ -1,15 +1,22 @@
-//! Numbers out: metrics for Prometheus, JSON, and a page for people.
+//! Results for others: metrics for Prometheus, JSON for scripts, and a page for people.
 //!
-//! Everything is drawn from an immutable snapshot, never from long-lived label vectors: what is gone from the snapshot is gone from the next scrape. A scrape
-//! is three blocks. The *drift block* (scores, lines, alerts, windows) is encoded once per evaluation, on the scorer's thread; the *counts block* once per
-//! published snapshot; the *live block* (Kafka, process) per scrape and small. A scrape waits for nobody.
+//! Everything is rendered from an immutable view that the scorer publishes, and never from label
+//! vectors that live as long as the process. What is gone from the view is gone from the next
+//! scrape.
+//!
+//! A scrape is three blocks. The *drift block* (scores, thresholds, alerts, windows) is encoded
+//! once per evaluation, the *counters block* once per published view, both on the scorer's thread.
+//! The *live block* (Kafka, pane log, process) is small and encoded per scrape. So a scrape waits
+//! for nobody and costs no evaluation.
 
 mod explain;
 mod exporter;
 mod http;
 mod metrics;
+mod numbers;
 
-pub use explain::{Subject, bin, describe_shift, explain, grouped, percent, short_number};
+pub use explain::describe_shift;
 pub use exporter::Exporter;
 pub use http::{ReloadRequest, calibration_json, serve};
 pub use metrics::{CATALOG, Metric, OpenMetrics, Type, estimate_series, markdown};
+pub use numbers::{grouped, percent, short_number};

@@ -1,12 +1,21 @@
-//! An ingest thread: polls one source, counts, hands commits to the log and hears what became of them.
+//! An ingest thread: polls one source, counts its records, and sends the counts to the pane log.
 //!
-//! It blocks in its source's poll and nowhere else for long. It stops by a flag, hands over what it has counted, waits for the offsets to be accepted, and
-//! lets the source go, which commits them.
+//! ```text
+//!   source -- poll, at most 100 ms --> count -- flush_interval --> commits --> log
+//!      ^                                                                        |
+//!      +------- commit offsets, or resume at the head <------ outcomes ---------+
+//! ```
+//!
+//! The thread blocks in the poll of its source, and in a full commit channel when the log is slow:
+//! that is the back-pressure. Offsets are committed only after the log has accepted the counts. On
+//! stop, the thread flushes, waits at most 2 s for the outcomes, and drops the source, which
+//! commits the accepted offsets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, unbounded};
 use tracing::{debug, error, warn};
 
@@ -16,167 +25,172 @@ use crate::model::KafkaReport;
 use crate::observe::ObserverPlan;
 use crate::source::Source;
 
-/// How long a source may wait for records.
+/// The longest time that one poll waits for records.
 const POLL_WAIT: Duration = Duration::from_millis(100);
-/// How long an ingest thread waits for its last offsets to be accepted.
-const LAST_ACCEPTANCE: Duration = Duration::from_secs(2);
-/// At most one log line about undecodable records in this time.
-const PROBLEM_EVERY: Duration = Duration::from_secs(30);
-/// How often a thread that waits for the log looks at the stop flag.
+/// The longest time that a stopping thread waits for the outcomes of its last commits.
+const DRAIN_WAIT: Duration = Duration::from_secs(2);
+/// The shortest time between two log lines about undecodable records.
+const DECODE_LOG_INTERVAL: Duration = Duration::from_secs(30);
+/// The interval at which a thread that waits for the log checks the stop flag.
 const SEND_WAIT: Duration = Duration::from_millis(200);
 
-/// What an ingest thread is made of; the source is made on its own thread.
-pub(in crate::app) struct Ingester {
-    /// The source's name.
+/// Everything an ingest thread needs. The source is created on the thread that owns it.
+pub(in crate::app) struct IngestTask {
+    /// The name of the source.
     pub(in crate::app) name: String,
-    /// Makes the source.
+    /// Creates the source.
     pub(in crate::app) source: Box<dyn FnOnce() -> anyhow::Result<Box<dyn Source>> + Send>,
-    /// Decoder and observer.
+    /// The decoder and the observer.
     pub(in crate::app) ingest: Ingest,
-    /// Where other plans come from.
+    /// Plans of reloaded configurations.
     pub(in crate::app) plans: Receiver<ObserverPlan>,
-    /// Where the source says how it stands.
-    pub(in crate::app) report: Arc<arc_swap::ArcSwap<KafkaReport>>,
+    /// The state of the source, as it reports it.
+    pub(in crate::app) report: Arc<ArcSwap<KafkaReport>>,
 }
 
-impl std::fmt::Debug for Ingester {
+impl IngestTask {
+    /// Runs until `stop`, the end of the input, or the end of the log.
+    pub(in crate::app) fn run(
+        self,
+        flush_interval: Duration,
+        stop: &AtomicBool,
+        commits: &Sender<PendingCommit>,
+    ) {
+        let source = match (self.source)() {
+            Ok(source) => source,
+            Err(error) => {
+                let error = format!("{error:#}");
+                error!(source = self.name, error, "cannot create the source");
+                return;
+            }
+        };
+        let (outcome_sender, outcomes) = unbounded();
+        let mut worker = IngestWorker {
+            name: self.name,
+            ingest: self.ingest,
+            plans: self.plans,
+            source,
+            commits,
+            outcome_sender,
+            outcomes,
+            stop,
+            decode_errors_logged_at: None,
+        };
+        let mut flushed_at = clock::monotonic();
+        while !stop.load(Ordering::Relaxed) {
+            let is_flush_due = flushed_at.elapsed() >= flush_interval;
+            if is_flush_due {
+                flushed_at = clock::monotonic();
+            }
+            if !worker.poll_once(self.report.load().up, is_flush_due) {
+                break;
+            }
+        }
+        worker.drain();
+    }
+}
+
+impl std::fmt::Debug for IngestTask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ingester")
+        f.debug_struct("IngestTask")
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
 }
 
-/// A commit on its way to the log, and where to say what became of it.
+/// A commit on its way to the log, with the channel for its outcome.
 #[derive(Debug)]
 pub(in crate::app) struct PendingCommit {
-    /// The commit.
+    /// The commit and the slot of its shard.
     pub(in crate::app) flushed: Flushed,
-    /// Where its thread listens.
-    pub(in crate::app) answers: Sender<CommitOutcome>,
+    /// The channel to the thread that made the commit.
+    pub(in crate::app) outcomes: Sender<CommitOutcome>,
 }
 
-/// What became of a commit.
+/// The decision of the log on a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::app) enum CommitOutcome {
     /// Everything of the slot's shard before `upto` is safe.
     Accepted {
-        /// The slot.
+        /// The slot of the shard.
         slot: usize,
-        /// The head after the commit.
+        /// The head of the shard after the commit.
         upto: i64,
     },
-    /// It does not count, and neither does what follows on it.
+    /// The commit does not count, and neither do later commits of the shard that build on it.
     Rejected {
-        /// The slot.
+        /// The slot of the shard.
         slot: usize,
     },
 }
 
 impl PendingCommit {
-    /// Says that the commit is safe. A thread that has ended does not listen any more; its offsets are committed as far as it heard.
+    /// Reports that the commit is safe. A thread that has ended no longer receives it, and the
+    /// group's committed offset stays behind the head.
     pub(in crate::app) fn accept(&self) {
         let (slot, upto) = (self.flushed.slot, self.flushed.commit.upto);
-        self.answers
+        self.outcomes
             .send(CommitOutcome::Accepted { slot, upto })
             .ok();
     }
 
-    /// Says that the commit does not count.
+    /// Reports that the commit does not count.
     pub(in crate::app) fn reject(&self) {
         let slot = self.flushed.slot;
-        self.answers.send(CommitOutcome::Rejected { slot }).ok();
+        self.outcomes.send(CommitOutcome::Rejected { slot }).ok();
     }
 }
 
-/// An ingest thread at work.
-struct Worker<'a> {
+/// The state of a running ingest thread.
+struct IngestWorker<'a> {
     name: String,
     ingest: Ingest,
     plans: Receiver<ObserverPlan>,
     source: Box<dyn Source>,
     commits: &'a Sender<PendingCommit>,
-    answers: (Sender<CommitOutcome>, Receiver<CommitOutcome>),
+    outcome_sender: Sender<CommitOutcome>,
+    outcomes: Receiver<CommitOutcome>,
     stop: &'a AtomicBool,
-    complained_at: Option<Instant>,
+    decode_errors_logged_at: Option<Instant>,
 }
 
-/// Runs until `stop`, the end of the input, or the end of the log.
-pub(in crate::app) fn run(
-    ingester: Ingester,
-    flush_interval: Duration,
-    stop: &AtomicBool,
-    commits: &Sender<PendingCommit>,
-) {
-    let Ingester {
-        name,
-        source,
-        ingest,
-        plans,
-        report,
-    } = ingester;
-    let source = match source() {
-        Ok(source) => source,
-        Err(error) => {
-            let error = format!("{error:#}");
-            error!(source = name, error, "source cannot be read");
-            return;
-        }
-    };
-    let mut worker = Worker {
-        name,
-        ingest,
-        plans,
-        source,
-        commits,
-        answers: unbounded(),
-        stop,
-        complained_at: None,
-    };
-    let mut flushed_at = clock::monotonic();
-    while !stop.load(Ordering::Relaxed) {
-        let is_due = flushed_at.elapsed() >= flush_interval;
-        if is_due {
-            flushed_at = clock::monotonic();
-        }
-        if !worker.turn(report.load().up, is_due) {
-            break;
-        }
-    }
-    worker.finish();
-}
-
-impl Worker<'_> {
-    /// One poll and what follows from it; `false` when there is nothing more to do.
-    fn turn(&mut self, is_connected: bool, is_due: bool) -> bool {
+impl IngestWorker<'_> {
+    /// Polls the source once, sends what is due and handles outcomes; `false` at the end of the
+    /// input or of the log.
+    fn poll_once(&mut self, is_connected: bool, is_flush_due: bool) -> bool {
         self.ingest.begin_batch(clock::now(), is_connected);
         if let Some(plan) = self.plans.try_iter().last() {
             self.ingest.switch_plan(plan);
         }
         let has_more = self.source.poll(POLL_WAIT, &mut self.ingest);
-        let flushed = if is_due {
+        let flushed = if is_flush_due {
             self.ingest.flush()
         } else {
             self.ingest.take_early()
         };
-        let is_heard = self.send(flushed);
-        while let Ok(answer) = self.answers.1.try_recv() {
-            self.hear(answer);
+        let is_log_open = self.send(flushed);
+        while let Ok(outcome) = self.outcomes.try_recv() {
+            self.on_outcome(outcome);
         }
-        self.complain();
-        is_heard && has_more
+        self.log_decode_errors();
+        is_log_open && has_more
     }
 
-    /// `false` when nobody takes commits any more. A log that is slow makes the thread wait.
+    /// Sends commits to the log and waits while its channel is full; `false` when nobody receives
+    /// them any more, or `stop` is set while the channel is full.
     fn send(&self, flushed: Vec<Flushed>) -> bool {
         flushed.into_iter().all(|flushed| {
-            let answers = self.answers.0.clone();
-            let mut message = PendingCommit { flushed, answers };
+            let mut commit = PendingCommit {
+                flushed,
+                outcomes: self.outcome_sender.clone(),
+            };
             loop {
-                match self.commits.send_timeout(message, SEND_WAIT) {
+                match self.commits.send_timeout(commit, SEND_WAIT) {
                     Ok(()) => return true,
-                    Err(SendTimeoutError::Timeout(back)) if !self.stop.load(Ordering::Relaxed) => {
-                        message = back;
+                    Err(SendTimeoutError::Timeout(unsent))
+                        if !self.stop.load(Ordering::Relaxed) =>
+                    {
+                        commit = unsent;
                     }
                     Err(_) => return false,
                 }
@@ -184,8 +198,9 @@ impl Worker<'_> {
         })
     }
 
-    fn hear(&mut self, answer: CommitOutcome) {
-        match answer {
+    /// Commits the offsets of an accepted commit, or resets the shard of a rejected one.
+    fn on_outcome(&mut self, outcome: CommitOutcome) {
+        match outcome {
             CommitOutcome::Accepted { slot, upto } => self.source.accepted(slot, upto),
             CommitOutcome::Rejected { slot } => {
                 self.ingest.forget(slot);
@@ -194,34 +209,36 @@ impl Worker<'_> {
         }
     }
 
-    /// One line about undecodable records per half minute; the counters have the rest.
-    fn complain(&mut self) {
-        let is_soon = |at: Instant| at.elapsed() < PROBLEM_EVERY;
-        if self.complained_at.is_some_and(is_soon) {
+    /// Logs one undecodable record per 30 s. The counters have all of them.
+    fn log_decode_errors(&mut self) {
+        if self
+            .decode_errors_logged_at
+            .is_some_and(|logged_at| logged_at.elapsed() < DECODE_LOG_INTERVAL)
+        {
             return;
         }
         if let Some(problem) = self.ingest.take_problem() {
             warn!(
                 source = self.name,
                 reason = problem.reason(),
-                "records rejected: {problem}"
+                "records cannot be decoded: {problem}"
             );
-            self.complained_at = Some(clock::monotonic());
+            self.decode_errors_logged_at = Some(clock::monotonic());
         }
     }
 
-    /// Hands over what is left and waits until it is safe.
-    fn finish(mut self) {
+    /// Flushes what is counted and waits until the log has decided on it.
+    fn drain(mut self) {
         let flushed = self.ingest.flush();
         self.send(flushed);
-        let (own, answers) = self.answers;
-        drop(own);
-        let deadline = clock::monotonic() + LAST_ACCEPTANCE;
-        while let Ok(answer) = answers.recv_deadline(deadline) {
-            if let CommitOutcome::Accepted { slot, upto } = answer {
+        // Without our own sender, the channel closes with the last pending commit.
+        drop(self.outcome_sender);
+        let deadline = clock::monotonic() + DRAIN_WAIT;
+        while let Ok(outcome) = self.outcomes.recv_deadline(deadline) {
+            if let CommitOutcome::Accepted { slot, upto } = outcome {
                 self.source.accepted(slot, upto);
             }
         }
-        debug!(source = self.name, "source let go");
+        debug!(source = self.name, "ingest thread drained");
     }
 }

@@ -1,12 +1,15 @@
-//! One machine: commits go from the ingest threads straight to the scorer's thread, which writes them to the file log before it counts them.
+//! Scoring on one machine: commits arrive from the ingest threads, and this thread writes the log.
 //!
 //! ```text
-//!   ingest thread --- commits (bounded) ---> fold -> append -> fsync -> count -> evaluate ---> pictures
+//!   ingest thread -- commits (bounded) --> fold -> append -> fsync -> count -> evaluate -> view
 //!        ^                                                     |
 //!        +----------------- accepted offsets ------------------+
 //! ```
 //!
-//! The channel is bounded, so a slow disk slows reading instead of filling memory. All commits that wait are written together, with one fsync.
+//! A commit is counted only after the fsync, so a view never shows what a crash could take back.
+//! The channel is bounded: a slow disk slows the sources instead of filling memory. All waiting
+//! commits, at most 256, are written together with one fsync. Without `state.path` the same code
+//! runs with no file, and nothing survives the process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,32 +19,33 @@ use anyhow::Context as _;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, info, warn};
 
-use super::worker::Scoring;
+use super::worker::ScoreWorker;
 use crate::app::ingest::worker::PendingCommit;
 use crate::clock;
 use crate::engine::{Engine, EngineSnapshot};
 use crate::pane_log::file::{FileLog, FileLogError, Found};
-use crate::pane_log::{HeadLookup, read, write};
+use crate::pane_log::{HeadLookup, read};
 
-/// How often the scorer looks at the clock without commits.
+/// The longest time between two ticks while no commit arrives.
 const WAIT: Duration = Duration::from_millis(200);
-/// Commits that are written together.
-const MOST_TOGETHER: usize = 256;
+/// The most commits after the first that share one fsync.
+const MAX_BATCH: usize = 256;
 
-/// Opens the log in a directory and brings the engine to where it was.
+/// Opens the log in a directory, restores the engine from it, and returns the time this took.
 ///
 /// # Errors
-/// Another process uses the directory, a newer program wrote it, or it cannot be read or written.
+/// Another process uses the directory, a newer program wrote the log, or it cannot be read or
+/// written.
 pub(in crate::app) fn recover(
     directory: &Path,
     engine: &mut Engine,
 ) -> anyhow::Result<(FileLog, Duration)> {
-    let began = clock::monotonic();
-    let mut problem = None;
-    let opened = FileLog::open(directory, &mut |found| match found {
+    let started_at = clock::monotonic();
+    let mut unreadable = None;
+    let (log, recovery) = FileLog::open(directory, &mut |entry| match entry {
         Found::Snapshot(bytes) => match read::<EngineSnapshot>(&bytes) {
-            Ok(saved) => engine.restore(saved),
-            Err(error) => problem = Some(error),
+            Ok(snapshot) => engine.restore(snapshot),
+            Err(error) => unreadable = Some(error),
         },
         Found::Commit(position, commit, bytes) => {
             if engine.accept(0, position, &commit.claim()).is_ok() {
@@ -51,31 +55,43 @@ pub(in crate::app) fn recover(
                 }
             }
         }
-    });
-    let (log, recovery) = opened?;
-    if let Some(problem) = problem {
-        return Err(problem)
-            .with_context(|| format!("the snapshot in {} cannot be read", directory.display()));
+    })?;
+    if let Some(error) = unreadable {
+        return Err(error)
+            .with_context(|| format!("cannot read the snapshot in {}", directory.display()));
     }
-    let took = began.elapsed();
-    let (commits, bytes) = (recovery.commits, recovery.bytes);
-    let (took_ms, directory) = (took.as_millis(), directory.display());
-    info!(%directory, commits, bytes, took_ms, "pane log read");
+    let took = started_at.elapsed();
+    info!(
+        directory = %directory.display(),
+        commits = recovery.commits,
+        bytes = recovery.bytes,
+        took_ms = took.as_millis(),
+        "pane log read"
+    );
     Ok((log, took))
 }
 
-/// Takes commits until nobody sends any; ends early, with a message, when they cannot be made safe.
+/// The heads of a recovered engine; no lookup has to wait, because the whole log was read.
+#[must_use]
+pub(in crate::app) fn head_lookup(engine: &Engine) -> Arc<HeadLookup> {
+    Arc::new(HeadLookup::resolved(&engine.log().heads))
+}
+
+/// Accepts commits until all ingest threads have ended. Ends early with an error in the log when
+/// commits cannot be written.
 pub(in crate::app) fn run(
-    mut scoring: Scoring,
+    mut worker: ScoreWorker,
     mut log: Option<FileLog>,
     commits: &Receiver<PendingCommit>,
 ) {
     loop {
         let first = commits.recv_timeout(WAIT);
-        let is_over = matches!(first, Err(RecvTimeoutError::Disconnected));
-        let waiting = commits.try_iter().take(MOST_TOGETHER);
-        let messages: Vec<PendingCommit> = first.into_iter().chain(waiting).collect();
-        if let Err(error) = take(&mut scoring, log.as_mut(), &messages) {
+        let is_closed = matches!(first, Err(RecvTimeoutError::Disconnected));
+        let batch: Vec<PendingCommit> = first
+            .into_iter()
+            .chain(commits.try_iter().take(MAX_BATCH))
+            .collect();
+        if let Err(error) = commit_batch(&mut worker, log.as_mut(), &batch) {
             let error = format!("{:#}", anyhow::Error::new(error));
             error!(
                 error,
@@ -83,67 +99,52 @@ pub(in crate::app) fn run(
             );
             return;
         }
-        if is_over {
-            scoring.publish();
+        if is_closed {
+            worker.publish();
             return;
         }
-        scoring.tick();
+        worker.tick();
     }
 }
 
-/// Folds, writes and counts what came together.
-fn take(
-    scoring: &mut Scoring,
+/// Folds, writes and counts a batch, and rolls the log over when a snapshot is due.
+fn commit_batch(
+    worker: &mut ScoreWorker,
     mut log: Option<&mut FileLog>,
-    messages: &[PendingCommit],
+    batch: &[PendingCommit],
 ) -> Result<(), FileLogError> {
-    let mut accepted = Vec::with_capacity(messages.len());
-    for message in messages {
-        let commit = &message.flushed.commit;
-        let position = scoring.engine.log().next(0);
-        match scoring.engine.accept(0, position, &commit.claim()) {
+    let mut accepted = Vec::with_capacity(batch.len());
+    for pending in batch {
+        let commit = &pending.flushed.commit;
+        let position = worker.engine.log().next(0);
+        match worker.engine.accept(0, position, &commit.claim()) {
             Ok(()) => {
-                let in_memory = || commit.size_bytes() as u64;
-                let bytes = log
-                    .as_mut()
-                    .map_or_else(in_memory, |log| log.append(commit));
-                accepted.push((message, bytes));
+                let bytes = match log.as_mut() {
+                    Some(log) => log.append(commit),
+                    None => commit.size_bytes() as u64,
+                };
+                accepted.push((pending, bytes));
             }
             Err(rejected) => {
-                let (topic, partition) = (&commit.shard.topic, commit.shard.partition);
                 warn!(
-                    topic,
-                    partition,
+                    topic = commit.shard.topic,
+                    partition = commit.shard.partition,
                     base = commit.base,
                     "commit rejected: {rejected}"
                 );
-                message.reject();
+                pending.reject();
             }
         }
     }
     if let Some(log) = &mut log {
         log.sync()?;
     }
-    for (message, bytes) in accepted {
-        scoring.count(0, &message.flushed.commit, bytes);
-        message.accept();
+    for (pending, bytes) in accepted {
+        worker.count(0, &pending.flushed.commit, bytes);
+        pending.accept();
     }
     match log {
-        Some(log) if log.wants_snapshot() => log.roll(&snapshot(&scoring.engine)),
+        Some(log) if log.wants_snapshot() => log.roll(&worker.snapshot_bytes()),
         _ => Ok(()),
     }
-}
-
-/// The bytes of a snapshot.
-#[must_use]
-pub(in crate::app) fn snapshot(engine: &Engine) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    write(&engine.save(), &mut bytes);
-    bytes
-}
-
-/// The head_lookup of a log that was read.
-#[must_use]
-pub(in crate::app) fn head_lookup(engine: &Engine) -> Arc<HeadLookup> {
-    Arc::new(HeadLookup::resolved(&engine.log().heads))
 }

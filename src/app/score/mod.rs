@@ -1,5 +1,5 @@
-//! The scoring half of a process: the worker that owns the engine, and the logs it reads.
+//! The scoring half of a process: the worker that owns the engine, and the two logs it can read.
 
-pub(in crate::app) mod file_log;
-pub(in crate::app) mod topic_log;
-pub(in crate::app) mod worker;
+pub(super) mod file_log;
+pub(super) mod topic_log;
+pub(super) mod worker;

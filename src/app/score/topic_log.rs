@@ -1,16 +1,20 @@
-//! The scorers' side of a log in Kafka: reads all of it, and scores.
+//! Scoring from a pane log in Kafka: reads the whole log and feeds the engine.
 //!
-//! Every scorer reads for itself, from the newest snapshot on; two of them with the same monitors are twins that show the same. Nobody has to know of
-//! anybody. Now and then a scorer writes a snapshot, unless its twin just did.
+//! Every scorer reads for itself, from its newest snapshot on. Two scorers with the same monitors
+//! are twins: they show the same and need not know of each other. A scorer writes a snapshot every
+//! `snapshot_interval`, unless a scorer with the same monitors has just written one.
+//!
+//! Until the scorer has read what the log held at its start, `/-/ready` reports how many records
+//! are left, and no snapshot is written.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
-use super::file_log::snapshot;
-use super::worker::Scoring;
-use crate::app::ingest::publisher::Reach;
+use super::worker::ScoreWorker;
+use crate::app::log_bounds::LogBounds;
 use crate::clock;
 use crate::engine::EngineSnapshot;
 use crate::model::PanesTopicSpec;
@@ -20,257 +24,269 @@ use crate::pane_log::kafka::{
 use crate::pane_log::{CodecError, Record, decode, decode_claim, read};
 use crate::panes::{Commit, Rejected};
 
+/// The longest time that one poll waits for records.
 const WAIT: Duration = Duration::from_millis(100);
-/// How often the ends of the partitions are asked for.
-const ENDS_EVERY: Duration = Duration::from_secs(2);
-/// The pause after a request that failed.
-const RETRY: Duration = Duration::from_secs(1);
+/// The interval at which the ends of the partitions are fetched.
+const LAG_INTERVAL: Duration = Duration::from_secs(2);
+/// The pause after a failed request at the start.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The pause after a snapshot that could not be written.
+const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// A scorer reading the log.
-pub(in crate::app) struct Tail {
+/// Reads the log on the scorer's thread.
+pub(in crate::app) struct LogFollower {
     spec: PanesTopicSpec,
-    /// Which part of the monitors this scorer has, as `0/1`.
+    /// The share of the monitors that this scorer has, such as `0/1`.
     scope: String,
     reader: Reader,
     writer: Writer,
     assembly: Assembly,
-    /// When reading began; `None` once everything that was there then was read.
-    began: Option<Instant>,
-    ends_at: Instant,
-    snapshot_at: Instant,
+    /// The start of reading; `None` once everything that was in the log at that time is read.
+    catching_up_since: Option<Instant>,
+    lag_due_at: Instant,
+    snapshot_due_at: Instant,
 }
 
-impl Tail {
-    /// Ready to read.
+impl LogFollower {
+    /// Creates the clients of the log.
+    ///
+    /// # Errors
+    /// librdkafka refuses a client.
     pub(in crate::app) fn try_new(
         spec: &PanesTopicSpec,
         scope: String,
     ) -> Result<Self, KafkaLogError> {
         let now = clock::monotonic();
-        Ok(Tail {
+        Ok(LogFollower {
             spec: spec.clone(),
             scope,
             reader: Reader::try_new(spec)?,
             writer: Writer::try_new(spec)?,
             assembly: Assembly::default(),
-            began: Some(now),
-            ends_at: now,
-            snapshot_at: now,
+            catching_up_since: Some(now),
+            lag_due_at: now,
+            snapshot_due_at: now,
         })
     }
 
-    /// Runs until `stop`, or until the log cannot be read on.
-    pub(in crate::app) fn run(mut self, mut scoring: Scoring, stop: &AtomicBool) {
-        if let Err(problem) = self.read_on(&mut scoring, stop) {
+    /// Runs until `stop`, or until the log fails for good.
+    pub(in crate::app) fn run(mut self, mut worker: ScoreWorker, stop: &AtomicBool) {
+        if let Err(problem) = self.follow(&mut worker, stop) {
             let error = format!("{:#}", anyhow::Error::new(problem));
-            error!(error, "the pane log cannot be read on");
+            error!(error, "the pane log cannot be read, scoring stops");
         }
-        scoring.publish();
+        worker.publish();
     }
 
-    fn read_on(&mut self, scoring: &mut Scoring, stop: &AtomicBool) -> Result<(), KafkaLogError> {
-        self.restore(scoring, stop)?;
+    fn follow(&mut self, worker: &mut ScoreWorker, stop: &AtomicBool) -> Result<(), KafkaLogError> {
+        self.restore(worker, stop)?;
         while !stop.load(Ordering::Relaxed) {
-            self.turn(scoring)?;
-            scoring.tick();
+            self.poll_once(worker)?;
+            worker.tick();
         }
         Ok(())
     }
 
-    /// Begins at the newest snapshot; a broker that does not answer is waited for.
-    fn restore(&mut self, scoring: &mut Scoring, stop: &AtomicBool) -> Result<(), KafkaLogError> {
+    /// Restores the engine and begins to read; retries while the broker does not answer.
+    fn restore(
+        &mut self,
+        worker: &mut ScoreWorker,
+        stop: &AtomicBool,
+    ) -> Result<(), KafkaLogError> {
         loop {
-            match self.try_restore(scoring) {
+            match self.try_restore(worker) {
                 Err(problem) if problem.may_pass() && !stop.load(Ordering::Relaxed) => {
                     let error = format!("{:#}", anyhow::Error::new(problem));
-                    warn!(
-                        error,
-                        "the pane log cannot be read yet, it will be tried again"
-                    );
-                    scoring.standing.problem = Some(error);
-                    scoring.publish();
-                    std::thread::sleep(RETRY);
+                    warn!(error, "cannot read the pane log yet, retrying");
+                    worker.log_health.problem = Some(error);
+                    worker.publish();
+                    std::thread::sleep(RETRY_PAUSE);
                 }
                 other => return other,
             }
         }
     }
 
-    fn try_restore(&mut self, scoring: &mut Scoring) -> Result<(), KafkaLogError> {
-        let reach = Reach::of(&self.spec, &self.reader)?;
-        match self.usable(scoring, &reach)? {
-            Some(saved) => scoring.engine.restore(saved),
-            None => *scoring.engine.log_mut() = reach.beginning(),
+    fn try_restore(&mut self, worker: &mut ScoreWorker) -> Result<(), KafkaLogError> {
+        let bounds = LogBounds::fetch(&self.spec, &self.reader)?;
+        match self.usable_snapshot(worker, &bounds)? {
+            Some(snapshot) => worker.engine.restore(snapshot),
+            None => *worker.engine.log_mut() = bounds.oldest_state(),
         }
         for partition in 0..self.spec.partitions {
-            let next = scoring.engine.log().next(partition);
+            let next = worker.engine.log().next(partition);
             self.reader.follow(partition, next)?;
         }
         Ok(())
     }
 
-    /// The newest snapshot of this scorer's own, or another one that holds all of its monitors. One that lacks some would lose their windows: the log itself
-    /// is read from its oldest record then.
-    fn usable(
+    /// The newest snapshot of this scope, or else the newest one of another scope that holds all
+    /// monitors of this scorer. A snapshot without some of them would lose their windows, so the
+    /// log is then read from its oldest record.
+    fn usable_snapshot(
         &self,
-        scoring: &Scoring,
-        reach: &Reach,
+        worker: &ScoreWorker,
+        bounds: &LogBounds,
     ) -> Result<Option<EngineSnapshot>, KafkaLogError> {
-        let is_own = |whole: &Whole| whole.scope == self.scope;
-        let mut found =
-            newest_snapshots(&self.spec, clock::now(), &|found| found.iter().any(is_own))?;
-        found.sort_by_key(is_own);
-        for whole in found.into_iter().rev() {
-            match read::<EngineSnapshot>(&whole.bytes) {
-                Ok(saved) if !reach.has(&saved.log) => {
-                    warn!("a snapshot does not lie within the pane log: not used");
+        let has_our_scope = |snapshot: &Whole| snapshot.scope == self.scope;
+        let mut candidates = newest_snapshots(&self.spec, clock::now(), &|snapshots| {
+            snapshots.iter().any(has_our_scope)
+        })?;
+        candidates.sort_by_key(has_our_scope);
+        for candidate in candidates.into_iter().rev() {
+            match read::<EngineSnapshot>(&candidate.bytes) {
+                Ok(snapshot) if !bounds.contain(&snapshot.log) => {
+                    warn!("ignoring a snapshot outside the range of the pane log");
                 }
-                Ok(saved) if is_own(&whole) || saved.has_monitors(scoring.engine.monitor_ids()) => {
-                    return Ok(Some(saved));
+                Ok(snapshot)
+                    if has_our_scope(&candidate) || snapshot.has_monitors(worker.engine.monitor_ids()) =>
+                {
+                    return Ok(Some(snapshot));
                 }
                 Ok(_) => {}
-                Err(error) => warn!(%error, "a snapshot cannot be read: not used"),
+                Err(error) => warn!(%error, "ignoring a snapshot that cannot be read"),
             }
         }
         Ok(None)
     }
 
-    fn turn(&mut self, scoring: &mut Scoring) -> Result<(), KafkaLogError> {
-        let (spec, scope, assembly) = (&self.spec, &self.scope, &mut self.assembly);
+    /// Reads new records into the engine, then measures the lag and writes a snapshot when due.
+    fn poll_once(&mut self, worker: &mut ScoreWorker) -> Result<(), KafkaLogError> {
         let mut problem = None;
-        let mut others_snapshot = false;
+        let mut scope_was_saved = false;
         self.reader
             .poll(WAIT, &mut |entry| match decode(entry.bytes) {
                 Ok(Record::Snapshot(chunk)) => {
-                    scoring.engine.log_mut().pass(entry.partition, entry.offset);
-                    let whole = assembly.take(chunk);
-                    others_snapshot |= whole.is_some_and(|whole| whole.scope == *scope);
+                    worker.engine.log_mut().pass(entry.partition, entry.offset);
+                    let snapshot = self.assembly.take(chunk);
+                    scope_was_saved |=
+                        snapshot.is_some_and(|snapshot| snapshot.scope == self.scope);
                 }
-                // What no writer of ours wrote is noise, whatever its first byte.
+                // A record without our key is foreign, whatever its first byte says.
                 Err(source @ CodecError::Newer { .. }) if entry.key.is_some() => {
                     problem.get_or_insert(KafkaLogError::Newer {
-                        topic: spec.topic.clone(),
+                        topic: self.spec.topic.clone(),
                         partition: entry.partition,
                         offset: entry.offset,
                         source,
                     });
                 }
-                record => count(scoring, &entry, record, spec),
+                record => count(worker, &entry, record, &self.spec),
             })?;
         if let Some(problem) = problem {
             return Err(problem);
         }
         let now = clock::monotonic();
-        if others_snapshot {
-            self.snapshot_at = now + self.spec.snapshot_interval;
+        if scope_was_saved {
+            self.snapshot_due_at = now + self.spec.snapshot_interval;
         }
-        self.measure(scoring, now);
-        self.save_if_due(scoring, now);
+        self.measure_lag_if_due(worker, now);
+        self.save_if_due(worker, now);
         Ok(())
     }
 
-    /// Learns how far the log goes on, and whether everything that was there at the start was read.
-    fn measure(&mut self, scoring: &mut Scoring, now: Instant) {
-        if now < self.ends_at {
+    /// Fetches the ends of the partitions, and ends catching up when all records are read.
+    fn measure_lag_if_due(&mut self, worker: &mut ScoreWorker, now: Instant) {
+        if now < self.lag_due_at {
             return;
         }
-        self.ends_at = now + ENDS_EVERY;
+        self.lag_due_at = now + LAG_INTERVAL;
         let ends = match self.reader.ends(0..self.spec.partitions) {
             Ok(ends) => ends,
             Err(problem) => {
-                // Counting goes on by itself once somebody answers.
-                scoring.standing.problem = Some(format!("{:#}", anyhow::Error::new(problem)));
+                // The client reconnects by itself, and reading continues.
+                worker.log_health.problem = Some(format!("{:#}", anyhow::Error::new(problem)));
                 return;
             }
         };
-        scoring.standing.problem = None;
-        let log = scoring.engine.log();
-        let lag = |(partition, end): (&u32, &i64)| {
-            let left = end.saturating_sub(log.next(*partition)).max(0);
-            (*partition, left.unsigned_abs())
-        };
-        let lags: std::collections::BTreeMap<u32, u64> = ends.iter().map(lag).collect();
+        worker.log_health.problem = None;
+        let log = worker.engine.log();
+        let lags: BTreeMap<u32, u64> = ends
+            .iter()
+            .map(|(partition, end)| {
+                let lag = end.saturating_sub(log.next(*partition)).max(0);
+                (*partition, lag.unsigned_abs())
+            })
+            .collect();
         let behind: u64 = lags.values().sum();
-        scoring.standing.lags = lags;
-        let Some(began) = self.began else {
+        worker.log_health.lags = lags;
+        let Some(started_at) = self.catching_up_since else {
             return;
         };
         if behind > 0 {
-            scoring.standing.problem =
+            worker.log_health.problem =
                 Some(format!("reading the pane log: {behind} records behind"));
-            self.ends_at = now + WAIT;
+            self.lag_due_at = now + WAIT;
             return;
         }
-        let took = now.duration_since(began);
+        let took = now.duration_since(started_at);
         info!(took_ms = took.as_millis(), "pane log read");
-        self.began = None;
-        scoring.engine.log_mut().heads.settle();
-        scoring.standing.problem = None;
-        scoring.standing.recovery = Some(took);
-        scoring.publish();
+        self.catching_up_since = None;
+        worker.engine.log_mut().heads.settle();
+        worker.log_health.recovery = Some(took);
+        worker.publish();
     }
 
-    fn save_if_due(&mut self, scoring: &mut Scoring, now: Instant) {
-        if self.began.is_some() || now < self.snapshot_at {
+    fn save_if_due(&mut self, worker: &mut ScoreWorker, now: Instant) {
+        if self.catching_up_since.is_some() || now < self.snapshot_due_at {
             return;
         }
-        self.snapshot_at = now + self.spec.snapshot_interval;
-        let bytes = snapshot(&scoring.engine);
+        self.snapshot_due_at = now + self.spec.snapshot_interval;
+        let bytes = worker.snapshot_bytes();
         let (size, scope) = (bytes.len(), &self.scope);
         match self.writer.snapshot(scope, &bytes) {
-            Ok(()) => tracing::debug!(size, scope, "snapshot written"),
+            Ok(()) => debug!(size, scope, "snapshot written"),
             Err(problem) => {
                 let error = format!("{:#}", anyhow::Error::new(problem));
-                warn!(error, "snapshot not written, it will be tried again");
-                self.snapshot_at = clock::monotonic() + Duration::from_secs(10);
+                warn!(error, "cannot write a snapshot, retrying in 10 s");
+                self.snapshot_due_at = clock::monotonic() + SNAPSHOT_RETRY_PAUSE;
             }
         }
     }
 }
 
-/// Judges and counts a record that is no snapshot.
+/// Folds and counts a record that is not part of a snapshot.
 fn count(
-    scoring: &mut Scoring,
+    worker: &mut ScoreWorker,
     entry: &Entry<'_>,
     record: Result<Record, CodecError>,
     spec: &PanesTopicSpec,
 ) {
     let (partition, offset) = (entry.partition, entry.offset);
-    let Some(commit) = commit_of(scoring, entry, record) else {
-        scoring.engine.log_mut().pass(partition, offset);
+    let Some(commit) = commit_of(worker, entry, record) else {
+        worker.engine.log_mut().pass(partition, offset);
         return;
     };
-    let is_fit = entry
+    let has_our_partition_count = entry
         .key
         .is_some_and(|key| key.partitions == spec.partitions);
-    if !is_fit || partition_of(&commit.shard, spec) != partition {
-        scoring.engine.log_mut().pass(partition, offset);
-        scoring
+    if !has_our_partition_count || partition_of(&commit.shard, spec) != partition {
+        worker.engine.log_mut().pass(partition, offset);
+        worker
             .engine
             .count_rejection(&commit.shard.source, Rejected::WrongPartition);
         return;
     }
-    match scoring.engine.accept(partition, offset, &commit.claim()) {
-        Ok(()) => scoring.count(partition, &commit, entry.bytes.len() as u64),
+    match worker.engine.accept(partition, offset, &commit.claim()) {
+        Ok(()) => worker.count(partition, &commit, entry.bytes.len() as u64),
         Err(rejected) => {
-            let (topic, shard) = (&commit.shard.topic, commit.shard.partition);
-            let (base, upto) = (commit.base, commit.upto);
             info!(
-                topic,
-                partition = shard,
-                base,
-                upto,
+                topic = commit.shard.topic,
+                partition = commit.shard.partition,
+                base = commit.base,
+                upto = commit.upto,
                 "commit rejected: {rejected}"
             );
         }
     }
 }
 
-/// The commit in a record, by the broker's clock.
+/// The commit in a record, dated by the broker's clock; `None` when the record holds none.
 ///
-/// Of one whose counts cannot be read the claim still moves the head, as it does for every other reader; its records are a loss.
+/// When the counts of a commit cannot be read, its claim still moves the head, as it does for every
+/// other reader, and its records are lost.
 fn commit_of(
-    scoring: &mut Scoring,
+    worker: &mut ScoreWorker,
     entry: &Entry<'_>,
     record: Result<Record, CodecError>,
 ) -> Option<Commit> {
@@ -279,8 +295,8 @@ fn commit_of(
         Ok(_) => return None,
         Err(error) => {
             let (partition, offset) = (entry.partition, entry.offset);
-            warn!(partition, offset, %error, "a record of the pane log cannot be read");
-            scoring.engine.count_unreadable();
+            warn!(partition, offset, %error, "cannot read a record of the pane log");
+            worker.engine.count_unreadable();
             Commit::unreadable(decode_claim(entry.bytes).ok()??)
         }
     };

@@ -1,4 +1,8 @@
-//! The scorer's thread: owns the engine, and publishes pictures of it.
+//! Drives the engine from the commit stream and publishes a view after each change.
+//!
+//! The scorer's thread owns the engine: no lock is taken to count or to evaluate. Readers of the
+//! view (HTTP) get an immutable copy. The engine has no clock, so time enters here: wall time for
+//! stale windows, monotonic time for durations and for the pace of publishing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,121 +15,141 @@ use tracing::{debug, info};
 use crate::clock;
 use crate::engine::{Engine, EngineView, MonitorPlan};
 use crate::model::{LogPartition, LogReport};
+use crate::pane_log::write;
 use crate::panes::Commit;
-use crate::panes::Position;
 
-/// How often a picture is published when no evaluation was made.
-const PUBLISH_EVERY: Duration = Duration::from_secs(1);
-/// Pictures are published no more often than this, however fast a backlog is evaluated.
-const PUBLISH_AT_MOST_EVERY: Duration = Duration::from_millis(100);
+/// The interval at which a view is published while nothing is evaluated.
+const IDLE_PUBLISH_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest interval between two views, however fast a backlog is evaluated.
+const MIN_PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Takes pictures; called on the scorer's thread.
+/// Receives views on the scorer's thread.
 pub(in crate::app) type Publish = Box<dyn FnMut(EngineView) + Send>;
 
-/// An engine with a clock and a public.
-pub(in crate::app) struct Scoring {
-    /// The engine.
-    pub(in crate::app) engine: Engine,
-    publish: Publish,
-    published: (u64, Instant),
-    report: Arc<ArcSwap<LogReport>>,
-    /// Where other monitors come from.
-    plans: Receiver<Vec<MonitorPlan>>,
-    /// How the log is read, but for its partitions' positions.
-    pub(in crate::app) standing: Standing,
-}
-
-/// What the reader of the log knows besides the engine.
+/// The facts about the log that its reader knows and the engine does not.
 #[derive(Debug, Clone, Default)]
-pub(in crate::app) struct Standing {
-    /// Why the picture is not yet what the log holds.
+pub(in crate::app) struct LogHealth {
+    /// The reason why the view is behind the log.
     pub(in crate::app) problem: Option<String>,
-    /// How long it took to read what was there at the start.
+    /// The time it took to read what the log held at the start.
     pub(in crate::app) recovery: Option<Duration>,
-    /// Records not read yet, by partition.
+    /// Records that are not read yet, by partition.
     pub(in crate::app) lags: BTreeMap<u32, u64>,
 }
 
-impl std::fmt::Debug for Scoring {
+/// The engine with a clock, the channel of reloads, and the outlets of views and reports.
+pub(in crate::app) struct ScoreWorker {
+    /// The engine of this thread.
+    pub(in crate::app) engine: Engine,
+    /// The state of the log, updated by its reader.
+    pub(in crate::app) log_health: LogHealth,
+    publish: Publish,
+    published_generation: u64,
+    published_at: Instant,
+    report: Arc<ArcSwap<LogReport>>,
+    plans: Receiver<Vec<MonitorPlan>>,
+}
+
+impl std::fmt::Debug for ScoreWorker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scoring").finish_non_exhaustive()
+        f.debug_struct("ScoreWorker").finish_non_exhaustive()
     }
 }
 
-impl Scoring {
-    /// An engine whose first picture is published at once.
+impl ScoreWorker {
+    /// Creates the worker and publishes the first view at once.
     pub(in crate::app) fn new(
         engine: Engine,
         publish: Publish,
         report: Arc<ArcSwap<LogReport>>,
         plans: Receiver<Vec<MonitorPlan>>,
-        standing: Standing,
+        log_health: LogHealth,
     ) -> Self {
-        let mut scoring = Scoring {
-            published: (engine.generation(), clock::monotonic()),
+        let mut worker = ScoreWorker {
+            published_generation: engine.generation(),
+            published_at: clock::monotonic(),
             engine,
+            log_health,
             publish,
             report,
             plans,
-            standing,
         };
-        scoring.publish();
-        scoring
+        worker.publish();
+        worker
     }
 
-    /// Counts an accepted commit and closes the windows whose time it brought.
+    /// Counts an accepted commit and evaluates the windows that it completes.
     pub(in crate::app) fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
         self.engine.ingest_counts(partition, commit, bytes);
         for monitor in self.engine.monitors_of(&commit.shard.source) {
-            let began = clock::monotonic();
-            let made = self.engine.advance(monitor, &mut |plan, window| {
+            let started_at = clock::monotonic();
+            let evaluations = self.engine.advance(monitor, &mut |plan, window| {
                 let (monitor, window) = (&plan.spec.name, window.index);
-                debug!(monitor, window, "evaluated");
+                debug!(monitor, window, "window evaluated");
             });
-            let each = u32::try_from(made).ok();
-            if let Some(each) = each.and_then(|made| began.elapsed().checked_div(made)) {
-                self.engine.time_evaluation(monitor, each);
+            let mean_duration = u32::try_from(evaluations)
+                .ok()
+                .and_then(|evaluations| started_at.elapsed().checked_div(evaluations));
+            if let Some(mean_duration) = mean_duration {
+                self.engine.time_evaluation(monitor, mean_duration);
             }
         }
     }
 
-    /// What time alone brings: other monitors, stale windows, and a new picture when one is due.
+    /// Does the work that depends on time: applies a reload, marks stale windows, and publishes a
+    /// view when one is due.
     pub(in crate::app) fn tick(&mut self) {
         if let Some(plans) = self.plans.try_iter().last() {
             self.engine = self.engine.with_monitors(plans);
             info!(
                 monitors = self.engine.monitors(),
-                "scoring by the new configuration"
+                "scoring with the new configuration"
             );
         }
         self.engine.watch_silence(clock::now());
-        let pause = if self.engine.generation() == self.published.0 {
-            PUBLISH_EVERY
+        let interval = if self.engine.generation() == self.published_generation {
+            IDLE_PUBLISH_INTERVAL
         } else {
-            PUBLISH_AT_MOST_EVERY
+            MIN_PUBLISH_INTERVAL
         };
-        if self.published.1.elapsed() >= pause {
+        if self.published_at.elapsed() >= interval {
             self.publish();
         }
     }
 
-    /// Publishes a picture now.
+    /// Publishes a view and a report of the log now.
     pub(in crate::app) fn publish(&mut self) {
-        self.published = (self.engine.generation(), clock::monotonic());
+        self.published_generation = self.engine.generation();
+        self.published_at = clock::monotonic();
         (self.publish)(self.engine.view());
-        let partition = |(partition, place): (&u32, &Position)| {
-            let read = LogPartition {
-                next: place.next,
-                lag: self.standing.lags.get(partition).copied(),
-                hash: place.mark.1,
-                hashed_at: place.mark.0,
-            };
-            (*partition, read)
-        };
+        let partitions = self
+            .engine
+            .log()
+            .partitions
+            .iter()
+            .map(|(partition, position)| {
+                let (hashed_at, hash) = position.mark;
+                let report = LogPartition {
+                    next: position.next,
+                    lag: self.log_health.lags.get(partition).copied(),
+                    hash,
+                    hashed_at,
+                };
+                (*partition, report)
+            })
+            .collect();
         self.report.store(Arc::new(LogReport {
-            problem: self.standing.problem.clone(),
-            recovery_seconds: self.standing.recovery.map(|took| took.as_secs_f64()),
-            partitions: self.engine.log().partitions.iter().map(partition).collect(),
+            problem: self.log_health.problem.clone(),
+            recovery_seconds: self.log_health.recovery.map(|took| took.as_secs_f64()),
+            partitions,
         }));
+    }
+
+    /// Encodes a snapshot of the engine for the log.
+    #[must_use]
+    pub(in crate::app) fn snapshot_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        write(&self.engine.save(), &mut bytes);
+        bytes
     }
 }

@@ -1,175 +1,267 @@
-//! JSON for scripts: what the page shows, as data.
+//! JSON for scripts: the content of the page as data.
+//!
+//! Keys are documented in `docs/http-api.md` and only ever added. `null` means that a value does
+//! not exist.
+
+use std::cmp::Reverse;
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::{Assessment, MonitorView, WindowFeatureView, WindowView};
-use crate::export::Exporter;
-use crate::export::explain::{Subject, explain};
+use super::readiness;
+use crate::engine::{
+    Assessment, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
+    WindowView,
+};
+use crate::export::explain::{AlertContext, explain};
+use crate::export::exporter::Exporter;
+use crate::model::{KafkaReport, Statistic};
 
-/// `/api/v1/monitors`
-pub(in crate::export) fn monitors(exporter: &Exporter) -> Value {
-    let snapshot = exporter.view();
-    json!({"monitors": snapshot.monitors.iter().map(monitor).collect::<Vec<_>>()})
+/// `/api/v1/monitors`: every monitor with its references, windows, features and scores.
+pub(super) fn monitors(exporter: &Exporter) -> Value {
+    let view = exporter.view();
+    json!({"monitors": view.monitors.iter().map(monitor_json).collect::<Vec<_>>()})
 }
 
-fn monitor(state: &MonitorView) -> Value {
-    let references = state.references.iter().map(|reference| {
-        json!({
-            "name": reference.name,
-            "kind": reference.kind,
-            "loaded": reference.problem.is_none(),
-            "problem": reference.problem,
-            "hash": reference.loaded.as_ref().map(|loaded| &loaded.hash),
-            "rows": reference.loaded.as_ref().map(|loaded| loaded.rows),
+fn monitor_json(monitor: &MonitorView) -> Value {
+    let references: Vec<Value> = monitor
+        .references
+        .iter()
+        .map(|reference| {
+            json!({
+                "name": reference.name,
+                "kind": reference.kind,
+                "loaded": reference.problem.is_none(),
+                "problem": reference.problem,
+                "hash": reference.loaded.as_ref().map(|loaded| &loaded.hash),
+                "rows": reference.loaded.as_ref().map(|loaded| loaded.rows),
+            })
         })
-    });
+        .collect();
     json!({
-        "name": state.spec.name,
-        "source": state.spec.source,
-        "events": state.events,
-        "events_late": state.events_late,
-        "events_dropped": state.dropped.iter().map(|(reason, count)| ((*reason).to_owned(), json!(count))).collect::<Map<_, _>>(),
-        "watermark": state.watermark.map(|time| time.to_string()),
-        "references": references.collect::<Vec<_>>(),
-        "windows": state.windows.iter().map(|window| self::window(state, window)).collect::<Vec<_>>(),
+        "name": monitor.spec.name,
+        "source": monitor.spec.source,
+        "events": monitor.events,
+        "events_late": monitor.events_late,
+        "events_dropped": counts_json(&monitor.dropped),
+        "watermark": monitor.watermark.map(|time| time.to_string()),
+        "references": references,
+        "windows": monitor
+            .windows
+            .iter()
+            .map(|window| window_json(monitor, window))
+            .collect::<Vec<_>>(),
     })
 }
 
-fn window(state: &MonitorView, window: &WindowView) -> Value {
-    let name = state
-        .spec
-        .windows
-        .get(window.index)
-        .map(|spec| spec.name.as_str());
-    let features = state.features.iter().zip(&window.features);
-    let features = features
-        .map(|(feature, scores)| self::feature(state, &feature.name, feature.kind.name(), scores));
+fn window_json(monitor: &MonitorView, window: &WindowView) -> Value {
+    let features: Vec<Value> = monitor
+        .features
+        .iter()
+        .zip(&window.features)
+        .map(|(feature, window_feature)| feature_json(&monitor.references, feature, window_feature))
+        .collect();
     json!({
-        "name": name,
+        "name": window_name(monitor, window),
         "end": window.end.map(|end| end.to_string()),
         "coverage": window.coverage,
-        "features": features.collect::<Vec<_>>(),
+        "features": features,
     })
 }
 
-fn feature(state: &MonitorView, name: &str, kind: &str, feature: &WindowFeatureView) -> Value {
-    let references =
-        state
-            .references
-            .iter()
-            .zip(&feature.comparisons)
-            .map(|(reference, comparison)| {
-                let scores = comparison.scores;
-                let values = scores.map(|scores| {
-                    let found = crate::model::Statistic::ALL
-                        .iter()
-                        .filter_map(|statistic| Some((statistic.name(), scores.get(*statistic)?)));
-                    found
-                        .map(|(name, value)| (name.to_owned(), number(value)))
-                        .collect::<Map<_, _>>()
-                });
-                let furthest = comparison
-                    .alerts
-                    .iter()
-                    .max_by_key(|line| line.state.rank());
-                json!({
-                    "name": reference.name,
-                    "ready": scores.is_ok(),
-                    "reason": scores.err().map(|reason| reason.reason()),
-                    "scores": values.unwrap_or_default(),
-                    "calibration": comparison.assessment.as_deref().map(calibration_json),
-                    "alert": furthest.map(|line| line.state.name()),
-                })
-            });
+fn feature_json(
+    references: &[ReferenceView],
+    feature: &FeatureView,
+    window_feature: &WindowFeatureView,
+) -> Value {
+    let comparisons: Vec<Value> = references
+        .iter()
+        .zip(&window_feature.comparisons)
+        .map(|(reference, comparison)| comparison_json(&reference.name, comparison))
+        .collect();
     json!({
-        "name": name,
-        "kind": kind,
-        "samples": feature.counts.as_ref().map(|counts| counts.tallies.values),
-        "missing_ratio": feature.rates.missing,
-        "references": references.collect::<Vec<_>>(),
+        "name": feature.name,
+        "kind": feature.kind.name(),
+        "samples": window_feature.counts.as_ref().map(|counts| counts.tallies.values),
+        "missing_ratio": window_feature.rates.missing,
+        "references": comparisons,
     })
 }
 
-/// Levels by statistic, and how far to trust them.
+fn comparison_json(reference: &str, comparison: &ComparisonView) -> Value {
+    let scores: Map<String, Value> = comparison
+        .scores
+        .iter()
+        .flat_map(|scores| {
+            Statistic::ALL.iter().filter_map(|statistic| {
+                let score = scores.get(*statistic)?;
+                Some((statistic.name().to_owned(), number_json(score)))
+            })
+        })
+        .collect();
+    let furthest_alert = comparison
+        .alerts
+        .iter()
+        .max_by_key(|alert| alert.state.rank());
+    json!({
+        "name": reference,
+        "ready": comparison.scores.is_ok(),
+        "reason": comparison.scores.err().map(|reason| reason.reason()),
+        "scores": scores,
+        "calibration": comparison.assessment.as_deref().map(calibration_json),
+        "alert": furthest_alert.map(|alert| alert.state.name()),
+    })
+}
+
+/// The assessment of a comparison: levels by statistic, the design effect, and the reasons to trust
+/// the thresholds less.
 #[must_use]
 pub fn calibration_json(assessment: &Assessment) -> Value {
-    let levels = assessment.levels.iter().map(|level| {
-        let value = json!({
-            "noise_floor": level.noise_floor,
-            "threshold": level.threshold,
-            "p_value": level.p_value,
-            "minimum_detectable_shift": level.detectable_shift,
-        });
-        (level.statistic.name().to_owned(), value)
-    });
-    let mut object: Map<String, Value> = levels.collect();
-    let statuses = assessment.statuses.iter().map(|status| status.name());
+    let mut object: Map<String, Value> = assessment
+        .levels
+        .iter()
+        .map(|level| {
+            let value = json!({
+                "noise_floor": level.noise_floor,
+                "threshold": level.threshold,
+                "p_value": level.p_value,
+                "minimum_detectable_shift": level.detectable_shift,
+            });
+            (level.statistic.name().to_owned(), value)
+        })
+        .collect();
+    let statuses = assessment
+        .statuses
+        .iter()
+        .map(|status| status.name())
+        .collect();
     object.insert("design_effect".to_owned(), json!(assessment.design_effect));
-    object.insert("status".to_owned(), statuses.collect());
+    object.insert("status".to_owned(), statuses);
     object.into()
 }
 
-/// `/api/v1/alerts`: every line, firing ones first.
-pub(in crate::export) fn alerts(exporter: &Exporter) -> Value {
-    let snapshot = exporter.view();
-    let mut found = Vec::new();
-    for state in &snapshot.monitors {
-        for window in &state.windows {
-            let name = state
-                .spec
-                .windows
-                .get(window.index)
-                .map(|spec| spec.name.as_str());
-            for (feature, scores) in state.features.iter().zip(&window.features) {
-                for (index, reference) in state.references.iter().enumerate() {
-                    let subject = Subject::of(feature, scores, index);
-                    let own = scores.comparisons[index].alerts.iter();
-                    let own = own.filter(|line| line.statistic.is_judged_against(index));
-                    found.extend(own.map(|line| {
-                        let value = json!({
-                            "monitor": state.spec.name, "feature": feature.name, "segment": "", "window": name, "reference": reference.name,
-                            "statistic": line.statistic.name(), "severity": line.severity.name(), "threshold": line.threshold,
-                            "value": line.value.map(number), "state": line.state.name(), "explanation": explain(line, &subject),
-                        });
-                        (std::cmp::Reverse(line.state.rank()), value)
-                    }));
-                }
+/// `/api/v1/alerts`: every alert, the firing ones first.
+pub(super) fn alerts(exporter: &Exporter) -> Value {
+    let view = exporter.view();
+    let mut alerts: Vec<(u8, Value)> = Vec::new();
+    for monitor in &view.monitors {
+        for window in &monitor.windows {
+            for (feature, window_feature) in monitor.features.iter().zip(&window.features) {
+                alerts.extend(feature_alerts(monitor, window, feature, window_feature));
             }
         }
     }
-    found.sort_by_key(|(rank, _)| *rank);
-    json!({"alerts": found.into_iter().map(|(_, value)| value).collect::<Vec<_>>()})
+    alerts.sort_by_key(|(rank, _)| Reverse(*rank));
+    json!({"alerts": alerts.into_iter().map(|(_, alert)| alert).collect::<Vec<_>>()})
 }
 
-/// `/api/v1/sources`
-pub(in crate::export) fn sources(exporter: &Exporter) -> Value {
-    let snapshot = exporter.view();
-    let sources = exporter.reports().into_iter().map(|(name, report)| {
-        let counted = snapshot.sources.iter().find(|source| source.name == name);
-        let topics = report.topics.iter().map(|(topic, read)| {
-            let lag: Option<u64> = read.lags.values().copied().sum();
-            json!({
-                "topic": topic, "partitions": read.lags.len(), "records": read.records, "bytes": read.bytes,
-                "tombstones": read.tombstones, "offsets_lost": read.offsets_lost, "lag_records": lag,
-            })
-        });
-        let errors = counted.iter().flat_map(|source| &source.decode_errors);
-        json!({
-            "name": name, "up": report.up, "problem": report.problem, "topics": topics.collect::<Vec<_>>(),
-            "decoded": counted.map(|source| source.decoded),
-            "decode_errors": errors.map(|(reason, count)| ((*reason).to_owned(), json!(count))).collect::<Map<_, _>>(),
+/// The alerts of a feature in a window, each with the rank of its state.
+fn feature_alerts<'a>(
+    monitor: &'a MonitorView,
+    window: &'a WindowView,
+    feature: &'a FeatureView,
+    window_feature: &'a WindowFeatureView,
+) -> impl Iterator<Item = (u8, Value)> + 'a {
+    monitor
+        .references
+        .iter()
+        .zip(&window_feature.comparisons)
+        .enumerate()
+        .flat_map(move |(index, (reference, comparison))| {
+            let context = AlertContext::new(feature, window_feature, comparison);
+            comparison
+                .alerts
+                .iter()
+                .filter(move |alert| alert.statistic.is_judged_against(index))
+                .map(move |alert| {
+                    let value = json!({
+                        "monitor": monitor.spec.name,
+                        "feature": feature.name,
+                        "segment": "",
+                        "window": window_name(monitor, window),
+                        "reference": reference.name,
+                        "statistic": alert.statistic.name(),
+                        "severity": alert.severity.name(),
+                        "threshold": alert.threshold,
+                        "value": alert.value.map(number_json),
+                        "state": alert.state.name(),
+                        "explanation": explain(alert, &context),
+                    });
+                    (alert.state.rank(), value)
+                })
         })
-    });
-    json!({"sources": sources.collect::<Vec<_>>()})
 }
 
-/// `/api/v1/status`
-pub(in crate::export) fn status(exporter: &Exporter) -> Value {
-    let reasons = exporter.unready();
-    json!({"version": env!("CARGO_PKG_VERSION"), "ready": reasons.is_empty(), "reasons": reasons, "reload_problem": exporter.reload_problem()})
+/// `/api/v1/sources`: the Kafka side of every source that this process reads.
+pub(super) fn sources(exporter: &Exporter) -> Value {
+    let view = exporter.view();
+    let sources: Vec<Value> = exporter
+        .reports()
+        .iter()
+        .map(|(name, report)| {
+            let counted = view.sources.iter().find(|source| source.name == *name);
+            json!({
+                "name": name,
+                "up": report.up,
+                "problem": report.problem,
+                "topics": topics_json(report),
+                "decoded": counted.map(|source| source.decoded),
+                "decode_errors": counts_json(
+                    counted.map_or(&[][..], |source| &source.decode_errors)
+                ),
+            })
+        })
+        .collect();
+    json!({"sources": sources})
 }
 
-/// A number, or the text `inf` where JSON has none.
-fn number(value: f64) -> Value {
+fn topics_json(report: &KafkaReport) -> Value {
+    report
+        .topics
+        .iter()
+        .map(|(topic, topic_report)| {
+            let lag: Option<u64> = topic_report.lags.values().copied().sum();
+            json!({
+                "topic": topic,
+                "partitions": topic_report.lags.len(),
+                "records": topic_report.records,
+                "bytes": topic_report.bytes,
+                "tombstones": topic_report.tombstones,
+                "offsets_lost": topic_report.offsets_lost,
+                "lag_records": lag,
+            })
+        })
+        .collect()
+}
+
+/// `/api/v1/status`: version, readiness, and the problem of the latest reload.
+pub(super) fn status(exporter: &Exporter) -> Value {
+    let reasons = readiness::reasons(exporter);
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "ready": reasons.is_empty(),
+        "reasons": reasons,
+        "reload_problem": exporter.reload_problem(),
+    })
+}
+
+fn window_name<'a>(monitor: &'a MonitorView, window: &WindowView) -> Option<&'a str> {
+    monitor
+        .spec
+        .windows
+        .get(window.index)
+        .map(|spec| spec.name.as_str())
+}
+
+/// Counts by reason as an object.
+fn counts_json(counts: &[(&'static str, u64)]) -> Value {
+    counts
+        .iter()
+        .map(|(reason, count)| ((*reason).to_owned(), json!(count)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// A score; `"inf"` where JSON has no number for it.
+fn number_json(value: f64) -> Value {
     serde_json::Number::from_f64(value).map_or_else(|| json!("inf"), Value::Number)
 }

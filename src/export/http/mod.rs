@@ -1,10 +1,12 @@
-//! HTTP: a page, metrics, health, and JSON; nothing that changes anything but a reload, where that is allowed.
+//! The HTTP server: a page, metrics, health, and JSON.
+//!
+//! Requests read what the exporter holds and change nothing. The only exception is
+//! `POST /-/reload`, which is off by default and answers when the reload has ended. There is no
+//! authentication and no TLS: bind to loopback or put a proxy in front.
 
 mod api;
 mod page;
-pub(in crate::export) mod readiness;
-
-pub use api::calibration_json;
+mod readiness;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,21 +15,26 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Exporter;
+pub use api::calibration_json;
 
+use super::exporter::Exporter;
+
+/// The media type of the text format of Prometheus.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Only what the page needs: its own inline style, and nothing from anywhere else.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The page may use its inline style and nothing else: no script, no image, no other origin.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A request to read the configuration again; the answer goes back through it.
+/// A request for a reload: the channel for its outcome.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
 
-/// Serves until `shutdown` completes, then lets requests finish.
+/// Serves until `shutdown` completes, then finishes open requests. Without `reloads`, reload
+/// requests are refused.
 ///
 /// # Errors
 /// The listener fails.
@@ -49,18 +56,24 @@ fn router(exporter: Arc<Exporter>, reloads: Option<mpsc::Sender<ReloadRequest>>)
         .route("/-/healthy", get(|| async { "pegel is healthy\n" }))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(move || reload(reloads)))
-        .route("/api/v1/monitors", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::monitors(&exporter)) }))
-        .route("/api/v1/alerts", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::alerts(&exporter)) }))
-        .route("/api/v1/sources", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::sources(&exporter)) }))
-        .route("/api/v1/status", get(|State(exporter): State<Arc<Exporter>>| async move { Json(api::status(&exporter)) }))
+        .route("/api/v1/monitors", get_json(api::monitors))
+        .route("/api/v1/alerts", get_json(api::alerts))
+        .route("/api/v1/sources", get_json(api::sources))
+        .route("/api/v1/status", get_json(api::status))
         .layer(map_response(harden))
         .with_state(exporter)
 }
 
+/// A GET route that answers with JSON.
+fn get_json(render: fn(&Exporter) -> Value) -> MethodRouter<Arc<Exporter>> {
+    get(move |State(exporter): State<Arc<Exporter>>| async move { Json(render(&exporter)) })
+}
+
+/// Sets headers that keep browsers and proxies from running, embedding or caching a response.
 async fn harden(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
@@ -72,14 +85,14 @@ async fn harden(mut response: Response) -> Response {
 }
 
 async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> Response {
-    let accepted = headers
+    let as_gzip = headers
         .get(header::ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok());
-    let as_gzip = accepted.is_some_and(|accepted| {
-        accepted
-            .split(',')
-            .any(|one| one.trim().split(';').next() == Some("gzip"))
-    });
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|encodings| {
+            encodings
+                .split(',')
+                .any(|encoding| encoding.trim().split(';').next() == Some("gzip"))
+        });
     let body = exporter.scrape(as_gzip);
     let mut response = ([(header::CONTENT_TYPE, TEXT_FORMAT)], body).into_response();
     if as_gzip {
@@ -91,30 +104,33 @@ async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> R
 }
 
 async fn ready(State(exporter): State<Arc<Exporter>>) -> (StatusCode, String) {
-    let reasons = exporter.unready();
+    let reasons = readiness::reasons(&exporter);
     if reasons.is_empty() {
         return (StatusCode::OK, "pegel is ready\n".to_owned());
     }
     (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
 }
 
-/// Asks for the configuration to be read again, and says what became of it.
+/// Requests a reload and waits for its outcome.
 async fn reload(reloads: Option<mpsc::Sender<ReloadRequest>>) -> (StatusCode, String) {
     let Some(reloads) = reloads else {
-        let off = "reloading by HTTP is off: web.enable_reload turns it on, SIGHUP always works\n";
-        return (StatusCode::FORBIDDEN, off.to_owned());
+        return (
+            StatusCode::FORBIDDEN,
+            "reload over HTTP is off: set web.enable_reload: true, or send SIGHUP\n".to_owned(),
+        );
     };
     let (request, outcome) = oneshot::channel();
-    let is_asked = reloads.send(request).await.is_ok();
+    // When nobody receives the request, `outcome` ends with an error.
+    drop(reloads.send(request).await);
     match outcome.await {
-        Ok(Ok(())) if is_asked => (StatusCode::OK, "reloaded\n".to_owned()),
+        Ok(Ok(())) => (StatusCode::OK, "reloaded\n".to_owned()),
         Ok(Err(problem)) => (
             StatusCode::INTERNAL_SERVER_ERROR,
-            format!("not reloaded, the old configuration stays: {problem}\n"),
+            format!("reload failed, keeping the current configuration: {problem}\n"),
         ),
-        _ => (
+        Err(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "pegel is starting or ending\n".to_owned(),
+            "pegel is starting or shutting down\n".to_owned(),
         ),
     }
 }

@@ -1,12 +1,25 @@
-//! The landing page: what is monitored and how it stands, for somebody who was just woken up.
+//! The page: state and reasons at a glance, for an on-call engineer with a phone.
+//!
+//! One row is one comparison. Rows with firing alerts come first, then pending ones and those that
+//! are not ready. The page has no script and reloads itself every 15 s.
+
+use std::cmp::Reverse;
 
 use askama::Template;
 
+use super::readiness;
 use crate::alert::AlertState;
-use crate::engine::{FeatureView, MonitorView, ReferenceView, WindowFeatureView, WindowView};
-use crate::export::Exporter;
-use crate::export::explain::{Subject, explain, short_number};
-use crate::model::Statistic;
+use crate::engine::{
+    AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
+    WindowView,
+};
+use crate::export::explain::{AlertContext, explain};
+use crate::export::exporter::Exporter;
+use crate::export::numbers::{percent, short_number};
+use crate::model::{KafkaReport, Statistic};
+
+/// The text of a value that does not exist.
+const NO_VALUE: &str = "-";
 
 #[derive(Template)]
 #[template(path = "page.html", config = ".askama.toml")]
@@ -14,210 +27,258 @@ struct Page {
     version: &'static str,
     problems: Vec<String>,
     firing: usize,
-    monitors: Vec<Monitor>,
-    sources: Vec<Source>,
+    monitors: Vec<MonitorSection>,
+    sources: Vec<SourceRow>,
 }
 
-struct Monitor {
+struct MonitorSection {
     name: String,
     source: String,
     events: u64,
     dropped: String,
     watermark: String,
-    windows: Vec<Window>,
+    windows: Vec<WindowTable>,
 }
 
-struct Window {
+struct WindowTable {
     name: String,
-    end: String,
-    coverage: String,
-    rows: Vec<Row>,
+    /// The end of the latest evaluated window and its coverage.
+    state: String,
+    rows: Vec<ComparisonRow>,
 }
 
 /// One feature against one reference.
-struct Row {
-    rank: u8,
+struct ComparisonRow {
+    state: RowState,
     feature: String,
     kind: &'static str,
     reference: String,
-    state: &'static str,
-    note: String,
+    explanation: String,
     js: String,
     wasserstein: String,
     missing: String,
     samples: String,
 }
 
-struct Source {
+struct SourceRow {
     name: String,
     state: &'static str,
     detail: String,
 }
 
-pub(in crate::export) fn render(exporter: &Exporter) -> askama::Result<String> {
-    let snapshot = exporter.view();
-    let monitors: Vec<Monitor> = snapshot.monitors.iter().map(monitor).collect();
-    let rows = monitors
+/// The state of a row, in ascending order of urgency.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum RowState {
+    Ok,
+    NotReady,
+    Pending,
+    Firing,
+}
+
+impl RowState {
+    /// The state of a comparison whose furthest alert is `alert`.
+    fn of(comparison: &ComparisonView, alert: Option<&AlertView>) -> Self {
+        match (alert.map(|alert| alert.state), &comparison.scores) {
+            (Some(AlertState::Firing), _) => RowState::Firing,
+            (Some(AlertState::Pending), _) => RowState::Pending,
+            (_, Err(_)) => RowState::NotReady,
+            (_, Ok(_)) => RowState::Ok,
+        }
+    }
+
+    /// The word in the table.
+    const fn name(self) -> &'static str {
+        match self {
+            RowState::Ok => "ok",
+            RowState::NotReady => "not ready",
+            RowState::Pending => "pending",
+            RowState::Firing => "firing",
+        }
+    }
+
+    /// The class in the style sheet.
+    const fn class(self) -> &'static str {
+        match self {
+            RowState::NotReady => "wait",
+            RowState::Ok | RowState::Pending | RowState::Firing => self.name(),
+        }
+    }
+}
+
+/// Renders the page.
+///
+/// # Errors
+/// The template fails.
+pub(super) fn render(exporter: &Exporter) -> askama::Result<String> {
+    let view = exporter.view();
+    let monitors: Vec<MonitorSection> = view.monitors.iter().map(monitor_section).collect();
+    let firing = monitors
         .iter()
         .flat_map(|monitor| &monitor.windows)
-        .flat_map(|window| &window.rows);
-    let firing = rows.filter(|row| row.state == "firing").count();
+        .flat_map(|window| &window.rows)
+        .filter(|row| row.state == RowState::Firing)
+        .count();
     Page {
         version: env!("CARGO_PKG_VERSION"),
-        problems: exporter.unready(),
+        problems: readiness::reasons(exporter),
         firing,
         monitors,
-        sources: sources(exporter),
+        sources: exporter.reports().into_iter().map(source_row).collect(),
     }
     .render()
 }
 
-fn monitor(state: &MonitorView) -> Monitor {
-    let dropped = state.dropped.iter().filter(|(_, count)| *count > 0);
-    let dropped: Vec<String> = dropped
+fn monitor_section(monitor: &MonitorView) -> MonitorSection {
+    let dropped: Vec<String> = monitor
+        .dropped
+        .iter()
+        .filter(|(_, count)| *count > 0)
         .map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")))
         .collect();
-    Monitor {
-        name: state.spec.name.clone(),
-        source: state.spec.source.clone(),
-        events: state.events,
+    MonitorSection {
+        name: monitor.spec.name.clone(),
+        source: monitor.spec.source.clone(),
+        events: monitor.events,
         dropped: if dropped.is_empty() {
             "none".to_owned()
         } else {
             dropped.join(", ")
         },
-        watermark: state
+        watermark: monitor
             .watermark
-            .map_or_else(|| "no events yet".to_owned(), |time| time.to_string()),
-        windows: state
+            .map_or_else(|| "not known yet".to_owned(), |time| time.to_string()),
+        windows: monitor
             .windows
             .iter()
-            .map(|window| self::window(state, window))
+            .map(|window| window_table(monitor, window))
             .collect(),
     }
 }
 
-fn window(state: &MonitorView, window: &WindowView) -> Window {
-    let mut rows: Vec<Row> = Vec::new();
-    for (feature, scores) in state.features.iter().zip(&window.features) {
-        for (index, reference) in state.references.iter().enumerate() {
-            rows.push(row(feature, scores, index, reference));
-        }
-    }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.rank));
-    Window {
-        name: state
+fn window_table(monitor: &MonitorView, window: &WindowView) -> WindowTable {
+    let mut rows: Vec<ComparisonRow> = monitor
+        .features
+        .iter()
+        .zip(&window.features)
+        .flat_map(|(feature, window_feature)| {
+            monitor
+                .references
+                .iter()
+                .zip(&window_feature.comparisons)
+                .map(move |(reference, comparison)| {
+                    comparison_row(feature, window_feature, reference, comparison)
+                })
+        })
+        .collect();
+    rows.sort_by_key(|row| Reverse(row.state));
+    WindowTable {
+        name: monitor
             .spec
             .windows
             .get(window.index)
             .map(|spec| spec.name.clone())
             .unwrap_or_default(),
-        end: window
-            .end
-            .map_or_else(|| "not evaluated yet".to_owned(), |end| end.to_string()),
-        coverage: format!("{:.0} %", window.coverage * 100.0),
+        state: match window.end {
+            Some(end) => format!("until {end}, coverage {:.0} %", window.coverage * 100.0),
+            None => "not evaluated yet".to_owned(),
+        },
         rows,
     }
 }
 
-fn row(
+fn comparison_row(
     feature: &FeatureView,
-    state: &WindowFeatureView,
-    index: usize,
+    window_feature: &WindowFeatureView,
     reference: &ReferenceView,
-) -> Row {
-    let scores = state.comparisons[index].scores;
-    let furthest = state.comparisons[index]
+    comparison: &ComparisonView,
+) -> ComparisonRow {
+    let furthest_alert = comparison
         .alerts
         .iter()
-        .max_by_key(|line| (line.state.rank(), line.severity));
-    let (word, rank) = match (furthest.map(|line| line.state), scores) {
-        (Some(AlertState::Firing), _) => ("firing", 4),
-        (Some(AlertState::Pending), _) => ("pending", 3),
-        (_, Err(_)) => ("not ready", 2),
-        (_, Ok(_)) => ("ok", 1),
-    };
-    let score = |statistic| {
-        scores
-            .ok()
-            .and_then(|scores| scores.get(statistic))
-            .map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"))
-    };
-    let note = match (furthest.filter(|line| line.state.rank() > 1), scores) {
-        (Some(line), _) if line.state != AlertState::Inactive => {
-            let subject = Subject::of(feature, state, index);
-            format!("{}: {}", line.severity, explain(line, &subject))
+        .max_by_key(|alert| (alert.state.rank(), alert.severity));
+    let state = RowState::of(comparison, furthest_alert);
+    let explanation = match (state, furthest_alert, &comparison.scores) {
+        (RowState::Firing | RowState::Pending, Some(alert), _) => {
+            let context = AlertContext::new(feature, window_feature, comparison);
+            format!("{}: {}", alert.severity, explain(alert, &context))
         }
-        (_, Err(reason)) => reason.to_string(),
-        (_, Ok(_)) => statuses(state, index),
+        (_, _, Err(reason)) => reason.to_string(),
+        (_, _, Ok(_)) => statuses_text(comparison),
     };
-    Row {
-        rank,
+    ComparisonRow {
+        state,
         feature: feature.name.clone(),
         kind: feature.kind.name(),
         reference: reference.name.clone(),
-        state: word,
-        note,
-        js: with_line(score(Statistic::Js), state, index, Statistic::Js),
-        wasserstein: with_line(
-            score(Statistic::WassersteinNormalized),
-            state,
-            index,
+        explanation,
+        js: score_and_threshold(comparison, Statistic::Js, Statistic::Js),
+        wasserstein: score_and_threshold(
+            comparison,
+            Statistic::WassersteinNormalized,
             Statistic::WassersteinBody,
         ),
-        missing: state
+        missing: window_feature
             .rates
             .missing
-            .map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", share * 100.0)),
-        samples: state.counts.as_ref().map_or_else(
-            || "-".to_owned(),
+            .map_or_else(|| NO_VALUE.to_owned(), percent),
+        samples: window_feature.counts.as_ref().map_or_else(
+            || NO_VALUE.to_owned(),
             |counts| counts.tallies.values.to_string(),
         ),
     }
 }
 
-/// A score with its calibrated line.
-fn with_line(
-    score: String,
-    state: &WindowFeatureView,
-    index: usize,
+/// A score, followed by the calibrated threshold of `calibrated` where there is one.
+fn score_and_threshold(
+    comparison: &ComparisonView,
     statistic: Statistic,
+    calibrated: Statistic,
 ) -> String {
-    let level = state.comparisons[index]
+    let score = comparison
+        .scores
+        .ok()
+        .and_then(|scores| scores.get(statistic))
+        .map_or_else(|| NO_VALUE.to_owned(), |score| format!("{score:.3}"));
+    let level = comparison
         .assessment
         .as_deref()
-        .and_then(|assessment| assessment.level(statistic));
+        .and_then(|assessment| assessment.level(calibrated));
     match level {
         Some(level) => format!("{score} / {}", short_number(level.threshold)),
         None => score,
     }
 }
 
-/// What limits the trust in the lines.
-fn statuses(state: &WindowFeatureView, index: usize) -> String {
-    let assessment = state.comparisons[index].assessment.as_deref();
-    let statuses = assessment.map_or(&[][..], |assessment| &assessment.statuses);
-    let names: Vec<&str> = statuses.iter().map(|status| status.name()).collect();
-    names.join(", ")
+/// The reasons to trust the calibrated thresholds of a comparison less.
+fn statuses_text(comparison: &ComparisonView) -> String {
+    let names: Vec<&str> = comparison
+        .assessment
+        .iter()
+        .flat_map(|assessment| &assessment.statuses)
+        .map(|status| status.name())
+        .collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("calibration: {}", names.join(", "))
+    }
 }
 
-fn sources(exporter: &Exporter) -> Vec<Source> {
-    let describe = |(name, report): (String, crate::model::KafkaReport)| {
-        let lag: Option<u64> = report
-            .topics
-            .values()
-            .flat_map(|topic| topic.lags.values().copied())
-            .sum();
-        let records: u64 = report.topics.values().map(|topic| topic.records).sum();
-        let lag = lag.map_or_else(|| "lag not known".to_owned(), |lag| format!("lag {lag}"));
-        let detail = report
-            .problem
-            .unwrap_or_else(|| format!("{records} records read, {lag}"));
-        Source {
-            name,
-            state: if report.up { "up" } else { "down" },
-            detail,
-        }
+fn source_row((name, report): (String, KafkaReport)) -> SourceRow {
+    let records: u64 = report.topics.values().map(|topic| topic.records).sum();
+    let lag: Option<u64> = report
+        .topics
+        .values()
+        .flat_map(|topic| topic.lags.values().copied())
+        .sum();
+    let detail = match (report.problem, lag) {
+        (Some(problem), _) => problem,
+        (None, Some(lag)) => format!("{records} records read, lag {lag}"),
+        (None, None) => format!("{records} records read, lag unknown"),
     };
-    exporter.reports().into_iter().map(describe).collect()
+    SourceRow {
+        name,
+        state: if report.up { "up" } else { "down" },
+        detail,
+    }
 }

@@ -1,20 +1,31 @@
-//! Whether the monitor can do its work, and if not, why.
+//! The reasons why a process cannot do its work, for `/-/ready`, the page and the API.
 //!
-//! Windows that are still warming do not make it unready: they say so themselves, and restarting the process would not help.
+//! Windows that are still warming do not make a process unready: the scores themselves carry the
+//! reason, and a restart would not help.
 
 use std::collections::BTreeMap;
 
 use crate::engine::EngineView;
+use crate::export::exporter::Exporter;
 use crate::model::KafkaReport;
 
-/// Reasons why not; empty when ready.
-pub(in crate::export) fn reasons(
-    snapshot: &EngineView,
+/// The reasons why this process is not ready; empty when it is.
+pub(super) fn reasons(exporter: &Exporter) -> Vec<String> {
+    reasons_in(
+        &exporter.view(),
+        &exporter.reports(),
+        exporter.log().load().problem.as_deref(),
+        exporter.is_stopping(),
+    )
+}
+
+fn reasons_in(
+    view: &EngineView,
     reports: &BTreeMap<String, KafkaReport>,
-    log: Option<&str>,
+    log_problem: Option<&str>,
     is_stopping: bool,
 ) -> Vec<String> {
-    let mut reasons: Vec<String> = log.map(str::to_owned).into_iter().collect();
+    let mut reasons: Vec<String> = log_problem.map(str::to_owned).into_iter().collect();
     if is_stopping {
         reasons.push("shutting down".to_owned());
     }
@@ -25,7 +36,7 @@ pub(in crate::export) fn reasons(
             None => {}
         }
     }
-    for monitor in &snapshot.monitors {
+    for monitor in &view.monitors {
         for reference in &monitor.references {
             if let Some(problem) = &reference.problem {
                 reasons.push(format!(
@@ -43,27 +54,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_says_why_it_is_not_ready() {
-        let report = |up, problem: Option<&str>| KafkaReport {
-            up,
-            problem: problem.map(str::to_owned),
-            ..KafkaReport::default()
-        };
-        let check = |report: KafkaReport, is_stopping, expected: &[&str]| {
+    fn a_source_that_is_not_ready_gives_its_problem() {
+        for (up, problem, is_stopping, expected) in [
+            (true, None, false, None),
+            (false, None, false, Some("source s: not connected yet")),
+            (
+                false,
+                Some("no broker answers"),
+                false,
+                Some("source s: no broker answers"),
+            ),
+            (true, None, true, Some("shutting down")),
+        ] {
+            let report = KafkaReport {
+                up,
+                problem: problem.map(str::to_owned),
+                ..KafkaReport::default()
+            };
             let reports = [("s".to_owned(), report)].into();
+            let reasons = reasons_in(&EngineView::default(), &reports, None, is_stopping);
             assert_eq!(
-                reasons(&EngineView::default(), &reports, None, is_stopping),
-                expected,
-                "reasons"
+                reasons,
+                Vec::from_iter(expected),
+                "up {up}, stopping {is_stopping}"
             );
-        };
-        check(report(true, None), false, &[]);
-        check(report(false, None), false, &["source s: not connected yet"]);
-        check(
-            report(false, Some("no broker answers")),
-            false,
-            &["source s: no broker answers"],
-        );
-        check(report(true, None), true, &["shutting down"]);
+        }
     }
 }

@@ -1,32 +1,65 @@
-//! Every metric, once: name, type, labels and help.
+//! The list of all metrics: name, type, labels and help, each written once.
 //!
-//! Rules, dashboards, the README and the golden scrape are checked against this list; nothing else may be exported.
+//! Alert rules, dashboards, `docs/metrics.md` and the golden scrape are tested against this list,
+//! and the encoder accepts only its entries, so nothing else can be exported. A help text lists the
+//! values of a label whose set is fixed.
 
-/// The type of a metric.
+/// The type of a metric, as Prometheus has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Type {
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Goes up.
+    /// A count that only goes up.
     Counter,
-    /// Counts by upper bound.
+    /// Counts of observations by upper bound.
     Histogram,
 }
 
-/// One metric.
+impl Type {
+    /// The word in the documentation and in the text format.
+    const fn name(self) -> &'static str {
+        match self {
+            Type::Gauge => "gauge",
+            Type::Counter => "counter",
+            Type::Histogram => "histogram",
+        }
+    }
+}
+
+/// The description of one metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
-    /// Full name.
+    /// The full name.
     pub name: &'static str,
-    /// Its type.
+    /// The type of its samples.
     pub kind: Type,
-    /// Label names, in order.
+    /// The label names, in the order of the samples.
     pub labels: &'static [&'static str],
-    /// What it says, in one sentence.
+    /// The meaning, in one sentence, and the values of its fixed labels.
     pub help: &'static str,
 }
 
-const K: &[&str] = &[
+const WINDOW: &[&str] = &["monitor", "window"];
+const WINDOW_REFERENCE: &[&str] = &["monitor", "window", "reference"];
+const WINDOW_FEATURE: &[&str] = &["monitor", "feature", "segment", "window"];
+const COMPARISON: &[&str] = &["monitor", "feature", "segment", "window", "reference"];
+const COMPARISON_REASON: &[&str] = &[
+    "monitor",
+    "feature",
+    "segment",
+    "window",
+    "reference",
+    "reason",
+];
+const COMPARISON_STATUS: &[&str] = &[
+    "monitor",
+    "feature",
+    "segment",
+    "window",
+    "reference",
+    "status",
+];
+const COMPARISON_STATISTIC: &[&str] = &[
     "monitor",
     "feature",
     "segment",
@@ -34,7 +67,7 @@ const K: &[&str] = &[
     "reference",
     "statistic",
 ];
-const K_SEVERITY: &[&str] = &[
+const ALERT: &[&str] = &[
     "monitor",
     "feature",
     "segment",
@@ -43,119 +76,102 @@ const K_SEVERITY: &[&str] = &[
     "statistic",
     "severity",
 ];
-const S: &[&str] = &["monitor", "feature", "segment", "window"];
-const S_REFERENCE: &[&str] = &["monitor", "feature", "segment", "window", "reference"];
-const S_REASON: &[&str] = &[
-    "monitor",
-    "feature",
-    "segment",
-    "window",
-    "reference",
-    "reason",
-];
-const S_STATUS: &[&str] = &[
-    "monitor",
-    "feature",
-    "segment",
-    "window",
-    "reference",
-    "status",
-];
-const WINDOW_REFERENCE: &[&str] = &["monitor", "window", "reference"];
-const WINDOW: &[&str] = &["monitor", "window"];
+const REFERENCE: &[&str] = &["monitor", "reference"];
+const REFERENCE_FEATURE: &[&str] = &["monitor", "reference", "feature"];
 const MONITOR: &[&str] = &["monitor"];
+const MONITOR_REASON: &[&str] = &["monitor", "reason"];
 const FEATURE: &[&str] = &["monitor", "feature"];
-const PARTITION: &[&str] = &["partition"];
+const SOURCE: &[&str] = &["source"];
+const SOURCE_MONITOR: &[&str] = &["source", "monitor"];
+const SOURCE_REASON: &[&str] = &["source", "reason"];
 const TOPIC: &[&str] = &["source", "topic"];
+const PARTITION: &[&str] = &["partition"];
+const PROCESS: &[&str] = &[];
 
 macro_rules! catalog {
     ($($(#[$doc:meta])* $id:ident: $kind:ident $name:literal $labels:expr, $help:literal;)+) => {
         $($(#[$doc])* pub(in crate::export) const $id: Metric = Metric { name: concat!("pegel_", $name), kind: Type::$kind, labels: $labels, help: $help };)+
-        /// Every metric of pegel's own; `process_*` come from the process collector of the Prometheus library.
+        /// All metrics of pegel. `process_*` come from the Prometheus library.
         pub const CATALOG: &[Metric] = &[$($id,)+];
     };
 }
 
 catalog! {
-    DRIFT_SCORE: Gauge "drift_score" K, "How far the window is from the reference; absent while not ready. statistic = js, js_distance, kl, kl_reverse, wasserstein, wasserstein_normalized, wasserstein_body, psi, hellinger, total_variation, ks, missing_ratio, unseen_ratio, out_of_range_ratio.";
-    DRIFT_NOISE_FLOOR: Gauge "drift_noise_floor" K, "What a score is on average when nothing has drifted, on its own scale; only where alerts are calibrated.";
-    DRIFT_P_VALUE: Gauge "drift_p_value" K, "Share of windows without drift that would score as high, 0 to 1; only where alerts are calibrated.";
-    DRIFT_DESIGN_EFFECT: Gauge "drift_design_effect" K, "By how much clean windows of this stream differ more than independent samples do, at least 1; samples divided by it are the effective ones.";
-    DRIFT_DETECTABLE_SHIFT: Gauge "drift_minimum_detectable_shift" K, "Shift of a normal feature's mean, in standard deviations, that reaches the lowest line at the window's size.";
-    CALIBRATION_STATUS: Gauge "calibration_status" S_STATUS, "1 for what limits the trust in calibrated lines. status = reference_small, budget_extrapolated, phi_learning, blocks_short, too_few_effective.";
-    DRIFT_THRESHOLD: Gauge "drift_threshold" K_SEVERITY, "The alarm line of a score, on its own scale. severity = warning, critical.";
-    ALERT_ACTIVE: Gauge "alert_active" K_SEVERITY, "1 while an alert fires, 0 while it does not; absent while its score is not ready.";
-    WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" S_REFERENCE, "Wasserstein-1 distance in the feature's own unit.";
-    SUPPORT_OVERLAP: Gauge "support_overlap" S_REFERENCE, "Sum over bins of the smaller share, 0 to 1; below 0.05 js and kl are saturated.";
-    SCORE_READY: Gauge "score_ready" S_REFERENCE, "1 when scores exist, 0 when not.";
-    SCORE_NOT_READY: Gauge "score_not_ready" S_REASON, "1 for the reason why there are no scores. reason = no_reference, stale, warming, partial, empty, too_few_samples.";
-    WINDOW_SAMPLES: Gauge "window_samples" S, "Values of the feature in the latest evaluated window.";
-    WINDOW_MISSING_RATIO: Gauge "window_missing_ratio" S, "Share of the window's events without a value.";
-    WINDOW_ENTROPY_BITS: Gauge "window_entropy_bits" S_REFERENCE, "Entropy of the window's bins, in bits.";
-    WINDOW_CROSS_ENTROPY_BITS: Gauge "window_cross_entropy_bits" S_REFERENCE, "Mean surprisal of the window under the reference, in bits per event.";
-    WINDOW_MIN_SAMPLES: Gauge "window_min_samples" WINDOW, "Values a window needs before it is scored.";
-    FEATURES_DRIFTING: Gauge "features_drifting_ratio" WINDOW_REFERENCE, "Share of the features that could be judged for which an alert fires.";
-    FEATURES_SIGNIFICANT: Gauge "features_significant" WINDOW_REFERENCE, "Features whose p-values are more than luck by Benjamini and Hochberg at 5 %; only where alerts are calibrated.";
-    WINDOW_COVERAGE_RATIO: Gauge "window_coverage_ratio" WINDOW, "Share of the window's panes and partitions that were counted.";
-    WINDOW_END: Gauge "window_end_timestamp_seconds" WINDOW, "End of the latest evaluated window, event time.";
-    REFERENCE_INFO: Gauge "reference_info" &["monitor", "reference", "hash"], "1; hash = content hash of the loaded reference.";
-    REFERENCE_LOADED: Gauge "reference_loaded" &["monitor", "reference"], "1 when the reference is loaded, 0 when it could not be.";
-    REFERENCE_CREATED: Gauge "reference_created_timestamp_seconds" &["monitor", "reference"], "When the reference was fitted.";
-    REFERENCE_SAMPLES: Gauge "reference_samples" &["monitor", "reference", "feature"], "Values of the feature in the reference.";
-    REFERENCE_MISSING_RATIO: Gauge "reference_missing_ratio" &["monitor", "reference", "feature"], "Share of the reference's rows without a value.";
-    FEATURE_INFO: Gauge "feature_info" &["monitor", "feature", "role", "kind"], "1. role = feature, prediction; kind = numeric, categorical, boolean.";
+    DRIFT_SCORE: Gauge "drift_score" COMPARISON_STATISTIC, "Score of the window against the reference; absent while not ready. statistic = js, js_distance, kl, kl_reverse, wasserstein, wasserstein_normalized, wasserstein_body, psi, hellinger, total_variation, ks, missing_ratio, unseen_ratio, out_of_range_ratio.";
+    DRIFT_NOISE_FLOOR: Gauge "drift_noise_floor" COMPARISON_STATISTIC, "Mean of the score over windows without drift, on its own scale; only where alerts are calibrated.";
+    DRIFT_P_VALUE: Gauge "drift_p_value" COMPARISON_STATISTIC, "Share of windows without drift that score as high, 0 to 1; only where alerts are calibrated.";
+    DRIFT_DESIGN_EFFECT: Gauge "drift_design_effect" COMPARISON_STATISTIC, "Factor by which windows without drift vary more than independent samples, at least 1; samples divided by it are the effective samples.";
+    DRIFT_DETECTABLE_SHIFT: Gauge "drift_minimum_detectable_shift" COMPARISON_STATISTIC, "Shift of a normal feature's mean, in standard deviations, that reaches the lowest threshold at the window's size.";
+    CALIBRATION_STATUS: Gauge "calibration_status" COMPARISON_STATUS, "1 for each reason to trust the calibrated thresholds less. status = reference_small, budget_extrapolated, phi_learning, blocks_short, too_few_effective.";
+    DRIFT_THRESHOLD: Gauge "drift_threshold" ALERT, "Alert threshold of the score, on its own scale. severity = warning, critical.";
+    ALERT_ACTIVE: Gauge "alert_active" ALERT, "1 while the alert fires, 0 while it does not; absent while its score is not ready.";
+    WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" COMPARISON, "Wasserstein-1 distance in the feature's own unit.";
+    SUPPORT_OVERLAP: Gauge "support_overlap" COMPARISON, "Sum over bins of the smaller share, 0 to 1; below 0.05, js and kl are saturated.";
+    SCORE_READY: Gauge "score_ready" COMPARISON, "1 when the scores exist, 0 when they do not.";
+    SCORE_NOT_READY: Gauge "score_not_ready" COMPARISON_REASON, "1 for the reason why there are no scores. reason = no_reference, stale, warming, partial, empty, too_few_samples.";
+    WINDOW_SAMPLES: Gauge "window_samples" WINDOW_FEATURE, "Values of the feature in the latest evaluated window.";
+    WINDOW_MISSING_RATIO: Gauge "window_missing_ratio" WINDOW_FEATURE, "Share of the window's events without a value.";
+    WINDOW_ENTROPY_BITS: Gauge "window_entropy_bits" COMPARISON, "Entropy of the window's bins, in bits.";
+    WINDOW_CROSS_ENTROPY_BITS: Gauge "window_cross_entropy_bits" COMPARISON, "Mean surprisal of the window under the reference, in bits per event.";
+    WINDOW_MIN_SAMPLES: Gauge "window_min_samples" WINDOW, "Values of a feature that a window needs before it is scored.";
+    FEATURES_DRIFTING: Gauge "features_drifting_ratio" WINDOW_REFERENCE, "Share of features with a firing alert, among those that have alerts and a score.";
+    FEATURES_SIGNIFICANT: Gauge "features_significant" WINDOW_REFERENCE, "Features with significant drift by Benjamini and Hochberg at a false discovery rate of 5 %; only where alerts are calibrated.";
+    WINDOW_COVERAGE_RATIO: Gauge "window_coverage_ratio" WINDOW, "Share of the window's panes and partitions that were counted, 0 to 1.";
+    WINDOW_END: Gauge "window_end_timestamp_seconds" WINDOW, "End of the latest evaluated window, in event time.";
+    REFERENCE_INFO: Gauge "reference_info" &["monitor", "reference", "hash"], "Always 1; hash is the content hash of the loaded reference.";
+    REFERENCE_LOADED: Gauge "reference_loaded" REFERENCE, "1 when the reference is loaded, 0 when it could not be loaded.";
+    REFERENCE_CREATED: Gauge "reference_created_timestamp_seconds" REFERENCE, "Time when the reference was fitted.";
+    REFERENCE_SAMPLES: Gauge "reference_samples" REFERENCE_FEATURE, "Values of the feature in the reference.";
+    REFERENCE_MISSING_RATIO: Gauge "reference_missing_ratio" REFERENCE_FEATURE, "Share of the reference's rows without a value.";
+    FEATURE_INFO: Gauge "feature_info" &["monitor", "feature", "role", "kind"], "Always 1. role = feature, prediction; kind = numeric, categorical, boolean.";
     FEATURE_VALUES: Counter "feature_values_total" FEATURE, "Values counted.";
-    FEATURE_UNSEEN: Counter "feature_unseen_category_total" FEATURE, "Values of categories the reference never saw.";
+    FEATURE_UNSEEN: Counter "feature_unseen_category_total" FEATURE, "Values of categories that are not in the reference.";
     FEATURE_MISSING: Counter "feature_missing_total" &["monitor", "feature", "kind"], "Events without a value. kind = null, absent, nan.";
     FEATURE_INVALID: Counter "feature_invalid_total" &["monitor", "feature", "reason"], "Values that cannot be counted. reason = wrong_kind, infinite.";
-    FEATURE_OUT_OF_RANGE: Counter "feature_out_of_range_total" &["monitor", "feature", "bound"], "Values outside the outer bin edges. bound = below, above.";
+    FEATURE_OUT_OF_RANGE: Counter "feature_out_of_range_total" &["monitor", "feature", "bound"], "Values outside the outermost bin edges. bound = below, above.";
     EVENTS: Counter "events_total" MONITOR, "Events counted.";
-    EVENTS_LATE: Counter "events_late_total" MONITOR, "Events counted although behind the watermark; a subset of events.";
-    EVENTS_DROPPED: Counter "events_dropped_total" &["monitor", "reason"], "Records that are no event of the monitor. reason = filtered, no_timestamp, future, late, expired.";
-    ALERT_TRANSITIONS: Counter "alert_transitions_total" &["monitor", "severity", "to"], "Alerts that began or stopped firing. to = firing, resolved.";
+    EVENTS_LATE: Counter "events_late_total" MONITOR, "Events counted although they arrived behind the watermark; a subset of pegel_events_total.";
+    EVENTS_DROPPED: Counter "events_dropped_total" MONITOR_REASON, "Records that the monitor did not count. reason = filtered, no_timestamp, future, late, expired.";
+    ALERT_TRANSITIONS: Counter "alert_transitions_total" &["monitor", "severity", "to"], "Alerts that started or stopped firing. to = firing, resolved.";
     EVALUATIONS: Counter "evaluations_total" MONITOR, "Windows evaluated.";
-    EVALUATIONS_SKIPPED: Counter "evaluations_skipped_total" &["monitor", "reason"], "Windows passed over. reason = empty.";
-    EVALUATION_DURATION: Histogram "evaluation_duration_seconds" MONITOR, "Time one evaluation took.";
-    EVENT_DELAY: Histogram "event_delay_seconds" &["source", "monitor"], "Arrival less event time; negative counts as 0.";
-    WATERMARK: Gauge "watermark_timestamp_seconds" &["source", "monitor"], "Event time up to which no earlier record is expected.";
-    DECODE_ERRORS: Counter "decode_errors_total" &["source", "reason"], "Records that could not be decoded. reason = json, utf8, depth, too_large, duplicate_key, non_finite_literal, not_an_object.";
-    PANE_LOG_COMMITS: Counter "pane_log_commits_total" &["source"], "Commits accepted.";
-    PANE_LOG_BYTES: Gauge "pane_log_bytes" &["source"], "Bytes of the commits accepted.";
-    PANE_LOG_REJECTED: Counter "pane_log_rejected_total" &["source", "reason"], "Commits rejected. reason = overlap, gap, backwards, no_head, wrong_partition, unreadable.";
-    PANE_LOG_POSITION: Gauge "pane_log_position" PARTITION, "The record of the pane log that is read next; a file is partition 0.";
-    PANE_LOG_LAG: Gauge "pane_log_lag_records" PARTITION, "Records of the pane log not read yet.";
-    PANE_LOG_HASH: Gauge "pane_log_state_hash" PARTITION, "Hash of all counts accepted before pane_log_state_hash_position: equal for two readers at the same position.";
-    PANE_LOG_HASHED_AT: Gauge "pane_log_state_hash_position" PARTITION, "The position of pane_log_state_hash, a multiple of 64.";
-    PANE_LOG_RECOVERY: Gauge "pane_log_recovery_seconds" &[], "How long it took to read the pane log at the start.";
-    KAFKA_UP: Gauge "kafka_up" &["source"], "1 while a broker answers.";
+    EVALUATIONS_SKIPPED: Counter "evaluations_skipped_total" MONITOR_REASON, "Windows that were not evaluated. reason = empty.";
+    EVALUATION_DURATION: Histogram "evaluation_duration_seconds" MONITOR, "Duration of one evaluation.";
+    EVENT_DELAY: Histogram "event_delay_seconds" SOURCE_MONITOR, "Arrival time minus event time; a negative delay counts as 0.";
+    WATERMARK: Gauge "watermark_timestamp_seconds" SOURCE_MONITOR, "Event time before which no more events are expected.";
+    DECODE_ERRORS: Counter "decode_errors_total" SOURCE_REASON, "Records that could not be decoded. reason = json, utf8, depth, too_large, duplicate_key, non_finite_literal, not_an_object.";
+    PANE_LOG_COMMITS: Counter "pane_log_commits_total" SOURCE, "Commits accepted.";
+    PANE_LOG_BYTES: Gauge "pane_log_bytes" SOURCE, "Bytes of the accepted commits.";
+    PANE_LOG_REJECTED: Counter "pane_log_rejected_total" SOURCE_REASON, "Commits rejected. reason = overlap, gap, backwards, no_head, wrong_partition, unreadable.";
+    PANE_LOG_POSITION: Gauge "pane_log_position" PARTITION, "Position of the next record to read from the pane log; a log in files is partition 0.";
+    PANE_LOG_LAG: Gauge "pane_log_lag_records" PARTITION, "Records of the pane log that are not read yet.";
+    PANE_LOG_HASH: Gauge "pane_log_state_hash" PARTITION, "Hash of all counts accepted before pegel_pane_log_state_hash_position; equal for all readers at the same position.";
+    PANE_LOG_HASHED_AT: Gauge "pane_log_state_hash_position" PARTITION, "Position of pegel_pane_log_state_hash, a multiple of 64.";
+    PANE_LOG_RECOVERY: Gauge "pane_log_recovery_seconds" PROCESS, "Time it took to read the pane log at the start.";
+    KAFKA_UP: Gauge "kafka_up" SOURCE, "1 while a broker answers, else 0.";
     KAFKA_RECORDS: Counter "kafka_records_consumed_total" TOPIC, "Records read.";
     KAFKA_BYTES: Counter "kafka_bytes_consumed_total" TOPIC, "Bytes of payload read.";
     KAFKA_TOMBSTONES: Counter "kafka_tombstones_total" TOPIC, "Records without a payload.";
-    KAFKA_OFFSETS_LOST: Counter "kafka_offsets_lost_total" TOPIC, "Offsets that retention took before they were read; an upper bound on records.";
-    KAFKA_PARTITIONS: Gauge "kafka_partitions_assigned" TOPIC, "Partitions being read.";
-    KAFKA_LAG: Gauge "kafka_consumer_lag_records" &["source", "topic", "partition"], "Records not yet read.";
+    KAFKA_OFFSETS_LOST: Counter "kafka_offsets_lost_total" TOPIC, "Offsets that retention removed before they were read; an upper bound on records.";
+    KAFKA_PARTITIONS: Gauge "kafka_partitions_assigned" TOPIC, "Partitions that are read now.";
+    KAFKA_LAG: Gauge "kafka_consumer_lag_records" &["source", "topic", "partition"], "Records that are not read yet.";
     KAFKA_REBALANCES: Counter "kafka_rebalances_total" &["source", "kind"], "Changes of the assignment. kind = assigned, revoked.";
-    KAFKA_ERRORS: Counter "kafka_errors_total" &["source", "code"], "Errors of the Kafka client by its code.";
-    SERIES: Gauge "series" &[], "Series in this scrape, process_* aside.";
-    SERIES_LIMIT: Gauge "series_limit" &[], "Series the configuration may produce at most.";
-    BUILD_INFO: Gauge "build_info" &["version"], "1; version of this program.";
-    MONITOR_INFO: Gauge "monitor_info" &["monitor", "source"], "1; which source a monitor reads.";
-    CONFIG_RELOAD: Gauge "config_last_reload_successful" &[], "1 when the configuration in force is the one on disk when it was last read.";
+    KAFKA_ERRORS: Counter "kafka_errors_total" &["source", "code"], "Errors of the Kafka client by librdkafka's code.";
+    SERIES: Gauge "series" PROCESS, "Series in this scrape, without process_*.";
+    SERIES_LIMIT: Gauge "series_limit" PROCESS, "Most series that the configuration may produce.";
+    BUILD_INFO: Gauge "build_info" &["version"], "Always 1; version is the version of pegel.";
+    MONITOR_INFO: Gauge "monitor_info" &["monitor", "source"], "Always 1; source is the source that the monitor reads.";
+    CONFIG_RELOAD: Gauge "config_last_reload_successful" PROCESS, "1 when the configuration that was loaded last is in force, 0 when the last reload failed.";
 }
 
-/// The catalogue as a table of the documentation.
+/// The table of all metrics in `docs/metrics.md`.
 #[must_use]
 pub fn markdown() -> String {
-    let mut table = "| metric | type | labels | |\n|---|---|---|---|\n".to_owned();
+    let mut table = "| metric | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
     for metric in CATALOG {
-        let kind = match metric.kind {
-            Type::Gauge => "gauge",
-            Type::Counter => "counter",
-            Type::Histogram => "histogram",
-        };
         table += &format!(
-            "| `{}` | {kind} | {} | {} |\n",
+            "| `{}` | {} | {} | {} |\n",
             metric.name,
+            metric.kind.name(),
             metric.labels.join(", "),
             metric.help
         );
@@ -168,23 +184,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_counters_say_so() {
+    fn names_are_unique() {
         let mut names: Vec<&str> = CATALOG.iter().map(|metric| metric.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CATALOG.len(), "each name once");
+    }
+
+    #[test]
+    fn counters_end_in_total_and_help_texts_are_sentences() {
         for metric in CATALOG {
-            assert_eq!(
-                metric.kind == Type::Counter,
-                metric.name.ends_with("_total"),
-                "{}",
-                metric.name
-            );
-            assert!(
-                metric.help.ends_with('.'),
-                "{}: help is a sentence",
-                metric.name
-            );
+            let (name, is_counter) = (metric.name, metric.kind == Type::Counter);
+            assert_eq!(is_counter, name.ends_with("_total"), "{name}");
+            assert!(metric.help.ends_with('.'), "{name}: help is a sentence");
         }
     }
 }

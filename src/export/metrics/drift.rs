@@ -1,34 +1,40 @@
-//! The drift block: what changes with an evaluation, and only then.
+//! The drift block: everything that changes with an evaluation and only then.
+//!
+//! It is the large block, with scores, thresholds, alerts and windows. It is encoded once per
+//! evaluation, on the scorer's thread, and a scrape only copies it.
 
-use super::catalog as m;
+use super::catalog;
 use super::families::Families;
 use crate::alert::AlertState;
 use crate::calibration::CalibrationStatus;
 use crate::engine::{
-    AlertView, ComparisonView, EngineView, MonitorPlan, MonitorView, ReferenceView,
-    WindowFeatureView, WindowView,
+    AlertView, ComparisonView, EngineView, MonitorView, ReferenceView, WindowFeatureView,
+    WindowView,
 };
-use crate::model::{MonitorSpec, Statistic};
+use crate::model::{MonitorSpec, Severity, Statistic};
 use crate::stats::{discoveries, share};
 
-/// Of the features called significant, this share may be luck.
-const FALSE_DISCOVERIES: f64 = 0.05;
+/// The accepted share of false discoveries among the features that are reported as significant.
+const FALSE_DISCOVERY_RATE: f64 = 0.05;
 
-/// The drift block of a snapshot.
-pub(in crate::export) fn block(snapshot: &EngineView) -> Families {
+/// The label `segment` of all events.
+const ALL_EVENTS: &str = "";
+
+/// The drift block of a view.
+pub(in crate::export) fn block(view: &EngineView) -> Families {
     let mut families = Families::default();
-    for monitor in &snapshot.monitors {
-        let names: Vec<&str> = monitor
+    for monitor in &view.monitors {
+        let feature_names: Vec<&str> = monitor
             .features
             .iter()
-            .map(|own| own.name.as_str())
+            .map(|feature| feature.name.as_str())
             .collect();
         for window in &monitor.windows {
             add_window(
                 &mut families,
                 &monitor.spec,
                 &monitor.references,
-                &names,
+                &feature_names,
                 window,
             );
         }
@@ -37,158 +43,221 @@ pub(in crate::export) fn block(snapshot: &EngineView) -> Families {
     families
 }
 
-/// The drift block of one evaluation; `names` are the features'.
+/// Adds the series of one evaluation.
 pub(in crate::export) fn add_window(
     families: &mut Families,
     monitor: &MonitorSpec,
     references: &[ReferenceView],
-    names: &[&str],
+    feature_names: &[&str],
     window: &WindowView,
 ) {
     let Some(spec) = monitor.windows.get(window.index) else {
         return;
     };
-    let labels = [monitor.name.as_str(), spec.name.as_str()];
-    families.count(m::WINDOW_MIN_SAMPLES, &labels, spec.min_samples);
+    let window_labels = [monitor.name.as_str(), spec.name.as_str()];
+    families.count(
+        catalog::WINDOW_MIN_SAMPLES,
+        &window_labels,
+        spec.min_samples,
+    );
     if let Some(end) = window.end {
-        families.add(m::WINDOW_COVERAGE_RATIO, &labels, window.coverage);
-        families.add(m::WINDOW_END, &labels, end.as_secs_f64());
+        families.add(
+            catalog::WINDOW_COVERAGE_RATIO,
+            &window_labels,
+            window.coverage,
+        );
+        families.add(catalog::WINDOW_END, &window_labels, end.as_secs_f64());
     }
-    for (feature, scores) in names.iter().zip(&window.features) {
-        let labels = [monitor.name.as_str(), feature, "", &spec.name];
-        add_feature(families, monitor, references, &labels, scores);
+    for (feature_name, feature) in feature_names.iter().zip(&window.features) {
+        let feature_labels = [
+            monitor.name.as_str(),
+            feature_name,
+            ALL_EVENTS,
+            spec.name.as_str(),
+        ];
+        add_feature(families, monitor, references, &feature_labels, feature);
     }
-    add_totals(families, monitor, references, &spec.name, window);
+    add_totals(families, &window_labels, references, window);
 }
 
 fn add_feature(
     families: &mut Families,
     monitor: &MonitorSpec,
     references: &[ReferenceView],
-    labels: &[&str; 4],
-    state: &WindowFeatureView,
+    feature_labels: &[&str; 4],
+    feature: &WindowFeatureView,
 ) {
-    if let Some(counts) = &state.counts {
-        families.count(m::WINDOW_SAMPLES, labels, counts.tallies.values);
+    if let Some(counts) = &feature.counts {
+        let samples = counts.tallies.values;
+        families.count(catalog::WINDOW_SAMPLES, feature_labels, samples);
     }
-    if let Some(missing) = state.rates.missing {
-        families.add(m::WINDOW_MISSING_RATIO, labels, missing);
+    if let Some(missing) = feature.rates.missing {
+        families.add(catalog::WINDOW_MISSING_RATIO, feature_labels, missing);
     }
-    for (index, (reference, comparison)) in references.iter().zip(&state.comparisons).enumerate() {
-        let [monitor_name, feature_name, segment, window] = *labels;
-        let labels = [monitor_name, feature_name, segment, window, &reference.name];
+    let [monitor_name, feature_name, segment, window] = *feature_labels;
+    for (index, (reference, comparison)) in references.iter().zip(&feature.comparisons).enumerate()
+    {
+        let labels = ComparisonLabels {
+            monitor: monitor_name,
+            feature: feature_name,
+            segment,
+            window,
+            reference: &reference.name,
+        };
+        let alerts: Vec<&AlertView> = comparison
+            .alerts
+            .iter()
+            .filter(|alert| alert.statistic.is_judged_against(index))
+            .collect();
         add_scores(families, &labels, comparison);
-        add_statistics(families, monitor, &labels, comparison, index);
+        for statistic in Statistic::ALL {
+            add_statistic(families, monitor, &labels, comparison, &alerts, *statistic);
+        }
         add_statuses(families, &labels, comparison);
     }
 }
 
-/// What there is one of per reference.
-fn add_scores(families: &mut Families, labels: &[&str; 5], comparison: &ComparisonView) {
-    let scores = &comparison.scores;
-    families.count(m::SCORE_READY, labels, u64::from(scores.is_ok()));
-    match scores {
-        Err(reason) => {
-            let [monitor, feature, segment, window, reference] = *labels;
-            families.add(
-                m::SCORE_NOT_READY,
-                &[
-                    monitor,
-                    feature,
-                    segment,
-                    window,
-                    reference,
-                    reason.reason(),
-                ],
-                1.0,
-            );
-        }
-        Ok(scores) => {
-            let d = &scores.divergences;
-            families.add(m::SUPPORT_OVERLAP, labels, d.support_overlap);
-            families.add(m::WINDOW_ENTROPY_BITS, labels, d.entropy);
-            families.add(m::WINDOW_CROSS_ENTROPY_BITS, labels, d.cross_entropy);
-            if let Some(distances) = &scores.distances {
-                families.add(m::WASSERSTEIN_DISTANCE, labels, distances.wasserstein);
-            }
-        }
+/// The labels that all series of a comparison share.
+struct ComparisonLabels<'a> {
+    monitor: &'a str,
+    feature: &'a str,
+    segment: &'a str,
+    window: &'a str,
+    reference: &'a str,
+}
+
+impl<'a> ComparisonLabels<'a> {
+    fn values(&self) -> [&'a str; 5] {
+        [
+            self.monitor,
+            self.feature,
+            self.segment,
+            self.window,
+            self.reference,
+        ]
+    }
+
+    fn with_reason(&self, reason: &'a str) -> [&'a str; 6] {
+        let [monitor, feature, segment, window, reference] = self.values();
+        [monitor, feature, segment, window, reference, reason]
+    }
+
+    fn with_status(&self, status: CalibrationStatus) -> [&'a str; 6] {
+        self.with_reason(status.name())
+    }
+
+    fn with_statistic(&self, statistic: Statistic) -> [&'a str; 6] {
+        self.with_reason(statistic.name())
+    }
+
+    fn with_alert(&self, statistic: Statistic, severity: Severity) -> [&'a str; 7] {
+        let [monitor, feature, segment, window, reference] = self.values();
+        let (statistic, severity) = (statistic.name(), severity.name());
+        [
+            monitor, feature, segment, window, reference, statistic, severity,
+        ]
     }
 }
 
-/// Scores and lines per statistic: those asked for, and those a rule judges.
-fn add_statistics(
-    families: &mut Families,
-    spec: &MonitorSpec,
-    labels: &[&str; 5],
-    comparison: &ComparisonView,
-    index: usize,
-) {
-    let [monitor, feature, segment, window, reference] = *labels;
-    for statistic in Statistic::ALL {
-        let labels = [
-            monitor,
-            feature,
-            segment,
-            window,
-            reference,
-            statistic.name(),
-        ];
-        let is_own =
-            |line: &&AlertView| line.statistic == *statistic && statistic.is_judged_against(index);
-        let own = || comparison.alerts.iter().filter(is_own);
-        let level = comparison
-            .assessment
-            .as_deref()
-            .and_then(|assessment| assessment.level(*statistic))
-            .filter(|_| own().next().is_some() || is_asked(spec, *statistic));
-        if let Some(level) = level {
-            families.add(m::DRIFT_NOISE_FLOOR, &labels, level.noise_floor);
-            families.add(m::DRIFT_P_VALUE, &labels, level.p_value);
-            families.add(m::DRIFT_DESIGN_EFFECT, &labels, level.design_effect);
-            if let Some(shift) = level.detectable_shift {
-                families.add(m::DRIFT_DETECTABLE_SHIFT, &labels, shift);
-            }
+/// Adds the series that a comparison has once.
+fn add_scores(families: &mut Families, labels: &ComparisonLabels<'_>, comparison: &ComparisonView) {
+    let is_ready = u64::from(comparison.scores.is_ok());
+    families.count(catalog::SCORE_READY, &labels.values(), is_ready);
+    match &comparison.scores {
+        Err(reason) => {
+            let reason_labels = labels.with_reason(reason.reason());
+            families.add(catalog::SCORE_NOT_READY, &reason_labels, 1.0);
         }
-        if let Some(value) = value(spec, comparison, *statistic, own().next()) {
-            families.add(m::DRIFT_SCORE, &labels, value);
-        }
-        for line in own() {
-            let [monitor, feature, segment, window, reference, statistic] = labels;
-            let labels = [
-                monitor,
-                feature,
-                segment,
-                window,
-                reference,
-                statistic,
-                line.severity.name(),
-            ];
-            if let Some(threshold) = line.threshold {
-                families.add(m::DRIFT_THRESHOLD, &labels, threshold);
-            }
-            if !matches!(line.state, AlertState::NotReady(_)) {
-                families.count(
-                    m::ALERT_ACTIVE,
-                    &labels,
-                    u64::from(line.state == AlertState::Firing),
+        Ok(scores) => {
+            let (values, divergences) = (labels.values(), &scores.divergences);
+            families.add(
+                catalog::SUPPORT_OVERLAP,
+                &values,
+                divergences.support_overlap,
+            );
+            families.add(catalog::WINDOW_ENTROPY_BITS, &values, divergences.entropy);
+            families.add(
+                catalog::WINDOW_CROSS_ENTROPY_BITS,
+                &values,
+                divergences.cross_entropy,
+            );
+            if let Some(distances) = &scores.distances {
+                families.add(
+                    catalog::WASSERSTEIN_DISTANCE,
+                    &values,
+                    distances.wasserstein,
                 );
             }
         }
     }
 }
 
-/// A score's value, if it is asked for and ready; what a rule judges is exported as it was judged.
-fn value(
-    spec: &MonitorSpec,
+/// Adds the series of one statistic, if it is exported or has an alert.
+fn add_statistic(
+    families: &mut Families,
+    monitor: &MonitorSpec,
+    labels: &ComparisonLabels<'_>,
+    comparison: &ComparisonView,
+    judged_alerts: &[&AlertView],
+    statistic: Statistic,
+) {
+    let alerts: Vec<&AlertView> = judged_alerts
+        .iter()
+        .copied()
+        .filter(|alert| alert.statistic == statistic)
+        .collect();
+    let first_alert = alerts.first().copied();
+    let statistic_labels = labels.with_statistic(statistic);
+    let level = comparison
+        .assessment
+        .as_deref()
+        .and_then(|assessment| assessment.level(statistic))
+        .filter(|_| first_alert.is_some() || is_exported(monitor, statistic));
+    if let Some(level) = level {
+        families.add(
+            catalog::DRIFT_NOISE_FLOOR,
+            &statistic_labels,
+            level.noise_floor,
+        );
+        families.add(catalog::DRIFT_P_VALUE, &statistic_labels, level.p_value);
+        families.add(
+            catalog::DRIFT_DESIGN_EFFECT,
+            &statistic_labels,
+            level.design_effect,
+        );
+        if let Some(shift) = level.detectable_shift {
+            families.add(catalog::DRIFT_DETECTABLE_SHIFT, &statistic_labels, shift);
+        }
+    }
+    if let Some(score) = exported_score(monitor, comparison, statistic, first_alert) {
+        families.add(catalog::DRIFT_SCORE, &statistic_labels, score);
+    }
+    for alert in alerts {
+        let alert_labels = labels.with_alert(statistic, alert.severity);
+        if let Some(threshold) = alert.threshold {
+            families.add(catalog::DRIFT_THRESHOLD, &alert_labels, threshold);
+        }
+        if !matches!(alert.state, AlertState::NotReady(_)) {
+            let is_firing = u64::from(alert.state == AlertState::Firing);
+            families.count(catalog::ALERT_ACTIVE, &alert_labels, is_firing);
+        }
+    }
+}
+
+/// The score of a statistic, if it is exported and ready. With an alert, it is the value that the
+/// alert compared with its threshold.
+fn exported_score(
+    monitor: &MonitorSpec,
     comparison: &ComparisonView,
     statistic: Statistic,
-    line: Option<&AlertView>,
+    alert: Option<&AlertView>,
 ) -> Option<f64> {
-    match line {
-        Some(line) => line.value,
-        None if spec.statistics.contains(&statistic) => comparison.scores.ok()?.get(statistic),
-        // The body is what a calibrated line is about: it stands beside raw Wasserstein once there is one.
-        None if is_asked(spec, statistic) => {
+    match alert {
+        Some(alert) => alert.value,
+        None if monitor.statistics.contains(&statistic) => comparison.scores.ok()?.get(statistic),
+        // Calibrated thresholds apply to the body of a Wasserstein score, so the body is exported
+        // beside the raw score once the comparison is calibrated.
+        None if is_exported(monitor, statistic) => {
             comparison.assessment.as_ref()?;
             comparison.scores.ok()?.get(statistic)
         }
@@ -196,139 +265,133 @@ fn value(
     }
 }
 
-/// Whether a statistic's series were asked for; who asks for Wasserstein asks for its calibrated form.
-fn is_asked(spec: &MonitorSpec, statistic: Statistic) -> bool {
-    let mut asked = spec.statistics.iter();
-    asked.any(|asked| *asked == statistic || asked.budgeted() == statistic)
+/// True when the configuration lists the statistic, or the one that it is the calibrated form of.
+fn is_exported(monitor: &MonitorSpec, statistic: Statistic) -> bool {
+    monitor
+        .statistics
+        .iter()
+        .any(|listed| *listed == statistic || listed.budgeted() == statistic)
 }
 
-fn add_statuses(families: &mut Families, labels: &[&str; 5], comparison: &ComparisonView) {
-    let [monitor, feature, segment, window, reference] = *labels;
-    let assessment = comparison.assessment.as_deref();
-    for status in assessment.into_iter().flat_map(|own| &own.statuses) {
-        let labels = [monitor, feature, segment, window, reference, status.name()];
-        families.add(m::CALIBRATION_STATUS, &labels, 1.0);
+fn add_statuses(
+    families: &mut Families,
+    labels: &ComparisonLabels<'_>,
+    comparison: &ComparisonView,
+) {
+    let statuses = comparison
+        .assessment
+        .iter()
+        .flat_map(|assessment| &assessment.statuses);
+    for status in statuses {
+        let status_labels = labels.with_status(*status);
+        families.add(catalog::CALIBRATION_STATUS, &status_labels, 1.0);
     }
 }
 
-/// How many features of a window drift.
+/// Totals over the features of a window against one reference.
+#[derive(Default)]
+struct ReferenceTotals {
+    /// Ready comparisons that have alerts.
+    with_alerts: u64,
+    /// Ready comparisons with a firing alert.
+    firing: u64,
+    /// The p-values of ready, calibrated comparisons.
+    p_values: Vec<f64>,
+}
+
+impl ReferenceTotals {
+    fn add(&mut self, comparison: &ComparisonView) {
+        if comparison.scores.is_err() {
+            return;
+        }
+        let is_firing = comparison
+            .alerts
+            .iter()
+            .any(|alert| alert.state == AlertState::Firing);
+        self.with_alerts += u64::from(!comparison.alerts.is_empty());
+        self.firing += u64::from(is_firing);
+        self.p_values.extend(smallest_p_value(comparison));
+    }
+}
+
+/// Adds how many features of a window drift, for each reference.
 fn add_totals(
     families: &mut Families,
-    monitor: &MonitorSpec,
+    [monitor, window_name]: &[&str; 2],
     references: &[ReferenceView],
-    name: &str,
     window: &WindowView,
 ) {
-    for (index, reference) in references.iter().enumerate() {
-        let labels = [monitor.name.as_str(), name, &reference.name];
-        let comparisons: Vec<&ComparisonView> = window
-            .features
-            .iter()
-            .filter_map(|feature| feature.comparisons.get(index))
-            .filter(|comparison| comparison.scores.is_ok())
-            .collect();
-        let judged = comparisons
-            .iter()
-            .filter(|comparison| !comparison.alerts.is_empty())
-            .count();
-        let firing = comparisons
-            .iter()
-            .filter(|comparison| {
-                comparison
-                    .alerts
-                    .iter()
-                    .any(|alert| alert.state == AlertState::Firing)
-            })
-            .count();
-        if let Some(ratio) = share(firing as u64, judged as u64) {
-            families.add(m::FEATURES_DRIFTING, &labels, ratio);
+    let mut totals: Vec<ReferenceTotals> = references
+        .iter()
+        .map(|_| ReferenceTotals::default())
+        .collect();
+    for feature in &window.features {
+        for (totals, comparison) in totals.iter_mut().zip(&feature.comparisons) {
+            totals.add(comparison);
         }
-        let mut p_values: Vec<f64> = comparisons
-            .iter()
-            .filter_map(|comparison| p_value(comparison))
-            .collect();
-        if !p_values.is_empty() {
-            let significant = discoveries(&mut p_values, FALSE_DISCOVERIES);
-            families.count(m::FEATURES_SIGNIFICANT, &labels, significant as u64);
+    }
+    for (reference, mut totals) in references.iter().zip(totals) {
+        let labels = [monitor, window_name, reference.name.as_str()];
+        if let Some(ratio) = share(totals.firing, totals.with_alerts) {
+            families.add(catalog::FEATURES_DRIFTING, &labels, ratio);
+        }
+        if !totals.p_values.is_empty() {
+            let significant = discoveries(&mut totals.p_values, FALSE_DISCOVERY_RATE);
+            families.count(catalog::FEATURES_SIGNIFICANT, &labels, significant as u64);
         }
     }
 }
 
-/// A feature's p-value: the smallest of its alerting statistics, times their number.
-fn p_value(comparison: &ComparisonView) -> Option<f64> {
-    let assessment = comparison.assessment.as_deref()?;
-    let lines = || comparison.alerts.iter();
-    let judged = assessment
+/// The p-value of a comparison over all its alerting statistics, in 0..=1: the smallest one times
+/// their number (Bonferroni). `None` where no alerting statistic is calibrated.
+fn smallest_p_value(comparison: &ComparisonView) -> Option<f64> {
+    let p_values: Vec<f64> = comparison
+        .assessment
+        .as_deref()?
         .levels
         .iter()
-        .filter(|level| lines().any(|line| line.statistic == level.statistic));
-    let p_values: Vec<f64> = judged.map(|level| level.p_value).collect();
+        .filter(|level| {
+            comparison
+                .alerts
+                .iter()
+                .any(|alert| alert.statistic == level.statistic)
+        })
+        .map(|level| level.p_value)
+        .collect();
     let smallest = p_values.iter().copied().min_by(f64::total_cmp)?;
     Some((smallest * p_values.len() as f64).min(1.0))
 }
 
 fn add_references(families: &mut Families, monitor: &MonitorView) {
+    let monitor_name = monitor.spec.name.as_str();
     for reference in &monitor.references {
-        let labels = [monitor.spec.name.as_str(), &reference.name];
-        families.count(
-            m::REFERENCE_LOADED,
-            &labels,
-            u64::from(reference.problem.is_none()),
-        );
+        let labels = [monitor_name, &reference.name];
+        let is_loaded = u64::from(reference.problem.is_none());
+        families.count(catalog::REFERENCE_LOADED, &labels, is_loaded);
         let Some(loaded) = &reference.loaded else {
             continue;
         };
         families.add(
-            m::REFERENCE_INFO,
-            &[labels[0], labels[1], &loaded.hash],
+            catalog::REFERENCE_INFO,
+            &[monitor_name, &reference.name, &loaded.hash],
             1.0,
         );
-        families.add(m::REFERENCE_CREATED, &labels, loaded.created.as_secs_f64());
+        families.add(
+            catalog::REFERENCE_CREATED,
+            &labels,
+            loaded.created.as_secs_f64(),
+        );
         for feature in monitor
             .features
             .iter()
             .filter_map(|feature| loaded.feature(&feature.name))
         {
-            let labels = [labels[0], labels[1], &feature.name];
-            families.count(m::REFERENCE_SAMPLES, &labels, feature.counts.tallies.values);
-            if let Some(missing) = feature.counts.tallies.missing_ratio() {
-                families.add(m::REFERENCE_MISSING_RATIO, &labels, missing);
+            let feature_labels = [monitor_name, &reference.name, &feature.name];
+            let tallies = &feature.counts.tallies;
+            families.count(catalog::REFERENCE_SAMPLES, &feature_labels, tallies.values);
+            if let Some(missing) = tallies.missing_ratio() {
+                families.add(catalog::REFERENCE_MISSING_RATIO, &feature_labels, missing);
             }
         }
     }
-}
-
-/// The most series a monitor can produce, its counters included.
-#[must_use]
-pub fn estimate_series(plan: &MonitorPlan) -> usize {
-    const PER_MONITOR: usize = 70;
-    const PER_FEATURE: usize = 12;
-    let (windows, references) = (plan.spec.windows.len(), plan.references.len());
-    let per_window: usize = plan
-        .features
-        .iter()
-        .map(|feature| {
-            let asked = plan
-                .spec
-                .statistics
-                .iter()
-                .filter(|statistic| feature.kind.has(**statistic));
-            let mut statistics: Vec<Statistic> = asked
-                .copied()
-                .chain(feature.rules.iter().map(|rule| rule.statistic))
-                .collect();
-            statistics.sort_unstable();
-            statistics.dedup();
-            let (levels, statuses) = if feature.budgeted_statistics > 0 {
-                (4 * (statistics.len() + 1) + 1, CalibrationStatus::ALL.len())
-            } else {
-                (0, 0)
-            };
-            2 + references * (6 + statistics.len() + levels + statuses + 2 * feature.rules.len())
-        })
-        .sum();
-    PER_MONITOR
-        + PER_FEATURE * plan.features.len()
-        + windows * (per_window + 3 + 2 * references)
-        + references * (3 + 2 * plan.features.len())
 }

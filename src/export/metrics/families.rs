@@ -1,22 +1,25 @@
-//! Metric families built by hand from a snapshot and encoded by the Prometheus library.
+//! Metric families that are built for one scrape and encoded by the Prometheus library.
+//!
+//! The library's own gauges and counters live as long as the process and keep the series of a
+//! feature that is gone. These families hold only what the current view has.
 
 use hdrhistogram::Histogram;
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 use prometheus::{Encoder as _, TextEncoder};
 
-use crate::export::{Metric, Type};
+use super::catalog::{Metric, Type};
 
-/// Names and values.
+/// Label names and values of one sample.
 pub(in crate::export) type Labels = Vec<(String, String)>;
 
-/// Families in the order they were begun.
+/// Families with their samples, in the order of their first samples.
 #[derive(Debug, Default)]
 pub(in crate::export) struct Families {
     families: Vec<(Metric, Vec<proto::Metric>)>,
 }
 
 impl Families {
-    /// Adds a sample; one that is not a number is left out, because absence is a value.
+    /// Adds a sample of a gauge or a counter. NaN is skipped: no number means no series.
     pub(in crate::export) fn add(&mut self, metric: Metric, labels: &[&str], value: f64) {
         if value.is_nan() {
             return;
@@ -37,12 +40,13 @@ impl Families {
         self.push(metric, sample);
     }
 
-    /// Adds a count.
+    /// Adds a sample that is a count; exact below 2^53.
     pub(in crate::export) fn count(&mut self, metric: Metric, labels: &[&str], count: u64) {
         self.add(metric, labels, count as f64);
     }
 
-    /// Adds a histogram whose recorded values times `unit` are seconds, with fixed upper bounds in seconds.
+    /// Adds a histogram. A recorded value times `unit` is a time in seconds; the upper bounds of
+    /// the buckets are in seconds.
     pub(in crate::export) fn histogram(
         &mut self,
         metric: Metric,
@@ -51,16 +55,19 @@ impl Families {
         unit: f64,
         bounds: &[f64],
     ) {
+        let buckets: Vec<proto::Bucket> = bounds
+            .iter()
+            .map(|bound| {
+                let mut bucket = proto::Bucket::default();
+                bucket.set_upper_bound(*bound);
+                bucket.set_cumulative_count(recorded.count_between(0, rounded(bound / unit)));
+                bucket
+            })
+            .collect();
         let mut histogram = proto::Histogram::default();
         histogram.set_sample_count(recorded.len());
         histogram.set_sample_sum(recorded.mean() * recorded.len() as f64 * unit);
-        let bucket = |bound: &f64| {
-            let mut bucket = proto::Bucket::default();
-            bucket.set_upper_bound(*bound);
-            bucket.set_cumulative_count(recorded.count_between(0, whole(bound / unit)));
-            bucket
-        };
-        histogram.set_bucket(bounds.iter().map(bucket).collect::<Vec<_>>());
+        histogram.set_bucket(buckets);
         let mut sample = labelled(metric, labels);
         sample.set_histogram(histogram);
         self.push(metric, sample);
@@ -77,34 +84,41 @@ impl Families {
         }
     }
 
-    /// Number of series, a histogram's buckets counted one by one.
+    /// The number of series. A histogram has one per bucket, and three more for `+Inf`, the sum and
+    /// the count.
     pub(in crate::export) fn series(&self) -> usize {
-        let of = |metric: &Metric, samples: &Vec<proto::Metric>| match metric.kind {
-            Type::Histogram => samples
-                .iter()
-                .map(|sample| sample.get_histogram().get_bucket().len() + 3)
-                .sum(),
-            Type::Counter | Type::Gauge => samples.len(),
-        };
         self.families
             .iter()
-            .map(|(metric, samples)| of(metric, samples))
+            .map(|(metric, samples)| match metric.kind {
+                Type::Histogram => samples
+                    .iter()
+                    .map(|sample| sample.get_histogram().get_bucket().len() + 3)
+                    .sum(),
+                Type::Counter | Type::Gauge => samples.len(),
+            })
             .sum()
     }
 
     /// The samples of gauges and counters with their labels, by family.
     pub(in crate::export) fn samples(self) -> impl Iterator<Item = (Metric, Vec<(Labels, f64)>)> {
-        let sample = |sample: &proto::Metric| {
-            let pairs = sample.get_label().iter();
-            let labels = pairs.map(|pair| (pair.name().to_owned(), pair.value().to_owned()));
-            let value = sample.get_gauge().get_value() + sample.get_counter().get_value();
-            (labels.collect(), value)
-        };
-        let families = self.families.into_iter();
-        families.map(move |(metric, samples)| (metric, samples.iter().map(sample).collect()))
+        self.families.into_iter().map(|(metric, samples)| {
+            let values = samples
+                .iter()
+                .map(|sample| {
+                    let labels = sample
+                        .get_label()
+                        .iter()
+                        .map(|pair| (pair.name().to_owned(), pair.value().to_owned()))
+                        .collect();
+                    let value = sample.get_gauge().get_value() + sample.get_counter().get_value();
+                    (labels, value)
+                })
+                .collect();
+            (metric, values)
+        })
     }
 
-    /// The families as the text format has them.
+    /// Encodes the families in the text format.
     pub(in crate::export) fn encode(self) -> Vec<u8> {
         let families: Vec<MetricFamily> = self
             .families
@@ -115,12 +129,12 @@ impl Families {
     }
 }
 
-/// Encodes families, some of which may come from elsewhere.
-pub(in crate::export) fn encode(families: &[MetricFamily]) -> Vec<u8> {
+/// Encodes families in the text format, also those that the Prometheus library collects itself.
+pub(super) fn encode(families: &[MetricFamily]) -> Vec<u8> {
     let mut text = Vec::new();
     TextEncoder::new()
         .encode(families, &mut text)
-        .expect("families are not empty and memory does not fail");
+        .expect("no family is empty, and writing to memory does not fail");
     text
 }
 
@@ -144,13 +158,18 @@ fn labelled(metric: Metric, values: &[&str]) -> proto::Metric {
         "labels of {}",
         metric.name
     );
-    let pair = |(name, value): (&&str, &&str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name((*name).to_owned());
-        pair.set_value((*value).to_owned());
-        pair
-    };
-    proto::Metric::from_label(metric.labels.iter().zip(values).map(pair).collect())
+    let labels = metric
+        .labels
+        .iter()
+        .zip(values)
+        .map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        })
+        .collect();
+    proto::Metric::from_label(labels)
 }
 
 #[expect(
@@ -158,6 +177,6 @@ fn labelled(metric: Metric, values: &[&str]) -> proto::Metric {
     clippy::cast_sign_loss,
     reason = "bounds are small and positive"
 )]
-fn whole(value: f64) -> u64 {
+fn rounded(value: f64) -> u64 {
     value.round() as u64
 }

@@ -1,17 +1,22 @@
-//! Evaluations of the past as OpenMetrics text with timestamps, for `promtool tsdb create-blocks-from openmetrics`.
+//! Evaluations of the past as OpenMetrics text with timestamps.
 //!
-//! The series are those of a scrape's drift block, so dashboards and rules work on a replayed file as on the stream. The format wants each family in one piece, and
-//! evaluations bring all families at once: each family is spooled to a file of its own until the end.
+//! `promtool tsdb create-blocks-from openmetrics` imports the text. The series are those of the
+//! drift block of a scrape, so dashboards and rules work on a replay as they do on the stream. The
+//! format wants each family in one piece, but an evaluation has samples of all families: each
+//! family is spooled to a temporary file until the end.
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Read as _, Seek as _, Write};
 
+use super::catalog::Metric;
 use super::drift;
-use super::families::Families;
+use super::families::{Families, Labels};
 use crate::engine::{MonitorPlan, WindowView};
-use crate::export::Metric;
 use crate::model::EventTime;
+
+/// The bytes of a spool that are copied at once.
+const CHUNK_BYTES: usize = 1 << 16;
 
 /// Spools evaluations and writes them out by family.
 #[derive(Debug, Default)]
@@ -20,7 +25,7 @@ pub struct OpenMetrics {
 }
 
 impl OpenMetrics {
-    /// Takes an evaluation.
+    /// Adds an evaluation; a window that was never evaluated has no samples.
     ///
     /// # Errors
     /// A temporary file cannot be written.
@@ -28,13 +33,23 @@ impl OpenMetrics {
         let Some(end) = window.end else {
             return Ok(());
         };
-        let names: Vec<&str> = plan.features.iter().map(|own| own.name.as_str()).collect();
+        let feature_names: Vec<&str> = plan
+            .features
+            .iter()
+            .map(|feature| feature.name.as_str())
+            .collect();
         let mut families = Families::default();
-        drift::add_window(&mut families, &plan.spec, &plan.references, &names, window);
+        drift::add_window(
+            &mut families,
+            &plan.spec,
+            &plan.references,
+            &feature_names,
+            window,
+        );
         for (metric, samples) in families.samples() {
             let spool = self.spool(metric)?;
             for (labels, value) in samples {
-                spool.write_all(line(metric.name, &labels, value, end).as_bytes())?;
+                spool.write_all(sample_line(metric.name, &labels, value, end).as_bytes())?;
             }
         }
         Ok(())
@@ -44,16 +59,16 @@ impl OpenMetrics {
         let known = self
             .spools
             .iter()
-            .position(|(own, _)| own.name == metric.name);
-        let at = match known {
-            Some(at) => at,
+            .position(|(spooled, _)| spooled.name == metric.name);
+        let index = match known {
+            Some(index) => index,
             None => {
-                let file = BufWriter::new(tempfile::tempfile()?);
-                self.spools.push((metric, file));
+                let spool = BufWriter::new(tempfile::tempfile()?);
+                self.spools.push((metric, spool));
                 self.spools.len() - 1
             }
         };
-        Ok(&mut self.spools[at].1)
+        Ok(&mut self.spools[index].1)
     }
 
     /// Writes all families, each in one piece.
@@ -66,7 +81,7 @@ impl OpenMetrics {
             file.rewind()?;
             writeln!(output, "# HELP {} {}", metric.name, escaped(metric.help))?;
             writeln!(output, "# TYPE {} gauge", metric.name)?;
-            let mut chunk = vec![0; 1 << 16];
+            let mut chunk = vec![0; CHUNK_BYTES];
             loop {
                 let read = file.read(&mut chunk)?;
                 if read == 0 {
@@ -80,8 +95,8 @@ impl OpenMetrics {
     }
 }
 
-/// One sample.
-fn line(name: &str, labels: &[(String, String)], value: f64, at: EventTime) -> String {
+/// The line of one sample, with its time in seconds.
+fn sample_line(name: &str, labels: &Labels, value: f64, time: EventTime) -> String {
     let mut line = name.to_owned();
     for (index, (label, value)) in labels.iter().enumerate() {
         line.push(if index == 0 { '{' } else { ',' });
@@ -95,9 +110,9 @@ fn line(name: &str, labels: &[(String, String)], value: f64, at: EventTime) -> S
     } else {
         value.to_string()
     };
-    let millis = at.as_millis();
+    let millis = time.as_millis();
     let (secs, rest) = (millis.div_euclid(1000), millis.rem_euclid(1000));
-    writeln!(line, " {value} {secs}.{rest:03}").expect("memory does not fail");
+    writeln!(line, " {value} {secs}.{rest:03}").expect("writing to memory does not fail");
     line
 }
 
@@ -112,19 +127,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_is_escaped_and_has_its_time() {
-        let labels = [("feature".to_owned(), "a\"b\\\n".to_owned())];
-        let found = line(
-            "pegel_drift_score",
-            &labels,
-            f64::INFINITY,
-            EventTime::from_millis(1500),
-        );
+    fn labels_are_escaped_and_a_time_follows_the_value() {
+        let labels = vec![("feature".to_owned(), "a\"b\\\n".to_owned())];
+        let time = EventTime::from_millis(1500);
         assert_eq!(
-            found,
+            sample_line("pegel_drift_score", &labels, f64::INFINITY, time),
             "pegel_drift_score{feature=\"a\\\"b\\\\\\n\"} +Inf 1.500\n"
         );
-        let found = line("up", &[], 0.25, EventTime::from_millis(-1));
-        assert_eq!(found, "up 0.25 -1.999\n", "before the epoch");
+    }
+
+    #[test]
+    fn a_time_before_the_epoch_has_a_positive_fraction() {
+        let time = EventTime::from_millis(-1);
+        assert_eq!(
+            sample_line("up", &Labels::new(), 0.25, time),
+            "up 0.25 -1.999\n"
+        );
     }
 }

@@ -1,0 +1,113 @@
+//! Numbers, shares and bins as short text for people.
+
+use std::time::Duration;
+
+use crate::stats::{BinName, Interval};
+
+/// The most characters of a category that are shown.
+const MAX_LABEL_CHARACTERS: usize = 30;
+
+/// Units of a time span, from the largest, in seconds.
+const TIME_UNITS: [(u64, &str); 3] = [(86_400, "d"), (3600, "h"), (60, "min")];
+
+/// A value with about three significant digits.
+#[must_use]
+pub fn short_number(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1e6 || (size > 0.0 && size < 1e-4) => format!("{value:.2e}"),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        size if size >= 0.1 => format!("{value:.3}"),
+        size if size > 0.0 => format!("{value:.5}"),
+        _ => "0".to_owned(),
+    }
+}
+
+/// A share as a percentage with one decimal; a positive one is never shown as zero.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    if share > 0.0 && share < 0.0005 {
+        "<0.1 %".to_owned()
+    } else {
+        format!("{:.1} %", share * 100.0)
+    }
+}
+
+/// A count with commas between thousands.
+#[must_use]
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
+    groups.join(",")
+}
+
+/// The text of a bin: an interval, or a category without control characters.
+#[must_use]
+pub(super) fn bin_text(name: BinName<'_>) -> String {
+    let interval = match name {
+        BinName::Interval(interval) => interval,
+        BinName::Label(label) => {
+            return label
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .take(MAX_LABEL_CHARACTERS)
+                .collect();
+        }
+    };
+    let Interval { lower, upper } = interval;
+    match (lower, upper) {
+        (Some(lower), Some(upper)) if lower >= upper => format!("= {}", short_number(lower)),
+        (Some(lower), Some(upper)) => {
+            format!("[{}, {})", short_number(lower), short_number(upper))
+        }
+        (None, Some(upper)) => format!("below {}", short_number(upper)),
+        (Some(lower), None) => format!("above {}", short_number(lower)),
+        (None, None) => "all".to_owned(),
+    }
+}
+
+/// A time span in its largest whole unit.
+#[must_use]
+pub(super) fn span(interval: Duration) -> String {
+    let secs = interval.as_secs();
+    TIME_UNITS
+        .iter()
+        .find(|(unit, _)| secs >= *unit && secs.is_multiple_of(*unit))
+        .map_or_else(
+            || format!("{secs} s"),
+            |(unit, name)| format!("{} {name}", secs / unit),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!(
+            [7, 1000, 1_234_567].map(grouped),
+            ["7", "1,000", "1,234,567"]
+        );
+    }
+
+    #[test]
+    fn a_small_share_is_not_shown_as_zero() {
+        assert_eq!(
+            [0.0, 0.0004, 0.25].map(percent),
+            ["0.0 %", "<0.1 %", "25.0 %"]
+        );
+    }
+
+    #[test]
+    fn a_span_has_its_largest_whole_unit() {
+        let texts = [90, 120, 7200, 30 * 86_400].map(|secs| span(Duration::from_secs(secs)));
+        assert_eq!(texts, ["90 s", "2 min", "2 h", "30 d"]);
+    }
+}
