@@ -1,87 +1,97 @@
-//! `pegel run`: the daemon.
+//! `pegel run`: the daemon, from its start to its end by a signal.
+//!
+//! SIGTERM and SIGINT end the process after a drain, SIGHUP reloads the configuration. Signal handlers
+//! are installed before the daemon starts, so a start that waits for a broker can be interrupted.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info};
-use tracing_subscriber::EnvFilter;
 
-use super::{Exit, UsageError};
+use super::exit::Exit;
+use super::logging::{LogFormat, start_logging};
+use super::runtime::runtime;
+use super::usage::UsageError;
 use crate::app::{self, Daemon, MonitorSplit, ProcessRole, Role};
 use crate::config::{self, Config, Overrides};
 
+/// Time between checks that all worker threads are alive.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Arguments of `pegel run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
-    /// The configuration
+pub(super) struct RunArgs {
+    /// Configuration of the daemon
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     /// Override an option, as web.listen_address=0.0.0.0:10987
     #[arg(long, value_name = "OPTION=VALUE")]
     set: Vec<String>,
-    /// What this process does; other than `all` needs state.panes_topic
+    /// Work of this process; all but `all` need state.panes_topic
     #[arg(long, value_enum, default_value = "all")]
     role: RoleName,
-    /// Score only part i of n of the monitors, as 0/2
+    /// Score only part I of N of the monitors, as 0/2
     #[arg(long, value_name = "I/N", value_parser = split)]
     shard: Option<MonitorSplit>,
-    /// Create the topic of state.panes_topic when it does not exist
+    /// Create the topic of state.panes_topic if it does not exist
     #[arg(long)]
     create_topics: bool,
-    /// How log lines look
+    /// Format of the log lines
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
 }
 
-/// What a process does.
+/// Work of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum RoleName {
-    /// Everything.
+    /// Ingest and score
     All,
-    /// Count records into the pane log.
+    /// Count records into the pane log
     Ingest,
-    /// Read the pane log and score.
+    /// Read the pane log and score
     Score,
 }
 
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::All => Role::All,
+            RoleName::Ingest => Role::Ingest,
+            RoleName::Score => Role::Score,
+        }
+    }
+}
+
 fn split(text: &str) -> Result<MonitorSplit, String> {
-    let expected = || "expected i/n with i below n, as 0/2".to_owned();
-    let (index, count) = text.split_once('/').ok_or_else(expected)?;
-    let (index, count) = (index.parse(), count.parse());
-    match (index, count) {
-        (Ok(index), Ok(count)) if index < count => Ok(MonitorSplit { index, count }),
-        _ => Err(expected()),
+    let parsed = text
+        .split_once('/')
+        .and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    match parsed {
+        Some((index, count)) if index < count => Ok(MonitorSplit { index, count }),
+        _ => Err("expected i/n with i below n, as 0/2".to_owned()),
     }
 }
 
 impl RunArgs {
+    /// Returns the role of the process.
+    ///
     /// # Errors
-    /// Something needs the pane log to be in a topic, and it is not.
+    /// Two options contradict each other, or one needs the pane log in a topic and it is in files.
     fn process_role(&self, config: &Config) -> Result<ProcessRole, UsageError> {
-        let role = match self.role {
-            RoleName::All => Role::All,
-            RoleName::Ingest => Role::Ingest,
-            RoleName::Score => Role::Score,
-        };
-        let needs_topic = [
+        let role = Role::from(self.role);
+        if role == Role::Ingest && self.shard.is_some() {
+            return Err(UsageError::ShardWithoutScoring);
+        }
+        let needing_topic = [
             (role != Role::All, "--role"),
             (self.shard.is_some(), "--shard"),
             (self.create_topics, "--create-topics"),
         ];
-        if role == Role::Ingest && self.shard.is_some() {
-            return Err(UsageError(
-                "--shard splits what is scored; ingesters share partitions by their group"
-                    .to_owned(),
-            ));
-        }
-        let first = needs_topic.into_iter().find(|(is_given, _)| *is_given);
-        match (first, &config.state.panes) {
-            (Some((_, option)), None) => Err(UsageError(format!(
-                "{option} needs state.panes_topic: on one machine the pane log is in files"
-            ))),
+        let first_given = needing_topic.into_iter().find(|(is_given, _)| *is_given);
+        match (first_given, &config.state.panes) {
+            (Some((_, option)), None) => Err(UsageError::NeedsPanesTopic { option }),
             _ => Ok(ProcessRole {
                 role,
                 split: self.shard.unwrap_or_default(),
@@ -91,64 +101,47 @@ impl RunArgs {
     }
 }
 
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object per line.
-    Json,
-}
-
-/// Log lines on standard error; `RUST_LOG` chooses the level, info by default.
-pub fn start_logging(format: LogFormat, default_level: &str) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    match format {
-        LogFormat::Text => builder.with_ansi(anstream::stderr().is_terminal()).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
-}
-
-/// Runs until a signal, then drains.
+/// Runs the daemon until a signal ends it, then drains.
 ///
 /// # Errors
 /// The configuration is wrong, or the daemon cannot start.
-pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
     config.places.refuse(app::client_problems(&config))?;
     let process_role = args.process_role(&config)?;
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");
     let runtime = runtime()?;
-    let again = || {
-        config::load(&args.config, &Overrides::from_process(&args.set)).map_err(anyhow::Error::new)
+    let load_config = || {
+        Ok(config::load(
+            &args.config,
+            &Overrides::from_process(&args.set),
+        )?)
     };
-    let exit = runtime.block_on(serve(config, process_role, &again));
-    // A start that was given up may still wait for a broker on a thread of its own.
+    let exit = runtime.block_on(serve(config, process_role, &load_config));
+    // A cancelled start may still wait for a broker on a blocking thread.
     runtime.shutdown_background();
     exit
 }
 
-/// Starts, waits and ends; signals are heard from the beginning.
+/// Function that loads the configuration again.
+type LoadConfig<'a> = dyn Fn() -> anyhow::Result<Config> + 'a;
+
+/// Starts the daemon, waits for its end, and stops it.
 async fn serve(
     config: Config,
     process_role: ProcessRole,
-    again: &Again<'_>,
+    load_config: &LoadConfig<'_>,
 ) -> anyhow::Result<Exit> {
     let mut signals = Signals::new()?;
     let mut daemon = tokio::select! {
         started = Daemon::start_as(config, process_role) => started?,
-        name = signals.end() => {
-            info!("{name} before everything was started, ending");
+        name = signals.next_end_during_start() => {
+            info!("{name} during the start, shutting down");
             return Ok(Exit::Ok);
         }
     };
-    let is_broken = until_end(&mut daemon, &mut signals, again).await;
+    let is_broken = wait_for_end(&mut daemon, &mut signals, load_config).await;
     let drained = daemon.stop().await;
     info!(drained, "pegel ends");
     Ok(if is_broken || !drained {
@@ -158,19 +151,17 @@ async fn serve(
     })
 }
 
-/// Reads the configuration again.
-type Again<'a> = dyn Fn() -> anyhow::Result<Config> + 'a;
-
-/// The signals that end the process, and the one that asks for the configuration to be read again.
+/// The signals that the daemon handles.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
 }
 
-/// What a signal asks for.
-enum Asked {
+/// The request of a signal.
+enum SignalRequest {
     Reload,
+    /// End of the process, with the name of the signal.
     End(&'static str),
 }
 
@@ -183,55 +174,48 @@ impl Signals {
         })
     }
 
-    /// What the next one asks for.
-    async fn next(&mut self) -> Asked {
+    /// Waits for the next signal.
+    async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.terminate.recv() => Asked::End("SIGTERM"),
-            _ = self.interrupt.recv() => Asked::End("SIGINT"),
-            _ = self.hang_up.recv() => Asked::Reload,
+            _ = self.terminate.recv() => SignalRequest::End("SIGTERM"),
+            _ = self.interrupt.recv() => SignalRequest::End("SIGINT"),
+            _ = self.hang_up.recv() => SignalRequest::Reload,
         }
     }
 
-    /// The name of the next one that ends the process; others find it not ready for them.
-    async fn end(&mut self) -> &'static str {
+    /// Waits for the next signal that ends the process; the daemon cannot reload yet.
+    async fn next_end_during_start(&mut self) -> &'static str {
         loop {
             match self.next().await {
-                Asked::End(name) => return name,
-                Asked::Reload => {
-                    info!("SIGHUP before everything was started: the configuration was just read")
+                SignalRequest::End(name) => return name,
+                SignalRequest::Reload => {
+                    info!("SIGHUP during the start, the configuration was just loaded");
                 }
             }
         }
     }
 }
 
-/// The runtime of HTTP and signals; two threads are plenty, the work is done on threads of its own.
-///
-/// # Errors
-/// The operating system refuses it.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("cannot start the HTTP runtime")
-}
-
-/// Waits for the end, by a signal or because a thread has ended by itself (`true`), and reads the configuration again whenever that is asked for.
-async fn until_end(daemon: &mut Daemon, signals: &mut Signals, again: &Again<'_>) -> bool {
-    let mut watch = tokio::time::interval(Duration::from_millis(500));
+/// Waits for a signal (`false`) or the end of a worker thread (`true`), and reloads on request.
+async fn wait_for_end(
+    daemon: &mut Daemon,
+    signals: &mut Signals,
+    load_config: &LoadConfig<'_>,
+) -> bool {
+    let mut health = tokio::time::interval(HEALTH_INTERVAL);
     loop {
         tokio::select! {
-            asked = signals.next() => match asked {
-                Asked::Reload => drop(reload(daemon, again)),
-                Asked::End(name) => {
+            request = signals.next() => match request {
+                SignalRequest::Reload => drop(reload(daemon, load_config)),
+                SignalRequest::End(name) => {
                     info!("{name}, shutting down");
                     return false;
                 }
             },
-            request = daemon.reload_requested() => drop(request.send(reload(daemon, again))),
-            _ = watch.tick() => if daemon.is_broken() {
+            request = daemon.reload_requested() => {
+                drop(request.send(reload(daemon, load_config)));
+            }
+            _ = health.tick() => if daemon.is_broken() {
                 error!("a worker thread has ended, shutting down");
                 return true;
             }
@@ -239,13 +223,13 @@ async fn until_end(daemon: &mut Daemon, signals: &mut Signals, again: &Again<'_>
     }
 }
 
-/// Reads the configuration again and goes on by it, or by the old one if it is wrong.
-fn reload(daemon: &Daemon, again: &Again<'_>) -> Result<(), String> {
-    let outcome = tokio::task::block_in_place(|| daemon.reload(again()?));
+/// Reloads the configuration, or keeps the current one if the new one has a problem.
+fn reload(daemon: &Daemon, load_config: &LoadConfig<'_>) -> Result<(), String> {
+    let outcome = tokio::task::block_in_place(|| daemon.reload(load_config()?));
     let problem = outcome.err().map(|error| format!("{error:#}"));
     match &problem {
-        None => info!("configuration read again"),
-        Some(problem) => error!("configuration not read again, the old one stays: {problem}"),
+        None => info!("configuration reloaded"),
+        Some(problem) => error!("reload failed, keeping the current configuration: {problem}"),
     }
     daemon.exporter().reloaded(problem.clone());
     problem.map_or(Ok(()), Err)

@@ -1,0 +1,42 @@
+//! Exit codes of the process, and the mapping from errors to them.
+//!
+//! The codes are part of the contract: scripts tell a wrong command from a failure and drift from a
+//! feature that is not ready.
+
+use super::usage::UsageError;
+use crate::batch::backtest::BacktestError;
+use crate::batch::fit::fit_rows::FitRowsError;
+use crate::config::{ConfigError, Problems};
+use crate::reference::ArtefactError;
+
+/// The result of a command; the process exits with this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The command did its work.
+    Ok = 0,
+    /// Something failed at run time.
+    Failure = 1,
+    /// The command or the configuration is wrong.
+    Usage = 2,
+    /// With `--fail-on`: at least one feature drifted.
+    Drift = 3,
+    /// With `--fail-on`: no feature drifted, but at least one is not ready.
+    NotReady = 4,
+}
+
+/// Returns the exit code of an error.
+///
+/// Errors of the command line, the configuration and the reference files are [`Exit::Usage`]; all
+/// others are [`Exit::Failure`].
+#[must_use]
+pub fn exit_of(error: &anyhow::Error) -> Exit {
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<UsageError>()
+            || cause.is::<ConfigError>()
+            || cause.is::<Problems>()
+            || cause.is::<ArtefactError>()
+            || cause.downcast_ref().is_some_and(FitRowsError::is_usage)
+            || cause.downcast_ref().is_some_and(BacktestError::is_usage)
+    });
+    if is_usage { Exit::Usage } else { Exit::Failure }
+}
