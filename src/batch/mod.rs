@@ -4,6 +4,7 @@
 //! process. This room returns data and typed errors; arguments, tables and exit codes are in `cli`.
 
 pub mod backtest;
+pub mod compare;
 pub mod dataset;
 pub mod duration;
 pub mod evaluation;

@@ -1,14 +1,12 @@
 //! `pegel compare`: compares two data sets, with all scores and one verdict per feature.
 //!
-//! The current side is one window against one reference: its thresholds are those that one clean
-//! window in a hundred exceeds.
+//! Each side is a data file or a fitted reference. A data file on the reference side is fitted first,
+//! as `pegel fit` does.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
@@ -16,29 +14,15 @@ use super::fit::print_notice;
 use super::monitors::load_monitor_spec;
 use super::output::comparison_table;
 use super::output::table::TableStyle;
-use super::usage::UsageError;
 use crate::batch::fit::calibrate;
 use crate::batch::fit::fit_rows::{FitNotice, fit_rows};
 use crate::batch::report::{FeatureReport, Verdict, by_urgency};
-use crate::batch::{dataset, progress};
-use crate::calibration::WindowContext;
-use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, assess};
-use crate::model::{
-    AlertSpec, Budget, MonitorSpec, NotReady, ReferenceSpec, Severity, Statistic, Thresholds,
-};
+use crate::batch::{compare, dataset};
+use crate::engine::MonitorPlan;
+use crate::model::{MonitorSpec, Severity};
 use crate::reference::Reference;
-use crate::score::{Rates, Scorer, Scores};
 use crate::source::files::DataFile;
 use crate::stats::FeatureCounts;
-
-/// Statistics that are judged where no configuration has alerts.
-const STATISTICS: [Statistic; 5] = [
-    Statistic::Js,
-    Statistic::Wasserstein,
-    Statistic::MissingRatio,
-    Statistic::UnseenRatio,
-    Statistic::OutOfRangeRatio,
-];
 
 /// Arguments of `pegel compare`.
 #[derive(Debug, Args)]
@@ -80,25 +64,17 @@ enum FailOn {
 /// # Errors
 /// A file cannot be read, the configuration is wrong, or the two sides cannot be compared.
 pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
-    let mut spec = match &args.config {
-        Some(path) => load_monitor_spec(path, args.monitor.as_deref())?,
-        None => MonitorSpec::bare(),
-    };
-    let reference = load_reference(&args.reference, args.config.is_some().then_some(&spec))?;
-    set_up_comparison(&mut spec, args.config.is_none());
-    let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference))]);
-    if let Some(problem) = plan.problems.first() {
-        let problem = problem.clone();
-        return Err(UsageError::Monitor { problem }.into());
-    }
+    let configured = args
+        .config
+        .as_deref()
+        .map(|path| load_monitor_spec(path, args.monitor.as_deref()))
+        .transpose()?;
+    let reference = load_reference(&args.reference, configured.as_ref())?;
+    let is_configured = configured.is_some();
+    let spec = configured.unwrap_or_else(MonitorSpec::bare);
+    let plan = compare::plan(spec, is_configured, reference)?;
     let (rows, counts) = load_current(&args.current, &plan)?;
-    prepare_null_tables(&plan, &counts);
-    let mut reports: Vec<FeatureReport<'_>> = plan
-        .features
-        .iter()
-        .zip(&counts)
-        .map(|(feature, counts)| report(feature, counts, &plan))
-        .collect();
+    let mut reports = compare::compare(&plan, &counts);
     if args.format != CompareFormat::Json {
         reports.sort_by(by_urgency);
     }
@@ -139,110 +115,8 @@ fn load_current(name: &str, plan: &MonitorPlan) -> anyhow::Result<(u64, Vec<Feat
         return Ok((rows.rows, counts));
     }
     let current = Reference::load(name.as_ref())?;
-    let counts = plan
-        .features
-        .iter()
-        .map(|feature| {
-            let fitted = current.feature(&feature.name);
-            match (fitted, feature.layout.as_ref()) {
-                (None, _) | (_, None) => Ok(FeatureCounts::default()),
-                (Some(fitted), Some(layout)) if fitted.layout == *layout => {
-                    Ok(fitted.counts.clone())
-                }
-                (Some(fitted), Some(_)) => Err(UsageError::DifferentLayouts {
-                    feature: fitted.name.clone(),
-                }),
-            }
-        })
-        .collect::<Result<_, _>>()?;
+    let counts = compare::counts_of(&current, plan)?;
     Ok((current.rows, counts))
-}
-
-/// Gives the monitor one reference, and budgeted alerts if there is no configuration.
-fn set_up_comparison(spec: &mut MonitorSpec, is_bare: bool) {
-    spec.references = vec![ReferenceSpec::fitted("training", PathBuf::new())];
-    spec.features_from_reference |= spec.features.is_empty();
-    if is_bare {
-        spec.alerts = STATISTICS
-            .iter()
-            .map(|statistic| AlertSpec {
-                statistic: *statistic,
-                thresholds: Thresholds::default(),
-                budget: Some(Budget::default()),
-                for_evaluations: 1,
-                keep_firing_for: 0,
-                features: None,
-            })
-            .collect();
-    }
-}
-
-fn report<'a>(
-    feature: &'a FeaturePlan,
-    counts: &'a FeatureCounts,
-    plan: &MonitorPlan,
-) -> FeatureReport<'a> {
-    let min_samples = plan
-        .spec
-        .windows
-        .iter()
-        .map(|window| window.min_samples)
-        .min()
-        .unwrap_or(1);
-    let scorer = feature.scorers.first().and_then(Option::as_ref);
-    let scores = scorer.map_or(Err(NotReady::NoReference), |scorer| {
-        scorer.evaluate(counts, min_samples)
-    });
-    let rates = feature
-        .layout
-        .as_deref()
-        .map_or_else(Rates::default, |layout| Rates::of(counts, layout));
-    FeatureReport {
-        plan: feature,
-        against: scorer.map(Scorer::reference).cloned(),
-        counts,
-        rates,
-        assessment: assessment(feature, counts, &rates, scores.as_ref().ok()),
-        scores,
-    }
-}
-
-fn assessment(
-    feature: &FeaturePlan,
-    counts: &FeatureCounts,
-    rates: &Rates,
-    scores: Option<&Scores>,
-) -> Option<Arc<Assessment>> {
-    scores?;
-    let null_model = feature.calibrations.first()?.as_deref()?;
-    let input = AssessmentInput {
-        counts,
-        scores,
-        rates,
-        step: None,
-        context: WindowContext::default(),
-    };
-    Some(Arc::new(assess(feature, null_model, &input)))
-}
-
-/// Simulates the null tables for the sample sizes of the current side, on all cores.
-fn prepare_null_tables(plan: &MonitorPlan, counts: &[FeatureCounts]) {
-    let missing: Vec<_> = plan
-        .features
-        .iter()
-        .zip(counts)
-        .filter_map(|(feature, counts)| {
-            let null_model = feature.calibrations.first()?.as_deref()?;
-            let samples = counts.tallies.values;
-            (samples > 0 && !null_model.is_prepared(samples)).then_some((null_model, samples))
-        })
-        .collect();
-    let bar = progress::over_items("calibrating", missing.len());
-    missing.into_par_iter().for_each(|(null_model, samples)| {
-        null_model.prepare(samples);
-        bar.inc(1);
-    });
-    bar.finish_and_clear();
 }
 
 fn print(format: CompareFormat, plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) {

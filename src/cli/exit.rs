@@ -5,6 +5,7 @@
 
 use super::usage::UsageError;
 use crate::batch::backtest::BacktestError;
+use crate::batch::compare::CompareError;
 use crate::batch::fit::fit_rows::FitRowsError;
 use crate::config::{ConfigError, Problems};
 use crate::reference::ArtefactError;
@@ -35,6 +36,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
             || cause.is::<ConfigError>()
             || cause.is::<Problems>()
             || cause.is::<ArtefactError>()
+            || cause.is::<CompareError>()
             || cause.downcast_ref().is_some_and(FitRowsError::is_usage)
             || cause.downcast_ref().is_some_and(BacktestError::is_usage)
     });

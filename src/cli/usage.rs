@@ -20,12 +20,6 @@ pub(super) enum UsageError {
         /// Names of the configured monitors.
         configured: Vec<String>,
     },
-    /// The monitor does not fit its reference.
-    #[error("{problem}")]
-    Monitor {
-        /// Problem that the engine found while it planned the monitor.
-        problem: String,
-    },
     /// `--to earliest` ends a range before its first record.
     #[error("--to earliest leaves nothing to read")]
     EndsAtEarliest,
@@ -52,15 +46,6 @@ pub(super) enum UsageError {
          milliseconds since 1970"
     )]
     NoRowHasTime,
-    /// Two fitted references do not have the same bins and cells.
-    #[error(
-        "feature {feature}: the two references have different layouts; fit one with --layout of \
-         the other"
-    )]
-    DifferentLayouts {
-        /// Name of the feature.
-        feature: String,
-    },
     /// `--budget` is zero.
     #[error("--budget: expected a duration above 0, as 7d")]
     ZeroBudget,
