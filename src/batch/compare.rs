@@ -1,7 +1,7 @@
 //! Compares a data set with a reference, as one window of the engine.
 //!
-//! The thresholds of a comparison are those that one clean window in a hundred exceeds, because there
-//! is no rate of windows per day from which a budget could be computed.
+//! The thresholds are those that one clean window in a hundred exceeds. A budget of false alarms per
+//! time does not apply, because a single comparison has no time between evaluations.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
-//! Reads data files and topic ranges as columns to fit, as counts in panes, or as counts of all rows.
+//! Reads data files and topic ranges as columns to fit, as counts in panes, or as counts of all
+//! rows.
 //!
-//! Rows pass through the decoder and the counting code of the daemon, so a fitted reference and a live
-//! window agree on every value.
+//! Rows pass through the decoder and the counting code of the daemon, so a fitted reference and a
+//! live window agree on every value.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Durations as text in the units of the configuration: `7d`, `1d 12h`, `250ms`.
 //!
-//! `humantime` parses these texts but writes thirty-one days as `1month 13h 26m 24s`. The largest unit
-//! here is the day, as in configurations that people write.
+//! `humantime` parses these texts but writes thirty-one days as `1month 13h 26m 24s`. The largest
+//! unit here is the day, as in configurations that people write.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")
 #[must_use]
 pub fn format_exact(duration: Duration) -> String {
     let mut rest = duration.as_secs();
-    let mut parts: Vec<String> = Vec::new();
+    let mut texts: Vec<String> = Vec::new();
     for (seconds, unit) in UNITS {
         if rest >= seconds {
-            parts.push(format!("{}{unit}", rest / seconds));
+            texts.push(format!("{}{unit}", rest / seconds));
             rest %= seconds;
         }
     }
     let millis = duration.subsec_millis();
-    if millis > 0 || parts.is_empty() {
-        parts.push(format!("{millis}ms"));
+    if millis > 0 || texts.is_empty() {
+        texts.push(format!("{millis}ms"));
     }
-    parts.join(" ")
+    texts.join(" ")
 }
 
 /// Formats a duration for a table: rounded down to its largest unit and the next one.

@@ -1,21 +1,23 @@
 //! Replays the partitions of a topic range as one stream in event time.
 //!
-//! **Order.** The next record is always read from the partition whose newest event is the oldest. So
-//! the order depends on the records alone and not on which broker answers first. No partition runs
-//! ahead of the slowest by more than one record, so memory holds the panes of a short span of event
-//! time and not those of the whole range. Reading one partition after the other would be simpler, but
-//! would keep every pane of a month until the last partition is read. The order follows event time and
-//! not Kafka's time, because a topic may have been filled later, partition by partition.
+//! **Order.** The next record is always read from the partition whose newest event is the oldest.
+//! So the order depends on the records alone and not on which broker answers first. No partition
+//! runs ahead of the slowest by more than one record, so memory holds the panes of a short span of
+//! event time and not those of the whole range. Reading one partition after the other would be
+//! simpler, but would keep every pane of a month until the last partition is read. The order
+//! follows event time and not Kafka's time, because a topic may have been filled later, partition
+//! by partition.
 //!
-//! **Clock.** The newest event of the slowest partition stands for the wall clock of a live stream: at
-//! that moment, every partition has been read up to that time. Commits carry it as their write time and
-//! as the time at which their shard was caught up. So a partition without events of a monitor becomes
-//! idle after `idle_after`, as it does live, and does not hold the monitor's windows until the end of
-//! the range. The same is true for a partition that has been read to its end.
+//! **Clock.** The newest event of the slowest partition stands for the wall clock of a live stream:
+//! at that moment, every partition has been read up to that time. Commits carry it as their write
+//! time and as the time at which their shard was caught up. So a partition without events of a
+//! monitor becomes idle after `idle_after`, as it does live, and does not hold the monitor's
+//! windows until the end of the range. The same is true for a partition that has been read to its
+//! end.
 //!
-//! **Commits.** A shard's commit closes when its own watermark enters another pane, exactly as for a
-//! file: a topic of one partition gives the same evaluations as a file with its records. In between,
-//! all shards send heartbeats.
+//! **Commits.** A shard's commit closes when its own watermark enters another pane, exactly as for
+//! a file: a topic of one partition gives the same evaluations as a file with its records. In
+//! between, all shards send heartbeats.
 //!
 //! Kafka's time of a record stands for its arrival: `max_future` is measured from it, and records
 //! without a time of their own may use it.
@@ -163,12 +165,14 @@ impl ReadOrder {
 
     /// Returns the partition to read next, `None` at the end.
     ///
-    /// Partitions without an event come first, then the oldest newest event; ties go to the lower slot.
+    /// Partitions without an event come first, then the oldest newest event; ties go to the lower
+    /// slot.
     fn slowest(&self) -> Option<usize> {
         self.first().map(|(_, slot)| slot)
     }
 
-    /// Returns the newest event of the slowest partition; `None` if one has no event, or all have ended.
+    /// Returns the newest event of the slowest partition; `None` if one has no event, or all have
+    /// ended.
     fn clock(&self) -> Option<EventTime> {
         self.first()?.0
     }

@@ -1,8 +1,8 @@
 //! Replays a data file or topic ranges through an engine in event time.
 //!
 //! A commit closes whenever a record passes a pane boundary, and time comes from the data alone, so
-//! the same input gives the same evaluations on any machine. `merge.rs` explains how the partitions of
-//! a topic become one stream.
+//! the same input gives the same evaluations on any machine. `merge.rs` explains how the partitions
+//! of a topic become one stream.
 
 use std::sync::Arc;
 

@@ -205,10 +205,18 @@ impl FeatureReport<'_> {
 fn bin_json(layout: &Layout, bin: usize, reference: u64, current: u64) -> Value {
     match layout.name(bin) {
         BinName::Interval(interval) => json!({
-            "lower": interval.lower, "upper": interval.upper, "label": null, "reference": reference, "current": current
+            "lower": interval.lower,
+            "upper": interval.upper,
+            "label": null,
+            "reference": reference,
+            "current": current,
         }),
         BinName::Label(label) => json!({
-            "lower": null, "upper": null, "label": label, "reference": reference, "current": current
+            "lower": null,
+            "upper": null,
+            "label": label,
+            "reference": reference,
+            "current": current,
         }),
     }
 }

@@ -29,7 +29,12 @@ pub(super) struct CalibrateArgs {
     #[arg(long)]
     monitor: Option<String>,
     /// Time in which one false alarm of the whole monitor is accepted
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = humantime::parse_duration)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "7d",
+        value_parser = humantime::parse_duration
+    )]
     budget: Duration,
     /// Format of the result
     #[arg(long, value_enum, default_value = "table")]

@@ -1,6 +1,7 @@
 //! `pegel check`: validates a configuration, and tries it on a message or on the brokers.
 //!
-//! It writes nothing and commits no offset, so it can run beside a daemon with the same configuration.
+//! It writes nothing and commits no offset, so it can run beside a daemon with the same
+//! configuration.
 
 use std::path::PathBuf;
 use std::sync::Arc;

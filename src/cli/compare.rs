@@ -1,7 +1,7 @@
 //! `pegel compare`: compares two data sets, with all scores and one verdict per feature.
 //!
-//! Each side is a data file or a fitted reference. A data file on the reference side is fitted first,
-//! as `pegel fit` does.
+//! Each side is a data file or a fitted reference. A data file on the reference side is fitted
+//! first, as `pegel fit` does.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,8 @@ fn is_reference(name: &str) -> bool {
             .is_some_and(|rest| rest.trim_start().starts_with("\"pegel_reference\""))
 }
 
-/// Loads the number of rows and the counts of the current side, in the order of the plan's features.
+/// Loads the number of rows and the counts of the current side, in the order of the plan's
+/// features.
 fn load_current(name: &str, plan: &MonitorPlan) -> anyhow::Result<(u64, Vec<FeatureCounts>)> {
     if !is_reference(name) {
         let (rows, counts) = dataset::count_file(&DataFile::open(name)?, plan)?;

@@ -1,7 +1,7 @@
 //! `pegel replay`: replays a data file or a topic range through the engine in event time.
 //!
-//! Every evaluation becomes a line of JSON, a row of a table, or metrics with timestamps. The summary
-//! of scores and alarms goes to standard error.
+//! Every evaluation becomes a line of JSON, a row of a table, or metrics with timestamps. The
+//! summary of scores and alarms goes to standard error.
 
 use std::fs::File;
 use std::io::{self, Write};

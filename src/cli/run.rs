@@ -1,7 +1,8 @@
 //! `pegel run`: the daemon, from its start to its end by a signal.
 //!
-//! SIGTERM and SIGINT end the process after a drain, SIGHUP reloads the configuration. Signal handlers
-//! are installed before the daemon starts, so a start that waits for a broker can be interrupted.
+//! SIGTERM and SIGINT end the process after a drain, SIGHUP reloads the configuration. Signal
+//! handlers are installed before the daemon starts, so a start that waits for a broker can be
+//! interrupted.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Errors of the command line: arguments that contradict each other or do not fit the configuration.
+//! Errors of the command line: arguments that contradict each other or do not fit the
+//! configuration.
 
 use crate::model::EventTime;
 use crate::reference::UnknownTimezone;

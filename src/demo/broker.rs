@@ -1,9 +1,9 @@
 //! An embedded Kafka broker for the demo and the tests.
 //!
-//! It is the mock cluster of librdkafka: it speaks the Kafka protocol on a loopback port, so the demo
-//! exercises the same client as a real deployment. It keeps at most 5 MiB or 100,000 batches per
-//! partition and then drops the oldest, has no transactions, compaction or authorization, and keeps
-//! nothing after it is dropped.
+//! It is the mock cluster of librdkafka: it speaks the Kafka protocol on a loopback port, so the
+//! demo exercises the same client as a real deployment. It keeps at most 5 MiB or 100,000 batches
+//! per partition and then drops the oldest, has no transactions, compaction or authorization, and
+//! keeps nothing after it is dropped.
 
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;

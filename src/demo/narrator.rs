@@ -50,8 +50,8 @@ impl Narrator {
     /// Prints the introduction with the addresses of the page and the metrics.
     pub(crate) fn introduce(&self, address: SocketAddr) {
         anstream::println!(
-            "A loan-scoring service sends its decisions to Kafka. pegel compares the last minute with\n\
-             {REFERENCE_ROWS} decisions from a healthy period.\n\n  \
+            "A loan-scoring service sends its decisions to Kafka. pegel compares the last minute\n\
+             with {REFERENCE_ROWS} decisions from a healthy period.\n\n  \
              page     http://{address}/\n  metrics  http://{address}/metrics\n"
         );
         self.print(&format!(
@@ -122,7 +122,8 @@ impl Narrator {
             self.is_ready = true;
             let largest = scores.into_iter().fold(0.0, f64::max);
             self.print(&format!(
-                "the first window is ready: {} applications, largest JS {largest:.4} bit, no alert.",
+                "the first window is ready: {} applications, largest JS {largest:.4} bit, \
+                 no alert.",
                 samples(window)
             ));
         }

@@ -1,7 +1,8 @@
-//! The script of the demo: the topic, the phases of the upstream, the reference and the configuration.
+//! The script of the demo: the topic, the phases of the upstream, the reference and the
+//! configuration.
 //!
-//! Phases follow the clock of the generator and repeat every five minutes, so the demo can be watched
-//! for longer than one incident.
+//! Phases follow the clock of the generator and repeat every five minutes, so the demo can be
+//! watched for longer than one incident.
 
 use std::path::Path;
 use std::time::Duration;

@@ -185,7 +185,8 @@ impl EvaluatedRule<'_> {
         }
     }
 
-    /// Reports whether the value exceeds the threshold; hysteresis of a firing alert does not count.
+    /// Reports whether the value exceeds the threshold; hysteresis of a firing alert does not
+    /// count.
     fn is_above(&self) -> bool {
         let AlertView {
             threshold, lower, ..
@@ -221,8 +222,8 @@ mod tests {
 
     /// Traces one evaluation per second.
     ///
-    /// `.` is below the threshold, `p` pending, `f` firing above it, `h` firing by hysteresis, and `?`
-    /// not ready.
+    /// `.` is below the threshold, `p` pending, `f` firing above it, `h` firing by hysteresis, and
+    /// `?` not ready.
     fn trace(evaluations: &str, for_evaluations: Option<u32>, since: i64) -> AlarmTrace {
         let mut trace = AlarmTrace::default();
         for (second, symbol) in (1..).zip(evaluations.chars()) {

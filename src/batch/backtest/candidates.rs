@@ -1,9 +1,10 @@
-//! The candidates as monitors of one engine: one monitor has the rules of many policies in sequence.
+//! The candidates as monitors of one engine: one monitor has the rules of many policies in
+//! sequence.
 //!
-//! Rules do not depend on each other, so one set of scores serves all of them. The configured alerts
-//! are a separate monitor, because they divide their budget among other statistics. Where a reference
-//! has no times, all policies estimate the dispersion online from the same quiet windows: those in
-//! which no policy has an alert.
+//! Rules do not depend on each other, so one set of scores serves all of them. The configured
+//! alerts are a separate monitor, because they divide their budget among other statistics. Where a
+//! reference has no times, all policies estimate the dispersion online from the same quiet windows:
+//! those in which no policy has an alert.
 
 use std::time::Duration;
 
@@ -107,7 +108,8 @@ impl Candidates {
         self.plans.last().map(slides).unwrap_or_default()
     }
 
-    /// Reports whether a reference has no times, so that dispersion is estimated from quiet windows.
+    /// Reports whether a reference has no times, so that dispersion is estimated from quiet
+    /// windows.
     #[must_use]
     pub(crate) fn estimates_online(&self) -> bool {
         self.plans

@@ -100,7 +100,7 @@ pub(crate) struct FaultInjector {
     interval: FaultInterval,
     /// Slot of the event time.
     timestamp: Option<usize>,
-    /// Whether records without an event time use the source's.
+    /// Records without an event time use the source's.
     uses_source_time: bool,
     targets: Vec<Target>,
     random: ChaCha8Rng,

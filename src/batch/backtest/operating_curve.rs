@@ -1,7 +1,7 @@
 //! The operating curve: the false alarms of each candidate, and the faults that it detects.
 //!
-//! A feature counts for detection if a candidate was ready for it and had no alarm at that time in the
-//! control replay without faults. A feature that alarms anyway shows nothing.
+//! A feature counts for detection if a candidate was ready for it and had no alarm at that time in
+//! the control replay without faults. A feature that alarms anyway shows nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -114,8 +114,8 @@ impl Backtest {
 
 /// Returns the quantile of ascending values by nearest rank; `None` without values.
 ///
-/// It is the value of rank `ceil(share * n)`, at least 1: the smallest value that at least `share` of
-/// all values do not exceed. `share` is between 0 and 1.
+/// It is the value of rank `ceil(share * n)`, at least 1: the smallest value that at least `share`
+/// of all values do not exceed. `share` is between 0 and 1.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,

@@ -1,12 +1,12 @@
 //! The outcomes of every candidate in one replay: counts and first alarms per comparison.
 //!
-//! An alarm is a run of evaluations in which at least one rule of a candidate fires for a feature, in
-//! one window and against one reference. A budget is about these, and these wake a person. Two
+//! An alarm is a run of evaluations in which at least one rule of a candidate fires for a feature,
+//! in one window and against one reference. A budget is about these, and these wake a person. Two
 //! statistics that fire together are one alarm. A long alarm is held against the budget once per
 //! length of its window; otherwise a threshold that is always exceeded would be a single alarm.
 //!
-//! Candidates that differ in `for` alone share their rules in the engine, because thresholds are the
-//! most expensive part of an evaluation.
+//! Candidates that differ in `for` alone share their rules in the engine, because thresholds are
+//! the most expensive part of an evaluation.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Candidate policies: false alarm interval, tolerance, and evaluations above the threshold.
 //!
-//! The candidates are a small grid and not the result of a search. The person whom an alert wakes has
-//! to understand the policy, and a history of some weeks cannot distinguish finer steps.
+//! The candidates are a small grid and not the result of a search. The person whom an alert wakes
+//! has to understand the policy, and a history of some weeks cannot distinguish finer steps.
 
 use std::time::Duration;
 
@@ -135,8 +135,8 @@ pub(crate) fn candidate_statistics(is_available: impl Fn(Statistic) -> bool) -> 
 /// Returns every policy for a monitor that accepts one false alarm in `budget`.
 ///
 /// The intervals are the usual ones and the one that divides the budget equally among
-/// `comparisons`, the calibrated combinations of feature, window and reference. Of intervals that are
-/// the same in effect for these slides, only the longest is returned.
+/// `comparisons`, the calibrated combinations of feature, window and reference. Of intervals that
+/// are the same in effect for these slides, only the longest is returned.
 #[must_use]
 pub(crate) fn ladder(budget: Duration, comparisons: usize, slides: &[Duration]) -> Vec<Policy> {
     let mut intervals: Vec<Duration> = INTERVALS_DAYS.iter().map(|days| DAY * *days).collect();

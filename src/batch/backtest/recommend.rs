@@ -1,9 +1,9 @@
 //! Recommends the candidate that detects most faults, soonest, among those that keep the budget.
 //!
 //! A history can show that a candidate kept the budget, but only a long one shows that it will: one
-//! week without an alarm is likely enough even at several alarms per month. So a candidate must also
-//! be supported: by a history of three times the budget, or by its own thresholds, which all features
-//! together exceed no more often than the budget allows.
+//! week without an alarm is likely enough even at several alarms per month. So a candidate must
+//! also be supported: by a history of three times the budget, or by its own thresholds, which all
+//! features together exceed no more often than the budget allows.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::batch::duration::format_exact;
 
 /// Length of a supporting history in budgets.
 ///
-/// With no alarm in three budgets, the true rate is within the budget with 95 % confidence: the "rule
-/// of three", as `exp(-3) = 0.05`.
+/// With no alarm in three budgets, the true rate is within the budget with 95 % confidence: the
+/// "rule of three", as `exp(-3) = 0.05`.
 const SUPPORTING_BUDGETS: u32 = 3;
 /// Upper limit of the expected alarms per budget; above 1 only for rounding errors.
 const MAX_BY_DESIGN: f64 = 1.0 + 1e-9;
@@ -36,7 +36,8 @@ pub(crate) struct HistoryBudget {
 pub(crate) struct CandidateResult {
     /// Counts on the unchanged history, without features that are never quiet.
     pub(crate) counts: AlarmCounts,
-    /// Upper limit of the expected alarms per budget, from the thresholds; `None` if some are fixed.
+    /// Upper limit of the expected alarms per budget, from the thresholds; `None` if some are
+    /// fixed.
     pub(crate) by_design: Option<f64>,
     /// The alarms on the history are within the budget.
     pub(crate) keeps_budget: bool,

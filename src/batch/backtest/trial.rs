@@ -186,7 +186,8 @@ fn never_ready(
     }
 }
 
-/// Chooses the fault interval: the second half of the history, but not longer than detection may take.
+/// Chooses the fault interval: the second half of the history, but not longer than detection may
+/// take.
 ///
 /// The onset is aligned to a pane. Records begin early enough that windows are full and alerts have
 /// settled at the onset; at the very beginning if the dispersion is estimated online.
@@ -250,7 +251,8 @@ fn is_injected(fault: Fault, feature: &FeaturePlan) -> bool {
     fault.applies_to(feature.kind) && feature.scorers.iter().any(Option::is_some)
 }
 
-/// Replays the interval with a fault in all features that can have it; without a fault, all features.
+/// Replays the interval with a fault in all features that can have it; without a fault, all
+/// features.
 fn run_trial(
     input: &Input,
     candidates: &Candidates,

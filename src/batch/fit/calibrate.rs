@@ -1,4 +1,5 @@
-//! Calibrates a fitted reference: null distributions, and block statistics where its rows have times.
+//! Calibrates a fitted reference: null distributions, and block statistics where its rows have
+//! times.
 //!
 //! The rows are read again for the blocks, because their counts need the layout that the first pass
 //! chose. Features are calibrated in parallel on all cores.
@@ -185,9 +186,9 @@ fn feature_blocks(
 
 /// Returns the block lengths to calibrate, shortest first.
 ///
-/// These are the lengths of the configured windows, and for each pane width a ninth of the reference,
-/// the longest block that still fits eight times: it stands in for windows that the reference is too
-/// short for. Without windows there are three shorter lengths as well.
+/// These are the lengths of the configured windows, and for each pane width a ninth of the
+/// reference, the longest block that still fits eight times: it stands in for windows that the
+/// reference is too short for. Without windows there are three shorter lengths as well.
 fn block_lengths(spec: &MonitorSpec, series: &[PaneSeries]) -> Vec<BlockLength> {
     let divisors: &[usize] = if spec.windows.is_empty() {
         &[9, 30, 100, 300]

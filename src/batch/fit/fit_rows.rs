@@ -1,8 +1,8 @@
 //! Fits the features of a monitor to rows, and infers the features that are not configured.
 //!
 //! The rows are read twice if kinds have to be inferred: the first time for the kinds, the second
-//! time for the values. Keeping the values of unknown columns as text would need more memory than the
-//! fit itself.
+//! time for the values. A single pass would have to keep the values of every column as text until
+//! its kind is known.
 
 use std::sync::Arc;
 
@@ -77,8 +77,8 @@ pub struct FittedRows {
 
 /// Fits the features of `spec`, or those that the columns suggest if it has none.
 ///
-/// Bins and cells are taken from `layout` where it has the feature. `notify` is called for everything
-/// that a user should see, in the order in which it happens.
+/// Bins and cells are taken from `layout` where it has the feature. `notify` is called for
+/// everything that a user should see, in the order in which it happens.
 ///
 /// # Errors
 /// The rows cannot be read, a kind is unknown, or no feature can be fitted.

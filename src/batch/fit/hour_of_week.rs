@@ -1,7 +1,7 @@
 //! Counts the rows of a reference by hour of the week, for references with `hour_of_week: true`.
 //!
-//! The rows are counted in panes of a quarter of an hour first, because every UTC offset in use is a
-//! whole number of quarters: a pane never spans two local hours.
+//! The rows are counted in panes of a quarter of an hour first, because every UTC offset in use is
+//! a whole number of quarters: a pane never spans two local hours.
 
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 //!
 //! `true` and `false` make a boolean, numbers a numeric feature, text a categorical one. Text whose
 //! values are all different is an identifier and text that reads as times is a clock: neither can
-//! drift in a useful way, so both are left out. Every decision carries its reason, so the commands can
-//! print it.
+//! drift in a useful way, so both are left out. Every decision carries its reason, so the commands
+//! can print it.
 
 use rustc_hash::FxHashSet;
 

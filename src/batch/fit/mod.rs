@@ -1,7 +1,7 @@
 //! Fits a reference to the rows of a file or a topic range.
 //!
-//! The steps are: infer the kinds of columns that no configuration names, gather the values and choose
-//! the bins, count again by hour of the week if asked, and calibrate the null distributions.
+//! The steps are: infer the kinds of columns that no configuration names, gather the values and
+//! choose the bins, count again by hour of the week if asked, and calibrate the null distributions.
 
 pub mod calibrate;
 pub mod fit_rows;

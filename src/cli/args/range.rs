@@ -1,7 +1,7 @@
 //! Arguments that choose a range of a source's topics by time.
 //!
-//! Brokers, topics and client properties always come from the configuration, so there is one place to
-//! write them and no credentials on a command line.
+//! Brokers, topics and client properties always come from the configuration, so there is one place
+//! to write them and no credentials on a command line.
 
 use std::str::FromStr;
 use std::time::Duration;

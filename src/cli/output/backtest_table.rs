@@ -235,7 +235,8 @@ fn median_time(report: &BacktestReport, candidate: usize) -> String {
     nearest_rank(&delays, 0.5).map_or_else(|| "-".to_owned(), format_rounded)
 }
 
-/// Returns a table of the features with the most alarms; `None` if no feature was above a threshold.
+/// Returns a table of the features with the most alarms; `None` if no feature was above a
+/// threshold.
 ///
 /// Its columns are the configured alerts, the most sensitive policy and the recommended one.
 fn noisiest_features(report: &BacktestReport) -> Option<String> {
