@@ -42,3 +42,42 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     });
     if is_usage { Exit::Usage } else { Exit::Failure }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(error: impl Into<anyhow::Error>, expected: Exit) {
+        let error: anyhow::Error = error.into();
+        assert_eq!(exit_of(&error), expected, "{error:#}");
+        let with_context = error.context("while the command ran");
+        assert_eq!(exit_of(&with_context), expected, "{with_context:#}");
+    }
+
+    #[test]
+    fn a_wrong_command_or_configuration_is_a_usage_error() {
+        let feature = || "amount".to_owned();
+        check(UsageError::ZeroBudget, Exit::Usage);
+        check(
+            FitRowsError::UnknownKind { feature: feature() },
+            Exit::Usage,
+        );
+        check(
+            CompareError::DifferentLayouts { feature: feature() },
+            Exit::Usage,
+        );
+        let monitor = "m".to_owned();
+        check(BacktestError::NoReference { monitor }, Exit::Usage);
+    }
+
+    #[test]
+    fn data_without_a_result_is_a_failure() {
+        let data = || "rows.csv".to_owned();
+        check(FitRowsError::NoFeature { data: data() }, Exit::Failure);
+        check(
+            BacktestError::ShorterThanWindow { input: data() },
+            Exit::Failure,
+        );
+        check(std::io::Error::other("disk"), Exit::Failure);
+    }
+}
