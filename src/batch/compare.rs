@@ -1,7 +1,7 @@
 //! Compares a data set with a reference, as one window of the engine.
 //!
-//! The thresholds are those that one clean window in a hundred exceeds. A budget of false alarms per
-//! time does not apply, because a single comparison has no time between evaluations.
+//! The thresholds are those that one window without drift in a hundred exceeds. A budget of false
+//! alarms per time does not apply, because a single comparison has no time between evaluations.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -101,9 +101,9 @@ fn rare_windows(report: &BacktestReport) -> Option<String> {
     let shortest_effective = slide.checked_mul(MIN_WINDOWS_PER_ALARM)?;
     (shortest_effective > SHORTEST_INTERVAL).then(|| {
         format!(
-            "at most one clean window in {MIN_WINDOWS_PER_ALARM} exceeds a threshold: with a \
-             window every {}, all intervals below {} have the same effect, and only the longest is \
-             listed",
+            "at most one window without drift in {MIN_WINDOWS_PER_ALARM} exceeds a threshold: \
+             with a window every {}, all intervals below {} have the same effect, and only the \
+             longest is listed",
             format_rounded(slide),
             format_rounded(shortest_effective)
         )

@@ -27,7 +27,7 @@ const WIDE_SCORE_TOLERANCE: Tolerance = Tolerance::Std(0.28);
 const WIDE_RATE_TOLERANCE: Tolerance = Tolerance::Mass(0.002);
 /// Numbers of consecutive evaluations above the threshold before an alert fires.
 pub(crate) const FOR_EVALUATIONS: [u32; 2] = [1, 3];
-/// At most one clean window in this many exceeds a threshold, however short the interval.
+/// At most one window without drift in this many exceeds a threshold, however short the interval.
 pub(crate) const MIN_WINDOWS_PER_ALARM: u32 = 100;
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
@@ -157,7 +157,7 @@ pub(crate) fn ladder(budget: Duration, comparisons: usize, slides: &[Duration]) 
     policies
 }
 
-/// Returns the mean time between exceedances of a clean stream, by slide.
+/// Returns the mean time between exceedances of a stream without drift, by slide.
 ///
 /// It is `max(interval, MIN_WINDOWS_PER_ALARM * slide)`: rare windows cannot keep short intervals.
 pub(crate) fn effective_intervals(interval: Duration, slides: &[Duration]) -> Vec<Duration> {

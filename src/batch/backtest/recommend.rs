@@ -1,4 +1,4 @@
-//! Recommends the candidate that detects most faults, soonest, among those that keep the budget.
+//! Recommends, among the candidates that keep the budget, the one that detects most faults soonest.
 //!
 //! A history can show that a candidate kept the budget, but only a long one shows that it will: one
 //! week without an alarm is likely enough even at several alarms per month. So a candidate must
@@ -198,7 +198,8 @@ fn reason(keeps_budget: bool, history: &HistoryBudget) -> String {
     };
     format!(
         "Of the candidates that kept the budget of one false alarm of the whole monitor in \
-         {budget} on this history, {support}, it detects most faults, and soonest"
+         {budget} on this history, {support}, this one detects the most faults, and \
+         soonest"
     )
 }
 
