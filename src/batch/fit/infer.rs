@@ -192,3 +192,55 @@ impl ColumnProfile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::source::files::DataFile;
+
+    fn infer_text(name: &str, text: &str) -> Vec<Inferred> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        infer(&DataFile::open(path.to_str().unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn kinds_follow_the_values_of_a_column() {
+        let mut table = "flag,few,many,word,mixed,id,at,empty\n".to_owned();
+        for i in 0..40 {
+            let (flag, few, word) = (i % 2 == 0, i % 3, ["red", "green"][i % 2]);
+            let mixed = if i % 4 == 0 { "7" } else { "x" };
+            let at = format!("2026-11-01T00:00:{i:02}Z");
+            writeln!(table, "{flag},{few},{i},{word},{mixed},n{i},{at},").unwrap();
+        }
+        let inferred: Vec<(String, Option<Kind>, String)> = infer_text("rows.csv", &table)
+            .into_iter()
+            .map(|column| (column.name, column.kind, column.reason))
+            .collect();
+        let expected = [
+            ("flag", Some(Kind::Boolean), "true or false"),
+            ("few", Some(Kind::Numeric), "3 distinct numbers"),
+            ("many", Some(Kind::Numeric), "numbers"),
+            ("word", Some(Kind::Categorical), "2 different texts"),
+            ("mixed", Some(Kind::Categorical), "text and 10 numbers"),
+            ("id", None, "an identifier: every text is different"),
+            ("at", None, "times"),
+            ("empty", None, "no values"),
+        ]
+        .map(|(name, kind, reason)| (name.to_owned(), kind, reason.to_owned()));
+        assert_eq!(inferred, expected);
+    }
+
+    #[test]
+    fn members_of_json_objects_are_columns_and_arrays_are_not() {
+        let columns = infer_text(
+            "rows.ndjson",
+            "{\"a\": {\"b\": 1.5}, \"list\": [1]}\n{\"a\": {\"b\": 2.5, \"c\": \"x\"}}\n",
+        );
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["a.b", "a.c"]);
+    }
+}

@@ -376,3 +376,30 @@ fn wrapped(text: &str) -> String {
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_are_wrapped_at_the_width_and_indented() {
+        let text = wrapped(&format!("- {}", ["word"; 60].join(" ")));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() > 2, "{text}");
+        assert!(lines.iter().all(|line| line.len() <= WIDTH), "{text}");
+        assert!(
+            lines[1..].iter().all(|line| line.starts_with("  word")),
+            "{text}"
+        );
+        assert_eq!(text.split_whitespace().count(), 61, "{text}");
+    }
+
+    #[test]
+    fn a_word_longer_than_the_width_has_a_line_of_its_own() {
+        let long = "x".repeat(WIDTH + 1);
+        assert_eq!(
+            wrapped(&format!("word {long} b")),
+            format!("word\n  {long}\n  b")
+        );
+    }
+}
