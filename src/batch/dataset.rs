@@ -1,4 +1,8 @@
-//! Data files and topic ranges as columns to fit, or as counts to compare.
+//! Reads data files and topic ranges as columns to fit, as counts in panes, or as counts of all
+//! rows.
+//!
+//! Rows pass through the decoder and the counting code of the daemon, so a fitted reference and a
+//! live window agree on every value.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,66 +22,69 @@ use crate::source::files::Row;
 use crate::source::{Rows, RowsError};
 use crate::stats::FeatureCounts;
 
-/// Rows that were read, and those that could not be.
+/// Numbers of rows that were read, by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowCounts {
     /// Rows that belong to the monitor.
     pub rows: u64,
-    /// Rows that `select.where` passed over.
+    /// Rows that `select.where` excludes.
     pub filtered: u64,
     /// Unreadable rows by reason.
     pub errors: FxHashMap<&'static str, u64>,
 }
 
 impl RowCounts {
-    /// What was passed over, for people; `None` when nothing was.
+    /// Returns a line about the unreadable rows, or `None` if all were readable.
     #[must_use]
-    pub fn complaint(&self) -> Option<String> {
-        let mut parts: Vec<String> = self
+    pub fn error_summary(&self) -> Option<String> {
+        let mut reasons: Vec<String> = self
             .errors
             .iter()
             .map(|(reason, count)| format!("{count} {reason}"))
             .collect();
-        parts.sort();
-        (!parts.is_empty()).then(|| format!("rows that could not be read: {}", parts.join(", ")))
+        reasons.sort();
+        (!reasons.is_empty())
+            .then(|| format!("rows that could not be read: {}", reasons.join(", ")))
     }
 }
 
-/// Decodes every readable row and hands its fields to `each`, which says whether the row counts.
+/// Decodes all rows; `on_fields` takes those of a readable row and returns whether the row counts.
 ///
 /// # Errors
 /// The rows cannot be read.
 pub fn read(
     rows: &dyn Rows,
     decoder: &mut Decoder,
-    each: &mut dyn FnMut(Fields<'_>) -> bool,
+    on_fields: &mut dyn FnMut(Fields<'_>) -> bool,
 ) -> Result<RowCounts, RowsError> {
-    read_timed(rows, decoder, &mut |fields, _| each(fields))
+    read_timed(rows, decoder, &mut |fields, _| on_fields(fields))
 }
 
-/// The same, with the time that a topic holds for the row.
+/// Decodes all rows as [`read`] does, and passes the source's time of each row as well.
 fn read_timed(
     rows: &dyn Rows,
     decoder: &mut Decoder,
-    each: &mut dyn FnMut(Fields<'_>, Option<EventTime>) -> bool,
+    on_fields: &mut dyn FnMut(Fields<'_>, Option<EventTime>) -> bool,
 ) -> Result<RowCounts, RowsError> {
     let columns = columns(rows, decoder)?;
     let bar = progress::over_rows(rows.name(), rows.size());
     let mut counts = RowCounts::default();
-    let mut on_row = |row: Row<'_>, time: Option<EventTime>| {
-        match fields(row, decoder, columns.as_ref()) {
-            Ok(fields) if each(fields, time) => counts.rows += 1,
-            Ok(_) => counts.filtered += 1,
-            Err(error) => *counts.errors.entry(error.reason()).or_default() += 1,
-        }
-        true
-    };
-    rows.rows(&mut |read| bar.set_position(read), &mut on_row)?;
+    rows.rows(
+        &mut |position| bar.set_position(position),
+        &mut |row, time| {
+            match fields(row, decoder, columns.as_ref()) {
+                Ok(fields) if on_fields(fields, time) => counts.rows += 1,
+                Ok(_) => counts.filtered += 1,
+                Err(error) => *counts.errors.entry(error.reason()).or_default() += 1,
+            }
+            true
+        },
+    )?;
     bar.finish_and_clear();
     Ok(counts)
 }
 
-/// The columns of a table that feed the decoder; `None` for NDJSON.
+/// Returns the columns of a table that the decoder reads; `None` for NDJSON.
 ///
 /// # Errors
 /// The rows cannot be read, or the table has no header.
@@ -86,7 +93,7 @@ pub fn columns(rows: &dyn Rows, decoder: &Decoder) -> Result<Option<Columns>, Ro
     Ok(header.map(|header| decoder.table(&header.iter().map(String::as_str).collect::<Vec<_>>())))
 }
 
-/// The fields of a row.
+/// Decodes one row.
 ///
 /// # Errors
 /// The row is malformed.
@@ -103,7 +110,7 @@ pub fn fields<'a>(
     }
 }
 
-/// The values of the monitor's features, one column each.
+/// Gathers the values of the first monitor's features, one column per feature.
 ///
 /// # Errors
 /// The rows cannot be read.
@@ -119,30 +126,35 @@ pub fn gather(rows: &dyn Rows, plan: &ObserverPlan) -> Result<(RowCounts, Vec<Co
             return false;
         }
         for (feature, column) in monitor.features.iter().zip(&mut columns) {
-            collect(feature.kind, fields, feature.slot, column, &mut buffer);
+            add_value(feature.kind, fields, feature.slot, column, &mut buffer);
         }
         true
     })?;
     Ok((counts, columns))
 }
 
-fn collect(kind: Kind, fields: Fields<'_>, slot: usize, column: &mut Column, buffer: &mut String) {
+fn add_value(
+    kind: Kind,
+    fields: Fields<'_>,
+    slot: usize,
+    column: &mut Column,
+    buffer: &mut String,
+) {
     let (slot, scratch) = (fields.slots[slot], fields.scratch);
-    let outcome = match kind {
+    let reading = match kind {
         Kind::Numeric => number(slot, scratch).map(|x| column.numbers.push(x)),
-        Kind::Categorical => category(slot, scratch, buffer).map(|name| count(column, name)),
-        Kind::Boolean => {
-            boolean(slot, scratch).map(|value| count(column, if value { "true" } else { "false" }))
-        }
+        Kind::Categorical => category(slot, scratch, buffer).map(|name| add_category(column, name)),
+        Kind::Boolean => boolean(slot, scratch)
+            .map(|value| add_category(column, if value { "true" } else { "false" })),
     };
-    match outcome {
+    match reading {
         Reading::Value(()) => {}
         Reading::Missing(kind) => column.tallies.missing[kind as usize] += 1,
         Reading::Invalid(reason) => column.tallies.invalid[reason as usize] += 1,
     }
 }
 
-fn count(column: &mut Column, name: &str) {
+fn add_category(column: &mut Column, name: &str) {
     match column.categories.get_mut(name) {
         Some(count) => *count += 1,
         None => {
@@ -151,7 +163,7 @@ fn count(column: &mut Column, name: &str) {
     }
 }
 
-/// The first and last time of a monitor's rows; `None` where they carry none.
+/// Returns the first and last event time of a monitor's rows; `None` if no row has one.
 ///
 /// # Errors
 /// The rows cannot be read.
@@ -164,8 +176,8 @@ pub fn span(
     let monitor = &observer.monitors[0];
     let mut decoder = Decoder::new(&observer.paths);
     let mut span: Option<(EventTime, EventTime)> = None;
-    read_timed(rows, &mut decoder, &mut |fields, time| {
-        if let Some(time) = time_of(monitor, fields, time) {
+    read_timed(rows, &mut decoder, &mut |fields, source_time| {
+        if let Some(time) = event_time(monitor, fields, source_time) {
             let (first, last) = span.unwrap_or((time, time));
             span = Some((first.min(time), last.max(time)));
         }
@@ -174,7 +186,9 @@ pub fn span(
     Ok(span)
 }
 
-/// The rows of a monitor in panes of `width`, by number since the epoch: counts of every feature of the plan. Rows without a time are passed over.
+/// Counts the rows of a monitor in panes of `width`, by pane number since the epoch.
+///
+/// Each pane has the counts of every feature of the plan. Rows without a time are passed over.
 ///
 /// # Errors
 /// The rows cannot be read.
@@ -187,60 +201,71 @@ pub fn count_panes(
     observer.add(&plan.spec, &plan.observed());
     let monitor = &observer.monitors[0];
     let mut decoder = Decoder::new(&observer.paths);
-    let mut frame = Frame::new(monitor.features.iter().map(|own| own.layout.as_deref()));
+    let mut frame = empty_frame(monitor);
     let mut buffer = String::new();
     let mut panes: BTreeMap<i64, Vec<PaneCounts>> = BTreeMap::new();
     let mut current = None;
     let width_ms = i64::try_from(width.as_millis()).unwrap_or(i64::MAX).max(1);
-    read_timed(rows, &mut decoder, &mut |fields, time| {
-        let time = time_of(monitor, fields, time);
-        let Some(time) = time.filter(|_| is_selected(monitor, fields)) else {
+    read_timed(rows, &mut decoder, &mut |fields, source_time| {
+        let Some(time) = event_time(monitor, fields, source_time) else {
             return false;
         };
+        if !is_selected(monitor, fields) {
+            return false;
+        }
         let pane = time.as_millis().div_euclid(width_ms);
-        if current.is_some_and(|current| current != pane) {
-            keep(&mut frame, current, &mut panes);
+        if let Some(previous) = current.filter(|current| *current != pane) {
+            move_to_pane(&mut frame, previous, &mut panes);
         }
         current = Some(pane);
         count_record(&mut frame, monitor, fields, &mut buffer);
         true
     })?;
-    keep(&mut frame, current, &mut panes);
+    if let Some(last) = current {
+        move_to_pane(&mut frame, last, &mut panes);
+    }
     Ok(panes)
 }
 
-/// When a pane of `width` begins, by its number since the epoch.
+/// Returns the start of a pane of `width` from its number since the epoch.
 #[must_use]
 pub fn pane_start(pane: i64, width: Duration) -> EventTime {
     let width_ms = i64::try_from(width.as_millis()).unwrap_or(i64::MAX);
     EventTime::from_millis(pane.saturating_mul(width_ms))
 }
 
-/// Moves what a frame has counted to its pane.
-fn keep(frame: &mut Frame, pane: Option<i64>, panes: &mut BTreeMap<i64, Vec<PaneCounts>>) {
-    let Some(pane) = pane else {
-        return;
-    };
+/// Adds the counts of a frame to a pane and empties the frame.
+fn move_to_pane(frame: &mut Frame, pane: i64, panes: &mut BTreeMap<i64, Vec<PaneCounts>>) {
     let counted = frame.take();
-    let own = panes.entry(pane).or_default();
-    own.resize(counted.features.len(), PaneCounts::default());
-    let pairs = own.iter_mut().zip(&counted.features);
-    pairs.for_each(|(sum, delta)| sum.merge(delta));
+    let sums = panes.entry(pane).or_default();
+    sums.resize(counted.features.len(), PaneCounts::default());
+    for (sum, delta) in sums.iter_mut().zip(&counted.features) {
+        sum.merge(delta);
+    }
 }
 
-/// The row's own time, else the one its topic holds where that may stand in.
-fn time_of(
+fn empty_frame(monitor: &ObservedMonitor) -> Frame {
+    Frame::new(
+        monitor
+            .features
+            .iter()
+            .map(|feature| feature.layout.as_deref()),
+    )
+}
+
+/// Returns the event time of a row: its own, else the source's where the monitor allows that.
+fn event_time(
     monitor: &ObservedMonitor,
     fields: Fields<'_>,
-    held: Option<EventTime>,
+    source_time: Option<EventTime>,
 ) -> Option<EventTime> {
-    let own = monitor
+    monitor
         .timestamp
-        .and_then(|slot| timestamp(fields.slots[slot], fields.scratch));
-    own.or(held.filter(|time| monitor.fallback && time.as_millis() > 0))
+        .and_then(|slot| timestamp(fields.slots[slot], fields.scratch))
+        .or(source_time.filter(|time| monitor.fallback && time.as_millis() > 0))
 }
 
-/// The counts of all rows in the layouts of a plan.
+/// Counts all rows in the layouts of a plan, one total per feature.
 ///
 /// # Errors
 /// The rows cannot be read.
@@ -250,36 +275,30 @@ pub fn count_file(
 ) -> Result<(RowCounts, Vec<FeatureCounts>), RowsError> {
     let mut observer = ObserverPlan::default();
     observer.add(&plan.spec, &plan.observed());
-    let monitor: &ObservedMonitor = &observer.monitors[0];
+    let monitor = &observer.monitors[0];
     let mut decoder = Decoder::new(&observer.paths);
-    let mut frame = Frame::new(
-        monitor
-            .features
-            .iter()
-            .map(|feature| feature.layout.as_deref()),
-    );
+    let mut frame = empty_frame(monitor);
     let mut buffer = String::new();
     let counts = read(rows, &mut decoder, &mut |fields| {
-        let is_ours = is_selected(monitor, fields);
-        if is_ours {
+        let is_counted = is_selected(monitor, fields);
+        if is_counted {
             count_record(&mut frame, monitor, fields, &mut buffer);
         }
-        is_ours
+        is_counted
     })?;
-    let pane = frame.take();
-    let totals = pane
+    let totals = frame
+        .take()
         .features
         .iter()
         .zip(&plan.features)
         .map(|(delta, feature)| {
-            let mut total = feature
-                .layout
-                .as_deref()
-                .map_or_else(FeatureCounts::default, FeatureCounts::new);
-            let mut sparse = PaneCounts::default();
-            sparse.merge(delta);
-            sparse.add_to(&mut total);
+            let layout = feature.layout.as_deref();
+            let mut total = layout.map_or_else(FeatureCounts::default, FeatureCounts::new);
+            let mut pane = PaneCounts::default();
+            pane.merge(delta);
+            pane.add_to(&mut total);
             total
-        });
-    Ok((counts, totals.collect()))
+        })
+        .collect();
+    Ok((counts, totals))
 }

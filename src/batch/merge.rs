@@ -1,30 +1,37 @@
-//! A topic range through the engine, in event time.
+//! Replays the partitions of a topic range as one stream in event time.
 //!
-//! **Order.** The partition whose newest event is the oldest is read next, and its next record is waited for. So the order is a function of the records alone,
-//! never of which broker answered first, and no partition runs ahead of the slowest by more than one record: panes of a stretch of event time are in memory,
-//! not those of the whole range. Event time, not the time Kafka holds, because a topic may have been filled partition by partition long after. Reading whole
-//! partitions one after the other would be simpler and would keep every pane of a month until the last one is read.
+//! **Order.** The next record is always read from the partition whose newest event is the oldest.
+//! So the order depends on the records alone and not on which broker answers first. No partition
+//! runs ahead of the slowest by more than one record, so memory holds the panes of a short span of
+//! event time and not those of the whole range. Reading one partition after the other would be
+//! simpler, but would keep every pane of a month until the last partition is read. The order
+//! follows event time and not Kafka's time, because a topic may have been filled later, partition
+//! by partition.
 //!
-//! **Time.** The newest event of the slowest partition is what the wall clock is to a live stream: at this moment every partition was read as far as it goes.
-//! Commits carry it as the time they were written and as the time their shard was caught up. A partition without events of a monitor (its records are other
-//! monitors', or its key never comes) is therefore idle after `idle_after`, as it is live, and does not hold the monitor's windows until the end of the range.
-//! A partition that was read to its end goes the same way.
+//! **Clock.** The newest event of the slowest partition stands for the wall clock of a live stream:
+//! at that moment, every partition has been read up to that time. Commits carry it as their write
+//! time and as the time at which their shard was caught up. So a partition without events of a
+//! monitor becomes idle after `idle_after`, as it does live, and does not hold the monitor's
+//! windows until the end of the range. The same is true for a partition that has been read to its
+//! end.
 //!
-//! **Cuts.** A shard's commit closes when its own watermark passes into another pane, exactly as for a file: one partition gives the lines that a file of its
-//! records gives. In between, all shards give a sign of life.
+//! **Commits.** A shard's commit closes when its own watermark enters another pane, exactly as for
+//! a file: a topic of one partition gives the same evaluations as a file with its records. In
+//! between, all shards send heartbeats.
 //!
-//! Kafka's time of a record stands for its arrival: it is what `max_future` is measured from, and the time of records that carry none.
+//! Kafka's time of a record stands for its arrival: `max_future` is measured from it, and records
+//! without a time of their own may use it.
 
 use indicatif::ProgressBar;
 
-use super::replay::{Evaluated, hand_over};
+use super::evaluation::{OnEvaluation, apply};
 use crate::engine::Engine;
 use crate::ingest::{Flushed, Ingest};
 use crate::model::EventTime;
 use crate::source::range::{RangeError, RangeReader, TopicRange};
 use crate::source::{RawRecord, Sink as _};
 
-/// Reads a range and hands what is counted to the engine; `bar` is told how far it was read.
+/// Reads a range, applies its commits to the engine, and moves `bar` along.
 ///
 /// # Errors
 /// The range cannot be read to its end.
@@ -33,51 +40,51 @@ pub(super) fn read(
     ingest: Ingest,
     engine: &mut Engine,
     bar: &ProgressBar,
-    evaluated: Evaluated<'_>,
+    on_evaluation: OnEvaluation<'_>,
 ) -> Result<(), RangeError> {
     let mut reader = range.open()?;
     let mut merge = Merge::new(range, ingest);
     while let Some(slot) = merge.order.slowest() {
         merge.step(slot, &mut reader)?;
-        merge.cut(slot, engine, evaluated);
-        if let Some(passed) = reader.look() {
-            bar.set_position(passed);
+        merge.flush_due(slot, engine, on_evaluation);
+        if let Some(position) = reader.look() {
+            bar.set_position(position);
         }
     }
-    merge.cut_all(engine, evaluated);
+    merge.flush_all(engine, on_evaluation);
     Ok(())
 }
 
-/// The state of a reading.
+/// The state of a merge; a slot is the index of a partition in the range.
 struct Merge<'a> {
     range: &'a TopicRange,
     ingest: Ingest,
-    order: Order,
-    /// The newest event of the slowest partition; `None` as long as one has shown none.
+    order: ReadOrder,
+    /// Newest event of the slowest partition; `None` until every partition has shown an event.
     clock: Option<EventTime>,
-    /// When all shards were last heard of.
-    beaten_at: Option<EventTime>,
-    /// The commits that open the shards, until there is a time to write on them: counting of all of them begins where the first event is.
+    /// Clock of the latest heartbeat.
+    last_heartbeat: Option<EventTime>,
+    /// Commits that open the shards, held until the clock starts: all shards begin at that time.
     opening: Vec<Flushed>,
 }
 
 impl<'a> Merge<'a> {
     fn new(range: &'a TopicRange, mut ingest: Ingest) -> Self {
         for (slot, part) in range.parts().iter().enumerate() {
-            // A range is a cut: what was before it is not known, even where nothing was.
+            // Records before a range are never known to be absent, even at offset 0.
             ingest.opened(slot, &part.shard, part.begin, false);
         }
         Merge {
-            order: Order::new(range.parts().len()),
+            order: ReadOrder::new(range.parts().len()),
             range,
             opening: ingest.flush(),
             ingest,
             clock: None,
-            beaten_at: None,
+            last_heartbeat: None,
         }
     }
 
-    /// Counts the next record of a partition, or notes its end.
+    /// Counts the next record of a partition, or registers its end.
     fn step(&mut self, slot: usize, reader: &mut RangeReader) -> Result<(), RangeError> {
         match reader.next(slot)? {
             Some(record) => {
@@ -89,44 +96,47 @@ impl<'a> Merge<'a> {
                     timestamp_ms: record.time.map(EventTime::as_millis),
                     payload: record.payload,
                 });
-                self.order.came(slot, self.ingest.newest(slot));
+                self.order.set_newest(slot, self.ingest.newest(slot));
             }
             None => {
                 let end = self.range.parts()[slot].end;
                 self.ingest.position(slot, end, false);
-                self.order.ended(slot);
+                self.order.remove(slot);
             }
         }
         self.clock = self.clock.max(self.order.clock());
         Ok(())
     }
 
-    /// Closes the commits that are due.
-    fn cut(&mut self, slot: usize, engine: &mut Engine, evaluated: Evaluated<'_>) {
+    /// Applies the commits that are due: all shards on a heartbeat, one that has entered a pane.
+    fn flush_due(&mut self, slot: usize, engine: &mut Engine, on_evaluation: OnEvaluation<'_>) {
         let has_crossed = self.ingest.take_crossed_pane();
         let Some(clock) = self.clock else {
             return;
         };
-        let heartbeat = self.ingest.heartbeat();
-        if self.beaten_at.is_none_or(|at| clock >= at.plus(heartbeat)) {
-            self.cut_all(engine, evaluated);
+        let interval = self.ingest.heartbeat();
+        let is_heartbeat_due = self
+            .last_heartbeat
+            .is_none_or(|at| clock >= at.plus(interval));
+        if is_heartbeat_due {
+            self.flush_all(engine, on_evaluation);
         } else if has_crossed {
             self.ingest.arrived(self.clock);
             let flushed = self.ingest.flush_shard(slot);
-            hand_over(self.timed(flushed), engine, evaluated);
+            apply(self.with_clock(flushed), engine, on_evaluation);
         }
     }
 
-    fn cut_all(&mut self, engine: &mut Engine, evaluated: Evaluated<'_>) {
-        self.beaten_at = self.clock;
+    fn flush_all(&mut self, engine: &mut Engine, on_evaluation: OnEvaluation<'_>) {
+        self.last_heartbeat = self.clock;
         self.ingest.arrived(self.clock);
         let mut flushed = std::mem::take(&mut self.opening);
         flushed.extend(self.ingest.flush());
-        hand_over(self.timed(flushed), engine, evaluated);
+        apply(self.with_clock(flushed), engine, on_evaluation);
     }
 
-    /// Commits that say when they were written: some were cut while a record was counted.
-    fn timed(&self, mut flushed: Vec<Flushed>) -> Vec<Flushed> {
+    /// Sets both times of the commits to the clock; some were closed while a record was counted.
+    fn with_clock(&self, mut flushed: Vec<Flushed>) -> Vec<Flushed> {
         for Flushed { commit, .. } in &mut flushed {
             commit.written_at = self.clock;
             commit.caught_up_at = self.clock;
@@ -135,15 +145,16 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// How far each partition has come, those aside that were read to their end.
+/// The newest event of each partition that has not been read to its end.
 #[derive(Debug)]
-struct Order {
+struct ReadOrder {
+    /// Newest event and slot; `None` sorts before every time.
     unread: Vec<(Option<EventTime>, usize)>,
 }
 
-impl Order {
+impl ReadOrder {
     fn new(partitions: usize) -> Self {
-        Order {
+        ReadOrder {
             unread: (0..partitions).map(|slot| (None, slot)).collect(),
         }
     }
@@ -152,24 +163,28 @@ impl Order {
         self.unread.iter().min().copied()
     }
 
-    /// The partition that is furthest behind; one without any event yet before all others, and the first of equals.
+    /// Returns the partition to read next, `None` at the end.
+    ///
+    /// Partitions without an event come first, then the oldest newest event; ties go to the lower
+    /// slot.
     fn slowest(&self) -> Option<usize> {
         self.first().map(|(_, slot)| slot)
     }
 
-    /// How far all have come; `None` when one has not begun, or all have ended.
+    /// Returns the newest event of the slowest partition; `None` if one has no event, or all have
+    /// ended.
     fn clock(&self) -> Option<EventTime> {
         self.first()?.0
     }
 
-    fn came(&mut self, slot: usize, newest: Option<EventTime>) {
-        if let Some(entry) = self.unread.iter_mut().find(|(_, own)| *own == slot) {
-            entry.0 = newest;
+    fn set_newest(&mut self, slot: usize, newest: Option<EventTime>) {
+        if let Some(partition) = self.unread.iter_mut().find(|(_, unread)| *unread == slot) {
+            partition.0 = newest;
         }
     }
 
-    fn ended(&mut self, slot: usize) {
-        self.unread.retain(|(_, own)| *own != slot);
+    fn remove(&mut self, slot: usize) {
+        self.unread.retain(|(_, unread)| *unread != slot);
     }
 }
 
@@ -183,23 +198,22 @@ mod tests {
 
     #[test]
     fn the_partition_furthest_behind_is_next() {
-        let mut order = Order::new(3);
-        let check = |order: &Order, slot: Option<usize>, clock: Option<EventTime>| {
-            let found = (order.slowest(), order.clock());
-            assert_eq!(found, (slot, clock), "{order:?}");
+        let mut order = ReadOrder::new(3);
+        let check = |order: &ReadOrder, slot: Option<usize>, clock: Option<EventTime>| {
+            assert_eq!((order.slowest(), order.clock()), (slot, clock), "{order:?}");
         };
         check(&order, Some(0), None);
-        order.came(0, at(10));
+        order.set_newest(0, at(10));
         check(&order, Some(1), None);
-        order.came(1, at(5));
-        order.came(2, at(5));
+        order.set_newest(1, at(5));
+        order.set_newest(2, at(5));
         check(&order, Some(1), at(5));
-        order.came(1, at(20));
+        order.set_newest(1, at(20));
         check(&order, Some(2), at(5));
-        order.ended(2);
+        order.remove(2);
         check(&order, Some(0), at(10));
-        order.ended(0);
-        order.ended(1);
+        order.remove(0);
+        order.remove(1);
         check(&order, None, None);
     }
 }

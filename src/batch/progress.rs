@@ -1,4 +1,4 @@
-//! A progress bar while rows are read; on a terminal only.
+//! Progress bars on standard error; they are invisible when it is not a terminal.
 
 use std::time::Duration;
 
@@ -6,30 +6,36 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::source::Size;
 
-/// A bar over pieces of work; invisible when standard error is no terminal.
+/// Creates a bar that counts items of work.
 #[must_use]
-pub fn over_items(what: &str, count: usize) -> ProgressBar {
-    let bar =
-        ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::stderr_with_hz(10));
-    if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {eta}") {
-        bar.set_style(style);
-    }
-    bar.set_prefix(what.to_owned());
+pub fn over_items(label: &str, count: usize) -> ProgressBar {
+    bar(label, count as u64, "{prefix} {wide_bar} {pos}/{len} {eta}")
+}
+
+/// Creates a bar for reading rows, in bytes of a file or offsets of a topic range.
+#[must_use]
+pub fn over_rows(label: &str, size: Size) -> ProgressBar {
+    let bar = match size {
+        Size::Bytes(bytes) => bar(
+            label,
+            bytes,
+            "{prefix} {wide_bar} {bytes}/{total_bytes} {eta}",
+        ),
+        Size::Offsets(offsets) => bar(
+            label,
+            offsets,
+            "{prefix} {wide_bar} {human_pos}/{human_len} {eta}",
+        ),
+    };
+    bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
-/// A bar over rows that are read; invisible when standard error is no terminal.
-#[must_use]
-pub fn over_rows(what: &str, size: Size) -> ProgressBar {
-    let (length, template) = match size {
-        Size::Bytes(bytes) => (bytes, "{prefix} {wide_bar} {bytes}/{total_bytes} {eta}"),
-        Size::Offsets(offsets) => (offsets, "{prefix} {wide_bar} {human_pos}/{human_len} {eta}"),
-    };
+fn bar(label: &str, length: u64, template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(10));
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.set_prefix(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(200));
+    bar.set_prefix(label.to_owned());
     bar
 }

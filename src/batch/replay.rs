@@ -1,96 +1,50 @@
-//! A history, in a data file or in topic ranges, through an engine in event time.
+//! Replays a data file or topic ranges through an engine in event time.
 //!
-//! Commits are cut whenever a pane boundary is passed, and time comes from the data alone, so the same file gives the same lines on any machine. This is
-//! also how windows, watermarks and alerts are tested without a broker. `merge` says how the partitions of a topic become one stream.
+//! A commit closes whenever a record passes a pane boundary, and time comes from the data alone, so
+//! the same input gives the same evaluations on any machine. `merge.rs` explains how the partitions
+//! of a topic become one stream.
 
 use std::sync::Arc;
 
-use clap::Args;
 use indicatif::ProgressBar;
 
+use super::evaluation::{OnEvaluation, apply};
 use super::{dataset, merge, progress};
 use crate::app::observer_plan;
-use crate::cli::UsageError;
-use crate::cli::args::range::{self, RangeArgs};
-use crate::config::Config;
 use crate::decode::DecodeError;
-use crate::engine::{Engine, MonitorPlan, MonitorView, WindowView};
-use crate::ingest::{Flushed, Ingest, RecordTransform};
-use crate::model::{MonitorSpec, Shard};
+use crate::engine::{Engine, MonitorPlan, MonitorView};
+use crate::ingest::{Ingest, RecordTransform};
+use crate::model::Shard;
 use crate::observe::ObserverPlan;
 use crate::source::files::{DataFile, Row};
-use crate::source::range::{RangeBounds, TopicRange};
-use crate::source::{RawRecord, Rows as _, Sink as _, Size};
+use crate::source::range::TopicRange;
+use crate::source::{RawRecord, Rows as _, RowsError, Sink as _, Size};
 
-/// Arguments of commands that replay: a file, or a range of the topics.
-#[derive(Debug, Args)]
-pub struct InputArgs {
-    /// CSV or NDJSON, plain or gzipped; `-` = standard input
-    #[arg(
-        long,
-        value_name = "DATA",
-        required_unless_present = "from",
-        conflicts_with_all = ["from", "to"]
-    )]
-    input: Option<String>,
-    #[command(flatten)]
-    range: RangeArgs,
-}
-
-impl InputArgs {
-    /// The bounds of a range, where one is asked for.
-    ///
-    /// # Errors
-    /// They leave nothing between them.
-    pub fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
-        self.range.bounds()
-    }
-
-    /// The range of each source that the monitors read where there are bounds, else the file.
-    ///
-    /// # Errors
-    /// The file cannot be opened, or there is no such range.
-    pub fn open(
-        &self,
-        bounds: Option<RangeBounds>,
-        config: &Config,
-        monitors: &[MonitorSpec],
-    ) -> anyhow::Result<Input> {
-        let Some(bounds) = bounds else {
-            let file = self.input.as_deref().unwrap_or_default();
-            return Ok(Input::File(DataFile::open(file)?));
-        };
-        Ok(Input::Ranges {
-            ranges: range::find(config, monitors, bounds)?,
-            max_bytes: config.limits.max_message_bytes,
-        })
-    }
-}
-
-/// What is replayed.
+/// A history to replay.
 #[derive(Debug)]
 pub enum Input {
-    /// A data file, for every source.
+    /// A data file that stands for every source.
     File(DataFile),
-    /// Topic ranges.
+    /// Ranges of Kafka topics.
     Ranges {
-        /// One per source.
+        /// One range per source.
         ranges: Vec<TopicRange>,
-        /// Larger records are rejected.
+        /// Size in bytes above which a record is rejected.
         max_bytes: usize,
     },
 }
 
 impl Input {
-    /// What it is called in messages.
+    /// Name of the file, or of the topics joined with commas.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
             Input::File(file) => file.name().to_owned(),
-            Input::Ranges { ranges, .. } => {
-                let topics = ranges.iter().map(TopicRange::topics);
-                topics.collect::<Vec<_>>().join(", ")
-            }
+            Input::Ranges { ranges, .. } => ranges
+                .iter()
+                .map(TopicRange::topics)
+                .collect::<Vec<_>>()
+                .join(", "),
         }
     }
 
@@ -107,23 +61,23 @@ impl Input {
         source: &str,
         ingest: Ingest,
         engine: &mut Engine,
-        is_shown: bool,
-        evaluated: Evaluated<'_>,
-    ) -> anyhow::Result<()> {
-        let bar = |name: &str, size: Size| match is_shown {
+        has_bar: bool,
+        on_evaluation: OnEvaluation<'_>,
+    ) -> Result<(), RowsError> {
+        let bar = |name: &str, size: Size| match has_bar {
             true => progress::over_rows(name, size),
             false => ProgressBar::hidden(),
         };
         match self {
             Input::File(file) => {
                 let bar = bar(file.name(), file.size());
-                read_file(file, source, ingest, engine, &bar, evaluated)?;
+                read_file(file, source, ingest, engine, &bar, on_evaluation)?;
                 bar.finish_and_clear();
             }
             Input::Ranges { ranges, .. } => {
                 if let Some(range) = ranges.iter().find(|range| range.source() == source) {
                     let bar = bar(range.topics(), range.size());
-                    merge::read(range, ingest, engine, &bar, evaluated)?;
+                    merge::read(range, ingest, engine, &bar, on_evaluation)?;
                     bar.finish_and_clear();
                 }
             }
@@ -132,43 +86,42 @@ impl Input {
     }
 }
 
-/// Called after each evaluation.
-pub type Evaluated<'a> = &'a mut dyn FnMut(&MonitorPlan, &WindowView);
-
-/// Changes what is counted of a source, in which the plan says what is looked for.
+/// Creates the transform of a source's records; the plan has the slots of its features.
 pub type TransformFactory<'a> = &'a dyn Fn(&ObserverPlan) -> Box<dyn RecordTransform>;
 
-/// Runs an input through an engine, once per source of the monitors, and calls `evaluated` after each evaluation. Returns how everything stands at the end.
+/// Replays an input once per source of the monitors and returns their final views.
 ///
 /// # Errors
-/// It cannot be read.
+/// The input cannot be read.
 pub fn replay(
     input: &Input,
     plans: Vec<MonitorPlan>,
-    evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorView>> {
-    each_source(input, plans, None, evaluated)
+    on_evaluation: OnEvaluation<'_>,
+) -> Result<Vec<MonitorView>, RowsError> {
+    replay_sources(input, plans, None, on_evaluation)
 }
 
-/// The same, with every record as `alteration` leaves it, and without a bar: others run beside it.
+/// Replays an input as [`replay`] does, with transformed records and without a progress bar.
+///
+/// Several of these run in parallel, so each one hides its bar.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn replay_altered(
+/// The input cannot be read.
+pub fn replay_transformed(
     input: &Input,
     plans: Vec<MonitorPlan>,
-    alteration: TransformFactory<'_>,
-    evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorView>> {
-    each_source(input, plans, Some(alteration), evaluated)
+    transforms: TransformFactory<'_>,
+    on_evaluation: OnEvaluation<'_>,
+) -> Result<Vec<MonitorView>, RowsError> {
+    replay_sources(input, plans, Some(transforms), on_evaluation)
 }
 
-fn each_source(
+fn replay_sources(
     input: &Input,
     plans: Vec<MonitorPlan>,
-    alteration: Option<TransformFactory<'_>>,
-    evaluated: Evaluated<'_>,
-) -> anyhow::Result<Vec<MonitorView>> {
+    transforms: Option<TransformFactory<'_>>,
+    on_evaluation: OnEvaluation<'_>,
+) -> Result<Vec<MonitorView>, RowsError> {
     let mut engine = Engine::new(plans);
     let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
         .map(|index| Arc::clone(engine.plan(index)))
@@ -178,12 +131,12 @@ fn each_source(
     sources.dedup();
     for source in sources {
         let observed = observer_plan(&source, &plans);
-        let alter = alteration.map(|alteration| alteration(&observed));
-        let is_shown = alter.is_none();
-        let ingest = Ingest::new(observed, input.max_bytes()).with_transform(alter);
-        input.read(&source, ingest, &mut engine, is_shown, evaluated)?;
+        let transform = transforms.map(|create| create(&observed));
+        let has_bar = transform.is_none();
+        let ingest = Ingest::new(observed, input.max_bytes()).with_transform(transform);
+        input.read(&source, ingest, &mut engine, has_bar, on_evaluation)?;
     }
-    engine.finish(evaluated);
+    engine.finish(on_evaluation);
     Ok(engine.view().monitors)
 }
 
@@ -193,14 +146,13 @@ fn read_file(
     mut ingest: Ingest,
     engine: &mut Engine,
     bar: &ProgressBar,
-    evaluated: Evaluated<'_>,
-) -> anyhow::Result<()> {
+    on_evaluation: OnEvaluation<'_>,
+) -> Result<(), RowsError> {
     let columns = dataset::columns(file, ingest.decoder())?;
-    let topic = file.name().to_owned();
     let shard = Shard {
         source: source.to_owned(),
         cluster: String::new(),
-        topic,
+        topic: file.name().to_owned(),
         partition: 0,
         incarnation: 0,
     };
@@ -220,21 +172,10 @@ fn read_file(
         }
         offset += 1;
         if ingest.take_crossed_pane() {
-            hand_over(ingest.flush(), engine, evaluated);
+            apply(ingest.flush(), engine, on_evaluation);
         }
         true
     })?;
-    hand_over(ingest.flush(), engine, evaluated);
+    apply(ingest.flush(), engine, on_evaluation);
     Ok(())
-}
-
-/// Folds commits and closes the windows whose time has come.
-pub(super) fn hand_over(flushed: Vec<Flushed>, engine: &mut Engine, evaluated: Evaluated<'_>) {
-    for flushed in flushed {
-        let accepted = engine.apply(&flushed.commit);
-        debug_assert!(accepted.is_ok(), "one reader's commits tile: {accepted:?}");
-    }
-    for monitor in 0..engine.monitors() {
-        engine.advance(monitor, evaluated);
-    }
 }

@@ -1,4 +1,6 @@
-//! A feature's scores as JSON: the shape that `compare` and `replay` share.
+//! The report of one feature against one reference: verdict, urgency, and the JSON object.
+//!
+//! `compare` and `replay` share this JSON object, so both always have the same keys.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -13,19 +15,19 @@ use crate::reference::FeatureReference;
 use crate::score::{Rates, Scores};
 use crate::stats::{BinName, FeatureCounts, Layout};
 
-/// How a feature stands against its lines, `for` and state left aside.
+/// The most severe threshold that a feature exceeds, regardless of `for` and alert states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Below every line.
+    /// No threshold is exceeded.
     None,
-    /// Above a line of this severity.
+    /// A threshold of this severity is exceeded.
     Drift(Severity),
-    /// Cannot be judged.
+    /// There are no scores.
     NotReady(NotReady),
 }
 
 impl Verdict {
-    /// The name in JSON.
+    /// Returns the name used in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,25 +38,25 @@ impl Verdict {
     }
 }
 
-/// Everything there is to say about one feature against one reference.
+/// One feature of one window against one reference, with everything that is reported of it.
 #[derive(Debug, Clone)]
 pub struct FeatureReport<'a> {
-    /// The feature and its lines.
+    /// The feature with its rules.
     pub plan: &'a FeaturePlan,
-    /// What it was compared with; `None` where there is nothing.
+    /// The reference; `None` if it is not loaded or lacks the feature.
     pub against: Option<Arc<FeatureReference>>,
-    /// The current counts.
+    /// Counts of the window.
     pub counts: &'a FeatureCounts,
-    /// The current rates.
+    /// Rates of the window.
     pub rates: Rates,
-    /// The scores, or why there are none.
+    /// The scores, or the reason why they are not ready.
     pub scores: Result<Scores, NotReady>,
-    /// What calibration says; `None` where nothing is calibrated.
+    /// Floors, thresholds and p-values; `None` without calibration.
     pub assessment: Option<Arc<Assessment>>,
 }
 
 impl FeatureReport<'_> {
-    /// The value of a rule's statistic.
+    /// Returns the value of a rule's statistic.
     #[must_use]
     pub fn value(&self, rule: &Rule) -> Option<f64> {
         if rule.statistic.is_rate() {
@@ -65,45 +67,48 @@ impl FeatureReport<'_> {
             .and_then(|scores| scores.get(rule.statistic))
     }
 
-    /// The rules with their lines, those without one left out.
-    pub fn lines(&self) -> impl Iterator<Item = (&Rule, Threshold)> {
-        let rules = self.plan.rules.iter().enumerate();
-        rules.filter_map(|(place, rule)| match rule.threshold_source {
-            ThresholdSource::Fixed(threshold) => Some((rule, rule.fixed_line(threshold))),
-            ThresholdSource::Budget { .. } => {
-                let lines = &self.assessment.as_ref()?.lines;
-                Some((rule, lines.get(place).copied().flatten()?))
-            }
-        })
+    /// Returns the rules that have a threshold, each with its threshold.
+    pub fn thresholds(&self) -> impl Iterator<Item = (&Rule, Threshold)> {
+        self.plan
+            .rules
+            .iter()
+            .enumerate()
+            .filter_map(|(index, rule)| match rule.threshold_source {
+                ThresholdSource::Fixed(threshold) => Some((rule, rule.fixed_line(threshold))),
+                ThresholdSource::Budget { .. } => {
+                    let calibrated = &self.assessment.as_ref()?.lines;
+                    Some((rule, calibrated.get(index).copied().flatten()?))
+                }
+            })
     }
 
-    /// The most urgent line that is exceeded.
+    /// Returns the verdict over all rules.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        let exceeded = self.lines().filter(|(rule, line)| {
-            self.value(rule)
-                .is_some_and(|value| line.is_exceeded_by(value))
-        });
-        match (exceeded.map(|(rule, _)| rule.severity).max(), self.scores) {
-            (_, Err(reason)) => Verdict::NotReady(reason),
-            (Some(severity), Ok(_)) => Verdict::Drift(severity),
-            (None, Ok(_)) => Verdict::None,
+        if let Err(reason) = self.scores {
+            return Verdict::NotReady(reason);
         }
+        self.thresholds()
+            .filter(|(rule, threshold)| {
+                self.value(rule)
+                    .is_some_and(|value| threshold.is_exceeded_by(value))
+            })
+            .map(|(rule, _)| rule.severity)
+            .max()
+            .map_or(Verdict::None, Verdict::Drift)
     }
 
-    /// The largest ratio of a score to its line; 0 when nothing can be judged.
+    /// Returns the largest ratio of a value to its upper threshold; 0 without a threshold.
     #[must_use]
     pub fn urgency(&self) -> f64 {
-        let ratios = self
-            .lines()
-            .filter_map(|(rule, line)| Some(self.value(rule)? / line.above));
-        ratios
+        self.thresholds()
+            .filter_map(|(rule, threshold)| Some(self.value(rule)? / threshold.above))
             .filter(|ratio| !ratio.is_nan())
             .max_by(f64::total_cmp)
             .unwrap_or(0.0)
     }
 
-    /// The object of one feature, its name under `name_key`; `bins` when asked for.
+    /// Returns the JSON object, with the name of the feature under `name_key`.
     #[must_use]
     pub fn to_json(&self, name_key: &str, with_bins: bool) -> Map<String, Value> {
         let verdict = self.verdict();
@@ -146,18 +151,19 @@ impl FeatureReport<'_> {
         object
     }
 
-    /// Score bins in order; guards and the like only when occupied on either side.
+    /// Returns the score bins in order; guards only if they are occupied on either side.
     fn bins(&self) -> Value {
         let Some(layout) = self.plan.layout.as_deref() else {
             return json!([]);
         };
         let against = self.against.as_deref();
-        let reference = |bin: usize| against.map_or(0, |reference| reference.counts.bins[bin]);
-        let shown = (0..layout.len()).filter(|bin| {
-            !layout.is_optional(*bin) || reference(*bin) + self.counts.bins[*bin] > 0
-        });
-        shown
-            .map(|bin| bin_json(layout, bin, reference(bin), self.counts.bins[bin]))
+        (0..layout.len())
+            .filter_map(|bin| {
+                let reference = against.map_or(0, |reference| reference.counts.bins[bin]);
+                let current = self.counts.bins[bin];
+                let is_shown = !layout.is_optional(bin) || reference + current > 0;
+                is_shown.then(|| bin_json(layout, bin, reference, current))
+            })
             .collect()
     }
 
@@ -170,58 +176,57 @@ impl FeatureReport<'_> {
         let Ok(scores) = self.scores else {
             return json!({});
         };
-        let d = scores.divergences;
-        let distances = scores.distances;
-        let numeric = |value: Option<f64>| value.map(number);
-        let body = distances
-            .filter(|_| self.assessment.is_some())
-            .map(|distances| distances.body);
-        let entries = [
-            ("js", Some(number(d.js))),
-            ("js_distance", Some(number(d.js.sqrt()))),
-            ("kl", Some(number(d.kl))),
-            ("kl_reverse", Some(number(d.kl_reverse))),
-            (
-                "wasserstein",
-                numeric(distances.map(|distances| distances.wasserstein)),
-            ),
-            (
-                "wasserstein_normalized",
-                numeric(distances.map(|distances| distances.wasserstein_normalized)),
-            ),
-            ("wasserstein_body", numeric(body)),
-            ("psi", Some(number(d.psi))),
-            ("hellinger", Some(number(d.hellinger))),
-            ("total_variation", Some(number(d.total_variation))),
-            ("ks", numeric(distances.map(|distances| distances.ks))),
-            ("entropy", Some(number(d.entropy))),
-            ("cross_entropy", Some(number(d.cross_entropy))),
-        ];
-        entries
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-            .collect::<Map<_, _>>()
-            .into()
+        let divergences = scores.divergences;
+        let mut object = Map::new();
+        let mut put = |key: &str, score: f64| drop(object.insert(key.to_owned(), number(score)));
+        put("js", divergences.js);
+        put("js_distance", divergences.js.sqrt());
+        put("kl", divergences.kl);
+        put("kl_reverse", divergences.kl_reverse);
+        if let Some(distances) = scores.distances {
+            put("wasserstein", distances.wasserstein);
+            put("wasserstein_normalized", distances.wasserstein_normalized);
+            if self.assessment.is_some() {
+                put("wasserstein_body", distances.body);
+            }
+        }
+        put("psi", divergences.psi);
+        put("hellinger", divergences.hellinger);
+        put("total_variation", divergences.total_variation);
+        if let Some(distances) = scores.distances {
+            put("ks", distances.ks);
+        }
+        put("entropy", divergences.entropy);
+        put("cross_entropy", divergences.cross_entropy);
+        object.into()
     }
 }
 
 fn bin_json(layout: &Layout, bin: usize, reference: u64, current: u64) -> Value {
     match layout.name(bin) {
         BinName::Interval(interval) => json!({
-            "lower": interval.lower, "upper": interval.upper, "label": null, "reference": reference, "current": current
+            "lower": interval.lower,
+            "upper": interval.upper,
+            "label": null,
+            "reference": reference,
+            "current": current,
         }),
         BinName::Label(label) => json!({
-            "lower": null, "upper": null, "label": label, "reference": reference, "current": current
+            "lower": null,
+            "upper": null,
+            "label": label,
+            "reference": reference,
+            "current": current,
         }),
     }
 }
 
-/// A number, or the text `inf` where JSON has none.
+/// Returns a JSON number, or the text `inf` for an infinite score.
 fn number(value: f64) -> Value {
     Number::from_f64(value).map_or_else(|| Value::from("inf"), Value::Number)
 }
 
-/// The most urgent first, then by name.
+/// Orders reports by descending urgency, then by name.
 #[must_use]
 pub fn by_urgency(a: &FeatureReport<'_>, b: &FeatureReport<'_>) -> Ordering {
     b.urgency()

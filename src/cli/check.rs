@@ -1,50 +1,57 @@
-//! `pegel check`: is the configuration right, and what would it do with a message?
+//! `pegel check`: validates a configuration, and tries it on a message or on the brokers.
+//!
+//! It writes nothing and commits no offset, so it can run beside a daemon with the same
+//! configuration.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
 use arc_swap::ArcSwap;
 use clap::Args;
 
-use super::{Exit, UsageError};
+use super::exit::Exit;
+use super::usage::UsageError;
 use crate::app;
 use crate::clock;
 use crate::config::{self, Config, Overrides};
 use crate::decode::{Decoder, Fields, Reading, boolean, category, number, timestamp};
 use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
-use crate::model::{KafkaReport, Kind, Shard, SourceSpec, TopicId};
+use crate::model::{KafkaReport, Kind, PanesTopicSpec, Shard, SourceSpec, TopicId};
 use crate::observe::{ObserverPlan, is_selected};
 use crate::pane_log::kafka::{Needs, ensure, inspect};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
 
+/// Time after which a source without an answer counts as unreachable.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Arguments of `pegel check`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
-    /// The configuration
+pub(super) struct CheckArgs {
+    /// Configuration to check
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     /// Override an option, as web.listen_address=0.0.0.0:10987
     #[arg(long, value_name = "OPTION=VALUE")]
     set: Vec<String>,
-    /// Print the effective configuration, every default filled in
+    /// Print the effective configuration with all defaults
     #[arg(long)]
     print: bool,
-    /// Show what every monitor makes of this JSON message; `@FILE` reads it from a file
+    /// Show the event time and the values that every monitor reads from this JSON message; `@FILE`
+    /// reads it from a file
     #[arg(long, value_name = "MESSAGE")]
     sample: Option<String>,
-    /// Ask the brokers whether the topics are there
+    /// Connect to the brokers and look for the topics
     #[arg(long)]
     connect: bool,
 }
 
-/// Checks and tells.
+/// Checks a configuration and prints the results on standard error.
 ///
 /// # Errors
-/// Something is wrong with the configuration, a reference, or (when asked) a broker.
-pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
+/// The configuration, a reference or, if asked, a broker has a problem.
+pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
     if args.print {
         anstream::print!("{}", config::print(&config));
@@ -65,21 +72,21 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         plans.len(),
         config.limits.max_series
     );
-    for (plan, warning) in plans
-        .iter()
-        .flat_map(|plan| plan.warnings.iter().map(move |warning| (plan, warning)))
-    {
-        anstream::eprintln!("monitor {}: {warning}", plan.spec.name);
+    for plan in &plans {
+        for warning in &plan.warnings {
+            anstream::eprintln!("monitor {}: {warning}", plan.spec.name);
+        }
     }
     if let Some(sample) = &args.sample {
-        show_sample(sample, &plans, config.limits.max_message_bytes)?;
+        print_sample(sample, &plans, config.limits.max_message_bytes)?;
     }
     config.places.refuse(problems)?;
     if series > config.limits.max_series {
-        bail!(UsageError(format!(
-            "limits.max_series is {}, {series} may be needed",
-            config.limits.max_series
-        )));
+        return Err(UsageError::TooManySeries {
+            limit: config.limits.max_series,
+            needed: series,
+        }
+        .into());
     }
     if args.connect {
         connect(&config)
@@ -88,7 +95,8 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     }
 }
 
-fn show_sample(sample: &str, plans: &[MonitorPlan], max_bytes: usize) -> anyhow::Result<()> {
+/// Prints the values that each monitor reads from a message.
+fn print_sample(sample: &str, plans: &[MonitorPlan], max_bytes: usize) -> anyhow::Result<()> {
     let payload = match sample.strip_prefix('@') {
         Some(path) => std::fs::read(path)?,
         None => sample.as_bytes().to_vec(),
@@ -103,58 +111,55 @@ fn show_sample(sample: &str, plans: &[MonitorPlan], max_bytes: usize) -> anyhow:
                 plan.spec.name,
                 error.reason()
             ),
-            Ok(fields) => anstream::println!("{}", describe(plan, &observer, fields)),
+            Ok(fields) => anstream::println!("{}", describe_record(plan, &observer, fields)),
         }
     }
     Ok(())
 }
 
-fn describe(plan: &MonitorPlan, observer: &ObserverPlan, fields: Fields<'_>) -> String {
+/// Returns the event time and the value of every feature, one line each.
+fn describe_record(plan: &MonitorPlan, observer: &ObserverPlan, fields: Fields<'_>) -> String {
+    let name = &plan.spec.name;
     let monitor = &observer.monitors[0];
     if !is_selected(monitor, fields) {
-        return format!(
-            "monitor {}: not this monitor's record (select.where)",
-            plan.spec.name
-        );
+        return format!("monitor {name}: record excluded by select.where");
     }
-    let own = monitor
+    let event_time = monitor
         .timestamp
         .and_then(|slot| timestamp(fields.slots[slot], fields.scratch));
-    let time = match (own, monitor.fallback) {
+    let time = match (event_time, monitor.fallback) {
         (Some(time), _) => time.to_string(),
-        (None, true) => "the time Kafka holds".to_owned(),
-        (None, false) => "none: the record would be dropped (no_timestamp)".to_owned(),
+        (None, true) => "the Kafka time of the record".to_owned(),
+        (None, false) => "none, the record would be dropped (no_timestamp)".to_owned(),
     };
-    let mut text = format!("monitor {}: event time {time}", plan.spec.name);
+    let mut text = format!("monitor {name}: event time {time}");
     let mut buffer = String::new();
     for (feature, observed) in plan.features.iter().zip(&monitor.features) {
         let slot = fields.slots[observed.slot];
         let reading = match feature.kind {
-            Kind::Numeric => tell(number(slot, fields.scratch).map(|x| x.to_string())),
+            Kind::Numeric => number(slot, fields.scratch).map(|x| x.to_string()),
             Kind::Categorical => {
-                tell(category(slot, fields.scratch, &mut buffer).map(|name| format!("{name:?}")))
+                category(slot, fields.scratch, &mut buffer).map(|name| format!("{name:?}"))
             }
-            Kind::Boolean => tell(boolean(slot, fields.scratch).map(|value| value.to_string())),
+            Kind::Boolean => boolean(slot, fields.scratch).map(|value| value.to_string()),
         };
-        text += &format!("\n  {} ({}): {reading}", feature.name, feature.kind.name());
+        let value = match reading {
+            Reading::Value(value) => value,
+            Reading::Missing(kind) => format!("missing ({})", kind.name()),
+            Reading::Invalid(reason) => format!("invalid ({})", reason.name()),
+        };
+        text += &format!("\n  {} ({}): {value}", feature.name, feature.kind.name());
     }
     text
 }
 
-fn tell(reading: Reading<String>) -> String {
-    match reading {
-        Reading::Value(value) => value,
-        Reading::Missing(kind) => format!("missing ({})", kind.name()),
-        Reading::Invalid(reason) => format!("invalid ({})", reason.name()),
-    }
-}
-
+/// Connects to every source, and checks the pane log's topic if there is one.
 fn connect(config: &Config) -> anyhow::Result<Exit> {
     let mut exit = Exit::Ok;
     for source in &config.sources {
-        match try_source(source)? {
+        match count_partitions(source)? {
             Ok(partitions) => {
-                anstream::eprintln!("source {}: {partitions} partitions found", source.name)
+                anstream::eprintln!("source {}: {partitions} partitions found", source.name);
             }
             Err(problem) => {
                 anstream::eprintln!("source {}: {problem}", source.name);
@@ -162,39 +167,54 @@ fn connect(config: &Config) -> anyhow::Result<Exit> {
             }
         }
     }
-    if let Some(panes) = &config.state.panes {
-        let windows = config.monitors.iter().flat_map(|monitor| &monitor.windows);
-        let needs = Needs {
-            longest_window: windows.map(|window| window.size).max().unwrap_or_default(),
-            may_create: false,
-        };
-        let inspected = ensure(panes, needs).and_then(|warnings| inspect(panes).map(|()| warnings));
-        match inspected {
-            Ok(warnings) => {
-                anstream::eprintln!("pane log topic {}: fit", panes.topic);
-                let tell = |warning: &String| anstream::eprintln!("  {warning}");
-                warnings.iter().for_each(tell);
-            }
-            Err(problem) => {
-                anstream::eprintln!("{:#}", anyhow::Error::new(problem));
-                exit = Exit::Failure;
-            }
-        }
+    if let Some(panes) = &config.state.panes
+        && check_pane_log(config, panes) == Exit::Failure
+    {
+        exit = Exit::Failure;
     }
     Ok(exit)
 }
 
-/// Reads until every topic has partitions, for ten seconds at most; nothing is committed.
-fn try_source(spec: &SourceSpec) -> anyhow::Result<Result<usize, String>> {
+/// Checks that the topic of the pane log exists and has the required settings.
+fn check_pane_log(config: &Config, panes: &PanesTopicSpec) -> Exit {
+    let longest_window = config
+        .monitors
+        .iter()
+        .flat_map(|monitor| &monitor.windows)
+        .map(|window| window.size)
+        .max();
+    let needs = Needs {
+        longest_window: longest_window.unwrap_or_default(),
+        may_create: false,
+    };
+    match ensure(panes, needs).and_then(|warnings| inspect(panes).map(|()| warnings)) {
+        Ok(warnings) => {
+            anstream::eprintln!("pane log topic {}: ok", panes.topic);
+            for warning in &warnings {
+                anstream::eprintln!("  {warning}");
+            }
+            Exit::Ok
+        }
+        Err(error) => {
+            anstream::eprintln!("{:#}", anyhow::Error::new(error));
+            Exit::Failure
+        }
+    }
+}
+
+/// Polls a source until its partitions are known; `Err` inside is the problem at the timeout.
+///
+/// No offset is committed.
+fn count_partitions(spec: &SourceSpec) -> anyhow::Result<Result<usize, String>> {
     let report = Arc::new(ArcSwap::from_pointee(KafkaReport::default()));
     let mut source = KafkaSource::try_new(spec, Arc::clone(&report))?;
-    let deadline = clock::monotonic() + Duration::from_secs(10);
-    let mut opened = Opened(0);
+    let deadline = clock::monotonic() + CONNECT_TIMEOUT;
+    let mut partitions = PartitionCounter(0);
     while clock::monotonic() < deadline {
-        source.poll(Duration::from_millis(100), &mut opened);
+        source.poll(Duration::from_millis(100), &mut partitions);
         let report = report.load();
-        if report.up && report.problem.is_none() && opened.0 > 0 {
-            return Ok(Ok(opened.0));
+        if report.up && report.problem.is_none() && partitions.0 > 0 {
+            return Ok(Ok(partitions.0));
         }
     }
     let problem = report.load().problem.clone();
@@ -203,10 +223,10 @@ fn try_source(spec: &SourceSpec) -> anyhow::Result<Result<usize, String>> {
     })))
 }
 
-/// Counts partitions and looks at nothing else.
-struct Opened(usize);
+/// A sink that counts opened partitions and ignores everything else.
+struct PartitionCounter(usize);
 
-impl Sink for Opened {
+impl Sink for PartitionCounter {
     fn extent(&mut self, _: u32) {}
 
     fn opened(&mut self, _: usize, _: &Shard, _: i64, _: bool) {

@@ -1,57 +1,56 @@
-//! `pegel compare`: two data sets, every score, one verdict per feature.
+//! `pegel compare`: compares two data sets, with all scores and one verdict per feature.
+//!
+//! Each side is a data file or a fitted reference. A data file on the reference side is fitted
+//! first, as `pegel fit` does.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use clap::{Args, ValueEnum};
-use rayon::prelude::*;
 use serde_json::{Value, json};
 
-use super::fit::{fit_file, monitor_of};
-use super::output::table;
-use super::{Exit, UsageError, is_reference};
+use super::exit::Exit;
+use super::fit::print_notice;
+use super::monitors::load_monitor_spec;
+use super::output::comparison_table;
+use super::output::table::TableStyle;
 use crate::batch::fit::calibrate;
+use crate::batch::fit::fit_rows::{FitNotice, fit_rows};
 use crate::batch::report::{FeatureReport, Verdict, by_urgency};
-use crate::batch::{dataset, progress};
-use crate::calibration::WindowContext;
-use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, assess};
-use crate::model::{
-    AlertSpec, Budget, MonitorSpec, ReferenceSpec, Severity, Statistic, Thresholds,
-};
+use crate::batch::{compare, dataset};
+use crate::engine::MonitorPlan;
+use crate::model::{MonitorSpec, Severity};
 use crate::reference::Reference;
-use crate::score::{Rates, Scorer, Scores};
 use crate::source::files::DataFile;
 use crate::stats::FeatureCounts;
 
 /// Arguments of `pegel compare`.
 #[derive(Debug, Args)]
-pub struct CompareArgs {
-    /// A data file (CSV or NDJSON, plain or gzipped) or a fitted reference
+pub(super) struct CompareArgs {
+    /// Reference side: a data file (CSV or NDJSON, plain or gzipped) or a fitted reference
     reference: String,
-    /// What to compare with it; `-` = standard input
+    /// Current side, a data file or a fitted reference; `-` reads standard input
     current: String,
     /// Take features, `select`, `min_samples` and alerts from this configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Which monitor of the configuration
+    /// Monitor of the configuration; needed if it has several
     #[arg(long, requires = "config")]
     monitor: Option<String>,
-    /// How to print the result
+    /// Format of the result
     #[arg(long, value_enum, default_value = "table")]
-    format: Format,
-    /// Exit with 3 when a feature drifted at least this much, else with 4 when one could not be judged
+    format: CompareFormat,
+    /// Exit with 3 if a feature drifted at this severity or above, else with 4 if one is not ready
     #[arg(long, value_enum)]
     fail_on: Option<FailOn>,
 }
 
-/// How a result is printed.
+/// Format of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum CompareFormat {
     Table,
     Json,
     Markdown,
-    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,181 +59,78 @@ enum FailOn {
     Critical,
 }
 
-/// Compares and prints.
+/// Compares both sides and prints the result.
 ///
 /// # Errors
 /// A file cannot be read, the configuration is wrong, or the two sides cannot be compared.
-pub fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
-    if args.format == Format::Html {
-        bail!(UsageError(
-            "--format html is not supported yet; table, json and markdown are".to_owned()
-        ));
-    }
-    let mut spec = match &args.config {
-        Some(path) => monitor_of(path, args.monitor.as_deref())?,
-        None => MonitorSpec::bare(),
-    };
-    let reference = load_side(&args.reference, args.config.is_some().then_some(&spec))?;
-    prepare(&mut spec, args.config.is_none());
-    let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference))]);
-    if let Some(problem) = plan.problems.first() {
-        bail!(UsageError(problem.clone()));
-    }
-    let (rows, counts) = count_side(&args.current, &plan)?;
-    calibrate(&plan, &counts);
-    let mut reports: Vec<FeatureReport<'_>> = plan
-        .features
-        .iter()
-        .zip(&counts)
-        .map(|(feature, counts)| report(feature, counts, &plan))
-        .collect();
-    if args.format != Format::Json {
+pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
+    let configured = args
+        .config
+        .as_deref()
+        .map(|path| load_monitor_spec(path, args.monitor.as_deref()))
+        .transpose()?;
+    let reference = load_reference(&args.reference, configured.as_ref())?;
+    let is_configured = configured.is_some();
+    let spec = configured.unwrap_or_else(MonitorSpec::bare);
+    let plan = compare::plan(spec, is_configured, reference)?;
+    let (rows, counts) = load_current(&args.current, &plan)?;
+    let mut reports = compare::compare(&plan, &counts);
+    if args.format != CompareFormat::Json {
         reports.sort_by(by_urgency);
     }
     print(args.format, &plan, rows, &reports);
     Ok(exit(args.fail_on, &reports))
 }
 
-/// A fitted reference as it is; a data file fitted now.
-fn load_side(name: &str, spec: Option<&MonitorSpec>) -> anyhow::Result<Reference> {
+/// Loads a fitted reference, or fits one to a data file.
+fn load_reference(name: &str, spec: Option<&MonitorSpec>) -> anyhow::Result<Reference> {
     if is_reference(name) {
         return Ok(Reference::load(name.as_ref())?);
     }
     let file = DataFile::open(name)?;
-    let mut fitted = fit_file(&file, spec, None)?;
+    let mut fitted = fit_rows(&file, spec, None, &mut print_notice)?;
     if fitted.spec.timestamp.path.is_some() {
         calibrate::calibrate(&mut fitted.reference, &file, &fitted.spec)?;
     }
     Ok(fitted.reference)
 }
 
-/// The counts of the current side, in the order of the plan's features.
-fn count_side(name: &str, plan: &MonitorPlan) -> anyhow::Result<(u64, Vec<FeatureCounts>)> {
+/// Reports whether a file is a fitted reference: JSON that begins with the key `pegel_reference`.
+fn is_reference(name: &str) -> bool {
+    let mut start = String::new();
+    std::fs::File::open(Path::new(name))
+        .and_then(|file| file.take(64).read_to_string(&mut start))
+        .is_ok()
+        && start
+            .trim_start()
+            .strip_prefix('{')
+            .is_some_and(|rest| rest.trim_start().starts_with("\"pegel_reference\""))
+}
+
+/// Loads the number of rows and the counts of the current side, in the order of the plan's
+/// features.
+fn load_current(name: &str, plan: &MonitorPlan) -> anyhow::Result<(u64, Vec<FeatureCounts>)> {
     if !is_reference(name) {
         let (rows, counts) = dataset::count_file(&DataFile::open(name)?, plan)?;
-        if let Some(complaint) = rows.complaint() {
-            anstream::eprintln!("{complaint}");
-        }
+        print_notice(FitNotice::Read(&rows));
         return Ok((rows.rows, counts));
     }
     let current = Reference::load(name.as_ref())?;
-    let counts = plan.features.iter().map(|feature| {
-        let found = current.feature(&feature.name);
-        match (found, feature.layout.as_ref()) {
-            (None, _) | (_, None) => Ok(FeatureCounts::default()),
-            (Some(found), Some(layout)) if found.layout == *layout => Ok(found.counts.clone()),
-            (Some(found), Some(_)) => Err(UsageError(format!(
-                "feature {}: the two references have different layouts; fit one with --layout of the other",
-                found.name
-            ))),
-        }
-    });
-    Ok((current.rows, counts.collect::<Result<_, _>>()?))
+    let counts = compare::counts_of(&current, plan)?;
+    Ok((current.rows, counts))
 }
 
-/// Makes the monitor one window and one reference, with a budget for every question when no configuration asked others.
-fn prepare(spec: &mut MonitorSpec, is_bare: bool) {
-    spec.references = vec![ReferenceSpec::fitted("training", PathBuf::new())];
-    spec.features_from_reference |= spec.features.is_empty();
-    if is_bare {
-        let budgeted = |statistic| AlertSpec {
-            statistic,
-            thresholds: Thresholds::default(),
-            budget: Some(Budget::default()),
-            for_evaluations: 1,
-            keep_firing_for: 0,
-            features: None,
-        };
-        let statistics = [
-            Statistic::Js,
-            Statistic::Wasserstein,
-            Statistic::MissingRatio,
-            Statistic::UnseenRatio,
-            Statistic::OutOfRangeRatio,
-        ];
-        spec.alerts = statistics.map(budgeted).to_vec();
-    }
-}
-
-fn report<'a>(
-    feature: &'a FeaturePlan,
-    counts: &'a FeatureCounts,
-    plan: &MonitorPlan,
-) -> FeatureReport<'a> {
-    let min_samples = plan
-        .spec
-        .windows
-        .iter()
-        .map(|window| window.min_samples)
-        .min()
-        .unwrap_or(1);
-    let scorer = feature
-        .references
-        .first()
-        .and_then(|reference| reference.scorer.as_deref());
-    let scores = match scorer {
-        Some(scorer) => scorer.evaluate(counts, min_samples),
-        None => Err(crate::model::NotReady::NoReference),
-    };
-    let rates = feature
-        .layout
-        .as_deref()
-        .map_or_else(Rates::default, |layout| Rates::of(counts, layout));
-    FeatureReport {
-        plan: feature,
-        against: scorer.map(Scorer::reference).cloned(),
-        counts,
-        rates,
-        assessment: assessment(feature, counts, &rates, scores.as_ref().ok()),
-        scores,
-    }
-}
-
-/// One comparison is one window: its lines are those that one clean window in a hundred exceeds.
-fn assessment(
-    feature: &FeaturePlan,
-    counts: &FeatureCounts,
-    rates: &Rates,
-    scores: Option<&Scores>,
-) -> Option<Arc<Assessment>> {
-    let judged = AssessmentInput {
-        counts,
-        scores,
-        rates,
-        step: None,
-        context: WindowContext::default(),
-    };
-    scores?;
-    let calibration = feature.references.first()?.null_model.as_deref()?;
-    Some(Arc::new(assess(feature, calibration, &judged)))
-}
-
-/// Makes the null tables the comparison needs, on all cores.
-fn calibrate(plan: &MonitorPlan, counts: &[FeatureCounts]) {
-    let pairs = plan.features.iter().zip(counts);
-    let needed = pairs.filter_map(|(feature, counts)| {
-        let calibration = feature.references.first()?.null_model.as_deref()?;
-        let n = counts.tallies.values;
-        (n > 0 && !calibration.is_prepared(n)).then_some((calibration, n))
-    });
-    let unprepared: Vec<_> = needed.collect();
-    let bar = progress::over_items("calibrating", unprepared.len());
-    unprepared.into_par_iter().for_each(|(calibration, n)| {
-        calibration.prepare(n);
-        bar.inc(1);
-    });
-    bar.finish_and_clear();
-}
-
-fn print(format: Format, plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) {
+fn print(format: CompareFormat, plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) {
     match format {
-        Format::Json => anstream::println!("{:#}", to_json(plan, rows, reports)),
-        Format::Markdown => {
-            anstream::println!("{}", table::compared(reports, table::Look::Markdown))
+        CompareFormat::Json => anstream::println!("{:#}", to_json(plan, rows, reports)),
+        CompareFormat::Markdown => {
+            let table = comparison_table::table(reports, TableStyle::Markdown);
+            anstream::println!("{table}");
         }
-        Format::Table | Format::Html => {
-            anstream::println!("{}", table::compared(reports, table::Look::Terminal));
-            anstream::println!("{}", table::summary(reports));
+        CompareFormat::Table => {
+            let table = comparison_table::table(reports, TableStyle::Terminal);
+            anstream::println!("{table}");
+            anstream::println!("{}", comparison_table::summary(reports));
         }
     }
 }
@@ -249,7 +145,10 @@ fn to_json(plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) -> Valu
         .map(|report| report.to_json("name", true).into())
         .collect();
     json!({
-        "reference": {"rows": reference.map_or(0, |loaded| loaded.rows), "hash": reference.map(|loaded| &loaded.hash)},
+        "reference": {
+            "rows": reference.map_or(0, |reference| reference.rows),
+            "hash": reference.map(|reference| &reference.hash),
+        },
         "current": {"rows": rows},
         "features": features,
     })
@@ -261,10 +160,16 @@ fn exit(fail_on: Option<FailOn>, reports: &[FeatureReport<'_>]) -> Exit {
         Some(FailOn::Warning) => Severity::Warning,
         Some(FailOn::Critical) => Severity::Critical,
     };
-    let verdicts = || reports.iter().map(FeatureReport::verdict);
-    if verdicts().any(|verdict| matches!(verdict, Verdict::Drift(severity) if severity >= lowest)) {
+    let verdicts: Vec<Verdict> = reports.iter().map(FeatureReport::verdict).collect();
+    if verdicts
+        .iter()
+        .any(|verdict| matches!(verdict, Verdict::Drift(severity) if *severity >= lowest))
+    {
         Exit::Drift
-    } else if verdicts().any(|verdict| matches!(verdict, Verdict::NotReady(_))) {
+    } else if verdicts
+        .iter()
+        .any(|verdict| matches!(verdict, Verdict::NotReady(_)))
+    {
         Exit::NotReady
     } else {
         Exit::Ok

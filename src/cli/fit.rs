@@ -1,49 +1,49 @@
-//! `pegel fit`: a reference from a data file or a topic range.
+//! `pegel fit`: builds a reference from a data file or a topic range.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Args;
 
 use super::args::range::{self, RangeArgs};
-use super::output::table;
-use super::{Exit, UsageError, pick_monitor};
-use crate::batch::dataset::{self, RowCounts};
-use crate::batch::fit::infer::{Inferred, infer};
+use super::exit::Exit;
+use super::monitors::pick_monitor;
+use super::output::reference_table;
+use super::usage::UsageError;
+use crate::batch::dataset;
+use crate::batch::fit::fit_rows::{FitNotice, fit_rows};
 use crate::batch::fit::{calibrate, hour_of_week};
-use crate::clock;
 use crate::config::{self, Config};
-use crate::model::{FeatureSpec, Kind, MonitorSpec, Pointer};
-use crate::observe::ObserverPlan;
-use crate::reference::{FitOptions, HourOfWeek, Reference, fit};
+use crate::model::{MonitorSpec, Pointer};
+use crate::reference::{HourOfWeek, Reference};
 use crate::source::Rows;
 use crate::source::files::DataFile;
 
 /// Arguments of `pegel fit`.
 #[derive(Debug, Args)]
-pub struct FitArgs {
-    /// CSV or NDJSON, plain or gzipped; `-` = standard input
+pub(super) struct FitArgs {
+    /// Data file: CSV or NDJSON, plain or gzipped; `-` reads standard input
     #[arg(required_unless_present = "from", conflicts_with_all = ["from", "to"])]
     input: Option<String>,
     #[command(flatten)]
     range: RangeArgs,
-    /// Where to write the reference
+    /// File to write the reference to
     #[arg(short, long, value_name = "REF")]
     output: PathBuf,
     /// Take features, bins and `select` from this configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Which monitor of the configuration
+    /// Monitor of the configuration; needed if it has several
     #[arg(long, requires = "config")]
     monitor: Option<String>,
     /// Use the bins and cells of this reference, so that both can be compared
     #[arg(long, value_name = "REF")]
     layout: Option<PathBuf>,
-    /// The rows' time (RFC 3339 or milliseconds): alarm lines then follow how the stream breathes
+    /// Column with the time of each row (RFC 3339 or milliseconds since 1970); thresholds then
+    /// account for how much windows of this stream vary
     #[arg(long, value_name = "COLUMN")]
     timestamp: Option<String>,
-    /// Count by hour of the week too, by the clock of this time zone: for `hour_of_week: true`
+    /// Count by hour of the week as well, in this time zone; needed for `hour_of_week: true`
     #[arg(
         long,
         value_name = "TIMEZONE",
@@ -54,31 +54,24 @@ pub struct FitArgs {
     hour_of_week: Option<String>,
 }
 
-/// Fits and saves a reference, and prints what is in it.
+/// Fits and saves a reference, and prints its features.
 ///
 /// # Errors
 /// The data cannot be read, no feature can be fitted, or the reference cannot be written.
-pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     let config = args.config.as_deref().map(config::load_file).transpose()?;
-    let named = |config| pick_monitor(config, args.monitor.as_deref());
-    let spec = config.as_ref().map(named).transpose()?;
-    let lender = args.layout.as_deref().map(Reference::load).transpose()?;
-    let rows = open(args, config.as_ref(), spec.as_ref())?;
-    let spec = timed(spec, args.timestamp.as_deref());
-    let clock = args.hour_of_week.as_deref();
-    let has_path = |spec: &MonitorSpec| spec.timestamp.path.is_some();
-    let has_time = rows.are_timed() || spec.as_ref().is_some_and(has_path);
-    if clock.is_some() && !has_time {
-        bail!(UsageError("--hour-of-week needs the rows' time: say --timestamp, or --config with a timestamp.path".to_owned()));
-    }
-    let clock = clock.map(|name| HourOfWeek::try_new(name).map(|clock| (name, clock)));
-    let clock = clock
-        .transpose()
-        .map_err(|error| UsageError(error.to_string()))?;
+    let configured = config
+        .as_ref()
+        .map(|config| pick_monitor(config, args.monitor.as_deref()))
+        .transpose()?;
+    let layout = args.layout.as_deref().map(Reference::load).transpose()?;
+    let rows = open(args, config.as_ref(), configured.as_ref())?;
+    let spec = with_time_column(configured, args.timestamp.as_deref());
+    let clock = clock(args, &*rows, spec.as_ref())?;
     if let Some(spec) = &spec {
-        tell_times(&*rows, spec, args)?;
+        print_span(&*rows, spec, args)?;
     }
-    let mut fitted = fit_file(&*rows, spec.as_ref(), lender.as_ref())?;
+    let mut fitted = fit_rows(&*rows, spec.as_ref(), layout.as_ref(), &mut print_notice)?;
     if let Some((timezone, clock)) = clock {
         let plan = calibrate::plan_of(&fitted.reference, &fitted.spec);
         let profiles = hour_of_week::count(&*rows, &plan, timezone, &clock)?;
@@ -86,7 +79,7 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     }
     calibrate::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
     fitted.reference.save(&args.output)?;
-    anstream::eprintln!("{}", table::fitted(&fitted.reference));
+    anstream::eprintln!("{}", reference_table::features(&fitted.reference));
     anstream::eprintln!(
         "reference of {} rows written to {}",
         fitted.reference.rows,
@@ -95,165 +88,92 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The file, or the topics of the monitor's source.
+/// Opens the data file, or the topic range of the monitor's source.
 fn open(
     args: &FitArgs,
     config: Option<&Config>,
     spec: Option<&MonitorSpec>,
 ) -> anyhow::Result<Box<dyn Rows>> {
     if let (Some(bounds), Some(config)) = (args.range.bounds()?, config) {
-        let ranges = range::find(config, spec.map_or(&[], std::slice::from_ref), bounds)?;
-        let range = ranges.into_iter().next();
-        return Ok(Box::new(range.context("the monitor reads no topic")?));
+        let monitors = spec.map_or(&[][..], std::slice::from_ref);
+        let range = range::find(config, monitors, bounds)?
+            .into_iter()
+            .next()
+            .context("the monitor reads no topic")?;
+        return Ok(Box::new(range));
     }
     let name = args.input.as_deref().unwrap_or_default();
     Ok(Box::new(DataFile::open(name)?))
 }
 
-/// Says from when to when the rows are; nothing where they have no time and nobody asked for one.
+/// Returns the monitor with its time in `column`, if one is given.
 ///
-/// # Errors
-/// The rows cannot be read, or a time was asked for and no row has one.
-fn tell_times(rows: &dyn Rows, spec: &MonitorSpec, args: &FitArgs) -> anyhow::Result<()> {
-    if spec.timestamp.path.is_none() && !rows.are_timed() {
-        return Ok(());
-    }
-    match dataset::span(rows, spec)? {
-        Some((first, last)) => anstream::eprintln!("rows from {first} to {last}"),
-        None if args.timestamp.is_some() || args.hour_of_week.is_some() => bail!(UsageError(
-            "no row has a time: expected RFC 3339 with a zone, as 2026-11-01T00:00:00Z, or milliseconds since 1970".to_owned()
-        )),
-        None => anstream::eprintln!("no row has the time the configuration names: alarm lines are as for independent values"),
-    }
-    Ok(())
-}
-
-/// The monitor with its time in a column, where one is named.
-fn timed(spec: Option<MonitorSpec>, column: Option<&str>) -> Option<MonitorSpec> {
+/// A column that begins with `/` is a path, any other is the name of a column or member.
+fn with_time_column(spec: Option<MonitorSpec>, column: Option<&str>) -> Option<MonitorSpec> {
     let Some(column) = column else {
         return spec;
     };
     let mut spec = spec.unwrap_or_else(MonitorSpec::bare);
-    let pointer = Pointer::parse(column).unwrap_or_default();
     spec.timestamp.path = Some(if column.starts_with('/') {
-        pointer
+        Pointer::parse(column).unwrap_or_default()
     } else {
         Pointer::default().child(column)
     });
     Some(spec)
 }
 
-/// The monitor of a configuration file.
+/// Returns time zone and clock of `--hour-of-week`, if it is given.
 ///
 /// # Errors
-/// The configuration is wrong or has no such monitor.
-pub fn monitor_of(path: &Path, name: Option<&str>) -> anyhow::Result<MonitorSpec> {
-    pick_monitor(&config::load_file(path)?, name)
-}
-
-/// A fitted reference and how the rows fared.
-#[derive(Debug)]
-pub struct Fitted {
-    /// The reference.
-    pub reference: Reference,
-    /// The rows.
-    pub rows: RowCounts,
-    /// What was fitted, every feature with its kind.
-    pub spec: MonitorSpec,
-}
-
-/// Fits what a monitor asks for, or what the columns look like.
-///
-/// # Errors
-/// The data cannot be read, or no feature can be fitted.
-pub fn fit_file(
-    data: &dyn Rows,
+/// The rows have no time, or the time zone is unknown.
+fn clock<'a>(
+    args: &'a FitArgs,
+    rows: &dyn Rows,
     spec: Option<&MonitorSpec>,
-    lender: Option<&Reference>,
-) -> anyhow::Result<Fitted> {
-    let mut spec = spec.cloned().unwrap_or_else(MonitorSpec::bare);
-    if let Some(lender) = lender.filter(|_| spec.features.is_empty()) {
-        spec.features = lender
-            .features
-            .iter()
-            .map(|feature| FeatureSpec::new(&feature.name, feature.kind))
-            .collect();
+) -> Result<Option<(&'a str, HourOfWeek)>, UsageError> {
+    let Some(timezone) = args.hour_of_week.as_deref() else {
+        return Ok(None);
+    };
+    let has_time = rows.are_timed() || spec.is_some_and(|spec| spec.timestamp.path.is_some());
+    if !has_time {
+        return Err(UsageError::HourOfWeekWithoutTime);
     }
-    complete(data, &mut spec)?;
-    let features: Vec<(String, Kind, _)> = spec
-        .features
-        .iter()
-        .filter_map(|feature| Some((feature.name.clone(), feature.kind?, None)))
-        .collect();
-    let mut plan = ObserverPlan::default();
-    plan.add(&spec, &features);
-    let (rows, columns) = dataset::gather(data, &plan)?;
-    if let Some(complaint) = rows.complaint() {
-        anstream::eprintln!("{complaint}");
-    }
-    let mut fitted = Vec::new();
-    for ((name, kind, _), column) in features.iter().zip(columns) {
-        let options = options(name, &spec, lender);
-        match fit(name, *kind, column, &options) {
-            Ok(feature) => fitted.push(feature),
-            Err(error) => anstream::eprintln!("{name}: left out, {error}"),
-        }
-    }
-    if fitted.is_empty() {
-        bail!("{}: no feature could be fitted", data.name());
-    }
-    Ok(Fitted {
-        reference: Reference::new(clock::now(), rows.rows, fitted),
-        rows,
-        spec,
-    })
+    Ok(Some((timezone, HourOfWeek::try_new(timezone)?)))
 }
 
-/// Finds out the features and kinds that nobody has said.
-fn complete(data: &dyn Rows, spec: &mut MonitorSpec) -> anyhow::Result<()> {
-    let is_complete =
-        !spec.features.is_empty() && spec.features.iter().all(|feature| feature.kind.is_some());
-    if is_complete {
+/// Prints the first and last time of the rows, if they can have times.
+///
+/// # Errors
+/// The rows cannot be read, or `args` ask for a time and no row has one.
+fn print_span(rows: &dyn Rows, spec: &MonitorSpec, args: &FitArgs) -> anyhow::Result<()> {
+    if spec.timestamp.path.is_none() && !rows.are_timed() {
         return Ok(());
     }
-    let mut inferred =
-        infer(data).with_context(|| format!("{}: cannot be looked through", data.name()))?;
-    inferred
-        .iter_mut()
-        .filter(|found| Some(&found.path) == spec.timestamp.path.as_ref())
-        .for_each(Inferred::set_time);
-    if spec.features.is_empty() {
-        anstream::eprintln!("{}", table::inferred(&inferred));
-        spec.features = inferred.iter().filter_map(Inferred::feature).collect();
-    }
-    for feature in spec
-        .features
-        .iter_mut()
-        .filter(|feature| feature.kind.is_none())
-    {
-        let path = feature
-            .path
-            .clone()
-            .unwrap_or_else(|| spec.root.child(&feature.name));
-        let is_same = |found: &&Inferred| found.path == path || found.name == feature.name;
-        feature.kind = inferred.iter().find(is_same).and_then(|found| found.kind);
-        if feature.kind.is_none() {
-            bail!(UsageError(format!(
-                "feature {}: say its kind, the data does not tell",
-                feature.name
-            )));
+    match dataset::span(rows, spec)? {
+        Some((first, last)) => anstream::eprintln!("rows from {first} to {last}"),
+        None if args.timestamp.is_some() || args.hour_of_week.is_some() => {
+            return Err(UsageError::NoRowHasTime.into());
         }
+        None => anstream::eprintln!(
+            "no row has the configured time, thresholds assume independent samples"
+        ),
     }
     Ok(())
 }
 
-fn options(name: &str, spec: &MonitorSpec, lender: Option<&Reference>) -> FitOptions {
-    let listed = spec.features.iter().find(|feature| feature.name == name);
-    FitOptions {
-        bins: listed.and_then(|feature| feature.bins.clone()),
-        top: listed.and_then(|feature| feature.top),
-        layout: lender
-            .and_then(|lender| lender.feature(name))
-            .map(|feature| Arc::clone(&feature.layout)),
+/// Prints a fact about the data on standard error.
+pub(super) fn print_notice(notice: FitNotice<'_>) {
+    match notice {
+        FitNotice::Inferred(columns) => {
+            anstream::eprintln!("{}", reference_table::inferred(columns));
+        }
+        FitNotice::Read(rows) => {
+            if let Some(summary) = rows.error_summary() {
+                anstream::eprintln!("{summary}");
+            }
+        }
+        FitNotice::LeftOut { feature, error } => {
+            anstream::eprintln!("{feature}: left out, {error}");
+        }
     }
 }

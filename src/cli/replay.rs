@@ -1,30 +1,33 @@
-//! `pegel replay`: a data file or a topic range through the same engine in event time, every evaluation as a line of JSON, a row of a table, or metrics
-//! with timestamps.
+//! `pegel replay`: replays a data file or a topic range through the engine in event time.
 //!
-//! `input` says how a file becomes a stream, and `merge` how the partitions of a topic do.
+//! Every evaluation becomes a line of JSON, a row of a table, or metrics with timestamps. The
+//! summary of scores and alarms goes to standard error.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::output::alarms::Alarms;
-use super::output::scores::{ScoreFormat, Writer};
-use super::{Exit, UsageError, tell};
+use super::args::input::InputArgs;
+use super::exit::Exit;
+use super::monitors::{names, print_problems, set_reference};
+use super::output::alarms::AlarmSummary;
+use super::output::scores::{ScoreFormat, ScoreWriter};
+use super::usage::UsageError;
 use crate::app;
-use crate::batch::replay::{InputArgs, replay};
+use crate::batch::replay::replay;
 use crate::batch::report::FeatureReport;
 use crate::config::{self, Config};
 use crate::engine::{MonitorPlan, MonitorView, WindowView};
-use crate::model::{MonitorSpec, ReferenceSpec};
+use crate::model::MonitorSpec;
 
 /// Arguments of `pegel replay`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
-    /// The configuration whose monitors are replayed
+    /// Configuration whose monitors are replayed
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     #[command(flatten)]
@@ -32,95 +35,86 @@ pub struct ReplayArgs {
     /// Compare with this reference instead of the configured ones
     #[arg(long, value_name = "REF")]
     reference: Option<PathBuf>,
-    /// Only this monitor
+    /// Replay only this monitor
     #[arg(long)]
     monitor: Option<String>,
-    /// Where the evaluations go; `-` = standard output
+    /// File to write the evaluations to; `-` writes to standard output
     #[arg(short, long, value_name = "SCORES", default_value = "-")]
     output: String,
-    /// How they are written; by default what the name's ending says (.csv, .om), else NDJSON
+    /// Format of the evaluations; default: by the ending of the file name (.csv, .om), else NDJSON
     #[arg(long, value_enum)]
     format: Option<ScoreFormat>,
-    /// Put the score bins into every line
+    /// Add the score bins to every line
     #[arg(long)]
     bins: bool,
 }
 
-/// Replays and prints a summary on standard error.
+/// Replays the input and prints a summary on standard error.
 ///
 /// # Errors
-/// The configuration is wrong, the data cannot be read, or no row has a usable time.
+/// The configuration is wrong, the data cannot be read, or no row is an event of a monitor.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let config = config::load_file(&args.config)?;
     let monitors = monitors(args, &config)?;
     let bounds = args.input.bounds()?;
     let plans: Vec<MonitorPlan> = monitors.iter().cloned().map(app::load_monitor).collect();
-    plans.iter().for_each(tell);
+    plans.iter().for_each(print_problems);
     let input = args.input.open(bounds, &config, &monitors)?;
     let output: Box<dyn Write> = match args.output.as_str() {
         "-" => Box::new(io::stdout().lock()),
         path => Box::new(File::create(path).with_context(|| format!("{path}: cannot be written"))?),
     };
-    let format = args.format.unwrap_or_else(|| ScoreFormat::of(&args.output));
-    let mut writer = Writer::new(format, output);
-    let mut alarms = Alarms::default();
-    let mut evaluated = |plan: &MonitorPlan, window: &WindowView| {
-        alarms.take(plan, window);
+    let format = args
+        .format
+        .unwrap_or_else(|| ScoreFormat::for_file(&args.output));
+    let mut writer = ScoreWriter::new(format, output);
+    let mut alarms = AlarmSummary::default();
+    let views = replay(&input, plans, &mut |plan, window| {
+        alarms.record(plan, window);
         writer.write(plan, window, &lines(plan, window, args.bins));
-    };
-    let states = replay(&input, plans, &mut evaluated)?;
+    })?;
     writer
         .finish()
         .with_context(|| format!("{}: cannot be written", args.output))?;
-    let told = alarms.summary();
-    if !told.is_empty() {
-        anstream::eprintln!("{told}");
+    let alarms = alarms.text();
+    if !alarms.is_empty() {
+        anstream::eprintln!("{alarms}");
     }
-    states
-        .iter()
-        .for_each(|state| anstream::eprintln!("{}", summary(state)));
-    if states.iter().all(|state| state.events == 0) {
+    for view in &views {
+        anstream::eprintln!("{}", summary(view));
+    }
+    if views.iter().all(|view| view.events == 0) {
         bail!(
-            "{}: no row became an event, nothing was evaluated",
+            "{}: no row became an event, no window was evaluated",
             input.name()
         );
     }
     Ok(Exit::Ok)
 }
 
-fn monitors(args: &ReplayArgs, config: &Config) -> anyhow::Result<Vec<MonitorSpec>> {
-    let is_wanted =
-        |spec: &MonitorSpec| args.monitor.as_ref().is_none_or(|name| *name == spec.name);
+/// Returns the configured monitors, or the requested one, with the requested reference.
+fn monitors(args: &ReplayArgs, config: &Config) -> Result<Vec<MonitorSpec>, UsageError> {
     let mut monitors: Vec<MonitorSpec> = config
         .monitors
         .iter()
-        .filter(|spec| is_wanted(spec))
+        .filter(|spec| args.monitor.as_ref().is_none_or(|name| *name == spec.name))
         .cloned()
         .collect();
     if monitors.is_empty() {
-        bail!(UsageError(format!(
-            "no monitor {:?} in the configuration",
-            args.monitor.as_deref().unwrap_or_default()
-        )));
+        return Err(UsageError::UnknownMonitor {
+            name: args.monitor.clone().unwrap_or_default(),
+            configured: names(config),
+        });
     }
     if let Some(path) = &args.reference {
-        monitors
-            .iter_mut()
-            .for_each(|monitor| compare_with(monitor, path));
+        for monitor in &mut monitors {
+            set_reference(monitor, path);
+        }
     }
     Ok(monitors)
 }
 
-/// Puts a fitted reference in the place of the monitor's own.
-pub(crate) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
-    let name = monitor
-        .references
-        .first()
-        .map_or_else(|| "training".to_owned(), |own| own.name.clone());
-    monitor.references = vec![ReferenceSpec::fitted(&name, path)];
-}
-
-/// One object per feature and reference of an evaluation.
+/// Returns one JSON object per feature and reference of an evaluation.
 #[must_use]
 pub fn lines(plan: &MonitorPlan, window: &WindowView, with_bins: bool) -> Vec<Map<String, Value>> {
     let Some(spec) = plan.spec.windows.get(window.index) else {
@@ -133,18 +127,14 @@ pub fn lines(plan: &MonitorPlan, window: &WindowView, with_bins: bool) -> Vec<Ma
         };
         for (comparison, reference) in state.comparisons.iter().zip(&plan.references) {
             let mut line = Map::new();
-            line.insert("monitor".to_owned(), json!(plan.spec.name));
-            line.insert("window".to_owned(), json!(spec.name));
-            line.insert(
-                "window_start".to_owned(),
-                json!(window.end.map(|end| end.minus(spec.size).to_string())),
-            );
-            line.insert(
-                "window_end".to_owned(),
-                json!(window.end.map(|end| end.to_string())),
-            );
-            line.insert("segment".to_owned(), json!(""));
-            line.insert("reference".to_owned(), json!(reference.name));
+            let mut put = |key: &str, value: Value| drop(line.insert(key.to_owned(), value));
+            let start = window.end.map(|end| end.minus(spec.size).to_string());
+            put("monitor", json!(plan.spec.name));
+            put("window", json!(spec.name));
+            put("window_start", json!(start));
+            put("window_end", json!(window.end.map(|end| end.to_string())));
+            put("segment", json!(""));
+            put("reference", json!(reference.name));
             let report = FeatureReport {
                 plan: feature,
                 against: comparison.reference.clone(),
@@ -170,30 +160,31 @@ pub fn lines(plan: &MonitorPlan, window: &WindowView, with_bins: bool) -> Vec<Ma
     lines
 }
 
-fn summary(state: &MonitorView) -> String {
-    let dropped: Vec<String> = state
+/// Returns a line with the counts of events, evaluations and alerts of a monitor.
+fn summary(view: &MonitorView) -> String {
+    let mut dropped: Vec<String> = view
         .dropped
         .iter()
         .filter(|(_, count)| *count > 0)
         .map(|(reason, count)| format!("{count} {reason}"))
         .collect();
-    let dropped = if dropped.is_empty() {
-        "none".to_owned()
-    } else {
-        dropped.join(", ")
-    };
-    let fired: u64 = state
+    if dropped.is_empty() {
+        dropped.push("none".to_owned());
+    }
+    let fired: u64 = view
         .transitions
         .iter()
         .filter(|(_, to, _)| *to == "firing")
         .map(|(_, _, count)| count)
         .sum();
     format!(
-        "monitor {}: {} events ({} late, dropped: {dropped}), {} evaluations ({} empty ones skipped), {fired} alerts fired",
-        state.spec.name,
-        state.events,
-        state.events_late,
-        state.evaluations,
-        state.evaluations_skipped
+        "monitor {}: {} events ({} late, dropped: {}), {} evaluations ({} without events skipped), \
+         {fired} alerts fired",
+        view.spec.name,
+        view.events,
+        view.events_late,
+        dropped.join(", "),
+        view.evaluations,
+        view.evaluations_skipped
     )
 }

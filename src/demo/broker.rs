@@ -1,38 +1,42 @@
-//! A broker inside this process, for the demo and for tests.
+//! An embedded Kafka broker for the demo and the tests.
 //!
-//! It is librdkafka's own mock cluster: it speaks the Kafka protocol on a loopback port, so that the demo exercises the same client, decoder and engine as
-//! a real deployment. It keeps at most 5 MiB or 100,000 batches per partition and then drops from the front, knows no transactions, compaction or
-//! authorization, and forgets everything when it is dropped.
+//! It is the mock cluster of librdkafka: it speaks the Kafka protocol on a loopback port, so the
+//! demo exercises the same client as a real deployment. It keeps at most 5 MiB or 100,000 batches
+//! per partition and then drops the oldest, has no transactions, compaction or authorization, and
+//! keeps nothing after it is dropped.
 
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 
-/// Why the embedded broker did not start.
+/// An error of the embedded broker.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// librdkafka could not listen on a loopback port.
-    #[error("the embedded broker cannot start")]
+    #[error("embedded broker failed to start")]
     Start(#[source] KafkaError),
     /// A topic could not be created.
-    #[error("the embedded broker cannot create the topic {topic} with {partitions} partitions")]
+    #[error("embedded broker failed to create topic {topic} with {partitions} partitions")]
     Topic {
-        /// Its name.
+        /// Name of the topic.
         topic: String,
-        /// How many partitions it was to have.
+        /// Requested number of partitions.
         partitions: i32,
-        /// librdkafka's reason.
+        /// Error of librdkafka.
         source: KafkaError,
     },
 }
 
-/// A running embedded broker; it stops when this is dropped.
+/// A running embedded broker; dropping it stops it.
 pub struct EmbeddedBroker {
     cluster: MockCluster<'static, DefaultProducerContext>,
 }
 
 impl EmbeddedBroker {
     /// Starts a broker that holds one topic.
+    ///
+    /// # Errors
+    /// The broker cannot listen, or the topic cannot be created.
     pub fn start(topic: &str, partitions: i32) -> Result<Self, BrokerError> {
         let cluster = MockCluster::new(1).map_err(BrokerError::Start)?;
         let broker = EmbeddedBroker { cluster };
@@ -40,7 +44,10 @@ impl EmbeddedBroker {
         Ok(broker)
     }
 
-    /// Adds a topic.
+    /// Creates another topic.
+    ///
+    /// # Errors
+    /// The topic cannot be created.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> Result<(), BrokerError> {
         self.cluster
             .create_topic(topic, partitions, 1)
@@ -51,7 +58,7 @@ impl EmbeddedBroker {
             })
     }
 
-    /// `host:port` for clients.
+    /// Returns the `host:port` that clients connect to.
     #[must_use]
     pub fn bootstrap_servers(&self) -> String {
         self.cluster.bootstrap_servers()

@@ -1,8 +1,10 @@
-//! A loan-scoring service, played from a seed: the stream of `pegel demo`.
+//! A simulated loan-scoring service: the stream of `pegel demo`.
 //!
-//! Applications arrive with a daily rhythm; amounts and incomes are log-normal, one field is often null, and the model's score follows from the rest. After
-//! a while the upstream breaks in ways people know: amounts arrive in cents, a new country appears, nulls double, the score collapses; later it recovers.
-//! Everything follows from the seed and the event time, so that a run can be repeated.
+//! Applications arrive with a daily rhythm. Amounts and incomes are log-normal, one field is often
+//! null, and the score of the model depends on amount and income. A broken upstream shows incidents
+//! that people know: amounts in cents, a new country, twice as many nulls, a collapsed score.
+//!
+//! The stream depends only on the seed and the event times, so a run can be repeated.
 
 use std::f64::consts::TAU;
 
@@ -13,7 +15,7 @@ use serde::Serialize;
 
 use crate::model::EventTime;
 
-/// The monitored fields, in the order people like to read them.
+/// The monitored fields in display order.
 pub const FEATURES: [&str; 7] = [
     "amount",
     "income",
@@ -24,39 +26,39 @@ pub const FEATURES: [&str; 7] = [
     "score",
 ];
 
-/// How the upstream is doing.
+/// The state of the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// All is well.
+    /// Applications are as in the reference.
     Healthy,
-    /// Cents, a new country, twice the nulls, a collapsed score.
+    /// Amounts in cents, a new country, twice the nulls, a collapsed score.
     Broken,
 }
 
-/// One application and the model's answer.
+/// One application with the score of the model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Application {
     /// Event time, milliseconds since the epoch.
     pub ts: i64,
-    /// Always `loans-v7`.
+    /// Name of the model, always `loans-v7`.
     pub model: &'static str,
-    /// Euro; cents when broken.
+    /// Requested amount in euro, in cents while the upstream is broken.
     pub amount: f64,
-    /// Euro per month.
+    /// Income in euro per month.
     pub income: f64,
-    /// Years.
+    /// Age in years.
     pub age: u32,
-    /// ISO code.
+    /// ISO 3166 code of the country.
     pub country: &'static str,
-    /// Where the application came from.
+    /// Sales channel of the application.
     pub channel: &'static str,
-    /// Often unknown.
+    /// Months in the current job, often null.
     pub employment_months: Option<u32>,
-    /// Probability of repayment, 0..=1.
+    /// Predicted probability of repayment, 0 to 1.
     pub score: f64,
 }
 
-/// The service.
+/// Generates applications from a seeded random number generator.
 #[derive(Debug, Clone)]
 pub struct LoanService {
     random: ChaCha8Rng,
@@ -67,7 +69,7 @@ pub struct LoanService {
 }
 
 impl LoanService {
-    /// A service whose every application follows from `seed`.
+    /// Creates a service; equal seeds generate equal streams.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         LoanService {
@@ -79,7 +81,10 @@ impl LoanService {
         }
     }
 
-    /// Applications per second of event time at this time of day, around `mean`: a fifth more in the afternoon, a fifth less at night.
+    /// Returns the applications per second of event time at a time of day.
+    ///
+    /// `mean * (1 + 0.2 sin(2 pi (t - 9 h) / 24 h))`: the rate is `1.2 mean` at 15:00 UTC and
+    /// `0.8 mean` at 03:00 UTC.
     #[must_use]
     pub fn rate(at: EventTime, mean: f64) -> f64 {
         let day = 24.0 * 3600.0;
@@ -87,13 +92,13 @@ impl LoanService {
         mean * (1.0 + 0.2 * (TAU * (share - 0.375)).sin())
     }
 
-    /// Seconds of event time until the next application at this rate per second.
+    /// Draws the seconds until the next application: exponential with mean `1 / rate`.
     pub fn pause_secs(&mut self, rate: f64) -> f64 {
         let draw: f64 = Exp1.sample(&mut self.random);
         draw / rate
     }
 
-    /// The application that arrives at this time.
+    /// Generates the application that arrives at a time.
     pub fn next(&mut self, at: EventTime, phase: Phase) -> Application {
         let is_broken = phase == Phase::Broken;
         let amount = (self.amount.sample(&mut self.random) / 50.0).round() * 50.0;
@@ -120,7 +125,7 @@ impl LoanService {
     fn score(&mut self, amount: f64, income: f64, is_broken: bool) -> f64 {
         let noise = self.noise.sample(&mut self.random);
         if is_broken {
-            // The model sees cents and is sure that nobody can repay.
+            // The model reads cents as euro and predicts that nobody repays.
             return (0.02 + noise.abs() / 4.0).clamp(0.0, 1.0);
         }
         let burden = amount / (income * 12.0);
@@ -169,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_plays_the_same_stream() {
+    fn equal_seeds_generate_equal_streams() {
         assert_eq!(
             applications(7, Phase::Healthy),
             applications(7, Phase::Healthy),
@@ -183,35 +188,36 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_upstream_differs_as_told() {
+    fn a_broken_upstream_shows_each_incident() {
         let (healthy, broken) = (
             applications(1, Phase::Healthy),
             applications(1, Phase::Broken),
         );
-        let share = |all: &[Application], is: fn(&Application) -> bool| {
-            all.iter().filter(|one| is(one)).count() as f64 / all.len() as f64
+        let share = |applications: &[Application], matches: fn(&Application) -> bool| {
+            applications.iter().filter(|row| matches(row)).count() as f64
+                / applications.len() as f64
         };
         assert!(
-            healthy.iter().all(|one| one.country != "XK"),
+            healthy.iter().all(|row| row.country != "XK"),
             "no new country before"
         );
         assert!(
-            (share(&broken, |one| one.country == "XK") - 0.12).abs() < 0.02,
+            (share(&broken, |row| row.country == "XK") - 0.12).abs() < 0.02,
             "then one in eight"
         );
-        let nulls = |all: &[Application]| share(all, |one| one.employment_months.is_none());
+        let nulls = |rows: &[Application]| share(rows, |row| row.employment_months.is_none());
         assert!(
             (nulls(&broken) / nulls(&healthy) - 2.0).abs() < 0.25,
             "nulls double"
         );
         assert!(
-            share(&broken, |one| one.score < 0.2) > 0.99,
+            share(&broken, |row| row.score < 0.2) > 0.99,
             "the score collapses"
         );
     }
 
     #[test]
-    fn the_day_has_a_rhythm() {
+    fn the_rate_peaks_in_the_afternoon_and_is_lowest_at_night() {
         let at = |hour: i64| LoanService::rate(EventTime::from_millis(hour * 3_600_000), 100.0);
         assert!(
             (at(15) - 120.0).abs() < 1e-6 && (at(3) - 80.0).abs() < 1e-6,

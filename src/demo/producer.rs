@@ -1,4 +1,6 @@
-//! A real producer, for the demo: records reach the engine through a real topic.
+//! A Kafka producer for one topic, used by the demo and the tests.
+//!
+//! Records reach the engine through a real topic and not through a shortcut into the decoder.
 
 use std::time::Duration;
 
@@ -6,7 +8,36 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
 
-/// Sends records to one topic.
+/// An error of the producer.
+#[derive(Debug, thiserror::Error)]
+pub enum ProducerError {
+    /// The client could not be created.
+    #[error("producer for topic {topic} cannot be created")]
+    Create {
+        /// Name of the topic.
+        topic: String,
+        /// Error of librdkafka.
+        source: KafkaError,
+    },
+    /// A record was not queued, usually because the local queue is full.
+    #[error("record for topic {topic} was not queued")]
+    Send {
+        /// Name of the topic.
+        topic: String,
+        /// Error of librdkafka.
+        source: KafkaError,
+    },
+    /// Queued records were not acknowledged in time.
+    #[error("records for topic {topic} were not acknowledged")]
+    Flush {
+        /// Name of the topic.
+        topic: String,
+        /// Error of librdkafka.
+        source: KafkaError,
+    },
+}
+
+/// A producer that sends records to one topic.
 pub struct TopicProducer {
     producer: ThreadedProducer<DefaultProducerContext>,
     topic: String,
@@ -21,39 +52,53 @@ impl std::fmt::Debug for TopicProducer {
 }
 
 impl TopicProducer {
-    /// A producer to `topic` at these brokers.
+    /// Creates a producer for `topic` on the brokers, given as a comma-separated list.
     ///
     /// # Errors
-    /// The client cannot be made.
-    pub fn try_new(brokers: &str, topic: &str) -> Result<Self, KafkaError> {
-        let mut config = ClientConfig::new();
-        config
+    /// The client cannot be created.
+    pub fn try_new(brokers: &str, topic: &str) -> Result<Self, ProducerError> {
+        let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("linger.ms", "20")
-            .set("compression.type", "lz4");
+            .set("compression.type", "lz4")
+            .create()
+            .map_err(|source| ProducerError::Create {
+                topic: topic.to_owned(),
+                source,
+            })?;
         Ok(TopicProducer {
-            producer: config.create()?,
+            producer,
             topic: topic.to_owned(),
         })
     }
 
-    /// Queues a record for its key's partition.
+    /// Queues a record for the partition of its key.
     ///
     /// # Errors
-    /// The local queue is full.
-    pub fn send(&self, key: &str, payload: &str, timestamp_ms: i64) -> Result<(), KafkaError> {
+    /// The record is not queued, usually because the local queue is full.
+    pub fn send(&self, key: &str, payload: &str, timestamp_ms: i64) -> Result<(), ProducerError> {
         let record = BaseRecord::to(&self.topic)
             .key(key)
             .payload(payload)
             .timestamp(timestamp_ms);
-        self.producer.send(record).map_err(|(error, _)| error)
+        self.producer
+            .send(record)
+            .map_err(|(source, _)| ProducerError::Send {
+                topic: self.topic.clone(),
+                source,
+            })
     }
 
-    /// Waits until everything queued has been acknowledged.
+    /// Blocks until every queued record is acknowledged, at most for `timeout`.
     ///
     /// # Errors
-    /// It was not within `wait`.
-    pub fn flush(&self, wait: Duration) -> Result<(), KafkaError> {
-        self.producer.flush(wait)
+    /// Some records are not acknowledged in time.
+    pub fn flush(&self, timeout: Duration) -> Result<(), ProducerError> {
+        self.producer
+            .flush(timeout)
+            .map_err(|source| ProducerError::Flush {
+                topic: self.topic.clone(),
+                source,
+            })
     }
 }

@@ -1,4 +1,7 @@
-//! One candidate on one feature, in one window and against one reference, evaluation by evaluation.
+//! The alarms of one candidate on one comparison: a feature in one window against one reference.
+//!
+//! The engine steps the alerts of candidates that fire at once. Candidates with another `for` share
+//! the rules of those, so their alerts are stepped here, by the engine's own state machine.
 
 use std::ops::Add;
 use std::time::Duration;
@@ -7,34 +10,34 @@ use crate::alert::{Alert, AlertState, AlertTiming, Threshold};
 use crate::engine::{AlertView, Assessment};
 use crate::model::{EventTime, NotReady};
 
-/// An alarm.
+/// The beginning of an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Alarm {
     /// End of the window that raised it.
     pub(crate) at: EventTime,
-    /// Evaluations since the ledger began to count, this one included.
+    /// Evaluations since counting began, this one included.
     pub(crate) evaluations: u64,
 }
 
-/// What evaluations of a candidate came to; adds up over windows, references and features.
+/// Counts of evaluations and alarms; they add up over windows, references and features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Cost {
-    /// Evaluations that at least one rule could judge.
-    pub(crate) judged: u64,
-    /// Those above at least one line.
+pub(crate) struct AlarmCounts {
+    /// Evaluations in which at least one rule was ready.
+    pub(crate) ready: u64,
+    /// Evaluations above at least one threshold.
     pub(crate) above: u64,
-    /// Alarms: episodes.
+    /// Alarms: runs of consecutive evaluations in which an alert fires.
     pub(crate) alarms: u64,
-    /// Windows, side by side, that had an alarm on.
+    /// Non-overlapping windows with a firing alert; this is held against the budget.
     pub(crate) alarm_windows: u64,
 }
 
-impl Add for Cost {
-    type Output = Cost;
+impl Add for AlarmCounts {
+    type Output = AlarmCounts;
 
-    fn add(self, other: Cost) -> Cost {
-        Cost {
-            judged: self.judged + other.judged,
+    fn add(self, other: Self) -> AlarmCounts {
+        AlarmCounts {
+            ready: self.ready + other.ready,
             above: self.above + other.above,
             alarms: self.alarms + other.alarms,
             alarm_windows: self.alarm_windows + other.alarm_windows,
@@ -42,139 +45,155 @@ impl Add for Cost {
     }
 }
 
-/// One candidate on one feature, in one window and against one reference.
+/// The evaluations of one candidate on one comparison.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Trail {
-    /// Evaluations.
+pub(crate) struct AlarmTrace {
+    /// Number of counted evaluations.
     pub(crate) evaluations: u64,
-    /// What they came to.
-    pub(crate) cost: Cost,
-    /// The earliest.
+    /// Counts of those evaluations.
+    pub(crate) counts: AlarmCounts,
+    /// The earliest counted alarm.
     pub(crate) first: Option<Alarm>,
-    /// The latest evaluation at which an alarm was on.
-    pub(crate) last_on: Option<EventTime>,
-    is_on: bool,
+    /// The latest evaluation with a firing alert, counted or not.
+    pub(crate) last_firing: Option<EventTime>,
+    is_firing: bool,
     /// End of the latest of the `alarm_windows`.
-    counted_at: Option<EventTime>,
-    /// By rule; where the engine's alerts have another patience.
+    last_alarm_window: Option<EventTime>,
+    /// By rule; empty if the engine steps the alerts.
     alerts: Vec<Alert>,
 }
 
-/// The window that is evaluated.
+/// The window of an evaluation.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct At {
-    /// Its end.
+pub(crate) struct EvaluatedWindow {
     pub(crate) end: EventTime,
-    /// Its length.
     pub(crate) size: Duration,
 }
 
-/// One rule in one evaluation.
+/// One rule in one evaluation, with the threshold that the engine used.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Judged<'a> {
-    line: &'a AlertView,
-    bar: Option<&'a Threshold>,
+pub(crate) struct EvaluatedRule<'a> {
+    alert: &'a AlertView,
+    threshold: Option<&'a Threshold>,
 }
 
-impl Trail {
-    /// Whether an alert fires; with a `patience`, of alerts that have it.
-    pub(crate) fn is_firing(&mut self, judged: &[Judged<'_>], patience: Option<u32>) -> bool {
-        let Some(for_evaluations) = patience else {
-            let mut rules = judged.iter();
-            return rules.any(|own| own.line.state == AlertState::Firing);
+impl AlarmTrace {
+    /// Returns whether an alert fires in this evaluation.
+    ///
+    /// Without `for_evaluations`, the engine's alerts decide. With it, alerts with that `for` are
+    /// stepped, so each evaluation must be passed once and in order.
+    pub(crate) fn update_firing(
+        &mut self,
+        rules: &[EvaluatedRule<'_>],
+        for_evaluations: Option<u32>,
+    ) -> bool {
+        let Some(for_evaluations) = for_evaluations else {
+            return rules
+                .iter()
+                .any(|rule| rule.alert.state == AlertState::Firing);
         };
-        let patience = AlertTiming {
+        let timing = AlertTiming {
             for_evaluations,
             keep_firing_for: 0,
         };
-        self.alerts.resize(judged.len(), Alert::default());
-        let steps = self.alerts.iter_mut().zip(judged).map(|(alert, own)| {
-            let (state, _) = alert.step(own.score(), own.bar, &patience);
-            state == AlertState::Firing
-        });
-        steps.fold(false, |any, is_on| any | is_on)
+        self.alerts.resize(rules.len(), Alert::default());
+        let mut is_firing = false;
+        for (alert, rule) in self.alerts.iter_mut().zip(rules) {
+            let (state, _) = alert.step(rule.score(), rule.threshold, &timing);
+            is_firing |= state == AlertState::Firing;
+        }
+        is_firing
     }
 
-    pub(crate) fn step(&mut self, is_on: bool, judged: &[Judged<'_>], at: At, since: EventTime) {
-        let end = at.end;
-        let has_begun = is_on && !self.is_on;
-        self.is_on = is_on;
-        if is_on {
-            self.last_on = Some(end);
+    /// Adds an evaluation; it counts if its window ends after `since`.
+    pub(crate) fn record(
+        &mut self,
+        is_firing: bool,
+        rules: &[EvaluatedRule<'_>],
+        window: EvaluatedWindow,
+        since: EventTime,
+    ) {
+        let begins = is_firing && !self.is_firing;
+        self.is_firing = is_firing;
+        if is_firing {
+            self.last_firing = Some(window.end);
         }
-        if end <= since {
+        if window.end <= since {
             return;
         }
         self.evaluations += 1;
-        self.cost.judged += u64::from(judged.iter().any(|own| is_judged(own.line)));
-        self.cost.above += u64::from(judged.iter().any(Judged::is_above));
-        let overlaps = |counted_at| at.end.minus(at.size) < counted_at;
-        if is_on && !self.counted_at.is_some_and(overlaps) {
-            self.cost.alarm_windows += 1;
-            self.counted_at = Some(end);
+        self.counts.ready += u64::from(rules.iter().any(|rule| is_ready(rule.alert)));
+        self.counts.above += u64::from(rules.iter().any(EvaluatedRule::is_above));
+        let overlaps_last = self
+            .last_alarm_window
+            .is_some_and(|last_end| window.end.minus(window.size) < last_end);
+        if is_firing && !overlaps_last {
+            self.counts.alarm_windows += 1;
+            self.last_alarm_window = Some(window.end);
         }
-        if has_begun {
-            self.cost.alarms += 1;
-            let evaluations = self.evaluations;
+        if begins {
+            self.counts.alarms += 1;
             self.first.get_or_insert(Alarm {
-                at: end,
-                evaluations,
+                at: window.end,
+                evaluations: self.evaluations,
             });
         }
     }
 
-    pub(crate) fn with(self, other: &Trail) -> Trail {
-        let earliest = |a: Alarm, b: Alarm| if b.at < a.at { b } else { a };
-        Trail {
+    /// Adds the counts of another comparison and keeps the earlier first alarm.
+    pub(crate) fn merge(self, other: &Self) -> AlarmTrace {
+        AlarmTrace {
             evaluations: self.evaluations + other.evaluations,
-            cost: self.cost + other.cost,
-            first: match (self.first, other.first) {
-                (Some(a), Some(b)) => Some(earliest(a, b)),
-                (one, other) => one.or(other),
-            },
-            last_on: self.last_on.max(other.last_on),
-            is_on: self.is_on || other.is_on,
-            counted_at: self.counted_at.max(other.counted_at),
+            counts: self.counts + other.counts,
+            first: [self.first, other.first]
+                .into_iter()
+                .flatten()
+                .min_by_key(|alarm| alarm.at),
+            last_firing: self.last_firing.max(other.last_firing),
+            is_firing: self.is_firing || other.is_firing,
+            last_alarm_window: self.last_alarm_window.max(other.last_alarm_window),
             alerts: Vec::new(),
         }
     }
 }
 
-pub(crate) fn is_judged(line: &AlertView) -> bool {
-    !matches!(line.state, AlertState::NotReady(_))
+/// Reports whether a rule had a score to compare with its threshold.
+pub(crate) fn is_ready(alert: &AlertView) -> bool {
+    !matches!(alert.state, AlertState::NotReady(_))
 }
 
-/// The lines of a reference with what the engine compared them with.
-pub(crate) fn judged<'a>(
-    lines: &'a [AlertView],
+/// Joins the alerts of a comparison with the calibrated thresholds that the engine used.
+pub(crate) fn evaluated_rules<'a>(
+    alerts: &'a [AlertView],
     assessment: Option<&'a Assessment>,
-) -> Vec<Judged<'a>> {
-    let bar = |place: usize| assessment?.lines.get(place)?.as_ref();
-    let numbered = lines.iter().enumerate();
-    let judged = numbered.map(|(place, line)| Judged {
-        line,
-        bar: bar(place),
-    });
-    judged.collect()
+) -> Vec<EvaluatedRule<'a>> {
+    alerts
+        .iter()
+        .enumerate()
+        .map(|(index, alert)| EvaluatedRule {
+            alert,
+            threshold: assessment.and_then(|assessment| assessment.lines.get(index)?.as_ref()),
+        })
+        .collect()
 }
 
-impl Judged<'_> {
+impl EvaluatedRule<'_> {
     fn score(&self) -> Result<f64, NotReady> {
-        match (self.line.state, self.line.value) {
+        match (self.alert.state, self.alert.value) {
             (AlertState::NotReady(reason), _) => Err(reason),
             (_, value) => value.ok_or(NotReady::Empty),
         }
     }
 
-    /// Whether the line is exceeded; an alert that is held by its hysteresis is not.
+    /// Reports whether the value exceeds the threshold; hysteresis of a firing alert does not
+    /// count.
     fn is_above(&self) -> bool {
         let AlertView {
             threshold, lower, ..
-        } = self.line;
-        let exceeds = |value: f64| {
+        } = self.alert;
+        self.score().is_ok_and(|value| {
             threshold.is_some_and(|above| value > above) || lower.is_some_and(|lower| value < lower)
-        };
-        self.score().is_ok_and(exceeds)
+        })
     }
 }
 
@@ -183,7 +202,7 @@ mod tests {
     use super::*;
     use crate::model::{Severity, Statistic};
 
-    fn line(value: f64, state: AlertState) -> AlertView {
+    fn alert(value: f64, state: AlertState) -> AlertView {
         AlertView {
             statistic: Statistic::Js,
             severity: Severity::Critical,
@@ -195,63 +214,72 @@ mod tests {
         }
     }
 
-    const BAR: Threshold = Threshold {
+    const THRESHOLD: Threshold = Threshold {
         above: 1.0,
         cleared: 0.8,
         below: None,
     };
 
-    /// One evaluation a second: `.` below, `p` pending, `f` firing above the line, `h` firing by hysteresis, `?` not ready.
-    fn trail(evaluations: &str, patience: Option<u32>, since: i64) -> Trail {
-        let mut trail = Trail::default();
+    /// Traces one evaluation per second.
+    ///
+    /// `.` is below the threshold, `p` pending, `f` firing above it, `h` firing by hysteresis, and
+    /// `?` not ready.
+    fn trace(evaluations: &str, for_evaluations: Option<u32>, since: i64) -> AlarmTrace {
+        let mut trace = AlarmTrace::default();
         for (second, symbol) in (1..).zip(evaluations.chars()) {
-            let line = match symbol {
-                '.' => line(0.5, AlertState::Inactive),
-                'p' => line(1.5, AlertState::Pending),
-                'f' => line(1.5, AlertState::Firing),
-                'h' => line(0.9, AlertState::Firing),
-                _ => line(1.5, AlertState::NotReady(NotReady::Partial)),
+            let alert = match symbol {
+                '.' => alert(0.5, AlertState::Inactive),
+                'p' => alert(1.5, AlertState::Pending),
+                'f' => alert(1.5, AlertState::Firing),
+                'h' => alert(0.9, AlertState::Firing),
+                _ => alert(1.5, AlertState::NotReady(NotReady::Partial)),
             };
-            let judged = [Judged {
-                line: &line,
-                bar: Some(&BAR),
+            let rules = [EvaluatedRule {
+                alert: &alert,
+                threshold: Some(&THRESHOLD),
             }];
-            let is_on = trail.is_firing(&judged, patience);
-            let [end, since] = [second, since].map(EventTime::from_millis);
-            let size = Duration::from_millis(3);
-            trail.step(is_on, &judged, At { end, size }, since);
+            let window = EvaluatedWindow {
+                end: EventTime::from_millis(second),
+                size: Duration::from_millis(3),
+            };
+            let is_firing = trace.update_firing(&rules, for_evaluations);
+            trace.record(is_firing, &rules, window, EventTime::from_millis(since));
         }
-        trail
+        trace
     }
 
     #[test]
-    fn an_episode_is_one_alarm_and_only_values_above_the_line_exceed_it() {
-        let found = trail("..pfh.f?", None, 0);
-        let Cost {
-            judged,
+    fn a_run_of_firing_evaluations_is_one_alarm_and_hysteresis_is_not_above() {
+        let trace = trace("..pfh.f?", None, 0);
+        let AlarmCounts {
+            ready,
             above,
             alarms,
             ..
-        } = found.cost;
-        let counts = (found.evaluations, judged, above, alarms);
-        assert_eq!(counts, (8, 7, 3, 2), "{found:?}");
-        let first = found.first.map(|alarm| alarm.evaluations);
+        } = trace.counts;
+        let counts = (trace.evaluations, ready, above, alarms);
+        assert_eq!(counts, (8, 7, 3, 2), "{trace:?}");
+        let first = trace.first.map(|alarm| alarm.evaluations);
         assert_eq!(first, Some(4), "the fourth evaluation fires");
     }
 
     #[test]
-    fn an_alarm_that_was_on_before_is_not_a_new_one() {
-        let found = trail(".fff..f", None, 2);
-        assert_eq!((found.cost.alarms, found.evaluations), (1, 5), "{found:?}");
-        let first = found.first.map(|alarm| alarm.evaluations);
+    fn an_alarm_that_began_before_the_counted_time_is_not_new() {
+        let trace = trace(".fff..f", None, 2);
+        assert_eq!(
+            (trace.counts.alarms, trace.evaluations),
+            (1, 5),
+            "{trace:?}"
+        );
+        let first = trace.first.map(|alarm| alarm.evaluations);
         assert_eq!(first, Some(5), "counted from the third on");
     }
 
     #[test]
-    fn an_alarm_that_lasts_counts_once_per_length_of_its_window() {
+    fn a_long_alarm_counts_once_per_length_of_its_window() {
         let check = |evaluations: &str, expected: u64| {
-            let found = trail(evaluations, None, 0);
-            assert_eq!(found.cost.alarm_windows, expected, "{evaluations}");
+            let trace = trace(evaluations, None, 0);
+            assert_eq!(trace.counts.alarm_windows, expected, "{evaluations}");
         };
         check("fff...", 1);
         check("ffffff", 2);
@@ -259,14 +287,14 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_counted_here_where_the_engine_has_another() {
-        let check = |patience, alarms, evaluations| {
-            let found = trail(".ff.fffh.f?ff", Some(patience), 0);
-            let first = found.first.map(|alarm| alarm.evaluations);
+    fn alerts_with_another_for_are_stepped_here() {
+        let check = |for_evaluations, alarms, evaluations| {
+            let trace = trace(".ff.fffh.f?ff", Some(for_evaluations), 0);
+            let first = trace.first.map(|alarm| alarm.evaluations);
             assert_eq!(
-                (found.cost.alarms, first),
+                (trace.counts.alarms, first),
                 (alarms, evaluations),
-                "{patience}"
+                "{for_evaluations}"
             );
         };
         check(1, 4, Some(2));

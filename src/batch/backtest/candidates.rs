@@ -1,55 +1,77 @@
-//! The candidates as monitors of one engine: the rules of many policies stand in one monitor, one policy after the other.
+//! The candidates as monitors of one engine: one monitor has the rules of many policies in
+//! sequence.
 //!
-//! Rules do not know of each other, so one set of scores serves them all. The configured alerts are a monitor of their own, because they share their budget among
-//! other statistics. Where the reference carries no time, all policies learn from the same quiet windows: those in which none of them had anything to say.
+//! Rules do not depend on each other, so one set of scores serves all of them. The configured
+//! alerts are a separate monitor, because they divide their budget among other statistics. Where a
+//! reference has no times, all policies estimate the dispersion online from the same quiet windows:
+//! those in which no policy has an alert.
 
 use std::time::Duration;
 
-use super::outcomes::{Ledger, Part};
-use super::policy::{FOR, Policy, ladder, statistics};
+use super::outcomes::{CandidateGroup, Outcomes};
+use super::policy::{FOR_EVALUATIONS, Policy, candidate_statistics, ladder};
 use crate::engine::{FeaturePlan, LoadedReference, MonitorPlan};
 use crate::model::{AlertSpec, EventTime, MonitorSpec, Statistic};
 
 /// A row of the operating curve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// What it is called.
     pub(crate) name: String,
-    /// `None` for the alerts of the configuration.
+    /// The policy; `None` for the configured alerts.
     pub(crate) policy: Option<Policy>,
 }
 
-/// Everything that is tried.
+/// All candidates of a monitor and the plans that evaluate them.
 #[derive(Debug)]
 pub(crate) struct Candidates {
-    /// The configured alerts first, where there are any.
+    /// All candidates, the configured alerts first if there are any.
     pub(crate) list: Vec<Candidate>,
-    /// What the policies judge.
+    /// Statistics of the policies.
     pub(crate) statistics: Vec<Statistic>,
+    /// The configured monitor if it has alerts, then the monitor with the rules of all policies.
     plans: Vec<MonitorPlan>,
-    parts: Vec<Part>,
+    groups: Vec<CandidateGroup>,
 }
 
 impl Candidates {
-    /// The candidates for a monitor that may raise one false alarm in `budget`.
+    /// Creates the candidates for a monitor that accepts one false alarm in `budget`.
     #[must_use]
     pub(crate) fn new(base: MonitorPlan, budget: Duration) -> Self {
-        let kinds = || base.features.iter().map(|feature| feature.kind);
-        let statistics = statistics(|statistic| kinds().any(|kind| kind.has(statistic)));
-        let policies = ladder(budget, watched(&base), &slides(&base));
-        let eager: Vec<Policy> = policies.iter().copied().filter(Policy::is_eager).collect();
-        let tried = together(&base, &eager, &statistics);
-        let configured = (!base.spec.alerts.is_empty()).then(|| configured(base, &tried));
-        let mut list: Vec<Candidate> = configured.iter().map(|_| as_configured()).collect();
-        let part = |plan: &MonitorPlan, first, sets, patience: &[u32]| Part {
-            monitor: plan.spec.name.clone(),
-            first,
-            sets,
-            patience: patience.to_vec(),
-        };
-        let own = configured.iter().map(|plan| part(plan, 0, 1, &[]));
-        let parts = own.chain([part(&tried, list.len(), eager.len(), &FOR)]);
-        let parts = parts.collect();
+        let statistics = candidate_statistics(|statistic| {
+            base.features
+                .iter()
+                .any(|feature| feature.kind.has(statistic))
+        });
+        let policies = ladder(budget, comparisons(&base), &slides(&base));
+        let at_once: Vec<Policy> = policies
+            .iter()
+            .copied()
+            .filter(Policy::fires_at_once)
+            .collect();
+        let combined = with_all_rules(&base, &at_once, &statistics);
+        let mut list = Vec::new();
+        let mut plans = Vec::new();
+        let mut groups = Vec::new();
+        if !base.spec.alerts.is_empty() {
+            list.push(Candidate {
+                name: "as configured".to_owned(),
+                policy: None,
+            });
+            groups.push(CandidateGroup {
+                monitor: base.spec.name.clone(),
+                first: 0,
+                rule_sets: 1,
+                for_evaluations: Vec::new(),
+            });
+            plans.push(with_null_tables_of(base, &combined));
+        }
+        groups.push(CandidateGroup {
+            monitor: combined.spec.name.clone(),
+            first: list.len(),
+            rule_sets: at_once.len(),
+            for_evaluations: FOR_EVALUATIONS.to_vec(),
+        });
+        plans.push(combined);
         list.extend(policies.into_iter().map(|policy| Candidate {
             name: policy.name(),
             policy: Some(policy),
@@ -57,99 +79,113 @@ impl Candidates {
         Candidates {
             list,
             statistics,
-            plans: configured.into_iter().chain([tried]).collect(),
-            parts,
+            plans,
+            groups,
         }
     }
 
-    /// The features of the monitor, in its order.
+    /// The features of the monitor in its order.
     #[must_use]
     pub(crate) fn features(&self) -> &[FeaturePlan] {
         self.plans.first().map_or(&[], |plan| &plan.features)
     }
 
-    /// What the monitor is.
+    /// The specification of the monitor.
     #[must_use]
     pub(crate) fn spec(&self) -> Option<&MonitorSpec> {
         self.plans.first().map(|plan| plan.spec.as_ref())
     }
 
-    /// Features that have a calibrated line, times windows and references.
+    /// Number of comparisons with a calibrated threshold: features times windows times references.
     #[must_use]
-    pub(crate) fn watched(&self) -> usize {
-        self.plans.last().map_or(0, watched)
+    pub(crate) fn comparisons(&self) -> usize {
+        self.plans.last().map_or(0, comparisons)
     }
 
-    /// Time between evaluations, by window.
+    /// The slide of each window.
     #[must_use]
     pub(crate) fn slides(&self) -> Vec<Duration> {
         self.plans.last().map(slides).unwrap_or_default()
     }
 
-    /// Whether a reference carries no time, so that quiet windows have to teach.
+    /// Reports whether a reference has no times, so that dispersion is estimated from quiet
+    /// windows.
     #[must_use]
     pub(crate) fn estimates_online(&self) -> bool {
-        let features = self.plans.iter().flat_map(|plan| &plan.features);
-        let mut references = features.flat_map(|feature| &feature.references);
-        references.any(|reference| {
-            let null_model = reference.null_model.as_ref();
-            null_model.is_some_and(|null_model| null_model.estimates_online())
-        })
+        self.plans
+            .iter()
+            .flat_map(|plan| &plan.features)
+            .flat_map(|feature| &feature.references)
+            .filter_map(|reference| reference.null_model.as_ref())
+            .any(|null_model| null_model.estimates_online())
     }
 
-    /// The monitors with the features that `is_wanted`, and a ledger of the windows that end after the one time and not after the other.
+    /// Returns the monitors with the features that `is_included` accepts, and empty outcomes.
+    ///
+    /// The outcomes count the windows that end after the first and not after the second time.
     #[must_use]
-    pub(crate) fn of(
+    pub(crate) fn with_features(
         &self,
-        is_wanted: impl Fn(&FeaturePlan) -> bool,
+        is_included: impl Fn(&FeaturePlan) -> bool,
         span: (EventTime, EventTime),
-    ) -> (Vec<MonitorPlan>, Ledger) {
+    ) -> (Vec<MonitorPlan>, Outcomes) {
         let mut plans = self.plans.clone();
         for plan in &mut plans {
-            plan.features.retain(&is_wanted);
+            plan.features.retain(&is_included);
         }
-        let numbered = self.features().iter().enumerate();
-        let features = numbered.filter(|(_, feature)| is_wanted(feature));
-        let features = features.map(|(index, _)| index).collect();
-        (plans, Ledger::new(self.parts.clone(), features, span))
-    }
-}
-
-fn as_configured() -> Candidate {
-    Candidate {
-        name: "as configured".to_owned(),
-        policy: None,
+        let features = self
+            .features()
+            .iter()
+            .enumerate()
+            .filter(|(_, feature)| is_included(feature))
+            .map(|(index, _)| index)
+            .collect();
+        (plans, Outcomes::new(self.groups.clone(), features, span))
     }
 }
 
 fn slides(plan: &MonitorPlan) -> Vec<Duration> {
-    plan.spec.windows.iter().map(|own| own.slide).collect()
+    plan.spec
+        .windows
+        .iter()
+        .map(|window| window.slide)
+        .collect()
 }
 
-/// Calibrated features, times windows and references.
-fn watched(plan: &MonitorPlan) -> usize {
-    let scorers = plan.features.iter().flat_map(FeaturePlan::scorers);
-    scorers.count() * plan.spec.windows.len()
+/// Number of comparisons with a scorer: features times windows times references.
+fn comparisons(plan: &MonitorPlan) -> usize {
+    let scorers = plan
+        .features
+        .iter()
+        .flat_map(FeaturePlan::scorers)
+        .count();
+    scorers * plan.spec.windows.len()
 }
 
-/// The monitor with the rules of all policies, one after the other, under a name of its own.
-fn together(base: &MonitorPlan, policies: &[Policy], statistics: &[Statistic]) -> MonitorPlan {
-    let with = |policy: &Policy| with_alerts(base, policy.alerts(statistics));
-    let mut plans = policies.iter().map(with);
-    let mut all = plans.next().unwrap_or_else(|| base.clone());
+/// Returns a renamed copy of the monitor with the rules of all policies, one after the other.
+fn with_all_rules(
+    base: &MonitorPlan,
+    policies: &[Policy],
+    statistics: &[Statistic],
+) -> MonitorPlan {
+    let mut plans = policies
+        .iter()
+        .map(|policy| with_alerts(base, policy.alerts(statistics)));
+    let mut combined = plans.next().unwrap_or_else(|| base.clone());
     for plan in plans {
-        let pairs = all.features.iter_mut().zip(plan.features);
-        pairs.for_each(|(feature, own)| feature.rules.extend(own.rules));
+        for (feature, added) in combined.features.iter_mut().zip(plan.features) {
+            feature.rules.extend(added.rules);
+        }
     }
-    all
+    combined
 }
 
-/// The monitor as it is, with the null tables of `tried`: they are made once.
-fn configured(mut base: MonitorPlan, tried: &MonitorPlan) -> MonitorPlan {
-    for (feature, own) in base.features.iter_mut().zip(&tried.features) {
-        for (reference, own) in feature.references.iter_mut().zip(&own.references) {
+/// Shares the null tables of `combined` with the configured monitor, so they are simulated once.
+fn with_null_tables_of(mut base: MonitorPlan, combined: &MonitorPlan) -> MonitorPlan {
+    for (feature, source) in base.features.iter_mut().zip(&combined.features) {
+        for (reference, shared) in feature.references.iter_mut().zip(&source.references) {
             if reference.null_model.is_some() {
-                reference.null_model.clone_from(&own.null_model);
+                reference.null_model.clone_from(&shared.null_model);
             }
         }
     }
@@ -162,11 +198,14 @@ fn with_alerts(base: &MonitorPlan, alerts: Vec<AlertSpec>) -> MonitorPlan {
         alerts,
         ..MonitorSpec::clone(&base.spec)
     };
-    let references = base.references.iter();
-    let loaded = references.filter_map(|own| match (&own.loaded, &own.problem) {
-        (Some(reference), _) => Some(LoadedReference::Ok(reference.clone())),
-        (None, Some(problem)) => Some(Err(problem.clone())),
-        (None, None) => None,
-    });
-    MonitorPlan::new(spec, loaded.collect())
+    let loaded = base
+        .references
+        .iter()
+        .filter_map(|reference| match (&reference.loaded, &reference.problem) {
+            (Some(loaded), _) => Some(LoadedReference::Ok(loaded.clone())),
+            (None, Some(problem)) => Some(Err(problem.clone())),
+            (None, None) => None,
+        })
+        .collect();
+    MonitorPlan::new(spec, loaded)
 }

@@ -1,7 +1,7 @@
-//! Damage that is done to good data: what people break, value by value, before it is counted.
+//! Faults that are injected into good data: common errors, value by value, before counting.
 //!
-//! Values are changed after decoding, so that a damaged stream goes through the very counting, scoring and judging that a real one goes through. Which values are
-//! hit follows from a seed and the order of the records alone.
+//! Values change after decoding, so faulty data passes through the same counting, scoring and alert
+//! code as a live stream. The affected values depend only on a seed and the order of the records.
 
 use std::time::Duration;
 
@@ -14,132 +14,140 @@ use crate::ingest::RecordTransform;
 use crate::model::{EventTime, Kind, Slot, TextRange};
 use crate::observe::ObserverPlan;
 
-/// Any number: damage is the same on every run.
+/// Arbitrary seed, fixed so that every run injects the same faults.
 const SEED: u64 = 20_261_101;
-/// A category that no reference holds.
+/// A category that no reference has.
 const UNSEEN: &str = "\u{1}unseen";
 
-/// One way to break a feature.
+/// A fault in one feature.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Damage {
-    /// Every number moves by so many standard deviations of the reference.
+pub(crate) enum Fault {
+    /// Adds this many standard deviations of the reference to every number.
     Shift(f64),
-    /// Every number is multiplied: a mistaken unit.
+    /// Multiplies every number, as a wrong unit does.
     Factor(f64),
-    /// This share of values becomes null.
+    /// Replaces this share of the values, 0 to 1, with null.
     Nulls(f64),
-    /// This share of values becomes a category the reference never saw.
+    /// Replaces this share of the categories, 0 to 1, with one that the reference lacks.
     Unseen(f64),
 }
 
-impl Damage {
-    /// Everything that is tried, by kind and from small to large.
-    pub(crate) const ALL: [Damage; 12] = [
-        Damage::Shift(0.1),
-        Damage::Shift(0.3),
-        Damage::Shift(0.5),
-        Damage::Shift(1.0),
-        Damage::Factor(10.0),
-        Damage::Factor(1e3),
-        Damage::Factor(1e-3),
-        Damage::Nulls(0.01),
-        Damage::Nulls(0.05),
-        Damage::Nulls(0.2),
-        Damage::Unseen(0.05),
-        Damage::Unseen(0.2),
+impl Fault {
+    /// All injected faults, by type and from small to large.
+    pub(crate) const ALL: [Fault; 12] = [
+        Fault::Shift(0.1),
+        Fault::Shift(0.3),
+        Fault::Shift(0.5),
+        Fault::Shift(1.0),
+        Fault::Factor(10.0),
+        Fault::Factor(1e3),
+        Fault::Factor(1e-3),
+        Fault::Nulls(0.01),
+        Fault::Nulls(0.05),
+        Fault::Nulls(0.2),
+        Fault::Unseen(0.05),
+        Fault::Unseen(0.2),
     ];
 
-    /// For people and JSON.
+    /// Returns the name used in JSON and tables.
     #[must_use]
     pub(crate) fn name(self) -> String {
         match self {
-            Damage::Shift(std) => format!("shift {std} std"),
-            Damage::Factor(factor) if factor < 1.0 => format!("/{}", factor.recip().round()),
-            Damage::Factor(factor) => format!("x{factor}"),
-            Damage::Nulls(share) => format!("{}% nulls", share * 100.0),
-            Damage::Unseen(share) => format!("{}% unseen", share * 100.0),
+            Fault::Shift(std) => format!("shift {std} std"),
+            Fault::Factor(factor) if factor < 1.0 => format!("/{}", factor.recip().round()),
+            Fault::Factor(factor) => format!("x{factor}"),
+            Fault::Nulls(share) => format!("{}% nulls", share * 100.0),
+            Fault::Unseen(share) => format!("{}% unseen", share * 100.0),
         }
     }
 
-    /// Whether features of this kind can be broken this way.
+    /// Reports whether a feature of this kind can have the fault.
     #[must_use]
-    pub(crate) const fn can_hit(self, kind: Kind) -> bool {
+    pub(crate) const fn applies_to(self, kind: Kind) -> bool {
         match self {
-            Damage::Shift(_) | Damage::Factor(_) => matches!(kind, Kind::Numeric),
-            Damage::Nulls(_) => true,
-            Damage::Unseen(_) => matches!(kind, Kind::Categorical),
+            Fault::Shift(_) | Fault::Factor(_) => matches!(kind, Kind::Numeric),
+            Fault::Nulls(_) => true,
+            Fault::Unseen(_) => matches!(kind, Kind::Categorical),
         }
     }
 }
 
-/// The part of the history in which damage is looked for.
+/// The part of the history into which faults are injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stage {
-    /// What came before is left out: it is in no window that matters. `EventTime::MIN` = all of it is needed.
+pub(crate) struct FaultInterval {
+    /// Records before this time are left out, as no counted window needs them;
+    /// [`EventTime::MIN`] keeps all of them.
     pub(crate) from: EventTime,
-    /// From here on values are damaged.
+    /// Values change from this time on.
     pub(crate) onset: EventTime,
-    /// Here the looking ends.
+    /// End of the replay, excluded.
     pub(crate) until: EventTime,
 }
 
-impl Stage {
-    /// How long damage is looked for.
+impl FaultInterval {
+    /// Time from the onset to the end: the longest time to an alarm that counts as detection.
     #[must_use]
     pub(crate) fn length(&self) -> Duration {
         self.until.since(self.onset)
     }
 }
 
-/// Plays the part of the history that is on stage, and damages the features of a monitor.
+/// Restricts a replay to the fault interval and injects one fault into all features it applies to.
 #[derive(Debug)]
-pub(crate) struct Injector {
-    /// `None` = nothing is damaged, for comparison.
-    damage: Option<Damage>,
-    stage: Stage,
+pub(crate) struct FaultInjector {
+    /// The injected fault; `None` for the control replay.
+    fault: Option<Fault>,
+    interval: FaultInterval,
+    /// Slot of the event time.
     timestamp: Option<usize>,
-    takes_source_time: bool,
+    /// Records without an event time use the source's.
+    uses_source_time: bool,
     targets: Vec<Target>,
     random: ChaCha8Rng,
     slots: Vec<Slot>,
     scratch: String,
 }
 
-/// A place in a record that is damaged.
+/// A slot of the record whose value changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Target {
     slot: usize,
-    /// Standard deviation of the reference; 1 where it has none.
+    /// Standard deviation of the reference; 1 without a reference.
     std: f64,
 }
 
-impl Injector {
-    /// Damages what `observed` looks for, in the order of `features`; what a record is selected or dated by stays as it is.
+impl FaultInjector {
+    /// Creates an injector for the features that `observed` reads, in the order of `features`.
+    ///
+    /// The slots of the event time and of `select` never change, even if a feature shares them.
     #[must_use]
     pub(crate) fn new(
-        damage: Option<Damage>,
-        stage: Stage,
+        fault: Option<Fault>,
+        interval: FaultInterval,
         observed: &ObserverPlan,
         features: &[FeaturePlan],
     ) -> Self {
         let monitor = observed.monitors.first();
         let timestamp = monitor.and_then(|monitor| monitor.timestamp);
         let select = monitor.and_then(|monitor| Some(monitor.select.as_ref()?.0));
-        let slots = monitor.into_iter().flat_map(|monitor| &monitor.features);
         let mut targets: Vec<Target> = Vec::new();
-        for (place, feature) in slots.zip(features) {
-            let slot = place.slot;
+        for (observed, feature) in monitor
+            .into_iter()
+            .flat_map(|monitor| &monitor.features)
+            .zip(features)
+        {
+            let slot = observed.slot;
             let is_taken = targets.iter().any(|target| target.slot == slot);
             if !is_taken && Some(slot) != timestamp && Some(slot) != select {
-                let std = std_of(feature);
+                let std = reference_std(feature);
                 targets.push(Target { slot, std });
             }
         }
-        Injector {
-            damage,
-            stage,
+        FaultInjector {
+            fault,
+            interval,
             timestamp,
-            takes_source_time: monitor.is_some_and(|monitor| monitor.fallback),
+            uses_source_time: monitor.is_some_and(|monitor| monitor.fallback),
             targets,
             random: ChaCha8Rng::seed_from_u64(SEED),
             slots: Vec::new(),
@@ -147,59 +155,64 @@ impl Injector {
         }
     }
 
-    fn time_of(&self, fields: Fields<'_>, source_time: Option<EventTime>) -> Option<EventTime> {
-        let slot = self.timestamp.map(|slot| fields.slots[slot]);
-        let own = slot.and_then(|slot| timestamp(slot, fields.scratch));
-        own.or(source_time.filter(|_| self.takes_source_time))
+    fn event_time(&self, fields: Fields<'_>, source_time: Option<EventTime>) -> Option<EventTime> {
+        self.timestamp
+            .and_then(|slot| timestamp(fields.slots[slot], fields.scratch))
+            .or(source_time.filter(|_| self.uses_source_time))
     }
 
-    fn damaged(&mut self, damage: Damage, slot: Slot, std: f64, unseen: TextRange) -> Slot {
-        let renumbered = |change: &dyn Fn(f64) -> f64| match number(slot, &self.scratch) {
-            Reading::Value(x) => Slot::Number(change(x), TextRange { start: 0, end: 0 }),
-            Reading::Missing(_) | Reading::Invalid(_) => slot,
-        };
-        let is_there = !matches!(slot, Slot::Absent | Slot::Null);
-        match damage {
-            Damage::Shift(by) => renumbered(&|x| x + by * std),
-            Damage::Factor(factor) => renumbered(&|x| x * factor),
-            Damage::Nulls(share) if self.random.random_bool(share) => Slot::Null,
-            Damage::Unseen(share) if self.random.random_bool(share) && is_there => {
+    /// Returns the value of a slot with the fault; `unseen` is the text of the unseen category.
+    fn faulty(&mut self, fault: Fault, slot: Slot, std: f64, unseen: TextRange) -> Slot {
+        let is_present = !matches!(slot, Slot::Absent | Slot::Null);
+        match fault {
+            Fault::Shift(by) => self.with_number(slot, |x| x + by * std),
+            Fault::Factor(factor) => self.with_number(slot, |x| x * factor),
+            Fault::Nulls(share) if self.random.random_bool(share) => Slot::Null,
+            Fault::Unseen(share) if self.random.random_bool(share) && is_present => {
                 Slot::Text(unseen)
             }
-            Damage::Nulls(_) | Damage::Unseen(_) => slot,
+            Fault::Nulls(_) | Fault::Unseen(_) => slot,
         }
     }
 
-    /// Appends the unseen category to the record's texts.
-    fn keep_unseen(&mut self) -> TextRange {
-        let end = |text: &str| u32::try_from(text.len()).unwrap_or_default();
-        let start = end(&self.scratch);
+    /// Applies `change` to a readable number and keeps any other value.
+    fn with_number(&self, slot: Slot, change: impl FnOnce(f64) -> f64) -> Slot {
+        match number(slot, &self.scratch) {
+            Reading::Value(x) => Slot::Number(change(x), TextRange { start: 0, end: 0 }),
+            Reading::Missing(_) | Reading::Invalid(_) => slot,
+        }
+    }
+
+    /// Appends the unseen category to the texts of the record.
+    fn push_unseen(&mut self) -> TextRange {
+        let start = u32::try_from(self.scratch.len()).unwrap_or_default();
         self.scratch.push_str(UNSEEN);
         TextRange {
             start,
-            end: end(&self.scratch),
+            end: u32::try_from(self.scratch.len()).unwrap_or_default(),
         }
     }
 }
 
-impl RecordTransform for Injector {
+impl RecordTransform for FaultInjector {
     fn alter<'a>(
         &'a mut self,
         fields: Fields<'a>,
         source_time: Option<EventTime>,
     ) -> Option<Fields<'a>> {
-        let time = self.time_of(fields, source_time)?;
-        let is_on_stage = time >= self.stage.from && time < self.stage.until;
-        let due = self.damage.filter(|_| time >= self.stage.onset);
-        let Some(damage) = due.filter(|_| is_on_stage) else {
-            return is_on_stage.then_some(fields);
+        let time = self.event_time(fields, source_time)?;
+        if time < self.interval.from || time >= self.interval.until {
+            return None;
+        }
+        let Some(fault) = self.fault.filter(|_| time >= self.interval.onset) else {
+            return Some(fields);
         };
         fields.slots.clone_into(&mut self.slots);
         fields.scratch.clone_into(&mut self.scratch);
-        let unseen = self.keep_unseen();
-        for place in 0..self.targets.len() {
-            let Target { slot, std } = self.targets[place];
-            self.slots[slot] = self.damaged(damage, self.slots[slot], std, unseen);
+        let unseen = self.push_unseen();
+        for index in 0..self.targets.len() {
+            let Target { slot, std } = self.targets[index];
+            self.slots[slot] = self.faulty(fault, self.slots[slot], std, unseen);
         }
         Some(Fields {
             slots: &self.slots,
@@ -208,7 +221,8 @@ impl RecordTransform for Injector {
     }
 }
 
-fn std_of(feature: &FeaturePlan) -> f64 {
+/// Standard deviation of a feature's first reference; 1 without a reference.
+fn reference_std(feature: &FeaturePlan) -> f64 {
     let scorer = feature.scorers().next();
     scorer.map_or(1.0, |scorer| scorer.reference().unit_std())
 }
@@ -217,20 +231,20 @@ fn std_of(feature: &FeaturePlan) -> f64 {
 mod tests {
     use super::*;
 
-    const STAGE: Stage = Stage {
+    const INTERVAL: FaultInterval = FaultInterval {
         from: EventTime::from_millis(500),
         onset: EventTime::from_millis(1000),
         until: EventTime::from_millis(2000),
     };
 
-    /// `x` and `c` of a record, as they are counted.
-    fn damaged(damage: Damage, x: f64, time: i64) -> Option<(Slot, String)> {
+    /// Returns the number and the category of a record after injection; `None` if it is left out.
+    fn inject(fault: Fault, x: f64, time: i64) -> Option<(Slot, String)> {
         let no_text = TextRange { start: 0, end: 0 };
-        let mut injector = Injector {
-            damage: Some(damage),
-            stage: STAGE,
+        let mut injector = FaultInjector {
+            fault: Some(fault),
+            interval: INTERVAL,
             timestamp: Some(2),
-            takes_source_time: false,
+            uses_source_time: false,
             targets: [0, 1].map(|slot| Target { slot, std: 4.0 }).to_vec(),
             random: ChaCha8Rng::seed_from_u64(SEED),
             slots: Vec::new(),
@@ -245,38 +259,38 @@ mod tests {
             slots: &slots,
             scratch: "de",
         };
-        let found = injector.alter(fields, None)?;
-        let category = match found.slots[1] {
-            Slot::Text(text) => text.of(found.scratch).to_owned(),
+        let faulty = injector.alter(fields, None)?;
+        let category = match faulty.slots[1] {
+            Slot::Text(text) => text.of(faulty.scratch).to_owned(),
             other => format!("{other:?}"),
         };
-        Some((found.slots[0], category))
+        Some((faulty.slots[0], category))
     }
 
-    fn check(damage: Damage, x: Slot, category: &str) {
-        let found = damaged(damage, 3.0, 1000);
-        assert_eq!(found, Some((x, category.to_owned())), "{damage:?}");
+    fn check(fault: Fault, x: Slot, category: &str) {
+        let faulty = inject(fault, 3.0, 1000);
+        assert_eq!(faulty, Some((x, category.to_owned())), "{fault:?}");
     }
 
     #[test]
-    fn numbers_are_moved_and_multiplied_and_texts_left_alone() {
+    fn shifts_and_factors_change_numbers_and_keep_texts() {
         let number = |x| Slot::Number(x, TextRange { start: 0, end: 0 });
-        check(Damage::Shift(0.5), number(5.0), "de");
-        check(Damage::Factor(10.0), number(30.0), "de");
+        check(Fault::Shift(0.5), number(5.0), "de");
+        check(Fault::Factor(10.0), number(30.0), "de");
     }
 
     #[test]
     fn values_are_nulled_or_replaced() {
-        check(Damage::Nulls(1.0), Slot::Null, "Null");
-        let found = damaged(Damage::Unseen(1.0), 3.0, 1000).unwrap();
-        assert_eq!(found.1, UNSEEN, "a category nobody has");
+        check(Fault::Nulls(1.0), Slot::Null, "Null");
+        let (_, category) = inject(Fault::Unseen(1.0), 3.0, 1000).unwrap();
+        assert_eq!(category, UNSEEN, "a category without a bin");
     }
 
     #[test]
-    fn what_came_before_the_onset_stays_and_what_is_off_stage_is_left_out() {
+    fn values_before_the_onset_stay_and_records_outside_the_interval_are_left_out() {
         let before = Slot::Number(3.0, TextRange { start: 0, end: 0 });
         let check = |time: i64, expected: Option<(Slot, String)>| {
-            assert_eq!(damaged(Damage::Factor(10.0), 3.0, time), expected, "{time}");
+            assert_eq!(inject(Fault::Factor(10.0), 3.0, time), expected, "{time}");
         };
         check(499, None);
         check(999, Some((before, "de".to_owned())));
@@ -284,8 +298,8 @@ mod tests {
     }
 
     #[test]
-    fn names_say_what_was_done() {
-        let names = Damage::ALL.map(Damage::name);
+    fn names_describe_the_fault() {
+        let names = Fault::ALL.map(Fault::name);
         let expected = [
             "shift 0.1 std",
             "shift 0.3 std",

@@ -1,109 +1,121 @@
-//! The operating curve: what each candidate costs on the history, and which damage it finds, how fast.
+//! The operating curve: the false alarms of each candidate, and the faults that it detects.
 //!
-//! A feature counts for damage when a candidate judged it and no alarm of that candidate was on at that time without any damage: one that alarms anyway shows nothing.
+//! A feature counts for detection if a candidate was ready for it and had no alarm at that time in
+//! the control replay without faults. A feature that alarms anyway shows nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::alarm_trace::{Cost, Trail};
-use super::faults::{Damage, Stage};
-use super::outcomes::Ledger;
+use super::alarm_trace::AlarmCounts;
+use super::faults::{Fault, FaultInterval};
+use super::outcomes::Outcomes;
 
-/// The undamaged replay of everything, and what was played on the stage.
+/// The outcomes of all replays.
 #[derive(Debug)]
-pub(crate) struct Trials {
-    /// The part of the history that was damaged.
-    pub(crate) stage: Stage,
-    /// Nothing damaged; the whole history.
-    pub(crate) clean: Ledger,
-    /// Nothing damaged; the stage only.
-    pub(crate) control: Ledger,
-    /// The stage, with each damage.
-    pub(crate) damaged: Vec<(Damage, Ledger)>,
+pub(crate) struct Backtest {
+    /// The interval of the replays below, `unchanged` excepted.
+    pub(crate) interval: FaultInterval,
+    /// The whole history without faults.
+    pub(crate) unchanged: Outcomes,
+    /// The interval without faults.
+    pub(crate) control: Outcomes,
+    /// The interval with each fault.
+    pub(crate) faulty: Vec<(Fault, Outcomes)>,
 }
 
-/// What a candidate found of one damage.
+/// The detection of one fault by one candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Detection {
-    /// Features it could have been found in.
+    /// Number of features in which the fault could be detected.
     pub(crate) features: usize,
-    /// Time from the onset to the end of the window that fires, ascending; one per feature.
+    /// Times from the onset to the end of the first firing window, one per feature, ascending.
     pub(crate) delays: Vec<Duration>,
     /// Evaluations of that window since the onset, ascending.
     pub(crate) evaluations: Vec<u64>,
-    /// Features in which it was not found.
+    /// Features in which the fault was not detected.
     pub(crate) missed: Vec<usize>,
 }
 
-impl Trials {
-    /// What a candidate did on these features when nothing was damaged.
+impl Backtest {
+    /// Sums a candidate's counts on the unchanged history over these features.
     #[must_use]
-    pub(crate) fn cost<'a>(
+    pub(crate) fn unchanged_counts<'a>(
         &self,
         candidate: usize,
         features: impl Iterator<Item = &'a usize>,
-    ) -> Cost {
-        let trails = features.map(|feature| self.clean.total(candidate, *feature));
-        trails.fold(Cost::default(), |sum, trail| sum + trail.cost)
+    ) -> AlarmCounts {
+        features
+            .map(|feature| self.unchanged.total(candidate, *feature).counts)
+            .fold(AlarmCounts::default(), |sum, counts| sum + counts)
     }
 
-    /// What a candidate found of a damage.
+    /// Returns the detection of a fault by a candidate; `faulty` are the outcomes with the fault.
     #[must_use]
-    pub(crate) fn detection(&self, candidate: usize, damaged: &Ledger) -> Detection {
-        let usable = |feature: &&usize| self.is_quiet(candidate, **feature);
-        let mut found = Detection {
+    pub(crate) fn detection(&self, candidate: usize, faulty: &Outcomes) -> Detection {
+        let mut detection = Detection {
             features: 0,
             delays: Vec::new(),
             evaluations: Vec::new(),
             missed: Vec::new(),
         };
-        for feature in damaged.features().iter().filter(usable) {
-            found.features += 1;
-            match damaged.total(candidate, *feature).first {
+        for feature in faulty.features() {
+            if !self.can_detect(candidate, *feature) {
+                continue;
+            }
+            detection.features += 1;
+            match faulty.total(candidate, *feature).first {
                 Some(alarm) => {
-                    found.delays.push(alarm.at.since(self.stage.onset));
-                    found.evaluations.push(alarm.evaluations);
+                    detection.delays.push(alarm.at.since(self.interval.onset));
+                    detection.evaluations.push(alarm.evaluations);
                 }
-                None => found.missed.push(*feature),
+                None => detection.missed.push(*feature),
             }
         }
-        found.delays.sort_unstable();
-        found.evaluations.sort_unstable();
-        found
+        detection.delays.sort_unstable();
+        detection.evaluations.sort_unstable();
+        detection
     }
 
-    /// Whether a candidate could judge a feature on the stage, and had nothing to say.
-    fn is_quiet(&self, candidate: usize, feature: usize) -> bool {
-        let trail: Trail = self.control.total(candidate, feature);
-        let last_on = trail.last_on;
-        trail.cost.judged > 0 && last_on.is_none_or(|at| at < self.stage.onset)
+    /// Reports whether the control replay has a ready evaluation and no alarm after the onset.
+    fn can_detect(&self, candidate: usize, feature: usize) -> bool {
+        let trace = self.control.total(candidate, feature);
+        trace.counts.ready > 0 && trace.last_firing.is_none_or(|at| at < self.interval.onset)
     }
 
-    /// Features that a candidate could judge at least once.
+    /// Features for which a candidate was ready at least once on the unchanged history.
     #[must_use]
-    pub(crate) fn judged(&self, candidate: usize) -> BTreeSet<usize> {
-        let is_judged = |feature: &usize| self.clean.total(candidate, *feature).cost.judged > 0;
-        let features = self.clean.features().iter().copied();
-        features.filter(is_judged).collect()
+    pub(crate) fn ready_features(&self, candidate: usize) -> BTreeSet<usize> {
+        self.unchanged
+            .features()
+            .iter()
+            .copied()
+            .filter(|feature| self.unchanged.total(candidate, *feature).counts.ready > 0)
+            .collect()
     }
 
-    /// Features that alarm on the undamaged history under each of these candidates.
+    /// Features that alarm on the unchanged history under every one of these candidates.
     #[must_use]
     pub(crate) fn never_quiet(&self, candidates: &[usize]) -> BTreeSet<usize> {
-        let alarms = |feature: usize, candidate: &usize| {
-            let trail = self.clean.total(*candidate, feature);
-            trail.cost.alarms > 0
-        };
-        let features = self.clean.features().iter().copied();
-        let always = features.filter(|feature| {
-            let mut all = candidates.iter();
-            !candidates.is_empty() && all.all(|candidate| alarms(*feature, candidate))
-        });
-        always.collect()
+        if candidates.is_empty() {
+            return BTreeSet::new();
+        }
+        self.unchanged
+            .features()
+            .iter()
+            .copied()
+            .filter(|feature| {
+                candidates
+                    .iter()
+                    .all(|candidate| self.unchanged.total(*candidate, *feature).counts.alarms > 0)
+            })
+            .collect()
     }
 }
 
-/// The smallest value that at least `share` of them do not exceed; ascending values, `share` in 0..=1.
+/// Returns the quantile of ascending values by nearest rank; `None` without values.
+///
+/// It is the value of rank `ceil(share * n)`, at least 1: the smallest value that at least `share`
+/// of all values do not exceed. `share` is between 0 and 1.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
@@ -120,15 +132,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_are_values_that_occurred() {
+    fn quantiles_are_values_that_occurred() {
         let check = |share: f64, expected: Option<u64>| {
-            let found = nearest_rank(&[1, 2, 3, 10], share);
-            assert_eq!(found, expected, "{share}");
+            assert_eq!(nearest_rank(&[1, 2, 3, 10], share), expected, "{share}");
         };
         check(0.5, Some(2));
         check(0.9, Some(10));
         check(0.0, Some(1));
         check(1.0, Some(10));
-        assert_eq!(nearest_rank::<u64>(&[], 0.5), None, "nothing was found");
+        assert_eq!(nearest_rank::<u64>(&[], 0.5), None, "no values");
     }
 }

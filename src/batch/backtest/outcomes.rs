@@ -1,212 +1,221 @@
-//! What every candidate made of a replay: how often a line was exceeded, which alarms that raised, and how long the first one took.
+//! The outcomes of every candidate in one replay: counts and first alarms per comparison.
 //!
-//! An alarm is an episode in which at least one rule of a candidate fires for a feature, in one window and against one reference: that is what a budget is about,
-//! and what wakes a person. Two statistics that fire at once are one alarm. One that lasts is held against the budget once per length of its window: a line that is
-//! always exceeded would otherwise be a single alarm.
+//! An alarm is a run of evaluations in which at least one rule of a candidate fires for a feature,
+//! in one window and against one reference. A budget is about these, and these wake a person. Two
+//! statistics that fire together are one alarm. A long alarm is held against the budget once per
+//! length of its window; otherwise a threshold that is always exceeded would be a single alarm.
 //!
-//! Candidates that differ in their patience only share their rules in the engine, because lines cost more than anything else; their alerts are stepped here, by the
-//! engine's own code, over the scores and lines it found.
+//! Candidates that differ in `for` alone share their rules in the engine, because thresholds are
+//! the most expensive part of an evaluation.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::alarm_trace::{At, Judged, Trail, is_judged, judged};
+use super::alarm_trace::{AlarmTrace, EvaluatedRule, EvaluatedWindow, evaluated_rules, is_ready};
 use crate::alert::AlertState;
 use crate::calibration::CalibrationStatus;
-use crate::engine::{AlertView, MonitorPlan, WindowFeatureView, WindowView};
+use crate::engine::{MonitorPlan, WindowFeatureView, WindowView};
 use crate::model::{EventTime, NotReady};
 
-/// Where a trail belongs; features as numbered in the undamaged monitor.
+/// The candidate and comparison of a trace; features as numbered in the monitor without faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct TraceKey {
     candidate: usize,
     feature: usize,
     window: usize,
     reference: usize,
 }
 
-/// The rules of some candidates, which one monitor of an engine carries one after the other.
+/// Candidates whose rules are in one monitor of the engine, one set of rules after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Part {
-    /// The monitor.
+pub(crate) struct CandidateGroup {
+    /// Name of the monitor.
     pub(crate) monitor: String,
-    /// Its first candidate.
+    /// Index of the first candidate.
     pub(crate) first: usize,
-    /// How many sets of rules it carries; at least 1.
-    pub(crate) sets: usize,
-    /// The candidates of each set: evaluations in a row above a line. The engine fires after one then. Empty = one candidate, as the engine has it.
-    pub(crate) patience: Vec<u32>,
+    /// Number of sets of rules; at least 1.
+    pub(crate) rule_sets: usize,
+    /// The `for` of each candidate that shares a set of rules, whose alerts fire at once in the
+    /// engine. Empty if each set belongs to one candidate, with the `for` that the engine uses.
+    pub(crate) for_evaluations: Vec<u32>,
 }
 
-/// Takes evaluations.
+/// Collects the evaluations of one replay.
 #[derive(Debug)]
-pub(crate) struct Ledger {
-    parts: Vec<Part>,
-    /// The number in the undamaged monitor of each feature.
+pub(crate) struct Outcomes {
+    groups: Vec<CandidateGroup>,
+    /// Index of each replayed feature in the monitor without faults.
     features: Vec<usize>,
-    /// Only windows that end after the first and not after the second count.
+    /// Windows count if they end after the first and not after the second time.
     span: (EventTime, EventTime),
-    /// By part and window.
+    /// End of the latest window by group and window.
     ends: BTreeMap<(usize, usize), EventTime>,
-    trails: BTreeMap<Place, Trail>,
-    /// Features, by status.
-    doubts: [BTreeSet<usize>; CalibrationStatus::ALL.len()],
-    /// The first and the last end of a window in which something was judged.
-    judged: Option<(EventTime, EventTime)>,
-    /// Why a feature could not be judged, most recently.
-    reasons: BTreeMap<usize, NotReady>,
+    traces: BTreeMap<TraceKey, AlarmTrace>,
+    /// Features by calibration status.
+    by_status: [BTreeSet<usize>; CalibrationStatus::ALL.len()],
+    /// First and last end of a window with a ready rule.
+    ready_span: Option<(EventTime, EventTime)>,
+    /// Latest reason why a feature was not ready.
+    not_ready: BTreeMap<usize, NotReady>,
 }
 
-impl Ledger {
-    /// A ledger of candidates; `features` are the numbers of those that are watched.
+impl Outcomes {
+    /// Creates empty outcomes; `features` are the indices of the replayed features.
     #[must_use]
     pub(crate) fn new(
-        parts: Vec<Part>,
+        groups: Vec<CandidateGroup>,
         features: Vec<usize>,
         span: (EventTime, EventTime),
     ) -> Self {
-        Ledger {
-            parts,
+        Outcomes {
+            groups,
             features,
             span,
             ends: BTreeMap::new(),
-            trails: BTreeMap::new(),
-            doubts: Default::default(),
-            judged: None,
-            reasons: BTreeMap::new(),
+            traces: BTreeMap::new(),
+            by_status: Default::default(),
+            ready_span: None,
+            not_ready: BTreeMap::new(),
         }
     }
 
-    /// Takes an evaluation; one that only says that nothing has come is none.
-    pub(crate) fn take(&mut self, plan: &MonitorPlan, window: &WindowView) {
-        let mut parts = self.parts.iter();
-        let Some(part) = parts.position(|part| part.monitor == plan.spec.name) else {
+    /// Adds an evaluation; a repeated one of the same window is ignored.
+    pub(crate) fn record(&mut self, plan: &MonitorPlan, window: &WindowView) {
+        let group = self
+            .groups
+            .iter()
+            .position(|group| group.monitor == plan.spec.name);
+        let (Some(group), Some(end)) = (group, window.end) else {
             return;
         };
-        let Some(end) = window.end else { return };
-        let before = self.ends.insert((part, window.index), end);
-        if before.is_some_and(|before| before >= end) || end > self.span.1 {
+        let previous = self.ends.insert((group, window.index), end);
+        if previous.is_some_and(|previous| previous >= end) || end > self.span.1 {
             return;
         }
-        if lines_of(window).any(is_judged) {
-            self.judged = Some((self.judged.map_or(end, |(first, _)| first.min(end)), end));
+        let mut alerts = window.features.iter().flat_map(WindowFeatureView::alerts);
+        if alerts.any(is_ready) {
+            let first = self.ready_span.map_or(end, |(first, _)| first.min(end));
+            self.ready_span = Some((first, end));
         }
-        for (feature, state) in window.features.iter().enumerate() {
-            let at = At {
-                end,
-                size: plan.spec.windows[window.index].size,
-            };
-            self.take_feature((part, feature, window.index), state, at);
-        }
-    }
-
-    fn take_feature(
-        &mut self,
-        (part, feature, window): (usize, usize, usize),
-        state: &WindowFeatureView,
-        at: At,
-    ) {
-        let Some(&feature) = self.features.get(feature) else {
-            return;
+        let evaluated = EvaluatedWindow {
+            end,
+            size: plan.spec.windows[window.index].size,
         };
-        self.note_doubts(feature, state);
-        for (reference, comparison) in state.comparisons.iter().enumerate() {
-            let judged = judged(&comparison.alerts, comparison.assessment.as_deref());
-            let rules = (judged.len() / self.parts[part].sets).max(1);
-            for (set, judged) in judged.chunks(rules).enumerate() {
-                self.step((part, set), (feature, window, reference), judged, at);
+        for (position, state) in window.features.iter().enumerate() {
+            if let Some(&feature) = self.features.get(position) {
+                self.record_status(feature, state);
+                self.record_feature(group, feature, window.index, state, evaluated);
             }
         }
     }
 
-    /// Steps the candidates that share a set of rules.
-    fn step(
+    fn record_feature(
         &mut self,
-        (part, set): (usize, usize),
-        (feature, window, reference): (usize, usize, usize),
-        judged: &[Judged<'_>],
-        at: At,
+        group: usize,
+        feature: usize,
+        window: usize,
+        state: &WindowFeatureView,
+        evaluated: EvaluatedWindow,
     ) {
-        let Part {
-            first, patience, ..
-        } = &self.parts[part];
-        let each = patience.len().max(1);
-        for own in 0..each {
-            let place = Place {
-                candidate: first + set * each + own,
-                feature,
-                window,
-                reference,
-            };
-            let trail = self.trails.entry(place).or_default();
-            let is_on = trail.is_firing(judged, patience.get(own).copied());
-            trail.step(is_on, judged, at, self.span.0);
+        for (reference, comparison) in state.comparisons.iter().enumerate() {
+            let rules = evaluated_rules(&comparison.alerts, comparison.assessment.as_deref());
+            let set_size = (rules.len() / self.groups[group].rule_sets).max(1);
+            for (set, rules) in rules.chunks(set_size).enumerate() {
+                let first_of_set = TraceKey {
+                    candidate: self.groups[group].first_candidate(set),
+                    feature,
+                    window,
+                    reference,
+                };
+                self.record_rules(group, first_of_set, rules, evaluated);
+            }
         }
     }
 
-    fn note_doubts(&mut self, feature: usize, state: &WindowFeatureView) {
+    /// Adds an evaluation of one set of rules to the traces of all candidates that share it.
+    fn record_rules(
+        &mut self,
+        group: usize,
+        first_of_set: TraceKey,
+        rules: &[EvaluatedRule<'_>],
+        evaluated: EvaluatedWindow,
+    ) {
+        let group = &self.groups[group];
+        for index in 0..group.candidates_per_set() {
+            let key = TraceKey {
+                candidate: first_of_set.candidate + index,
+                ..first_of_set
+            };
+            let trace = self.traces.entry(key).or_default();
+            let for_evaluations = group.for_evaluations.get(index).copied();
+            let is_firing = trace.update_firing(rules, for_evaluations);
+            trace.record(is_firing, rules, evaluated, self.span.0);
+        }
+    }
+
+    fn record_status(&mut self, feature: usize, state: &WindowFeatureView) {
         for status in state
             .comparisons
             .iter()
             .filter_map(|comparison| comparison.assessment.as_deref())
             .flat_map(|assessment| &assessment.statuses)
         {
-            self.doubts[*status as usize].insert(feature);
+            self.by_status[*status as usize].insert(feature);
         }
         let reason = state.alerts().find_map(|alert| match alert.state {
             AlertState::NotReady(reason) => Some(reason),
             _ => None,
         });
         if let Some(reason) = reason {
-            self.reasons.insert(feature, reason);
+            self.not_ready.insert(feature, reason);
         }
     }
 
-    /// The trails of a candidate on a feature.
-    pub(crate) fn trails(&self, candidate: usize, feature: usize) -> impl Iterator<Item = &Trail> {
-        let place = |window, reference| Place {
+    /// Returns a candidate's trace of a feature, merged over all windows and references.
+    #[must_use]
+    pub(crate) fn total(&self, candidate: usize, feature: usize) -> AlarmTrace {
+        let key = |window, reference| TraceKey {
             candidate,
             feature,
             window,
             reference,
         };
-        let own = self
-            .trails
-            .range(place(0, 0)..=place(usize::MAX, usize::MAX));
-        own.map(|(_, trail)| trail)
+        self.traces
+            .range(key(0, 0)..=key(usize::MAX, usize::MAX))
+            .fold(AlarmTrace::default(), |sum, (_, trace)| sum.merge(trace))
     }
 
-    /// A candidate on a feature, all windows and references together.
-    #[must_use]
-    pub(crate) fn total(&self, candidate: usize, feature: usize) -> Trail {
-        let trails = self.trails(candidate, feature);
-        trails.fold(Trail::default(), |sum, own| sum.with(own))
-    }
-
-    /// The features watched, as numbered in the undamaged monitor.
+    /// Indices of the replayed features in the monitor without faults.
     #[must_use]
     pub(crate) fn features(&self) -> &[usize] {
         &self.features
     }
 
-    /// Features whose lines are to be taken with care for this reason.
+    /// Features that had this calibration status in at least one evaluation.
     #[must_use]
-    pub(crate) fn doubted(&self, status: CalibrationStatus) -> &BTreeSet<usize> {
-        &self.doubts[status as usize]
+    pub(crate) fn with_status(&self, status: CalibrationStatus) -> &BTreeSet<usize> {
+        &self.by_status[status as usize]
     }
 
-    /// The first and the last end of a window in which something was judged.
+    /// First and last end of a window in which at least one rule was ready.
     #[must_use]
-    pub(crate) fn judged(&self) -> Option<(EventTime, EventTime)> {
-        self.judged
+    pub(crate) fn ready_span(&self) -> Option<(EventTime, EventTime)> {
+        self.ready_span
     }
 
-    /// Why a feature could not be judged the last time it could not.
+    /// Latest reason why a feature was not ready.
     #[must_use]
-    pub(crate) fn reason(&self, feature: usize) -> Option<NotReady> {
-        self.reasons.get(&feature).copied()
+    pub(crate) fn not_ready_reason(&self, feature: usize) -> Option<NotReady> {
+        self.not_ready.get(&feature).copied()
     }
 }
 
-fn lines_of(window: &WindowView) -> impl Iterator<Item = &AlertView> {
-    window.features.iter().flat_map(WindowFeatureView::alerts)
+impl CandidateGroup {
+    fn candidates_per_set(&self) -> usize {
+        self.for_evaluations.len().max(1)
+    }
+
+    /// Index of the first candidate of a set of rules.
+    fn first_candidate(&self, set: usize) -> usize {
+        self.first + set * self.candidates_per_set()
+    }
 }

@@ -1,167 +1,205 @@
-//! Which candidate to take: the one that finds most of the damage, soonest, among those that keep the budget of false alarms.
+//! Recommends, among the candidates that keep the budget, the one that detects most faults soonest.
 //!
-//! The history says whether a candidate kept the budget, but only a long one can say that it will: no alarm in a week is what one alarm in two days looks like in
-//! one week of seven. So a candidate also has to be vouched for, by a history of three times the budget's time, or by its own lines, which are drawn so
-//! that all features together exceed them no more often.
+//! A history can show that a candidate kept the budget, but only a long one shows that it will: one
+//! week without an alarm is likely enough even at several alarms per month. So a candidate must
+//! also be supported: by a history of three times the budget, or by its own thresholds, which all
+//! features together exceed no more often than the budget allows.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::alarm_trace::Cost;
+use super::alarm_trace::AlarmCounts;
 use super::candidates::{Candidate, Candidates};
-use super::operating_curve::Trials;
-use super::policy::{Policy, in_force, span};
+use super::operating_curve::Backtest;
+use super::policy::{Policy, effective_intervals};
+use crate::batch::duration::format_exact;
 
-/// A history this many times the budget's time long vouches for a policy: without an alarm, the true rate is within the budget with 95 % confidence.
-const VOUCHING: u32 = 3;
-/// A promise of exactly the budget is one within it, whatever the last bit says.
-const WITHIN: f64 = 1.0 + 1e-9;
+/// Length of a supporting history in budgets.
+///
+/// With no alarm in three budgets, the true rate is within the budget with 95 % confidence: the
+/// "rule of three", as `exp(-3) = 0.05`.
+const SUPPORTING_BUDGETS: u32 = 3;
+/// Upper limit of the expected alarms per budget; above 1 only for rounding errors.
+const MAX_BY_DESIGN: f64 = 1.0 + 1e-9;
 
-/// The budget, and what there is to hold against it.
+/// The budget of false alarms and the length of the history that it is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Evidence {
-    /// One false alarm of the whole monitor is accepted in this time.
+pub(crate) struct HistoryBudget {
+    /// Time in which one false alarm of the whole monitor is accepted.
     pub(crate) budget: Duration,
-    /// How long the history is, by its evaluations.
-    pub(crate) span: Duration,
+    /// Time from the first to the last evaluated window.
+    pub(crate) length: Duration,
 }
 
-/// How a candidate stands to the budget.
+/// The result of a candidate: its false alarms, the budget, and the faults that it detected.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Standing {
-    /// What it did on the features that could be quiet.
-    pub(crate) cost: Cost,
-    /// False alarms in the budget's time, at most, by its lines; `None` where there are fixed ones.
+pub(crate) struct CandidateResult {
+    /// Counts on the unchanged history, without features that are never quiet.
+    pub(crate) counts: AlarmCounts,
+    /// Upper limit of the expected alarms per budget, from the thresholds; `None` if some are
+    /// fixed.
     pub(crate) by_design: Option<f64>,
-    /// Whether the alarms on the history are within the budget.
-    pub(crate) is_kept: bool,
-    /// Whether something vouches for the time to come.
-    pub(crate) is_vouched_for: bool,
-    /// Damaged features in which an alarm was raised, over all damage.
-    pub(crate) found: usize,
-    /// Damaged features in which one could have been raised.
-    pub(crate) findable: usize,
-    /// Sum of the times that took.
+    /// The alarms on the history are within the budget.
+    pub(crate) keeps_budget: bool,
+    /// The history or the thresholds support that the budget is kept in the future.
+    pub(crate) is_supported: bool,
+    /// Number of detections over all faults and features.
+    pub(crate) detected: usize,
+    /// Sum of the times to detection.
     pub(crate) delay: Duration,
 }
 
-/// The candidate to take.
+/// The recommended candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Proposal {
-    /// Its place in the list.
+pub(crate) struct Recommendation {
+    /// Index in the list of candidates.
     pub(crate) candidate: usize,
-    /// It.
     pub(crate) policy: Policy,
-    /// The rule by which it was chosen, in words.
-    pub(crate) because: String,
+    /// Reason for the choice, one sentence without a full stop.
+    pub(crate) reason: String,
 }
 
-impl Evidence {
-    /// Alarms that the budget allows on the history.
+impl HistoryBudget {
+    /// Number of alarms that the budget allows on the history.
     #[must_use]
-    pub(crate) fn allowed(&self) -> f64 {
-        self.span.as_secs_f64() / self.budget.as_secs_f64()
+    pub(crate) fn allowed_alarms(&self) -> f64 {
+        self.length.as_secs_f64() / self.budget.as_secs_f64()
     }
 
-    /// Whether the history is long enough to vouch for a policy.
+    /// Reports whether the history is long enough to support a policy.
     #[must_use]
-    pub(crate) fn is_long(&self) -> bool {
-        self.span >= self.budget * VOUCHING
+    pub(crate) fn is_long_enough(&self) -> bool {
+        self.length >= self.needed_length()
     }
 
-    /// How long a history would have to be.
+    /// Length of the shortest history that supports a policy.
     #[must_use]
-    pub(crate) fn needed(&self) -> Duration {
-        self.budget * VOUCHING
+    pub(crate) fn needed_length(&self) -> Duration {
+        self.budget * SUPPORTING_BUDGETS
     }
 }
 
-/// How every candidate stands, in the order of the list; features of `noisy` are left out.
+/// Returns the result of every candidate in the order of the list.
+///
+/// Features in `noisy` do not count as false alarms.
 #[must_use]
-pub(crate) fn standings(
+pub(crate) fn candidate_results(
     candidates: &Candidates,
-    trials: &Trials,
-    evidence: &Evidence,
+    backtest: &Backtest,
+    history: &HistoryBudget,
     noisy: &BTreeSet<usize>,
-) -> Vec<Standing> {
-    let one = |(index, candidate): (usize, &Candidate)| {
-        let features = trials.clean.features().iter();
-        let cost = trials.cost(index, features.filter(|feature| !noisy.contains(feature)));
-        let detections = trials.damaged.iter();
-        let detections = detections.map(|(_, ledger)| trials.detection(index, ledger));
-        let by_design = candidate
-            .policy
-            .map(|policy| by_design(&policy, candidates, evidence));
-        let mut standing = Standing {
-            cost,
-            by_design,
-            is_kept: cost.alarm_windows as f64 <= evidence.allowed(),
-            is_vouched_for: evidence.is_long() || by_design.is_some_and(|most| most <= WITHIN),
-            found: 0,
-            findable: 0,
-            delay: Duration::ZERO,
-        };
-        for detection in detections {
-            standing.found += detection.delays.len();
-            standing.findable += detection.features;
-            standing.delay += detection.delays.iter().sum::<Duration>();
-        }
-        standing
-    };
-    candidates.list.iter().enumerate().map(one).collect()
-}
-
-/// Exceedances in the budget's time, at most, over all features, windows and references.
-fn by_design(policy: &Policy, candidates: &Candidates, evidence: &Evidence) -> f64 {
-    let slides = candidates.slides();
-    let each = candidates.watched() as f64 / slides.len().max(1) as f64;
-    let intervals = in_force(policy.interval, &slides);
-    let rates = intervals.iter().map(|own| each / own.as_secs_f64());
-    rates.sum::<f64>() * evidence.budget.as_secs_f64()
-}
-
-/// The policy to take; `None` where there is none.
-#[must_use]
-pub(crate) fn propose(
-    candidates: &Candidates,
-    standings: &[Standing],
-    evidence: &Evidence,
-) -> Option<Proposal> {
-    let pairs = candidates.list.iter().zip(standings).enumerate();
-    let policies: Vec<(usize, Policy, &Standing)> = pairs
-        .filter_map(|(index, (candidate, standing))| Some((index, candidate.policy?, standing)))
-        .collect();
-    let fits = policies
+) -> Vec<CandidateResult> {
+    candidates
+        .list
         .iter()
-        .filter(|(_, _, own)| own.is_kept && own.is_vouched_for);
-    let best = fits.min_by_key(|(_, _, own)| (usize::MAX - own.found, own.delay, own.cost.alarms));
-    let quietest = || {
-        let all = policies.iter();
-        all.min_by_key(|(_, _, own)| (own.cost.alarm_windows, own.cost.above))
+        .enumerate()
+        .map(|(index, candidate)| {
+            candidate_result(index, candidate, candidates, backtest, history, noisy)
+        })
+        .collect()
+}
+
+fn candidate_result(
+    index: usize,
+    candidate: &Candidate,
+    candidates: &Candidates,
+    backtest: &Backtest,
+    history: &HistoryBudget,
+    noisy: &BTreeSet<usize>,
+) -> CandidateResult {
+    let quiet = backtest
+        .unchanged
+        .features()
+        .iter()
+        .filter(|feature| !noisy.contains(feature));
+    let counts = backtest.unchanged_counts(index, quiet);
+    let by_design = candidate
+        .policy
+        .map(|policy| alarms_by_design(&policy, candidates, history));
+    let mut result = CandidateResult {
+        counts,
+        by_design,
+        keeps_budget: counts.alarm_windows as f64 <= history.allowed_alarms(),
+        is_supported: history.is_long_enough()
+            || by_design.is_some_and(|alarms| alarms <= MAX_BY_DESIGN),
+        detected: 0,
+        delay: Duration::ZERO,
     };
-    let because = because(best.is_some(), evidence);
-    let (candidate, policy, _) = best.or_else(quietest)?;
-    Some(Proposal {
+    for (_, faulty) in &backtest.faulty {
+        let detection = backtest.detection(index, faulty);
+        result.detected += detection.delays.len();
+        result.delay += detection.delays.iter().sum::<Duration>();
+    }
+    result
+}
+
+/// Returns an upper limit of the expected exceedances per budget over all comparisons.
+///
+/// It is `budget * sum(comparisons of a window / effective interval of the window)`.
+fn alarms_by_design(policy: &Policy, candidates: &Candidates, history: &HistoryBudget) -> f64 {
+    let slides = candidates.slides();
+    let comparisons_per_window = candidates.comparisons() as f64 / slides.len().max(1) as f64;
+    let rate: f64 = effective_intervals(policy.interval, &slides)
+        .iter()
+        .map(|interval| comparisons_per_window / interval.as_secs_f64())
+        .sum();
+    rate * history.budget.as_secs_f64()
+}
+
+/// Returns the policy to take; `None` without policies.
+///
+/// If no policy keeps the budget and is supported, it is the one with the fewest alarms.
+#[must_use]
+pub(crate) fn recommend(
+    candidates: &Candidates,
+    results: &[CandidateResult],
+    history: &HistoryBudget,
+) -> Option<Recommendation> {
+    let policies: Vec<(usize, Policy, &CandidateResult)> = candidates
+        .list
+        .iter()
+        .zip(results)
+        .enumerate()
+        .filter_map(|(index, (candidate, result))| Some((index, candidate.policy?, result)))
+        .collect();
+    let best = policies
+        .iter()
+        .filter(|(_, _, result)| result.keeps_budget && result.is_supported)
+        .min_by_key(|(_, _, result)| {
+            (
+                usize::MAX - result.detected,
+                result.delay,
+                result.counts.alarms,
+            )
+        });
+    let quietest = policies
+        .iter()
+        .min_by_key(|(_, _, result)| (result.counts.alarm_windows, result.counts.above));
+    let (candidate, policy, _) = best.or(quietest)?;
+    Some(Recommendation {
         candidate: *candidate,
         policy: *policy,
-        because,
+        reason: reason(best.is_some(), history),
     })
 }
 
-fn because(fits: bool, evidence: &Evidence) -> String {
-    let budget = span(evidence.budget);
-    if !fits {
+fn reason(keeps_budget: bool, history: &HistoryBudget) -> String {
+    let budget = format_exact(history.budget);
+    if !keeps_budget {
         return format!(
-            "No candidate keeps one false alarm of the whole monitor in {budget}; this one raised the fewest alarms on the history"
+            "No candidate keeps the budget of one false alarm of the whole monitor in {budget}; \
+             this one has the fewest alarms on the history"
         );
     }
-    let vouched = if evidence.is_long() {
-        "which is long enough to vouch for it"
+    let support = if history.is_long_enough() {
+        "which is long enough to support them"
     } else {
-        "and whose lines promise it for all features together"
+        "and whose thresholds keep it for all features together"
     };
     format!(
-        "Of the candidates that kept one false alarm of the whole monitor in {budget} on this history, {vouched}, it found most of the damage, and soonest"
+        "Of the candidates that kept the budget of one false alarm of the whole monitor in \
+         {budget} on this history, {support}, this one detects the most faults, and \
+         soonest"
     )
 }
 
@@ -171,12 +209,18 @@ mod tests {
     use crate::batch::backtest::policy::DAY;
 
     #[test]
-    fn a_history_of_three_budgets_vouches() {
-        let evidence = |days: u32| Evidence {
+    fn a_history_of_three_budgets_supports_a_policy() {
+        let history = |days: u32| HistoryBudget {
             budget: DAY * 7,
-            span: DAY * days,
+            length: DAY * days,
         };
-        assert!(evidence(21).is_long() && !evidence(20).is_long(), "21 days");
-        assert!((evidence(14).allowed() - 2.0).abs() < 1e-12, "two weeks");
+        assert!(
+            history(21).is_long_enough() && !history(20).is_long_enough(),
+            "21 days"
+        );
+        assert!(
+            (history(14).allowed_alarms() - 2.0).abs() < 1e-12,
+            "two weeks"
+        );
     }
 }

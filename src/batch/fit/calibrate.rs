@@ -1,7 +1,8 @@
-//! What `fit` adds to a reference: laws of clean windows, and of its own stretches where its rows carry a time.
+//! Calibrates a fitted reference: null distributions, and block statistics where its rows have
+//! times.
 //!
-//! Rows are read a second time for the block_statistics, because their counts need the layout that the first reading made. One feature is one piece of work; all cores
-//! share them.
+//! The rows are read again for the blocks, because their counts need the layout that the first pass
+//! chose. Features are calibrated in parallel on all cores.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,26 +17,63 @@ use crate::calibration::{
 use crate::engine::MonitorPlan;
 use crate::model::{MonitorSpec, ReferenceSpec, WindowSpec};
 use crate::panes::PaneCounts;
-use crate::reference::HourMixture;
-use crate::reference::{FeatureCalibration, FeatureReference, HourOfWeek, Profiles, Reference};
+use crate::reference::{
+    BlockStatistics, FeatureCalibration, FeatureReference, HourMixture, HourOfWeek, Profiles,
+    Reference,
+};
 use crate::score::Scorer;
 use crate::source::{Rows, RowsError};
 use crate::stats::FeatureCounts;
 
-/// Windows hold at least this many values unless a configuration says otherwise; tables are made for twice as many.
+/// Values in a window where no configuration gives `min_samples`.
 const USUAL_SAMPLES: u64 = 500;
-/// Panes a reference is cut into when no window says how wide they are.
-const PANES: i64 = 900;
-/// Beyond this many panes a reference's clock is not to be trusted.
-const MOST_PANES: i64 = 4_000_000;
-/// BlockStatistics are compared by the hour only where their panes are no wider.
+/// Pseudo count of the scorer that blocks are compared with.
+const PSEUDO_COUNT: f64 = 0.5;
+/// Number of panes that the rows are cut into where no window gives a pane width.
+const PANES_OF_SPAN: i64 = 900;
+/// Number of panes beyond which the times of the rows are implausible and ignored.
+const MAX_PANES: i64 = 4_000_000;
+/// Widest pane for which blocks are compared by hour of the week.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The reference's rows in panes of one width.
-#[derive(Debug, Default)]
-pub struct TimedRows {
-    /// Panes of every feature, by number since the epoch.
-    pub panes: BTreeMap<i64, Vec<PaneCounts>>,
+/// The rows of a reference in panes of one width; empty if their times are implausible.
+#[derive(Debug)]
+struct PaneSeries {
+    width: Duration,
+    /// Counts of every feature by pane number since the epoch.
+    panes: BTreeMap<i64, Vec<PaneCounts>>,
+}
+
+impl PaneSeries {
+    /// Number of panes from the first to the last, gaps included; `None` without panes.
+    fn span(&self) -> Option<usize> {
+        let (first, _) = self.panes.first_key_value()?;
+        let (last, _) = self.panes.last_key_value()?;
+        usize::try_from(last - first + 1).ok()
+    }
+}
+
+/// The length of a block: a number of panes of one width.
+#[derive(Debug, Clone, Copy)]
+struct BlockLength {
+    pane_width: Duration,
+    panes: usize,
+    min_samples: u64,
+}
+
+impl BlockLength {
+    fn of_window(window: &WindowSpec) -> Self {
+        let panes = window.size.as_millis() / window.slide.as_millis().max(1);
+        BlockLength {
+            pane_width: window.slide,
+            panes: usize::try_from(panes).unwrap_or(usize::MAX),
+            min_samples: window.min_samples,
+        }
+    }
+
+    fn duration(&self) -> Duration {
+        self.pane_width * u32::try_from(self.panes).unwrap_or(u32::MAX)
+    }
 }
 
 /// Calibrates every feature of a fitted reference.
@@ -47,208 +85,190 @@ pub fn calibrate(
     rows: &dyn Rows,
     spec: &MonitorSpec,
 ) -> Result<(), RowsError> {
-    let timed = timed_rows(reference, rows, spec)?;
-    let lengths = lengths(spec, &timed);
+    let series = pane_series(reference, rows, spec)?;
+    let lengths = block_lengths(spec, &series);
     let bar = progress::over_items("calibrating", reference.features.len());
-    let hash = reference.hash.as_str();
     let profiles = reference.profiles.as_ref();
-    let clock = profiles.and_then(|own| HourOfWeek::try_new(&own.timezone).ok());
+    let clock = profiles.and_then(|profiles| HourOfWeek::try_new(&profiles.timezone).ok());
     let hours = clock.as_ref().zip(profiles);
-    let calibrated = reference
+    let calibrations = reference
         .features
         .par_iter()
         .enumerate()
         .map(|(index, feature)| {
-            let own = one(index, feature, hash, &timed, &lengths, hours);
+            let calibration =
+                calibrate_feature(index, feature, &reference.hash, &series, &lengths, hours);
             bar.inc(1);
-            own
-        });
-    let calibrated: Vec<FeatureCalibration> = calibrated.collect();
+            calibration
+        })
+        .collect();
     bar.finish_and_clear();
-    reference.calibration = calibrated;
+    reference.calibration = calibrations;
     Ok(())
 }
 
-fn one(
+fn calibrate_feature(
     index: usize,
     feature: &FeatureReference,
     hash: &str,
-    timed: &[(Duration, TimedRows)],
-    lengths: &[Length],
+    series: &[PaneSeries],
+    lengths: &[BlockLength],
     hours: Option<(&HourOfWeek, &Profiles)>,
 ) -> FeatureCalibration {
-    let scorer = Scorer::new(Arc::new(feature.clone()), 0.5);
-    let mut calibration = NullModel::new(scorer, hash, None);
-    let found: Vec<_> = lengths
+    let scorer = Scorer::new(Arc::new(feature.clone()), PSEUDO_COUNT);
+    let mut null_model = NullModel::new(scorer, hash, None);
+    let blocks: Vec<BlockStatistics> = lengths
         .iter()
-        .filter_map(|length| {
-            let rows = &timed.iter().find(|(width, _)| *width == length.pane)?.1;
-            stretches_of(&calibration, index, rows, length, None)
-        })
+        .filter_map(|length| feature_blocks(&null_model, index, series, length, None))
         .collect();
-    let by_hour = hours.map(|(clock, profiles)| {
-        let hours = profiles.features[index].as_slice().into();
-        let seasonal = HourMixture::new(Arc::clone(calibration.scorer().reference()), hours);
-        let found = lengths.iter().filter(|length| length.pane <= HOUR);
-        let found = found.filter_map(|length| {
-            let rows = &timed.iter().find(|(width, _)| *width == length.pane)?.1;
-            let by_hour = Some((&seasonal, clock));
-            stretches_of(&calibration, index, rows, length, by_hour)
-        });
-        found.collect()
+    let hour_of_week = hours.map(|(clock, profiles)| {
+        let counts = profiles.features[index].as_slice().into();
+        let mixture = HourMixture::new(Arc::clone(null_model.scorer().reference()), counts);
+        lengths
+            .iter()
+            .filter(|length| length.pane_width <= HOUR)
+            .filter_map(|length| {
+                let by_hour = Some((&mixture, clock));
+                feature_blocks(&null_model, index, series, length, by_hour)
+            })
+            .collect()
     });
-    if found.is_empty() {
-        let least = lengths.iter().map(|length| length.min_samples).min();
-        calibration.prepare(2 * least.unwrap_or(USUAL_SAMPLES));
+    if blocks.is_empty() {
+        let min_samples = lengths.iter().map(|length| length.min_samples).min();
+        null_model.prepare(2 * min_samples.unwrap_or(USUAL_SAMPLES));
     }
-    calibration.set_stretches(found);
+    null_model.set_stretches(blocks);
     FeatureCalibration {
-        hour_of_week: by_hour.unwrap_or_default(),
-        ..calibration.to_stored()
+        hour_of_week: hour_of_week.unwrap_or_default(),
+        ..null_model.to_stored()
     }
 }
 
-fn stretches_of(
-    calibration: &NullModel,
+/// Scores every block of one length against the rest of the reference.
+///
+/// With `by_hour`, each block is compared with the mixture of its own hours of the week. Returns
+/// `None` if the reference has no times or is too short for blocks of this length.
+fn feature_blocks(
+    null_model: &NullModel,
     feature: usize,
-    rows: &TimedRows,
-    length: &Length,
+    series: &[PaneSeries],
+    length: &BlockLength,
     by_hour: Option<(&HourMixture, &HourOfWeek)>,
-) -> Option<crate::reference::BlockStatistics> {
-    let first = *rows.panes.first_key_value()?.0;
-    let last = *rows.panes.last_key_value()?.0;
-    let add = |pane: usize, window: &mut FeatureCounts| {
-        let at = i64::try_from(pane)
-            .ok()
-            .and_then(|pane| rows.panes.get(&(first + pane)));
-        if let Some(pane) = at {
-            pane[feature].add_to(window);
-        }
-    };
-    let hour = |pane: usize| {
-        let pane = first.saturating_add(i64::try_from(pane).unwrap_or(i64::MAX));
-        by_hour.map_or(0, |(_, clock)| {
-            clock.of(dataset::pane_start(pane, length.pane))
-        })
-    };
+) -> Option<BlockStatistics> {
+    let series = series
+        .iter()
+        .find(|series| series.width == length.pane_width)?;
+    let first = *series.panes.first_key_value()?.0;
+    let pane_number = |index: usize| first.saturating_add(i64::try_from(index).unwrap_or(i64::MAX));
     let panes = Panes {
-        count: usize::try_from(last - first + 1).ok()?,
-        add: &add,
-        hour: &hour,
+        count: series.span()?,
+        add: &|index: usize, window: &mut FeatureCounts| {
+            if let Some(pane) = series.panes.get(&pane_number(index)) {
+                pane[feature].add_to(window);
+            }
+        },
+        hour: &|index: usize| {
+            by_hour.map_or(0, |(_, clock)| {
+                clock.of(dataset::pane_start(pane_number(index), length.pane_width))
+            })
+        },
     };
     let spec = BlockSpec {
-        window: length.pane * u32::try_from(length.panes).ok()?,
+        window: length.pane_width * u32::try_from(length.panes).ok()?,
         panes: length.panes,
         min_samples: length.min_samples,
     };
     match by_hour {
-        Some((seasonal, _)) => hour_of_week_block_statistics(calibration, seasonal, &panes, &spec),
-        None => block_statistics(calibration, &panes, &spec),
+        Some((mixture, _)) => hour_of_week_block_statistics(null_model, mixture, &panes, &spec),
+        None => block_statistics(null_model, &panes, &spec),
     }
 }
 
-/// A length of stretches.
-#[derive(Debug, Clone, Copy)]
-struct Length {
-    pane: Duration,
-    panes: usize,
-    min_samples: u64,
-}
-
-/// The configured windows, and a longest stretch that still fits eight times: what stands in for windows the reference is too short for.
-fn lengths(spec: &MonitorSpec, timed: &[(Duration, TimedRows)]) -> Vec<Length> {
-    let per_window = |window: &WindowSpec| {
-        let panes = window.size.as_millis() / window.slide.as_millis().max(1);
-        Length {
-            pane: window.slide,
-            panes: usize::try_from(panes).unwrap_or(usize::MAX),
-            min_samples: window.min_samples,
-        }
+/// Returns the block lengths to calibrate, shortest first.
+///
+/// These are the lengths of the configured windows, and for each pane width a ninth of the
+/// reference, the longest block that still fits eight times: it stands in for windows that the
+/// reference is too short for. Without windows there are three shorter lengths as well.
+fn block_lengths(spec: &MonitorSpec, series: &[PaneSeries]) -> Vec<BlockLength> {
+    let divisors: &[usize] = if spec.windows.is_empty() {
+        &[9, 30, 100, 300]
+    } else {
+        &[9]
     };
-    let mut lengths: Vec<Length> = spec.windows.iter().map(per_window).collect();
-    let min_samples = lengths.iter().map(|length| length.min_samples).min();
-    for (pane, rows) in timed {
-        let (Some((first, _)), Some((last, _))) =
-            (rows.panes.first_key_value(), rows.panes.last_key_value())
-        else {
+    let min_samples = spec.windows.iter().map(|window| window.min_samples).min();
+    let mut lengths: Vec<BlockLength> = spec.windows.iter().map(BlockLength::of_window).collect();
+    for series in series {
+        let Some(span) = series.span() else {
             continue;
         };
-        let count = usize::try_from(last - first + 1).unwrap_or(0);
-        let parts: &[usize] = if spec.windows.is_empty() {
-            &[9, 30, 100, 300]
-        } else {
-            &[9]
-        };
         lengths.extend(
-            parts
+            divisors
                 .iter()
-                .map(|part| (count + 1) / part)
+                .map(|divisor| (span + 1) / divisor)
                 .filter(|panes| *panes > 0)
-                .map(|panes| Length {
-                    pane: *pane,
+                .map(|panes| BlockLength {
+                    pane_width: series.width,
                     panes,
                     min_samples: min_samples.unwrap_or(1),
                 }),
         );
     }
-    lengths.sort_by_key(|length| {
-        (
-            length.pane * u32::try_from(length.panes).unwrap_or(u32::MAX),
-            length.pane,
-        )
-    });
-    lengths.dedup_by_key(|length| length.pane * u32::try_from(length.panes).unwrap_or(u32::MAX));
+    lengths.sort_by_key(|length| (length.duration(), length.pane_width));
+    lengths.dedup_by_key(|length| length.duration());
     lengths
 }
 
-/// The rows in panes as wide as each slide; nothing where they carry no time.
-fn timed_rows(
+/// Counts the rows in panes as wide as each slide; empty where the rows have no times.
+fn pane_series(
     reference: &Reference,
     rows: &dyn Rows,
     spec: &MonitorSpec,
-) -> Result<Vec<(Duration, TimedRows)>, RowsError> {
+) -> Result<Vec<PaneSeries>, RowsError> {
     if spec.timestamp.path.is_none() && !rows.are_timed() {
         return Ok(Vec::new());
     }
     let mut widths: Vec<Duration> = spec.windows.iter().map(|window| window.slide).collect();
     if widths.is_empty() {
-        widths.extend(width_of_span(rows, spec)?);
+        widths.extend(width_for_span(rows, spec)?);
     }
     widths.sort_unstable();
     widths.dedup();
     let plan = plan_of(reference, spec);
-    let timed = widths.into_iter().map(|width| {
-        let panes = dataset::count_panes(rows, &plan, width)?;
-        let span = panes.last_key_value().zip(panes.first_key_value());
-        let count = span.map_or(0, |((last, _), (first, _))| last - first);
-        let panes = if count < MOST_PANES {
-            panes
-        } else {
-            BTreeMap::new()
-        };
-        Ok((width, TimedRows { panes }))
-    });
-    timed.collect()
+    widths
+        .into_iter()
+        .map(|width| {
+            let mut panes = dataset::count_panes(rows, &plan, width)?;
+            let ends = panes.last_key_value().zip(panes.first_key_value());
+            if ends.is_some_and(|((last, _), (first, _))| last - first >= MAX_PANES) {
+                panes.clear();
+            }
+            Ok(PaneSeries { width, panes })
+        })
+        .collect()
 }
 
-/// The monitor joined with the reference being made; its features are in the reference's order.
+/// Joins a monitor with the reference that is being fitted; features in the reference's order.
 #[must_use]
 pub fn plan_of(reference: &Reference, spec: &MonitorSpec) -> MonitorPlan {
     let mut spec = spec.clone();
     spec.features_from_reference = true;
     spec.features
         .retain(|feature| reference.feature(&feature.name).is_some());
-    let place = |name: &str| reference.features.iter().position(|own| own.name == name);
-    spec.features.sort_by_key(|feature| place(&feature.name));
+    spec.features.sort_by_key(|feature| {
+        reference
+            .features
+            .iter()
+            .position(|fitted| fitted.name == feature.name)
+    });
     spec.references = vec![ReferenceSpec::fitted("", "")];
     MonitorPlan::new(spec, vec![Ok(Arc::new(reference.clone()))])
 }
 
-/// A width that cuts the rows' span into some hundred panes.
-fn width_of_span(rows: &dyn Rows, spec: &MonitorSpec) -> Result<Option<Duration>, RowsError> {
+/// Returns the pane width that cuts the span of the rows into [`PANES_OF_SPAN`] panes.
+fn width_for_span(rows: &dyn Rows, spec: &MonitorSpec) -> Result<Option<Duration>, RowsError> {
     let span = dataset::span(rows, spec)?;
     Ok(span.map(|(first, last)| {
-        let millis = (last.as_millis() - first.as_millis()) / PANES + 1;
+        let millis = (last.as_millis() - first.as_millis()) / PANES_OF_SPAN + 1;
         Duration::from_millis(millis.unsigned_abs())
     }))
 }

@@ -1,4 +1,7 @@
-//! The counts of a reference by hour of the week.
+//! Counts the rows of a reference by hour of the week, for references with `hour_of_week: true`.
+//!
+//! The rows are counted in panes of a quarter of an hour first, because every UTC offset in use is
+//! a whole number of quarters: a pane never spans two local hours.
 
 use std::time::Duration;
 
@@ -8,10 +11,9 @@ use crate::reference::{HOURS, HourOfWeek, Profiles};
 use crate::source::{Rows, RowsError};
 use crate::stats::FeatureCounts;
 
-/// Every offset between clocks is a whole number of these.
-const QUARTER: Duration = Duration::from_secs(900);
+const PANE_WIDTH: Duration = Duration::from_secs(900);
 
-/// Counts rows by hour of the week, in the layouts of a plan. Rows without a time are passed over.
+/// Counts rows by hour of the week in the layouts of a plan; rows without a time are passed over.
 ///
 /// # Errors
 /// The rows cannot be read.
@@ -21,13 +23,16 @@ pub fn count(
     timezone: &str,
     clock: &HourOfWeek,
 ) -> Result<Profiles, RowsError> {
-    let empty = |feature: &crate::engine::FeaturePlan| {
-        let layout = feature.layout.as_deref();
-        vec![layout.map_or_else(FeatureCounts::default, FeatureCounts::new); HOURS]
-    };
-    let mut features: Vec<Vec<FeatureCounts>> = plan.features.iter().map(empty).collect();
-    for (start, pane) in dataset::count_panes(rows, plan, QUARTER)? {
-        let hour = usize::from(clock.of(dataset::pane_start(start, QUARTER)));
+    let mut features: Vec<Vec<FeatureCounts>> = plan
+        .features
+        .iter()
+        .map(|feature| {
+            let layout = feature.layout.as_deref();
+            vec![layout.map_or_else(FeatureCounts::default, FeatureCounts::new); HOURS]
+        })
+        .collect();
+    for (number, pane) in dataset::count_panes(rows, plan, PANE_WIDTH)? {
+        let hour = usize::from(clock.of(dataset::pane_start(number, PANE_WIDTH)));
         for (counts, hours) in pane.iter().zip(&mut features) {
             counts.add_to(&mut hours[hour]);
         }

@@ -1,7 +1,9 @@
-//! What the columns of a data set are, when nobody has said.
+//! Infers the features and kinds of a data set that no configuration describes.
 //!
-//! `true` and `false` make a boolean, numbers a numeric feature, text a categorical one. Text in which every value is different is an identifier and says
-//! nothing about drift; text that reads as times is the clock. Both are left out, and everything is printed, so that nothing happens silently.
+//! `true` and `false` make a boolean, numbers a numeric feature, text a categorical one. Text whose
+//! values are all different is an identifier and text that reads as times is a clock: neither can
+//! drift in a useful way, so both are left out. Every decision carries its reason, so the commands
+//! can print it.
 
 use rustc_hash::FxHashSet;
 
@@ -11,41 +13,40 @@ use crate::model::{FeatureSpec, Kind, Pointer, Role, Slot};
 use crate::source::files::Row;
 use crate::source::{Rows, RowsError};
 
-/// Columns are discovered in this many rows of NDJSON.
-const SAMPLE_ROWS: usize = 1000;
-/// Distinct values are told apart up to this many.
-const MANY: usize = 100_000;
-/// Up to so many distinct numbers get one bin each.
-const DISCRETE: usize = 20;
+/// Number of NDJSON rows in which columns are discovered.
+const DISCOVERY_ROWS: usize = 1000;
+/// Number of distinct values of a column beyond which they are no longer collected.
+const MAX_DISTINCT: usize = 100_000;
+/// Largest number of distinct numbers for which the fit gives each number a bin of its own.
+const MAX_DISCRETE: usize = 20;
 
-/// A column and what it was taken for.
+/// A column and the kind inferred for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inferred {
-    /// Its name, and where it is.
+    /// Name of the column, or member names of a JSON value joined with dots.
     pub name: String,
-    /// Where it is.
+    /// Path of the column in a record.
     pub path: Pointer,
-    /// `None` = left out.
+    /// Inferred kind; `None` if the column is left out.
     pub kind: Option<Kind>,
-    /// Why, in a few words.
-    pub why: String,
+    /// Reason of the decision in a few words.
+    pub reason: String,
 }
 
 impl Inferred {
-    /// It is what tells the rows' time, and no feature.
-    pub fn set_time(&mut self) {
+    /// Leaves the column out because it holds the time of the rows.
+    pub fn mark_as_time(&mut self) {
         self.kind = None;
-        "the rows' time".clone_into(&mut self.why);
+        "the rows' time".clone_into(&mut self.reason);
     }
 
-    /// The feature it becomes.
+    /// Returns the feature for this column, or `None` if it is left out.
     #[must_use]
     pub fn feature(&self) -> Option<FeatureSpec> {
-        let (name, path) = (self.name.clone(), Some(self.path.clone()));
-        self.kind.map(|kind| FeatureSpec {
-            name,
-            path,
-            kind: Some(kind),
+        Some(FeatureSpec {
+            name: self.name.clone(),
+            path: Some(self.path.clone()),
+            kind: Some(self.kind?),
             role: Role::Feature,
             bins: None,
             top: None,
@@ -53,44 +54,54 @@ impl Inferred {
     }
 }
 
-/// What has been seen of a column.
+/// Counts of the values of one column by type.
 #[derive(Debug, Default)]
-struct Profile {
+struct ColumnProfile {
     values: u64,
     numbers: u64,
     booleans: u64,
-    texts: u64,
     times: u64,
+    /// At most [`MAX_DISTINCT`] + 1 different values.
     distinct: FxHashSet<String>,
 }
 
-/// Looks at every row.
+/// Infers the kind of every column from all rows.
 ///
 /// # Errors
 /// The rows cannot be read.
 pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
-    let found = discover(rows)?;
+    let columns = discover(rows)?;
     let mut paths = Paths::new();
-    let slots: Vec<usize> = found
+    let slots: Vec<usize> = columns
         .iter()
         .map(|(name, path)| paths.add(path, Some(name)))
         .collect();
-    let mut profiles: Vec<Profile> = found.iter().map(|_| Profile::default()).collect();
+    let mut profiles: Vec<ColumnProfile> =
+        columns.iter().map(|_| ColumnProfile::default()).collect();
     let mut decoder = Decoder::new(&paths);
     let mut buffer = String::new();
     dataset::read(rows, &mut decoder, &mut |fields| {
         for (slot, profile) in slots.iter().zip(&mut profiles) {
-            profile.see(fields, *slot, &mut buffer);
+            profile.record(fields, *slot, &mut buffer);
         }
         true
     })?;
-    let named = found.into_iter().zip(profiles);
-    Ok(named
-        .map(|((name, path), profile)| profile.conclude(name, path))
+    Ok(columns
+        .into_iter()
+        .zip(profiles)
+        .map(|((name, path), profile)| {
+            let (kind, reason) = profile.kind();
+            Inferred {
+                name,
+                path,
+                kind,
+                reason,
+            }
+        })
         .collect())
 }
 
-/// The columns of a table, or the scalar paths in the first rows of NDJSON.
+/// Returns the columns of a table, or the paths of the scalars in the first rows of NDJSON.
 fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsError> {
     let root = Pointer::default();
     if let Some(header) = rows.header()? {
@@ -99,40 +110,47 @@ fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsError> {
             .map(|name| (name.clone(), root.child(&name)))
             .collect());
     }
-    let mut found = Vec::new();
-    let mut seen = 0;
+    let mut columns = Vec::new();
+    let mut read = 0;
     rows.rows(&mut |_| (), &mut |row, _| {
         if let Row::Json(line) = row
             && let Ok(value) = serde_json::from_slice(line)
         {
-            walk(&value, "", &root, &mut found);
+            collect_scalars(&value, "", &root, &mut columns);
         }
-        seen += 1;
-        seen < SAMPLE_ROWS
+        read += 1;
+        read < DISCOVERY_ROWS
     })?;
-    Ok(found)
+    Ok(columns)
 }
 
-fn walk(value: &serde_json::Value, name: &str, path: &Pointer, found: &mut Vec<(String, Pointer)>) {
+/// Adds name and path of every scalar in `value` that `columns` lacks; arrays are passed over.
+fn collect_scalars(
+    value: &serde_json::Value,
+    name: &str,
+    path: &Pointer,
+    columns: &mut Vec<(String, Pointer)>,
+) {
     match value {
         serde_json::Value::Object(members) => {
-            for (key, value) in members {
-                let below = if name.is_empty() {
+            for (key, member) in members {
+                let member_name = if name.is_empty() {
                     key.clone()
                 } else {
                     format!("{name}.{key}")
                 };
-                walk(value, &below, &path.child(key), found);
+                collect_scalars(member, &member_name, &path.child(key), columns);
             }
         }
         serde_json::Value::Array(_) => {}
-        _ if found.iter().any(|(_, known)| known == path) => {}
-        _ => found.push((name.to_owned(), path.clone())),
+        _ if columns.iter().any(|(_, known)| known == path) => {}
+        _ => columns.push((name.to_owned(), path.clone())),
     }
 }
 
-impl Profile {
-    fn see(&mut self, fields: Fields<'_>, slot: usize, buffer: &mut String) {
+impl ColumnProfile {
+    /// Counts the value of one row; absent and null values are not counted.
+    fn record(&mut self, fields: Fields<'_>, slot: usize, buffer: &mut String) {
         let (slot, scratch) = (fields.slots[slot], fields.scratch);
         if matches!(slot, Slot::Absent | Slot::Null) {
             return;
@@ -141,9 +159,8 @@ impl Profile {
         self.values += 1;
         self.numbers += u64::from(is_number);
         self.booleans += u64::from(matches!(boolean(slot, scratch), Reading::Value(_)));
-        self.texts += u64::from(!is_number);
         self.times += u64::from(!is_number && timestamp(slot, scratch).is_some());
-        if self.distinct.len() <= MANY
+        if self.distinct.len() <= MAX_DISTINCT
             && let Reading::Value(name) = category(slot, scratch, buffer)
             && !self.distinct.contains(name)
         {
@@ -151,38 +168,79 @@ impl Profile {
         }
     }
 
-    fn conclude(&self, name: String, path: Pointer) -> Inferred {
-        let (kind, why) = self.kind();
-        Inferred {
-            name,
-            path,
-            kind,
-            why,
-        }
-    }
-
+    /// Returns the kind, or `None` if the column is left out, and the reason.
     fn kind(&self) -> (Option<Kind>, String) {
         let distinct = self.distinct.len();
-        let is_all = |count: u64| count == self.values;
-        match () {
-            () if self.values == 0 => (None, "no values".to_owned()),
-            () if is_all(self.booleans) => (Some(Kind::Boolean), "true or false".to_owned()),
-            () if is_all(self.numbers) && distinct <= DISCRETE => {
-                (Some(Kind::Numeric), format!("{distinct} distinct numbers"))
-            }
-            () if is_all(self.numbers) => (Some(Kind::Numeric), "numbers".to_owned()),
-            () if is_all(self.times) => (None, "times".to_owned()),
-            () if self.values > 1 && (distinct > MANY || distinct as u64 == self.values) => {
-                (None, "an identifier: every text is different".to_owned())
-            }
-            () if self.numbers > 0 => (
-                Some(Kind::Categorical),
-                format!("text and {} numbers", self.numbers),
-            ),
-            () => (
-                Some(Kind::Categorical),
-                format!("{distinct} different texts"),
-            ),
+        if self.values == 0 {
+            (None, "no values".to_owned())
+        } else if self.booleans == self.values {
+            (Some(Kind::Boolean), "true or false".to_owned())
+        } else if self.numbers == self.values && distinct <= MAX_DISCRETE {
+            (Some(Kind::Numeric), format!("{distinct} distinct numbers"))
+        } else if self.numbers == self.values {
+            (Some(Kind::Numeric), "numbers".to_owned())
+        } else if self.times == self.values {
+            (None, "times".to_owned())
+        } else if self.values > 1 && (distinct > MAX_DISTINCT || distinct as u64 == self.values) {
+            (None, "an identifier: every text is different".to_owned())
+        } else if self.numbers > 0 {
+            let reason = format!("text and {} numbers", self.numbers);
+            (Some(Kind::Categorical), reason)
+        } else {
+            let reason = format!("{distinct} different texts");
+            (Some(Kind::Categorical), reason)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::source::files::DataFile;
+
+    fn infer_text(name: &str, text: &str) -> Vec<Inferred> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        infer(&DataFile::open(path.to_str().unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn kinds_follow_the_values_of_a_column() {
+        let mut table = "flag,few,many,word,mixed,id,at,empty\n".to_owned();
+        for i in 0..40 {
+            let (flag, few, word) = (i % 2 == 0, i % 3, ["red", "green"][i % 2]);
+            let mixed = if i % 4 == 0 { "7" } else { "x" };
+            let at = format!("2026-11-01T00:00:{i:02}Z");
+            writeln!(table, "{flag},{few},{i},{word},{mixed},n{i},{at},").unwrap();
+        }
+        let inferred: Vec<(String, Option<Kind>, String)> = infer_text("rows.csv", &table)
+            .into_iter()
+            .map(|column| (column.name, column.kind, column.reason))
+            .collect();
+        let expected = [
+            ("flag", Some(Kind::Boolean), "true or false"),
+            ("few", Some(Kind::Numeric), "3 distinct numbers"),
+            ("many", Some(Kind::Numeric), "numbers"),
+            ("word", Some(Kind::Categorical), "2 different texts"),
+            ("mixed", Some(Kind::Categorical), "text and 10 numbers"),
+            ("id", None, "an identifier: every text is different"),
+            ("at", None, "times"),
+            ("empty", None, "no values"),
+        ]
+        .map(|(name, kind, reason)| (name.to_owned(), kind, reason.to_owned()));
+        assert_eq!(inferred, expected);
+    }
+
+    #[test]
+    fn members_of_json_objects_are_columns_and_arrays_are_not() {
+        let columns = infer_text(
+            "rows.ndjson",
+            "{\"a\": {\"b\": 1.5}, \"list\": [1]}\n{\"a\": {\"b\": 2.5, \"c\": \"x\"}}\n",
+        );
+        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!(names, ["a.b", "a.c"]);
     }
 }

@@ -1,3 +1,4 @@
 //! Arguments that several commands share.
 
-pub mod range;
+pub(super) mod input;
+pub(super) mod range;

@@ -1,34 +1,37 @@
-//! Arguments that ask for a range of a source's topics, and the range they ask for.
+//! Arguments that choose a range of a source's topics by time.
 //!
-//! Brokers, topics and properties are those of the configuration's source: there is one place to say them.
+//! Brokers, topics and client properties always come from the configuration, so there is one place
+//! to write them and no credentials on a command line.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::UsageError;
+use crate::cli::usage::UsageError;
 use crate::clock;
 use crate::config::Config;
 use crate::model::{EventTime, MonitorSpec};
-use crate::source::range::{RangeBounds, RangePart, RangeStart, TopicRange};
+use crate::source::range::{RangeBounds, RangeStart, TopicRange};
 
-/// How long brokers may keep silent.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Time without an answer from the brokers after which the command fails.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Arguments of commands that read a topic range.
 #[derive(Debug, Clone, Args)]
-pub struct RangeArgs {
-    /// Read the topics of the monitor's source, from the first record on whose Kafka time is at or after this: a time as 2026-11-01T00:00:00Z, a duration back
-    /// from now as 7d, or earliest
+pub(in crate::cli) struct RangeArgs {
+    /// Read the topics of the monitor's source instead of a file, from the first record whose Kafka
+    /// time is not before this: a time as 2026-11-01T00:00:00Z, a duration before now as 7d, or
+    /// earliest
     #[arg(long, value_name = "WHEN", requires = "config")]
     from: Option<When>,
-    /// End before the first record whose Kafka time is at or after this; by default where the topics end when the command begins
+    /// End before the first record whose Kafka time is not before this; default: the end of the
+    /// topics when the command starts
     #[arg(long, value_name = "WHEN", requires = "from")]
     to: Option<When>,
 }
 
-/// A moment as it is typed.
+/// A bound of a range as typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
     Earliest,
@@ -43,33 +46,33 @@ impl FromStr for When {
         if text == "earliest" {
             return Ok(When::Earliest);
         }
-        let at = text.parse::<jiff::Timestamp>().ok();
-        let at = at.map(|at| When::At(EventTime::from_millis(at.as_millisecond())));
-        at.or_else(|| humantime::parse_duration(text).ok().map(When::Ago))
-            .ok_or_else(|| {
-                "expected a time as 2026-11-01T00:00:00Z, a duration back from now as 7d, or earliest"
-                    .to_owned()
-            })
+        if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
+            return Ok(When::At(EventTime::from_millis(timestamp.as_millisecond())));
+        }
+        humantime::parse_duration(text).map(When::Ago).map_err(|_| {
+            "expected a time as 2026-11-01T00:00:00Z, a duration before now as 7d, or earliest"
+                .to_owned()
+        })
     }
 }
 
 impl When {
-    /// The time it stands for; `None` = the beginning.
+    /// Returns the time of the bound; `None` for the beginning of the topics.
     fn time(self, now: EventTime) -> Option<EventTime> {
         match self {
             When::Earliest => None,
             When::At(at) => Some(at),
-            When::Ago(span) => Some(now.minus(span)),
+            When::Ago(duration) => Some(now.minus(duration)),
         }
     }
 }
 
 impl RangeArgs {
-    /// The bounds that are asked for, if any.
+    /// Returns the bounds, or `None` without `--from`.
     ///
     /// # Errors
-    /// They leave nothing between them.
-    pub fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
+    /// The bounds leave nothing to read.
+    pub(in crate::cli) fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
         self.bounds_at(clock::now())
     }
 
@@ -78,68 +81,76 @@ impl RangeArgs {
             return Ok(None);
         };
         if self.to == Some(When::Earliest) {
-            let text = "--to earliest leaves nothing to read";
-            return Err(UsageError(text.to_owned()));
+            return Err(UsageError::EndsAtEarliest);
         }
         let from = from.time(now);
         let to = self.to.and_then(|to| to.time(now));
         if let (Some(from), Some(to)) = (from, to)
             && from >= to
         {
-            return Err(UsageError(format!("--from {from} is not before --to {to}")));
+            return Err(UsageError::EmptyRange { from, to });
         }
-        let from = from.map_or(RangeStart::Earliest, RangeStart::At);
-        Ok(Some(RangeBounds { from, to }))
+        Ok(Some(RangeBounds {
+            from: from.map_or(RangeStart::Earliest, RangeStart::At),
+            to,
+        }))
     }
 }
 
-/// The range of each source that these monitors read, in the order of the sources; what is found is told on standard error.
+/// Finds the range of each source that the monitors read, and prints it on standard error.
 ///
 /// # Errors
-/// Nobody answers, a topic is missing, or it holds nothing in the range.
-pub fn find(
+/// A broker does not answer, a topic is missing, or a range holds no record.
+pub(in crate::cli) fn find(
     config: &Config,
     monitors: &[MonitorSpec],
     bounds: RangeBounds,
 ) -> anyhow::Result<Vec<TopicRange>> {
-    let is_read = |name: &str| monitors.iter().any(|monitor| monitor.source == name);
-    let sources = config.sources.iter().filter(|source| is_read(&source.name));
-    sources
+    config
+        .sources
+        .iter()
+        .filter(|source| monitors.iter().any(|monitor| monitor.source == source.name))
         .map(|source| {
-            let range = TopicRange::find(source, bounds, PATIENCE)?;
-            anstream::eprintln!("{}", told(&range));
+            let range = TopicRange::find(source, bounds, BROKER_TIMEOUT)?;
+            anstream::eprintln!("{}", describe(&range));
             Ok(range)
         })
         .collect()
 }
 
-/// What was found, in a line or two.
-fn told(range: &TopicRange) -> String {
-    let (source, topics) = (range.source(), range.topics());
+/// Describes a range, with a second line if retention has removed its beginning.
+fn describe(range: &TopicRange) -> String {
     let partitions = match range.parts().len() {
         1 => "1 partition".to_owned(),
         count => format!("{count} partitions"),
     };
-    let (bounds, offsets) = (range.bounds(), range.offsets());
-    let mut text =
-        format!("source {source}: topic {topics} {bounds}: {offsets} offsets in {partitions}");
-    let curtailed = range.parts().iter().filter(|part| part.is_curtailed);
-    let curtailed: Vec<String> = curtailed.map(lost).collect();
+    let mut text = format!(
+        "source {}: topic {} {}: {} offsets in {partitions}",
+        range.source(),
+        range.topics(),
+        range.bounds(),
+        range.offsets()
+    );
+    let curtailed: Vec<String> = range
+        .parts()
+        .iter()
+        .filter(|part| part.is_curtailed)
+        .map(|part| {
+            let (partition, topic) = (part.shard.partition, &part.shard.topic);
+            format!(
+                "partition {partition} of {topic} begins at offset {}",
+                part.begin
+            )
+        })
+        .collect();
     if !curtailed.is_empty() {
         text += &format!(
-            "\nsource {source}: the range may lack its beginning, because older records are gone: {}",
+            "\nsource {}: the range may lack its beginning, because older records are gone: {}",
+            range.source(),
             curtailed.join(", ")
         );
     }
     text
-}
-
-fn lost(part: &RangePart) -> String {
-    let shard = &part.shard;
-    format!(
-        "partition {} of {} begins at offset {}",
-        shard.partition, shard.topic, part.begin
-    )
 }
 
 #[cfg(test)]
@@ -157,14 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_is_a_time_a_duration_back_from_now_or_the_beginning() {
+    fn a_bound_is_a_time_a_duration_before_now_or_the_beginning() {
         let check = |from: &str, expected: RangeStart| {
-            let found = bounds(from, None);
             let expected = RangeBounds {
                 from: expected,
                 to: None,
             };
-            assert_eq!(found, Ok(Some(expected)), "{from}");
+            assert_eq!(bounds(from, None), Ok(Some(expected)), "{from}");
         };
         check("earliest", RangeStart::Earliest);
         check("2026-11-01T00:00:00Z", RangeStart::At(NOW));
@@ -174,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_that_make_no_sense_are_refused() {
+    fn bounds_that_leave_nothing_or_cannot_be_parsed_are_rejected() {
         let check = |from: &str, to: &str, words: &str| {
             let text = bounds(from, Some(to)).unwrap_err();
             assert!(text.contains(words), "{from} to {to}: {text}");

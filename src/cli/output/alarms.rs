@@ -1,6 +1,7 @@
-//! What a replay came to: which alarms would have fired and when, and where each score lay.
+//! The summary of a replay: the distribution of each score, and the alarms with their times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::alert::AlertState;
 use crate::engine::{AlertView, MonitorPlan, WindowView};
@@ -8,110 +9,133 @@ use crate::export::short_number;
 use crate::model::{EventTime, Severity, Statistic};
 use crate::stats::quantile_sorted;
 
-/// More alarms than this are counted, not listed.
-const LISTED: usize = 50;
+/// Number of alarms that are listed; the rest is counted.
+const MAX_LISTED: usize = 50;
 
-/// Collects evaluations.
+/// Collects the scores and alarms of a replay.
 #[derive(Debug, Default)]
-pub struct Alarms {
-    /// By monitor, window, reference, feature and statistic.
-    scores: BTreeMap<Key, Vec<f64>>,
-    /// Rules that fire now.
-    firing: BTreeMap<(Key, Severity), EventTime>,
+pub(in crate::cli) struct AlarmSummary {
+    scores: BTreeMap<StatisticKey, Vec<f64>>,
+    /// Rules that fire in the latest evaluation.
+    firing: BTreeSet<(StatisticKey, Severity)>,
     /// Alarms in the order in which they began.
-    fired: Vec<Fired>,
+    alarms: Vec<BegunAlarm>,
 }
 
 /// The beginning of an alarm.
 #[derive(Debug)]
-struct Fired {
+struct BegunAlarm {
     at: EventTime,
-    key: Key,
-    line: AlertView,
+    key: StatisticKey,
+    alert: AlertView,
 }
 
-type Key = (String, String, String, String, Statistic);
+/// A statistic of a comparison by the names that users gave.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct StatisticKey {
+    monitor: String,
+    window: String,
+    reference: String,
+    feature: String,
+    statistic: Statistic,
+}
 
-impl Alarms {
-    /// Takes an evaluation.
-    pub fn take(&mut self, plan: &MonitorPlan, window: &WindowView) {
+impl AlarmSummary {
+    /// Adds an evaluation.
+    pub(in crate::cli) fn record(&mut self, plan: &MonitorPlan, window: &WindowView) {
         let (Some(spec), Some(end)) = (plan.spec.windows.get(window.index), window.end) else {
             return;
         };
         for (feature, state) in plan.features.iter().zip(&window.features) {
-            for (index, reference) in plan.references.iter().enumerate() {
-                let key = |statistic| {
-                    let names = [&plan.spec.name, &spec.name, &reference.name, &feature.name];
-                    let [monitor, window, reference, feature] = names.map(Clone::clone);
-                    (monitor, window, reference, feature, statistic)
+            for (comparison, reference) in state.comparisons.iter().zip(&plan.references) {
+                let key = |statistic| StatisticKey {
+                    monitor: plan.spec.name.clone(),
+                    window: spec.name.clone(),
+                    reference: reference.name.clone(),
+                    feature: feature.name.clone(),
+                    statistic,
                 };
-                let scores = state.comparisons[index].scores.ok();
+                let scores = comparison.scores.ok();
                 for statistic in &plan.spec.statistics {
-                    let score = scores.and_then(|scores| scores.get(*statistic));
-                    let own = score.map(|score| (key(*statistic), score));
-                    own.into_iter()
-                        .for_each(|(key, score)| self.scores.entry(key).or_default().push(score));
+                    if let Some(score) = scores.and_then(|scores| scores.get(*statistic)) {
+                        let of_statistic = self.scores.entry(key(*statistic)).or_default();
+                        of_statistic.push(score);
+                    }
                 }
-                for line in &state.comparisons[index].alerts {
-                    self.note(key(line.statistic), *line, end);
+                for alert in &comparison.alerts {
+                    self.record_alert(key(alert.statistic), *alert, end);
                 }
             }
         }
     }
 
-    fn note(&mut self, key: Key, line: AlertView, at: EventTime) {
-        let place = (key, line.severity);
-        if line.state != AlertState::Firing {
-            self.firing.remove(&place);
-        } else if !self.firing.contains_key(&place) {
-            let key = place.0.clone();
-            self.fired.push(Fired { at, key, line });
-            self.firing.insert(place, at);
+    fn record_alert(&mut self, key: StatisticKey, alert: AlertView, at: EventTime) {
+        let rule = (key.clone(), alert.severity);
+        if alert.state != AlertState::Firing {
+            self.firing.remove(&rule);
+        } else if self.firing.insert(rule) {
+            self.alarms.push(BegunAlarm { at, key, alert });
         }
     }
 
-    /// For people, without a newline at the end.
+    /// Returns the summary as text without a final newline; empty if nothing was recorded.
     #[must_use]
-    pub fn summary(&self) -> String {
-        let mut said = Vec::new();
-        for ((monitor, window, reference, feature, statistic), scores) in &self.scores {
+    pub(in crate::cli) fn text(&self) -> String {
+        let mut lines = Vec::new();
+        for (key, scores) in &self.scores {
             let mut sorted = scores.clone();
             sorted.sort_by(f64::total_cmp);
-            let [median, high, highest] =
+            let [median, high, largest] =
                 [0.5, 0.99, 1.0].map(|share| short_number(quantile_sorted(&sorted, share)));
-            said.push(format!(
-                "{monitor} {window} {reference} {feature} {statistic}: {} evaluations, median {median}, 99 % {high}, largest {highest}",
+            let StatisticKey {
+                monitor,
+                window,
+                reference,
+                feature,
+                statistic,
+            } = key;
+            lines.push(format!(
+                "{monitor} {window} {reference} {feature} {statistic}: {} evaluations, \
+                 median {median}, 99 % {high}, largest {largest}",
                 sorted.len()
             ));
         }
-        said.extend(self.fired.iter().take(LISTED).map(Fired::to_string));
-        if let Some(more) = self.fired.len().checked_sub(LISTED + 1) {
-            said.push(format!("and {} more alarms", more + 1));
+        lines.extend(
+            self.alarms
+                .iter()
+                .take(MAX_LISTED)
+                .map(BegunAlarm::to_string),
+        );
+        if self.alarms.len() > MAX_LISTED {
+            let unlisted = self.alarms.len() - MAX_LISTED;
+            lines.push(format!("and {unlisted} more alarms"));
         }
-        said.join("\n")
+        lines.join("\n")
     }
 }
 
-impl std::fmt::Display for Fired {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (at, severity) = (self.at, self.line.severity);
-        let (monitor, window, reference, feature, statistic) = &self.key;
+impl fmt::Display for BegunAlarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StatisticKey {
+            monitor,
+            window,
+            reference,
+            feature,
+            statistic,
+        } = &self.key;
         write!(
             f,
-            "{at} {severity}: {monitor} {window} {reference} {feature} by {statistic}"
+            "{} {}: {monitor} {window} {reference} {feature} by {statistic}",
+            self.at, self.alert.severity
         )?;
+        let Some((value, threshold)) = self.alert.value.zip(self.alert.threshold) else {
+            return Ok(());
+        };
         let unit = match statistic.unit() {
             "" => String::new(),
             unit => format!(" {unit}"),
         };
-        let numbers = self.line.value.zip(self.line.threshold);
-        numbers.map_or(Ok(()), |(value, line)| {
-            write!(
-                f,
-                ", {}{unit}, line {}",
-                short_number(value),
-                short_number(line)
-            )
-        })
+        let (value, threshold) = (short_number(value), short_number(threshold));
+        write!(f, ", {value}{unit}, threshold {threshold}")
     }
 }

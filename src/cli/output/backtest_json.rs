@@ -1,95 +1,125 @@
-//! Everything that was counted, as JSON.
+//! The report of `pegel calibrate` as JSON.
+//!
+//! Keys are part of the contract and do not follow the names in the code: `found` lists detections,
+//! `damage` is an injected fault, and `judged` counts evaluations in which a rule was ready.
 
 use serde_json::{Value, json};
 
-use crate::batch::backtest::Report;
 use crate::batch::backtest::candidates::Candidate;
 use crate::batch::backtest::caveats::caveats;
-use crate::batch::backtest::faults::Damage;
-use crate::batch::backtest::operating_curve::{Detection, nearest_rank};
-use crate::batch::backtest::outcomes::Ledger;
-use crate::batch::backtest::policy::span;
+use crate::batch::backtest::faults::Fault;
+use crate::batch::backtest::operating_curve::nearest_rank;
+use crate::batch::backtest::outcomes::Outcomes;
+use crate::batch::backtest::report::BacktestReport;
+use crate::batch::duration::format_exact;
 
-/// One object; times in seconds unless they are RFC 3339.
+/// Returns the report as one object; durations in seconds, times in RFC 3339.
 #[must_use]
-pub(crate) fn json(report: &Report) -> Value {
-    let candidates = report.candidates.list.iter().enumerate();
-    let candidates = candidates.map(|(index, own)| candidate(report, index, own));
-    let noisy = report.noisy.iter().map(|feature| report.name_of(*feature));
-    let (first, last) = report.judged;
+pub(in crate::cli) fn json(report: &BacktestReport) -> Value {
+    let (first, last) = report.ready_span;
+    let interval = &report.backtest.interval;
+    let candidates: Vec<Value> = report
+        .candidates
+        .list
+        .iter()
+        .enumerate()
+        .map(|(index, candidate)| candidate_json(report, index, candidate))
+        .collect();
     json!({
         "monitor": report.monitor(),
         "history": {
             "events": report.events,
             "judged_from": first.to_string(),
             "judged_to": last.to_string(),
-            "judged_seconds": report.evidence.span.as_secs_f64(),
-            "damage_from": report.trials.stage.onset.to_string(),
-            "damage_to": report.trials.stage.until.to_string(),
+            "judged_seconds": report.history.length.as_secs_f64(),
+            "damage_from": interval.onset.to_string(),
+            "damage_to": interval.until.to_string(),
         },
-        "budget_seconds": report.evidence.budget.as_secs_f64(),
-        "candidates": candidates.collect::<Vec<_>>(),
-        "never_quiet": noisy.collect::<Vec<_>>(),
-        "proposal": proposal(report),
+        "budget_seconds": report.history.budget.as_secs_f64(),
+        "candidates": candidates,
+        "never_quiet": names(report, &report.noisy),
+        "proposal": recommendation_json(report),
         "caveats": caveats(report),
     })
 }
 
-fn candidate(report: &Report, index: usize, own: &Candidate) -> Value {
-    let standing = &report.standings[index];
-    let damaged = report.trials.damaged.iter();
-    let found = damaged.map(|(damage, ledger)| detection(report, index, *damage, ledger));
-    let features = report.trials.clean.features().iter();
-    let features = features.map(|feature| {
-        let trail = report.trials.clean.total(index, *feature);
-        json!({
-            "name": report.name_of(*feature),
-            "judged": trail.cost.judged,
-            "above": trail.cost.above,
-            "alarms": trail.cost.alarms,
-            "first_alarm": trail.first.map(|alarm| alarm.at.to_string()),
+fn candidate_json(report: &BacktestReport, index: usize, candidate: &Candidate) -> Value {
+    let result = &report.results[index];
+    let detections: Vec<Value> = report
+        .backtest
+        .faulty
+        .iter()
+        .map(|(fault, outcomes)| detection_json(report, index, *fault, outcomes))
+        .collect();
+    let unchanged = &report.backtest.unchanged;
+    let features: Vec<Value> = unchanged
+        .features()
+        .iter()
+        .map(|feature| {
+            let trace = unchanged.total(index, *feature);
+            json!({
+                "name": report.feature_name(*feature),
+                "judged": trace.counts.ready,
+                "above": trace.counts.above,
+                "alarms": trace.counts.alarms,
+                "first_alarm": trace.first.map(|alarm| alarm.at.to_string()),
+            })
         })
-    });
+        .collect();
     json!({
-        "name": own.name,
-        "false_alarm_interval": own.policy.map(|policy| span(policy.interval)),
-        "for": own.policy.map(|policy| policy.for_evaluations),
-        "tolerates_twice": own.policy.map(|policy| policy.is_tolerant),
-        "judged": standing.cost.judged,
-        "above": standing.cost.above,
-        "alarms": standing.cost.alarms,
-        "alarm_windows": standing.cost.alarm_windows,
-        "alarms_by_design_at_most": standing.by_design,
-        "keeps_budget": standing.is_kept,
-        "is_vouched_for": standing.is_vouched_for,
-        "found": found.collect::<Vec<_>>(),
-        "features": features.collect::<Vec<_>>(),
+        "name": candidate.name,
+        "false_alarm_interval": candidate.policy.map(|policy| format_exact(policy.interval)),
+        "for": candidate.policy.map(|policy| policy.for_evaluations),
+        "tolerates_twice": candidate.policy.map(|policy| policy.is_tolerant),
+        "judged": result.counts.ready,
+        "above": result.counts.above,
+        "alarms": result.counts.alarms,
+        "alarm_windows": result.counts.alarm_windows,
+        "alarms_by_design_at_most": result.by_design,
+        "keeps_budget": result.keeps_budget,
+        "is_vouched_for": result.is_supported,
+        "found": detections,
+        "features": features,
     })
 }
 
-fn detection(report: &Report, index: usize, damage: Damage, ledger: &Ledger) -> Value {
-    let found: Detection = report.trials.detection(index, ledger);
-    let evaluations = |share| nearest_rank(&found.evaluations, share);
-    let seconds = |share| nearest_rank(&found.delays, share).map(|delay| delay.as_secs_f64());
-    let missed = found.missed.iter().map(|own| report.name_of(*own));
+fn detection_json(
+    report: &BacktestReport,
+    candidate: usize,
+    fault: Fault,
+    outcomes: &Outcomes,
+) -> Value {
+    let detection = report.backtest.detection(candidate, outcomes);
+    let evaluations = |share| nearest_rank(&detection.evaluations, share);
+    let seconds = |share| nearest_rank(&detection.delays, share).map(|delay| delay.as_secs_f64());
     json!({
-        "damage": damage.name(),
-        "features": found.features,
-        "found": found.delays.len(),
+        "damage": fault.name(),
+        "features": detection.features,
+        "found": detection.delays.len(),
         "evaluations": {"median": evaluations(0.5), "p90": evaluations(0.9)},
         "seconds": {"median": seconds(0.5), "p90": seconds(0.9)},
-        "missed": missed.collect::<Vec<_>>(),
+        "missed": names(report, &detection.missed),
     })
 }
 
-fn proposal(report: &Report) -> Value {
-    let Some(proposal) = &report.proposal else {
+fn recommendation_json(report: &BacktestReport) -> Value {
+    let Some(recommendation) = &report.recommendation else {
         return Value::Null;
     };
-    let yaml = proposal.policy.yaml(&report.candidates.statistics);
+    let yaml = recommendation.policy.yaml(&report.candidates.statistics);
     json!({
-        "name": proposal.policy.name(),
-        "because": proposal.because,
+        "name": recommendation.policy.name(),
+        "because": recommendation.reason,
         "yaml": yaml.join("\n") + "\n",
     })
+}
+
+fn names<'a>(
+    report: &'a BacktestReport,
+    features: impl IntoIterator<Item = &'a usize>,
+) -> Vec<&'a str> {
+    features
+        .into_iter()
+        .map(|feature| report.feature_name(*feature))
+        .collect()
 }

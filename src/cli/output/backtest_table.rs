@@ -1,150 +1,139 @@
-//! The operating curve as tables a tired person can read, and the block to paste.
+//! The report of `pegel calibrate` as tables, with the recommended alerts ready to paste.
 
 use std::time::Duration;
 
 use comfy_table::{Attribute, Cell};
 
-use super::table::{Look, align_right, table as empty};
-use crate::batch::backtest::Report;
-use crate::batch::backtest::alarm_trace::Cost;
-use crate::batch::backtest::caveats::{caveats, took};
-use crate::batch::backtest::faults::Damage;
+use super::table::{TableStyle, align_right, empty_table};
+use crate::batch::backtest::alarm_trace::AlarmCounts;
+use crate::batch::backtest::caveats::caveats;
+use crate::batch::backtest::faults::Fault;
 use crate::batch::backtest::operating_curve::{Detection, nearest_rank};
-use crate::batch::backtest::policy::span;
+use crate::batch::backtest::report::BacktestReport;
+use crate::batch::duration::{format_exact, format_rounded};
 use crate::export::grouped;
 
-const LEGEND: &str = "alarms/above: alarms, and evaluations of a feature above a line; budget: kept, over, or open (kept on this history, but nothing \
-vouches for the time to come; an alarm that lasts counts once per length of its window); unit: x10, x1000 and /1000; time: median from the beginning of the damage to the alarm";
+const LEGEND: &str = "alarms/above: alarms, and evaluations of a feature above a threshold; \
+    budget: kept, over, or open (kept on this history, but nothing supports that it will be; a long \
+    alarm counts once per length of its window); unit: x10, x1000 and /1000; time: median from the \
+    onset of the fault to the alarm";
 
-/// More features than this are not named.
-const NAMED: usize = 3;
-/// Features with the most alarms that are listed.
-const WORST: usize = 5;
+/// Width in characters of paragraphs.
+const WIDTH: usize = 100;
+/// Number of undetected features that are named.
+const MAX_NAMED: usize = 3;
+/// Number of features with the most alarms that are listed.
+const MAX_NOISIEST: usize = 5;
 
-/// Damage of one kind, in one column.
-struct Family {
+/// Faults that share a column.
+struct FaultColumn {
     title: &'static str,
-    holds: fn(Damage) -> bool,
-    /// Whether all of it makes one number.
-    is_one: bool,
+    has: fn(Fault) -> bool,
+    /// Shows one share for all faults of the column instead of one per fault.
+    is_pooled: bool,
 }
 
-const FAMILIES: [Family; 4] = [
-    Family {
+const FAULT_COLUMNS: [FaultColumn; 4] = [
+    FaultColumn {
         title: "shift std",
-        holds: |damage| matches!(damage, Damage::Shift(_)),
-        is_one: false,
+        has: |fault| matches!(fault, Fault::Shift(_)),
+        is_pooled: false,
     },
-    Family {
+    FaultColumn {
         title: "unit",
-        holds: |damage| matches!(damage, Damage::Factor(_)),
-        is_one: true,
+        has: |fault| matches!(fault, Fault::Factor(_)),
+        is_pooled: true,
     },
-    Family {
+    FaultColumn {
         title: "nulls %",
-        holds: |damage| matches!(damage, Damage::Nulls(_)),
-        is_one: false,
+        has: |fault| matches!(fault, Fault::Nulls(_)),
+        is_pooled: false,
     },
-    Family {
+    FaultColumn {
         title: "unseen %",
-        holds: |damage| matches!(damage, Damage::Unseen(_)),
-        is_one: false,
+        has: |fault| matches!(fault, Fault::Unseen(_)),
+        is_pooled: false,
     },
 ];
 
-/// Everything for people, without a newline at the end.
+/// Returns the whole report as text without a final newline.
 #[must_use]
-pub(crate) fn table(report: &Report) -> String {
-    let mut said = vec![
-        head(report),
+pub(in crate::cli) fn table(report: &BacktestReport) -> String {
+    let mut blocks = vec![
+        history(report),
         String::new(),
-        "Alarms on the history, and the share (%) of features in which damage is found:".to_owned(),
-        curve(report),
+        "False alarms on the history, and the share (%) of features in which a fault is detected:"
+            .to_owned(),
+        operating_curve(report),
         wrapped(LEGEND),
     ];
-    if let Some(worst) = worst(report) {
-        said.push(
-            "\nFeatures that went above a line on the history, as alarms/evaluations above it:"
-                .to_owned(),
+    if let Some(table) = noisiest_features(report) {
+        blocks.push(
+            "\nFeatures above a threshold on the history, as alarms/evaluations above:".to_owned(),
         );
-        said.push(worst);
+        blocks.push(table);
     }
-    said.extend(proposal(report));
-    let limits = caveats(report);
-    if !limits.is_empty() {
-        said.push("\nBefore you believe it:".to_owned());
-        said.extend(limits.iter().map(|limit| wrapped(&format!("- {limit}"))));
+    blocks.extend(recommendation(report));
+    let caveats = caveats(report);
+    if !caveats.is_empty() {
+        blocks.push("\nCaveats:".to_owned());
+        blocks.extend(caveats.iter().map(|caveat| wrapped(&format!("- {caveat}"))));
     }
-    said.join("\n")
+    blocks.join("\n")
 }
 
-fn head(report: &Report) -> String {
-    let (first, last) = report.judged;
-    let features = report.trials.clean.features().len();
-    let could = report.judged_features().len();
+fn history(report: &BacktestReport) -> String {
+    let (first, last) = report.ready_span;
+    let features = report.backtest.unchanged.features().len();
+    let ready = report.ready_features().len();
     let noisy = match report.noisy.len() {
         0 => String::new(),
         count => format!(", {count} of them never quiet"),
     };
     let history = format!(
-        "monitor {}: {} events, {could} of {features} features judged{noisy}, from {first} to {last} ({})",
+        "monitor {}: {} events, {ready} of {features} features evaluated{noisy}, from {first} to \
+         {last} ({})",
         report.monitor(),
         grouped(report.events),
-        took(report.evidence.span)
+        format_rounded(report.history.length)
     );
-    let damage = format!(
-        "damage from {} on, looked for during {}; budget: one false alarm of the whole monitor in {}",
-        report.trials.stage.onset,
-        took(report.trials.stage.length()),
-        span(report.evidence.budget)
+    let faults = format!(
+        "faults injected from {} on, detection measured for {}; budget: one false alarm of the \
+         whole monitor in {}",
+        report.backtest.interval.onset,
+        format_rounded(report.backtest.interval.length()),
+        format_exact(report.history.budget)
     );
-    format!("{}\n{}", wrapped(&history), wrapped(&damage))
+    format!("{}\n{}", wrapped(&history), wrapped(&faults))
 }
 
-/// What happened to a family of damage under a candidate, in groups that make one number each.
-fn groups(report: &Report, family: &Family, candidate: usize) -> Vec<Vec<Detection>> {
-    let damaged = report.trials.damaged.iter();
-    let own = damaged.filter(|(damage, _)| (family.holds)(*damage));
-    let found = own.map(|(_, ledger)| report.trials.detection(candidate, ledger));
-    let found: Vec<Detection> = found.collect();
-    match family.is_one {
-        true => vec![found],
-        false => found.into_iter().map(|own| vec![own]).collect(),
-    }
-}
-
-/// What sets the damage of a family apart, as wide as a share.
-fn sizes(report: &Report, family: &Family) -> String {
-    let damaged = report.trials.damaged.iter().map(|(damage, _)| *damage);
-    let own = damaged.filter(|damage| (family.holds)(*damage));
-    let sizes = own.filter(|_| !family.is_one).map(|damage| match damage {
-        Damage::Shift(size) | Damage::Factor(size) => format!("{size:>3}"),
-        Damage::Nulls(share) | Damage::Unseen(share) => format!("{:>3}", share * 100.0),
-    });
-    sizes.collect::<Vec<_>>().join(" ")
-}
-
-fn curve(report: &Report) -> String {
-    let was_tried = |family: &&Family| {
-        let mut damaged = report.trials.damaged.iter();
-        damaged.any(|(damage, _)| (family.holds)(*damage))
-    };
-    let families: Vec<&Family> = FAMILIES.iter().filter(was_tried).collect();
-    let title = |family: &&Family| format!("{}\n{}", family.title, sizes(report, family));
-    let titles: Vec<String> = families.iter().map(title).collect();
-    let titles = titles.iter().map(String::as_str);
-    let header = ["candidate", "alarms/\nabove", "budget"].into_iter();
-    let header: Vec<&str> = header.chain(titles).chain(["time"]).collect();
-    let mut table = empty(Look::Terminal, &header);
-    for index in 0..report.candidates.list.len() {
+fn operating_curve(report: &BacktestReport) -> String {
+    let columns: Vec<&FaultColumn> = FAULT_COLUMNS
+        .iter()
+        .filter(|column| faults(report, column).next().is_some())
+        .collect();
+    let titles: Vec<String> = columns
+        .iter()
+        .map(|column| format!("{}\n{}", column.title, sizes(report, column)))
+        .collect();
+    let header: Vec<&str> = ["candidate", "alarms/\nabove", "budget"]
+        .into_iter()
+        .chain(titles.iter().map(String::as_str))
+        .chain(["time"])
+        .collect();
+    let mut table = empty_table(TableStyle::Terminal, &header);
+    for candidate in 0..report.candidates.list.len() {
         let mut row = vec![
-            name(report, index),
-            Cell::new(cost(&report.standings[index].cost)),
-            Cell::new(budget(report, index)),
+            name(report, candidate),
+            Cell::new(alarms_and_above(&report.results[candidate].counts)),
+            Cell::new(budget(report, candidate)),
         ];
-        let shares = families.iter().map(|family| shares(report, index, family));
-        row.extend(shares.map(Cell::new));
-        row.push(Cell::new(median_time(report, index)));
+        row.extend(
+            columns
+                .iter()
+                .map(|column| Cell::new(detected_shares(report, candidate, column))),
+        );
+        row.push(Cell::new(median_time(report, candidate)));
         table.add_row(row);
     }
     align_right(&mut table, 1..=1);
@@ -152,150 +141,265 @@ fn curve(report: &Report) -> String {
     table.to_string()
 }
 
-/// Over everything a candidate found.
-fn median_time(report: &Report, candidate: usize) -> String {
-    let damaged = report.trials.damaged.iter();
-    let found = damaged.map(|(_, ledger)| report.trials.detection(candidate, ledger).delays);
-    let mut delays: Vec<Duration> = found.flatten().collect();
-    delays.sort_unstable();
-    nearest_rank(&delays, 0.5).map_or_else(|| "-".to_owned(), took)
+/// The injected faults of a column.
+fn faults(report: &BacktestReport, column: &FaultColumn) -> impl Iterator<Item = Fault> {
+    report
+        .backtest
+        .faulty
+        .iter()
+        .map(|(fault, _)| *fault)
+        .filter(|fault| (column.has)(*fault))
 }
 
-fn name(report: &Report, candidate: usize) -> Cell {
+/// Returns the sizes of a column's faults, each as wide as a share; empty for pooled faults.
+fn sizes(report: &BacktestReport, column: &FaultColumn) -> String {
+    if column.is_pooled {
+        return String::new();
+    }
+    faults(report, column)
+        .map(|fault| match fault {
+            Fault::Shift(size) | Fault::Factor(size) => format!("{size:>3}"),
+            Fault::Nulls(share) | Fault::Unseen(share) => format!("{:>3}", share * 100.0),
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn name(report: &BacktestReport, candidate: usize) -> Cell {
     let name = &report.candidates.list[candidate].name;
-    let proposed = report.proposal.as_ref().map(|proposal| proposal.candidate);
-    if proposed == Some(candidate) {
+    let recommended = report
+        .recommendation
+        .as_ref()
+        .map(|recommendation| recommendation.candidate);
+    if recommended == Some(candidate) {
         Cell::new(format!("{name} *")).add_attribute(Attribute::Bold)
     } else {
         Cell::new(name)
     }
 }
 
-fn cost(cost: &Cost) -> String {
-    format!("{}/{}", cost.alarms, cost.above)
+fn alarms_and_above(counts: &AlarmCounts) -> String {
+    format!("{}/{}", counts.alarms, counts.above)
 }
 
-fn budget(report: &Report, candidate: usize) -> &'static str {
-    let standing = &report.standings[candidate];
-    match (standing.is_kept, standing.is_vouched_for) {
+fn budget(report: &BacktestReport, candidate: usize) -> &'static str {
+    let result = &report.results[candidate];
+    match (result.keeps_budget, result.is_supported) {
         (true, true) => "kept",
         (true, false) => "open",
         (false, _) => "over",
     }
 }
 
-/// The shares of features in which damage of a family is found.
-fn shares(report: &Report, candidate: usize, family: &Family) -> String {
-    let share = |group: &Vec<Detection>| {
-        let found: usize = group.iter().map(|own| own.delays.len()).sum();
-        let features: usize = group.iter().map(|own| own.features).sum();
-        match features {
-            0 => "  -".to_owned(),
-            _ => format!("{:>3.0}", 100.0 * found as f64 / features as f64),
-        }
-    };
-    let groups = groups(report, family, candidate);
-    groups.iter().map(share).collect::<Vec<_>>().join(" ")
+/// Returns the shares in percent of the features in which each fault of a column is detected.
+fn detected_shares(report: &BacktestReport, candidate: usize, column: &FaultColumn) -> String {
+    let detections: Vec<Detection> = report
+        .backtest
+        .faulty
+        .iter()
+        .filter(|(fault, _)| (column.has)(*fault))
+        .map(|(_, outcomes)| report.backtest.detection(candidate, outcomes))
+        .collect();
+    if column.is_pooled {
+        return detected_share(&detections);
+    }
+    detections
+        .iter()
+        .map(|detection| detected_share(std::slice::from_ref(detection)))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
-/// The features that cost most, under the configured alerts, the most sensitive policy and the proposed one.
-fn worst(report: &Report) -> Option<String> {
-    let list = &report.candidates.list;
-    let configured = list.iter().position(|own| own.policy.is_none());
-    let sensitive = list.iter().position(|own| own.policy.is_some());
-    let proposed = report.proposal.as_ref().map(|proposal| proposal.candidate);
-    let mut shown: Vec<usize> = [configured, sensitive, proposed]
-        .into_iter()
-        .flatten()
+/// Returns the share in percent over all detections, three characters wide.
+fn detected_share(detections: &[Detection]) -> String {
+    let detected: usize = detections
+        .iter()
+        .map(|detection| detection.delays.len())
+        .sum();
+    let features: usize = detections.iter().map(|detection| detection.features).sum();
+    match features {
+        0 => "  -".to_owned(),
+        _ => format!("{:>3.0}", 100.0 * detected as f64 / features as f64),
+    }
+}
+
+/// Returns the median time to detection over all faults and features.
+fn median_time(report: &BacktestReport, candidate: usize) -> String {
+    let mut delays: Vec<Duration> = report
+        .backtest
+        .faulty
+        .iter()
+        .flat_map(|(_, outcomes)| report.backtest.detection(candidate, outcomes).delays)
         .collect();
+    delays.sort_unstable();
+    nearest_rank(&delays, 0.5).map_or_else(|| "-".to_owned(), format_rounded)
+}
+
+/// Returns a table of the features with the most alarms; `None` if no feature was above a
+/// threshold.
+///
+/// Its columns are the configured alerts, the most sensitive policy and the recommended one.
+fn noisiest_features(report: &BacktestReport) -> Option<String> {
+    let candidates = &report.candidates.list;
+    let mut shown: Vec<usize> = [
+        candidates
+            .iter()
+            .position(|candidate| candidate.policy.is_none()),
+        candidates
+            .iter()
+            .position(|candidate| candidate.policy.is_some()),
+        report
+            .recommendation
+            .as_ref()
+            .map(|recommendation| recommendation.candidate),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     shown.dedup();
-    let clean = &report.trials.clean;
-    let of = |feature: &usize, candidate: &usize| {
-        let trail = clean.total(*candidate, *feature);
-        (trail.cost.alarms, trail.cost.above)
-    };
-    let most = |feature: &usize| shown.iter().map(|own| of(feature, own)).max();
-    let mut features: Vec<usize> = clean.features().to_vec();
-    features.retain(|feature| most(feature).is_some_and(|(_, above)| above > 0));
-    features.sort_by_key(|feature| std::cmp::Reverse(most(feature)));
-    let names = shown.iter().map(|own| list[*own].name.as_str());
-    let header: Vec<&str> = std::iter::once("feature").chain(names).collect();
-    let mut table = empty(Look::Terminal, &header);
-    for feature in features.iter().take(WORST) {
-        let counts = shown.iter().map(|candidate| {
-            let (alarms, above) = of(feature, candidate);
-            format!("{alarms}/{above}")
-        });
-        let name = report.name_of(*feature).to_owned();
-        table.add_row(std::iter::once(name).chain(counts));
+    let unchanged = &report.backtest.unchanged;
+    let mut features: Vec<(usize, Vec<AlarmCounts>)> = unchanged
+        .features()
+        .iter()
+        .map(|feature| {
+            let counts: Vec<AlarmCounts> = shown
+                .iter()
+                .map(|candidate| unchanged.total(*candidate, *feature).counts)
+                .collect();
+            (*feature, counts)
+        })
+        .filter(|(_, counts)| noisiest(counts).1 > 0)
+        .collect();
+    if features.is_empty() {
+        return None;
+    }
+    features.sort_by_key(|(_, counts)| std::cmp::Reverse(noisiest(counts)));
+    let header: Vec<&str> = std::iter::once("feature")
+        .chain(shown.iter().map(|index| candidates[*index].name.as_str()))
+        .collect();
+    let mut table = empty_table(TableStyle::Terminal, &header);
+    for (feature, counts) in features.iter().take(MAX_NOISIEST) {
+        let mut row = vec![report.feature_name(*feature).to_owned()];
+        row.extend(counts.iter().map(alarms_and_above));
+        table.add_row(row);
     }
     align_right(&mut table, 1..=shown.len());
-    (!features.is_empty()).then(|| table.to_string())
+    Some(table.to_string())
 }
 
-fn proposal(report: &Report) -> Vec<String> {
-    let Some(proposal) = &report.proposal else {
-        return vec![
-            "\nNothing is proposed: no feature that could be judged was quiet.".to_owned(),
-        ];
+/// Returns alarms and evaluations above a threshold of the candidate with the most.
+fn noisiest(counts: &[AlarmCounts]) -> (u64, u64) {
+    counts
+        .iter()
+        .map(|counts| (counts.alarms, counts.above))
+        .max()
+        .unwrap_or_default()
+}
+
+fn recommendation(report: &BacktestReport) -> Vec<String> {
+    let Some(recommendation) = &report.recommendation else {
+        return vec!["\nNo recommendation: no evaluated feature was quiet.".to_owned()];
     };
-    let (name, because) = (proposal.policy.name(), &proposal.because);
-    let why = format!("Proposed (*): {name}. {because}.");
-    let yaml = proposal.policy.yaml(&report.candidates.statistics);
-    let mut said = vec![String::new(), wrapped(&why), String::new()];
-    said.extend(yaml.iter().map(|line| format!("    {line}")));
-    said.push("\nWhat it finds, and how long after the damage began (median .. 90 %):".to_owned());
-    said.push(details(report, proposal.candidate));
-    said
+    let name = recommendation.policy.name();
+    let reason = format!("Recommended (*): {name}. {}.", recommendation.reason);
+    let mut blocks = vec![String::new(), wrapped(&reason), String::new()];
+    blocks.extend(
+        recommendation
+            .policy
+            .yaml(&report.candidates.statistics)
+            .iter()
+            .map(|line| format!("    {line}")),
+    );
+    blocks.push("\nDetected faults, and the time from onset to alarm (median .. 90 %):".to_owned());
+    blocks.push(detections(report, recommendation.candidate));
+    blocks
 }
 
-fn details(report: &Report, candidate: usize) -> String {
-    let header = ["damage", "found", "evaluations", "time", "not found in"];
-    let mut table = empty(Look::Terminal, &header);
-    for (damage, ledger) in &report.trials.damaged {
-        let found = report.trials.detection(candidate, ledger);
+fn detections(report: &BacktestReport, candidate: usize) -> String {
+    let header = [
+        "fault",
+        "detected",
+        "evaluations",
+        "time",
+        "not detected in",
+    ];
+    let mut table = empty_table(TableStyle::Terminal, &header);
+    for (fault, outcomes) in &report.backtest.faulty {
+        let detection = report.backtest.detection(candidate, outcomes);
         table.add_row([
-            damage.name(),
-            format!("{}/{}", found.delays.len(), found.features),
-            range(&found.evaluations, ToString::to_string),
-            range(&found.delays, |delay| took(*delay)),
-            named(report, &found.missed),
+            fault.name(),
+            format!("{}/{}", detection.delays.len(), detection.features),
+            median_and_high(&detection.evaluations, ToString::to_string),
+            median_and_high(&detection.delays, |delay| format_rounded(*delay)),
+            first_names(report, &detection.missed),
         ]);
     }
     align_right(&mut table, 1..=3);
     table.to_string()
 }
 
-/// Median and 90 % of ascending values.
-fn range<T: Copy>(ascending: &[T], text: impl Fn(&T) -> String) -> String {
-    let at = |share| nearest_rank(ascending, share);
-    match (at(0.5), at(0.9)) {
+/// Formats the median and the 90 % quantile of ascending values.
+fn median_and_high<T: Copy>(ascending: &[T], text: impl Fn(&T) -> String) -> String {
+    match (nearest_rank(ascending, 0.5), nearest_rank(ascending, 0.9)) {
         (Some(median), Some(high)) => format!("{} .. {}", text(&median), text(&high)),
         _ => "-".to_owned(),
     }
 }
 
-fn named(report: &Report, features: &[usize]) -> String {
-    let names = features.iter().take(NAMED).map(|own| report.name_of(*own));
-    let names = names.collect::<Vec<_>>().join(", ");
-    match features.len().checked_sub(NAMED) {
-        Some(more) if more > 0 => format!("{names} and {more} more"),
-        _ => names,
+fn first_names(report: &BacktestReport, features: &[usize]) -> String {
+    let names = features
+        .iter()
+        .take(MAX_NAMED)
+        .map(|feature| report.feature_name(*feature))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if features.len() > MAX_NAMED {
+        format!("{names} and {} more", features.len() - MAX_NAMED)
+    } else {
+        names
     }
 }
 
-/// A paragraph in lines of at most 100 characters, those after the first indented.
+/// Breaks a paragraph into lines of at most [`WIDTH`] characters; all but the first are indented.
 fn wrapped(text: &str) -> String {
-    const WIDTH: usize = 100;
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let last = lines.last().map_or(0, |line| line.len());
-        if last > 2 && last + 1 + word.len() > WIDTH {
+        let length = lines.last().map_or(0, String::len);
+        if length > 2 && length + 1 + word.len() > WIDTH {
             lines.push(format!("  {word}"));
         } else if let Some(line) = lines.last_mut() {
-            let gap = if line.is_empty() { "" } else { " " };
-            *line += &format!("{gap}{word}");
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
         }
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_are_wrapped_at_the_width_and_indented() {
+        let text = wrapped(&format!("- {}", ["word"; 60].join(" ")));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines.len() > 2, "{text}");
+        assert!(lines.iter().all(|line| line.len() <= WIDTH), "{text}");
+        assert!(
+            lines[1..].iter().all(|line| line.starts_with("  word")),
+            "{text}"
+        );
+        assert_eq!(text.split_whitespace().count(), 61, "{text}");
+    }
+
+    #[test]
+    fn a_word_longer_than_the_width_has_a_line_of_its_own() {
+        let long = "x".repeat(WIDTH + 1);
+        assert_eq!(
+            wrapped(&format!("word {long} b")),
+            format!("word\n  {long}\n  b")
+        );
+    }
 }

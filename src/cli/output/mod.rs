@@ -1,7 +1,9 @@
-//! Tables, summaries and files that commands write.
+//! Tables, summaries and files that the commands write.
 
-pub mod alarms;
-pub mod backtest_json;
-pub mod backtest_table;
-pub mod scores;
-pub mod table;
+pub(super) mod alarms;
+pub(super) mod backtest_json;
+pub(super) mod backtest_table;
+pub(super) mod comparison_table;
+pub(super) mod reference_table;
+pub(super) mod scores;
+pub(super) mod table;

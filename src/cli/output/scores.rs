@@ -1,4 +1,4 @@
-//! Where `replay` writes its evaluations: lines of JSON, a table, or metrics with timestamps.
+//! Writes the evaluations of `pegel replay` as lines of JSON, a CSV table, or OpenMetrics.
 
 use std::io::{self, BufWriter, Write};
 
@@ -9,21 +9,21 @@ use crate::engine::{MonitorPlan, WindowView};
 use crate::export::OpenMetrics;
 use crate::model::Statistic;
 
-/// How evaluations are written.
+/// Format of the evaluations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScoreFormat {
+pub(in crate::cli) enum ScoreFormat {
     /// One JSON object per line
     Ndjson,
-    /// One row per evaluation, scores and levels in columns
+    /// One row per evaluation, with scores and thresholds in columns
     Csv,
-    /// The series of a scrape with timestamps
+    /// OpenMetrics: the series of a scrape with timestamps
     Openmetrics,
 }
 
 impl ScoreFormat {
-    /// The format a file's name asks for.
+    /// Returns the format for the ending of a file name, by default NDJSON.
     #[must_use]
-    pub fn of(name: &str) -> Self {
+    pub(in crate::cli) fn for_file(name: &str) -> Self {
         match name.rsplit_once('.') {
             Some((_, "csv")) => ScoreFormat::Csv,
             Some((_, "om" | "prom" | "openmetrics")) => ScoreFormat::Openmetrics,
@@ -32,8 +32,8 @@ impl ScoreFormat {
     }
 }
 
-/// Columns of the table before the scores; keys of a line.
-const HEAD: [&str; 17] = [
+/// Columns before the scores, by their keys in a line of JSON.
+const LEADING_COLUMNS: [&str; 17] = [
     "monitor",
     "window",
     "window_start",
@@ -52,117 +52,135 @@ const HEAD: [&str; 17] = [
     "out_of_range_ratio",
     "unseen_ratio",
 ];
-const LEVELS: [&str; 3] = ["noise_floor", "threshold", "p_value"];
+/// Columns of each calibrated statistic, by their keys in `calibration`.
+const CALIBRATION_COLUMNS: [&str; 3] = ["noise_floor", "threshold", "p_value"];
 
-/// Writes evaluations; the first error stops the writing and is told at the end.
-#[expect(missing_debug_implementations, reason = "holds a writer")]
-pub struct Writer {
-    sink: Sink,
+/// A writer of evaluations.
+///
+/// The engine's callback cannot fail, so the first error stops the writing and
+/// [`finish`](Self::finish) returns it.
+pub(in crate::cli) struct ScoreWriter {
+    output: Output,
     error: Option<io::Error>,
 }
 
-enum Sink {
+enum Output {
     Ndjson(BufWriter<Box<dyn Write>>),
     Csv(Box<csv::Writer<Box<dyn Write>>>),
     OpenMetrics(OpenMetrics, BufWriter<Box<dyn Write>>),
 }
 
-impl Writer {
-    /// A writer of a format.
+impl ScoreWriter {
+    /// Creates a writer, and writes the header of a table.
     #[must_use]
-    pub fn new(format: ScoreFormat, output: Box<dyn Write>) -> Self {
+    pub(in crate::cli) fn new(format: ScoreFormat, output: Box<dyn Write>) -> Self {
         let mut error = None;
-        let sink = match format {
-            ScoreFormat::Ndjson => Sink::Ndjson(BufWriter::new(output)),
+        let output = match format {
+            ScoreFormat::Ndjson => Output::Ndjson(BufWriter::new(output)),
             ScoreFormat::Openmetrics => {
-                Sink::OpenMetrics(OpenMetrics::default(), BufWriter::new(output))
+                Output::OpenMetrics(OpenMetrics::default(), BufWriter::new(output))
             }
             ScoreFormat::Csv => {
                 let mut table = csv::Writer::from_writer(output);
                 error = table.write_record(header()).err().map(io::Error::from);
-                Sink::Csv(Box::new(table))
+                Output::Csv(Box::new(table))
             }
         };
-        Writer { sink, error }
+        ScoreWriter { output, error }
     }
 
-    /// Writes an evaluation, whose lines of JSON are `lines`.
-    pub fn write(&mut self, plan: &MonitorPlan, window: &WindowView, lines: &[Map<String, Value>]) {
+    /// Writes an evaluation; `lines` are its lines of JSON.
+    pub(in crate::cli) fn write(
+        &mut self,
+        plan: &MonitorPlan,
+        window: &WindowView,
+        lines: &[Map<String, Value>],
+    ) {
         if self.error.is_some() {
             return;
         }
-        let written = match &mut self.sink {
-            Sink::Ndjson(output) => lines
+        let written = match &mut self.output {
+            Output::Ndjson(output) => lines
                 .iter()
                 .try_for_each(|line| writeln!(output, "{}", Value::Object(line.clone()))),
-            Sink::Csv(table) => lines
+            Output::Csv(table) => lines
                 .iter()
                 .try_for_each(|line| table.write_record(row(line)).map_err(io::Error::from)),
-            Sink::OpenMetrics(metrics, _) => metrics.take(plan, window),
+            Output::OpenMetrics(metrics, _) => metrics.take(plan, window),
         };
         self.error = written.err();
     }
 
-    /// Writes what is left.
+    /// Writes everything that is buffered.
     ///
     /// # Errors
-    /// Something could not be written, now or before.
-    pub fn finish(self) -> io::Result<()> {
+    /// This or an earlier write failed.
+    pub(in crate::cli) fn finish(self) -> io::Result<()> {
         if let Some(error) = self.error {
             return Err(error);
         }
-        match self.sink {
-            Sink::Ndjson(mut output) => output.flush(),
-            Sink::Csv(mut table) => table.flush(),
-            Sink::OpenMetrics(metrics, mut output) => metrics.finish(&mut output),
+        match self.output {
+            Output::Ndjson(mut output) => output.flush(),
+            Output::Csv(mut table) => table.flush(),
+            Output::OpenMetrics(metrics, mut output) => metrics.finish(&mut output),
         }
     }
 }
 
-/// Names of the score columns: those of JSON, with the rates' levels at the end.
-fn scored() -> impl Iterator<Item = &'static str> {
-    let rates = |statistic: &&Statistic| !statistic.is_rate();
-    let names = Statistic::ALL.iter().filter(rates);
-    names
+/// Keys of the scores in a line of JSON that have a column.
+fn score_columns() -> impl Iterator<Item = &'static str> {
+    Statistic::ALL
+        .iter()
+        .filter(|statistic| !statistic.is_rate())
         .map(|statistic| statistic.name())
         .chain(["entropy", "cross_entropy"])
 }
 
-/// Every statistic that has a level when nothing happens.
-fn levelled() -> impl Iterator<Item = &'static Statistic> {
-    Statistic::ALL.iter().filter(|own| !own.alarms_below())
+/// Statistics that can be calibrated: all but those that alarm below their threshold.
+fn calibrated_statistics() -> impl Iterator<Item = &'static Statistic> {
+    Statistic::ALL
+        .iter()
+        .filter(|statistic| !statistic.alarms_below())
 }
 
 fn header() -> Vec<String> {
-    let scores = scored().map(str::to_owned);
-    let levels =
-        levelled().flat_map(|statistic| LEVELS.map(|level| format!("{statistic}_{level}")));
-    let head = HEAD.iter().map(|name| (*name).to_owned());
-    let tail = ["support_overlap", "design_effect", "status"].map(str::to_owned);
-    head.chain(scores).chain(levels).chain(tail).collect()
+    let mut header: Vec<String> = LEADING_COLUMNS
+        .into_iter()
+        .chain(score_columns())
+        .map(str::to_owned)
+        .collect();
+    for statistic in calibrated_statistics() {
+        header.extend(CALIBRATION_COLUMNS.map(|column| format!("{statistic}_{column}")));
+    }
+    header.extend(["support_overlap", "design_effect", "status"].map(str::to_owned));
+    header
 }
 
+/// Returns the cells of a row from a line of JSON.
 fn row(line: &Map<String, Value>) -> Vec<String> {
     let calibration = &line["calibration"];
-    let scores = scored().map(|name| cell(&line["scores"][name]));
-    let levels = levelled()
-        .flat_map(|statistic| LEVELS.map(|level| cell(&calibration[statistic.name()][level])));
-    let statuses = calibration["status"].as_array();
-    let statuses: Vec<&str> = statuses
+    let mut row: Vec<String> = LEADING_COLUMNS
+        .iter()
+        .map(|column| cell(&line[*column]))
+        .chain(score_columns().map(|score| cell(&line["scores"][score])))
+        .collect();
+    for statistic in calibrated_statistics() {
+        let assessment = &calibration[statistic.name()];
+        row.extend(CALIBRATION_COLUMNS.map(|column| cell(&assessment[column])));
+    }
+    let statuses: Vec<&str> = calibration["status"]
+        .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    let tail = [
-        cell(&line["support_overlap"]),
-        cell(&calibration["design_effect"]),
-        statuses.join(" "),
-    ];
-    let head = HEAD.iter().map(|name| cell(&line[*name]));
-    head.chain(scores).chain(levels).chain(tail).collect()
+    row.push(cell(&line["support_overlap"]));
+    row.push(cell(&calibration["design_effect"]));
+    row.push(statuses.join(" "));
+    row
 }
 
-/// A value without its quotes; nothing where there is none.
+/// Returns a value without quotes; null becomes an empty cell.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),

@@ -1,0 +1,56 @@
+//! Arguments of commands that replay a history: a data file, or a range of the configured topics.
+
+use clap::Args;
+
+use super::range::{self, RangeArgs};
+use crate::batch::replay::Input;
+use crate::cli::usage::UsageError;
+use crate::config::Config;
+use crate::model::MonitorSpec;
+use crate::source::files::DataFile;
+use crate::source::range::RangeBounds;
+
+/// Arguments that choose the history.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InputArgs {
+    /// Data file: CSV or NDJSON, plain or gzipped; `-` reads standard input
+    #[arg(
+        long,
+        value_name = "DATA",
+        required_unless_present = "from",
+        conflicts_with_all = ["from", "to"]
+    )]
+    input: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
+}
+
+impl InputArgs {
+    /// Returns the bounds of the topic range, or `None` if a file is given.
+    ///
+    /// # Errors
+    /// The bounds leave nothing to read.
+    pub(in crate::cli) fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
+        self.range.bounds()
+    }
+
+    /// Opens the ranges of all sources of the monitors, or the file if there are no bounds.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or a range cannot be found.
+    pub(in crate::cli) fn open(
+        &self,
+        bounds: Option<RangeBounds>,
+        config: &Config,
+        monitors: &[MonitorSpec],
+    ) -> anyhow::Result<Input> {
+        let Some(bounds) = bounds else {
+            let file = self.input.as_deref().unwrap_or_default();
+            return Ok(Input::File(DataFile::open(file)?));
+        };
+        Ok(Input::Ranges {
+            ranges: range::find(config, monitors, bounds)?,
+            max_bytes: config.limits.max_message_bytes,
+        })
+    }
+}

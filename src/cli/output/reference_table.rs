@@ -1,0 +1,54 @@
+//! Tables of `pegel fit`: the inferred columns, and the features of a reference.
+
+use super::table::{TableStyle, align_right, empty_table};
+use crate::batch::fit::infer::Inferred;
+use crate::export::{percent, short_number};
+use crate::reference::Reference;
+
+/// Returns a table of the features of a reference.
+#[must_use]
+pub(in crate::cli) fn features(reference: &Reference) -> String {
+    let header = [
+        "feature", "kind", "samples", "missing", "bins", "median", "std", "range",
+    ];
+    let mut table = empty_table(TableStyle::Terminal, &header);
+    for feature in &reference.features {
+        let tallies = &feature.counts.tallies;
+        let median = feature
+            .layout
+            .numeric()
+            .and_then(|layout| feature.cells().quantile(&layout.cells, 0.5));
+        let std = feature.numbers.map(|numbers| numbers.std);
+        let range = feature.numbers.map(|numbers| {
+            let (min, max) = (short_number(numbers.min), short_number(numbers.max));
+            format!("{min} .. {max}")
+        });
+        table.add_row([
+            feature.name.clone(),
+            feature.kind.name().to_owned(),
+            tallies.values.to_string(),
+            or_dash(tallies.missing_ratio().map(percent)),
+            feature.layout.len().to_string(),
+            or_dash(median.map(short_number)),
+            or_dash(std.map(short_number)),
+            or_dash(range),
+        ]);
+    }
+    align_right(&mut table, 2..=6);
+    table.to_string()
+}
+
+/// Returns a table of the inferred kinds with their reasons.
+#[must_use]
+pub(in crate::cli) fn inferred(columns: &[Inferred]) -> String {
+    let mut table = empty_table(TableStyle::Terminal, &["column", "kind", "reason"]);
+    for column in columns {
+        let kind = column.kind.map_or("left out", |kind| kind.name());
+        table.add_row([column.name.clone(), kind.to_owned(), column.reason.clone()]);
+    }
+    table.to_string()
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
+}

@@ -1,0 +1,70 @@
+//! Errors of the command line: arguments that contradict each other or do not fit the
+//! configuration.
+
+use crate::model::EventTime;
+use crate::reference::UnknownTimezone;
+
+/// A command that cannot be run as it was typed; the process exits with 2.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UsageError {
+    /// `--monitor` is missing although the configuration has several monitors.
+    #[error("several monitors are configured, choose one with --monitor: {}", .configured.join(", "))]
+    MonitorNotNamed {
+        /// Names of the configured monitors.
+        configured: Vec<String>,
+    },
+    /// `--monitor` names a monitor that is not configured.
+    #[error("no monitor {name:?} in the configuration, configured: {}", .configured.join(", "))]
+    UnknownMonitor {
+        /// The requested name.
+        name: String,
+        /// Names of the configured monitors.
+        configured: Vec<String>,
+    },
+    /// `--to earliest` ends a range before its first record.
+    #[error("--to earliest leaves nothing to read")]
+    EndsAtEarliest,
+    /// `--from` is not before `--to`.
+    #[error("--from {from} is not before --to {to}")]
+    EmptyRange {
+        /// Requested begin.
+        from: EventTime,
+        /// Requested end.
+        to: EventTime,
+    },
+    /// `--hour-of-week` is given for rows without a time.
+    #[error(
+        "--hour-of-week needs the time of each row: give --timestamp, or --config with a \
+         timestamp.path"
+    )]
+    HourOfWeekWithoutTime,
+    /// `--hour-of-week` names an unknown time zone.
+    #[error(transparent)]
+    Timezone(#[from] UnknownTimezone),
+    /// `--timestamp` or `--hour-of-week` is given, but no row has a readable time.
+    #[error(
+        "no row has a time: expected RFC 3339 with a zone, as 2026-11-01T00:00:00Z, or \
+         milliseconds since 1970"
+    )]
+    NoRowHasTime,
+    /// `--budget` is zero.
+    #[error("--budget: expected a duration above 0, as 7d")]
+    ZeroBudget,
+    /// The monitors may need more series than `limits.max_series`.
+    #[error("limits.max_series is {limit}, up to {needed} series are needed")]
+    TooManySeries {
+        /// Configured limit.
+        limit: usize,
+        /// Estimated number of series.
+        needed: usize,
+    },
+    /// `--shard` is given for a process that does not score.
+    #[error("--shard splits scoring; ingesters share partitions through their consumer group")]
+    ShardWithoutScoring,
+    /// An option that splits the process is given, but the pane log is in local files.
+    #[error("{option} needs state.panes_topic: without it the pane log is in local files")]
+    NeedsPanesTopic {
+        /// Name of the option.
+        option: &'static str,
+    },
+}
