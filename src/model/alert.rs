@@ -68,19 +68,22 @@ pub struct Budget {
     pub tolerance: Tolerance,
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Budget {
-            severity: Severity::Critical,
-            false_alarm_interval: Budget::INTERVAL,
-            tolerance: Tolerance::Default,
-        }
-    }
-}
-
 impl Budget {
     /// The default of `false_alarm_interval`: 30 days.
     pub const INTERVAL: Duration = Duration::from_secs(30 * 86_400);
+
+    /// The default budget.
+    pub const DEFAULT: Budget = Budget {
+        severity: Severity::Critical,
+        false_alarm_interval: Budget::INTERVAL,
+        tolerance: Tolerance::Default,
+    };
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget::DEFAULT
+    }
 }
 
 /// An alert rule: a statistic, its thresholds or budget, and how long it must be exceeded.
