@@ -1,36 +1,37 @@
-//! Alert rules: fixed lines or a budget of false alarms, patience, and the features they are about.
+//! Reads alert rules: fixed thresholds or a budget of false alarms, timing, and features.
 
 use std::time::Duration;
 
 use super::defaults;
-use super::monitor::statistic;
 use super::problems::suggest;
 use super::reader::{Item, Table};
 use crate::model::{
     AlertSpec, Budget, FeatureSpec, Severity, Statistic, Thresholds, Tolerance, WindowSpec,
+    duration,
 };
 
-/// Reads the rules; `features` is empty when the reference may hold others.
+/// The options that belong to a budget.
+const BUDGET_OPTIONS: [&str; 3] = ["false_alarm_interval", "tolerance", "severity"];
+
+/// Reads the rules of a monitor. `features` is empty if the reference decides which features there
+/// are.
 pub(super) fn read_all(
     table: &Table<'_>,
     features: &[FeatureSpec],
     windows: &[WindowSpec],
 ) -> Vec<AlertSpec> {
     let mut alerts: Vec<AlertSpec> = Vec::new();
-    for item in table
-        .get("alerts")
-        .and_then(|item| item.list())
-        .unwrap_or_default()
-    {
+    let items = table.get("alerts").and_then(|item| item.list());
+    for item in items.unwrap_or_default() {
         let Some(alert) = item
             .table()
-            .and_then(|table| alert(table, features, windows))
+            .and_then(|table| read(&table, features, windows))
         else {
             continue;
         };
-        if alerts.iter().any(|other| overlap(other, &alert)) {
-            item.complain(format!(
-                "a second rule for {} on the same features",
+        if alerts.iter().any(|earlier| overlap(earlier, &alert)) {
+            item.error(format!(
+                "duplicate rule for {}: an earlier one has the same severity and features",
                 alert.statistic
             ));
         }
@@ -39,140 +40,54 @@ pub(super) fn read_all(
     alerts
 }
 
-/// Whether both rules draw a line of one severity for one statistic, and neither is more particular than the other on some feature.
+/// True if both rules have a threshold of one severity for one statistic, and neither takes precedence
+/// on some feature.
 fn overlap(a: &AlertSpec, b: &AlertSpec) -> bool {
-    let judged = |rule: &AlertSpec| match rule.budget {
-        Some(_) => rule.statistic.budgeted(),
-        None => rule.statistic,
-    };
-    let severities = Severity::ALL.iter();
-    let share_severity = severities
-        .into_iter()
-        .any(|severity| a.has(*severity) && b.has(*severity));
-    let share_feature = match (&a.features, &b.features) {
+    let has_common_feature = match (&a.features, &b.features) {
         (None, None) => true,
         (Some(a), Some(b)) => a.iter().any(|name| b.contains(name)),
         _ => false,
     };
-    judged(a) == judged(b) && share_severity && share_feature
+    evaluated(a) == evaluated(b)
+        && has_common_feature
+        && Severity::ALL
+            .iter()
+            .any(|severity| a.has(*severity) && b.has(*severity))
 }
 
-/// A budget, where no fixed line is given.
-fn budget(table: &Table<'_>, statistic: Option<Statistic>) -> Option<Budget> {
-    let keys = ["false_alarm_interval", "tolerance", "severity"];
-    if table.get("warning").or(table.get("critical")).is_some() {
-        for item in keys.into_iter().filter_map(|key| table.get(key)) {
-            item.complain("goes with a budget, not with a fixed \"warning\" or \"critical\"");
-        }
-        return None;
-    }
-    let [interval, tolerated, severity] = keys.map(|key| table.get(key));
-    let severities: Vec<(&str, Severity)> = Severity::ALL
-        .iter()
-        .map(|severity| (severity.name(), *severity))
-        .collect();
-    let fallback = Budget::default();
-    Some(Budget {
-        severity: severity
-            .and_then(|item| item.choice(&severities))
-            .unwrap_or(fallback.severity),
-        false_alarm_interval: interval
-            .and_then(|item| interval_of(&item))
-            .unwrap_or(fallback.false_alarm_interval),
-        tolerance: tolerated
-            .and_then(|item| tolerance(&item, statistic))
-            .unwrap_or_default(),
-    })
-}
-
-fn interval_of(item: &Item<'_>) -> Option<Duration> {
-    let interval = item.duration()?;
-    if interval.is_zero() {
-        item.complain("expected a duration above 0, as \"30d\"");
-        return None;
-    }
-    Some(interval)
-}
-
-/// A number on the statistic's own scale, standard deviations (`0.2std`) or a share of values (`2%`).
-fn tolerance(item: &Item<'_>, statistic: Option<Statistic>) -> Option<Tolerance> {
-    let text = item.property()?;
-    let text = text.trim();
-    let (number, unit) = match (text.strip_suffix("std"), text.strip_suffix('%')) {
-        (Some(number), _) => (number, "std"),
-        (None, Some(number)) => (number, "%"),
-        (None, None) => (text, ""),
-    };
-    let value = number.trim().parse::<f64>().ok();
-    let Some(value) = value.filter(|value| value.is_finite() && *value >= 0.0) else {
-        item.complain(format!(
-            "expected a number, as 0.01, standard deviations, as \"0.2std\", or a share, as \"2%\", found {text:?}"
-        ));
-        return None;
-    };
-    let is_rate = statistic.is_some_and(Statistic::is_rate);
-    if unit == "std" && is_rate {
-        item.complain("a rate has no standard deviations: give a share, as \"0.5%\"");
-    }
-    if unit == "%" && value > 100.0 {
-        item.complain(format!("at most 100%, found {text}"));
-    }
-    let bound = statistic
-        .filter(|_| unit.is_empty())
-        .and_then(Statistic::upper_bound);
-    if let (Some(statistic), Some(bound)) = (statistic, bound)
-        && value >= bound
-    {
-        item.complain(format!("{statistic} never exceeds {bound}, found {value}"));
-    }
-    let found = match unit {
-        "std" => Tolerance::Std(value),
-        "%" => Tolerance::Mass(value / 100.0),
-        _ => Tolerance::Score(value),
-    };
-    let is_default = statistic.is_some_and(|own| default_tolerance(own) == text);
-    Some(if is_default {
-        Tolerance::Default
-    } else {
-        found
-    })
-}
-
-/// The default tolerance of a statistic as a user would write it.
-pub(super) const fn default_tolerance(statistic: Statistic) -> &'static str {
-    match statistic {
-        Statistic::MissingRatio => "0%",
-        Statistic::UnseenRatio | Statistic::OutOfRangeRatio => "0.1%",
-        _ => defaults::TOLERANCE,
+/// The statistic that is compared with the rule's threshold.
+fn evaluated(rule: &AlertSpec) -> Statistic {
+    match rule.budget {
+        Some(_) => rule.statistic.budgeted(),
+        None => rule.statistic,
     }
 }
 
-fn alert(table: Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> Option<AlertSpec> {
+fn read(table: &Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> Option<AlertSpec> {
     let statistic = table
-        .need("statistic", "what is judged, as js")
-        .and_then(|item| statistic(&item, true));
-    let line = |key| table.get(key).and_then(|item| threshold(&item, statistic));
-    let thresholds = Thresholds {
-        warning: line("warning"),
-        critical: line("critical"),
-    };
-    let budget = budget(&table, statistic);
-    check_lines(&table, statistic, &thresholds, budget.is_some());
-    let evaluations = |key, least, fallback| {
+        .need("statistic", "the name of a statistic such as js")
+        .and_then(|item| item.statistic(true));
+    let [warning, critical] = ["warning", "critical"].map(|severity| {
         table
-            .get(key)
-            .and_then(|item| evaluations(&item, least, windows))
-            .unwrap_or(fallback)
-    };
-    let (for_evaluations, keep_firing_for) = (
-        evaluations("for", 1, 1),
-        evaluations("keep_firing_for", 0, 0),
-    );
+            .get(severity)
+            .and_then(|item| threshold(&item, statistic))
+    });
+    let thresholds = Thresholds { warning, critical };
+    let budget = budget(table, statistic);
+    check_thresholds(table, statistic, &thresholds, budget.is_some());
+    let for_evaluations = table
+        .get("for")
+        .and_then(|item| evaluations(&item, 1, windows))
+        .unwrap_or(AlertSpec::DEFAULT_FOR);
+    let keep_firing_for = table
+        .get("keep_firing_for")
+        .and_then(|item| evaluations(&item, 0, windows))
+        .unwrap_or(AlertSpec::DEFAULT_KEEP_FIRING_FOR);
     let names = table.get("features").and_then(|item| item.list());
     let names = names.map(|items| {
         items
             .iter()
-            .filter_map(|item| alerted_feature(item, statistic, features))
+            .filter_map(|item| feature_name(item, statistic, features))
             .collect()
     });
     table.finish();
@@ -186,7 +101,111 @@ fn alert(table: Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> 
     })
 }
 
-fn check_lines(
+/// Reads a fixed threshold, on the statistic's own scale.
+fn threshold(item: &Item<'_>, statistic: Option<Statistic>) -> Option<f64> {
+    let value = item.number()?;
+    if !value.is_finite() || value < 0.0 {
+        return item.expected("a number of at least 0");
+    }
+    if let Some(statistic) = statistic
+        && let Some(bound) = statistic.upper_bound()
+        && value > bound
+    {
+        let unit = match statistic {
+            Statistic::Js => " bit",
+            _ => "",
+        };
+        item.error(format!(
+            "{statistic} cannot exceed {bound}{unit}, found {value}"
+        ));
+    }
+    Some(value)
+}
+
+/// Reads a budget; `None` if there is a fixed threshold.
+fn budget(table: &Table<'_>, statistic: Option<Statistic>) -> Option<Budget> {
+    let is_fixed = table.get("warning").or(table.get("critical")).is_some();
+    let [interval, tolerance_item, severity] = BUDGET_OPTIONS.map(|option| table.get(option));
+    if is_fixed {
+        for item in [interval, tolerance_item, severity].iter().flatten() {
+            item.error(
+                "belongs to a calibrated threshold, remove it or \"warning\" and \"critical\"",
+            );
+        }
+        return None;
+    }
+    let severities: Vec<(&str, Severity)> = Severity::ALL
+        .iter()
+        .map(|severity| (severity.name(), *severity))
+        .collect();
+    Some(Budget {
+        severity: severity
+            .and_then(|item| item.choice(&severities))
+            .unwrap_or(Budget::DEFAULT.severity),
+        false_alarm_interval: interval
+            .and_then(|item| false_alarm_interval(&item))
+            .unwrap_or(Budget::DEFAULT.false_alarm_interval),
+        tolerance: tolerance_item
+            .and_then(|item| tolerance(&item, statistic))
+            .unwrap_or(Budget::DEFAULT.tolerance),
+    })
+}
+
+fn false_alarm_interval(item: &Item<'_>) -> Option<Duration> {
+    let interval = item.duration()?;
+    if interval.is_zero() {
+        return item.expected("a duration above 0 such as \"30d\"");
+    }
+    Some(interval)
+}
+
+/// Reads a tolerance: a number on the statistic's own scale, standard deviations (`0.2std`) or a share
+/// of values (`2%`).
+fn tolerance(item: &Item<'_>, statistic: Option<Statistic>) -> Option<Tolerance> {
+    let property = item.property()?;
+    let text = property.trim();
+    let (number, unit) = match (text.strip_suffix("std"), text.strip_suffix('%')) {
+        (Some(number), _) => (number, "std"),
+        (None, Some(number)) => (number, "%"),
+        (None, None) => (text, ""),
+    };
+    let value = number.trim().parse::<f64>().ok();
+    let Some(value) = value.filter(|value| value.is_finite() && *value >= 0.0) else {
+        item.error(format!(
+            "expected a number such as 0.01, standard deviations such as \"0.2std\", or a share \
+             such as \"2%\", found {text:?}"
+        ));
+        return None;
+    };
+    if unit == "std" && statistic.is_some_and(Statistic::is_rate) {
+        item.error(format!(
+            "expected a share such as \"0.5%\", found {text:?}: a rate has no standard deviations"
+        ));
+    }
+    if unit == "%" && value > 100.0 {
+        item.error(format!("expected at most 100%, found {text:?}"));
+    }
+    if let Some(statistic) = statistic
+        && let Some(bound) = statistic.upper_bound()
+        && unit.is_empty()
+        && value >= bound
+    {
+        item.error(format!(
+            "expected a tolerance below {bound}, the maximum of {statistic}, found {value}"
+        ));
+    }
+    if statistic.is_some_and(|statistic| defaults::tolerance(statistic) == text) {
+        return Some(Tolerance::Default);
+    }
+    Some(match unit {
+        "std" => Tolerance::Std(value),
+        "%" => Tolerance::Mass(value / 100.0),
+        _ => Tolerance::Score(value),
+    })
+}
+
+/// Checks the thresholds against the statistic and against each other.
+fn check_thresholds(
     table: &Table<'_>,
     statistic: Option<Statistic>,
     thresholds: &Thresholds,
@@ -194,7 +213,10 @@ fn check_lines(
 ) {
     let alarms_below = statistic.is_some_and(Statistic::alarms_below);
     if let (true, true, Some(statistic)) = (alarms_below, has_budget, statistic) {
-        table.item().complain(format!("{statistic} has fixed lower lines and no budget: give \"warning\" or \"critical\", the least that is enough in a window"));
+        table.item().error(format!(
+            "{statistic} needs a fixed threshold: set \"warning\" or \"critical\" to the smallest \
+             number of values that is enough"
+        ));
     }
     let (Some(warning), Some(critical)) = (thresholds.warning, thresholds.critical) else {
         return;
@@ -205,76 +227,50 @@ fn check_lines(
         ("below", warning >= critical)
     };
     if is_wrong {
-        table.item().complain(format!(
+        table.item().error(format!(
             "\"warning\" ({warning}) must be {order} \"critical\" ({critical})"
         ));
     }
 }
 
-fn threshold(item: &Item<'_>, statistic: Option<Statistic>) -> Option<f64> {
-    let value = item.number()?;
-    if !value.is_finite() || value < 0.0 {
-        item.complain(format!("expected a number of at least 0, found {value}"));
-        return None;
-    }
-    if let Some((statistic, bound)) =
-        statistic.and_then(|statistic| Some((statistic, statistic.upper_bound()?)))
-        && value > bound
+/// Reads a number of evaluations. A duration is rejected with its conversion for the first window.
+fn evaluations(item: &Item<'_>, min: u64, windows: &[WindowSpec]) -> Option<u32> {
+    let text = item.property().unwrap_or_default();
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    if let (false, Ok(span), Some(window)) =
+        (is_number, humantime::parse_duration(&text), windows.first())
     {
-        let unit = if statistic == Statistic::Js {
-            " bit"
-        } else {
-            ""
-        };
-        item.complain(format!(
-            "{statistic} cannot exceed {bound}{unit}, found {value}"
-        ));
-    }
-    Some(value)
-}
-
-/// A number of evaluations; a duration is refused with its conversion.
-fn evaluations(item: &Item<'_>, least: u64, windows: &[WindowSpec]) -> Option<u32> {
-    let as_text = item.property().and_then(|text| {
-        humantime::parse_duration(&text)
-            .ok()
-            .map(|duration| (text, duration))
-    });
-    if let (Some((text, duration)), Some(window)) = (as_text, windows.first())
-        && !text.bytes().all(|byte| byte.is_ascii_digit())
-    {
-        let count = duration
-            .as_millis()
-            .div_ceil(window.slide.as_millis().max(1));
-        let slide = humantime::format_duration(window.slide);
-        item.complain(format!(
-            "counts evaluations: {text} is {count} at a slide of {slide}"
+        let count = span.as_millis().div_ceil(window.slide.as_millis().max(1));
+        item.error(format!(
+            "expected a number of evaluations, found {text:?}: that is {count} with a slide of {}",
+            duration::format(window.slide)
         ));
         return None;
     }
-    item.whole(least)
+    item.whole(min)
         .map(|count| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-fn alerted_feature(
+/// Reads the name of a feature that has the statistic.
+fn feature_name(
     item: &Item<'_>,
     statistic: Option<Statistic>,
     features: &[FeatureSpec],
 ) -> Option<String> {
     let name = item.name()?;
-    let found = features.iter().find(|feature| feature.name == name);
-    if found.is_none() && !features.is_empty() {
+    let feature = features.iter().find(|feature| feature.name == name);
+    if feature.is_none() && !features.is_empty() {
         let names: Vec<&str> = features
             .iter()
             .map(|feature| feature.name.as_str())
             .collect();
-        item.complain(format!("no feature {name:?}, {}", suggest(&name, &names)));
+        let suggestion = suggest(&name, &names);
+        item.error(format!("unknown feature {name:?}, {suggestion}"));
     }
-    let kind = found.and_then(|feature| feature.kind);
-    if let (Some(kind), Some(statistic)) = (kind, statistic)
+    if let (Some(kind), Some(statistic)) = (feature.and_then(|feature| feature.kind), statistic)
         && !kind.has(statistic)
     {
-        item.complain(format!(
+        item.error(format!(
             "{statistic} does not exist for {} features",
             kind.name()
         ));
@@ -282,4 +278,7 @@ fn alerted_feature(
     Some(name)
 }
 
-const _: () = assert!(Severity::ALL.len() == 2, "a rule has one line per severity");
+const _: () = assert!(
+    Severity::ALL.len() == 2,
+    "a rule has one threshold per severity"
+);

@@ -1,20 +1,56 @@
-//! Features: where a value is, what it is, and how it is binned.
+//! Reads features: their paths, kinds and bins.
 
-use super::monitor::pointer;
-use super::reader::Item;
-use crate::model::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
+use super::reader::{Item, Table};
+use crate::model::{BinsSpec, FeatureSpec, HdrBins, Kind, ReferenceSpec, Role};
 use crate::stats::Bins;
 
-/// Reads one feature.
-pub(super) fn read(item: &Item<'_>) -> Option<FeatureSpec> {
+/// The largest accepted number of bins of equal mass.
+const MAX_BINS: usize = Bins::MAX_EDGES / 2 - 1;
+
+/// The largest accepted number of significant digits of HDR bins.
+const MAX_DIGITS: u64 = 5;
+
+/// Reads the features of a monitor. The second value is true if the reference's own features are
+/// monitored as well.
+pub(super) fn read_all(
+    table: &Table<'_>,
+    references: &[ReferenceSpec],
+) -> (Vec<FeatureSpec>, bool) {
+    let listed = table.get("features");
+    let from_reference = table
+        .get("features_from")
+        .and_then(|item| item.choice(&[("reference", true)]))
+        .unwrap_or(listed.is_none());
+    if from_reference && references.is_empty() {
+        table
+            .item()
+            .error("no features: set \"features\", or a reference to take them from");
+    }
+    let mut features: Vec<FeatureSpec> = Vec::new();
+    for item in listed.and_then(|item| item.list()).unwrap_or_default() {
+        let Some(feature) = read(&item) else {
+            continue;
+        };
+        if features.iter().any(|earlier| earlier.name == feature.name) {
+            item.error(format!("duplicate feature name {:?}", feature.name));
+        }
+        if feature.kind.is_none() && references.is_empty() {
+            item.error("kind cannot be inferred without a reference, set \"kind\"");
+        }
+        features.push(feature);
+    }
+    (features, from_reference)
+}
+
+fn read(item: &Item<'_>) -> Option<FeatureSpec> {
     let table = item.table()?;
     let name = table
-        .need("name", "what the feature is called")
+        .need("name", "the name of the feature")
         .and_then(|item| item.name());
-    let path = table.get("path").and_then(|item| pointer(&item));
-    let kinds: Vec<(&str, Kind)> = Kind::ALL.iter().map(|kind| (kind.name(), *kind)).collect();
+    let path = table.get("path").and_then(|item| item.pointer());
+    let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
     let kind = table.get("kind").and_then(|item| item.choice(&kinds));
-    let roles = [("feature", Role::Feature), ("prediction", Role::Prediction)];
+    let roles = Role::ALL.map(|role| (role.name(), role));
     let role = table
         .get("role")
         .and_then(|item| item.choice(&roles))
@@ -24,10 +60,10 @@ pub(super) fn read(item: &Item<'_>) -> Option<FeatureSpec> {
     let top_item = table.get("top");
     let top = top_item.as_ref().and_then(|item| item.count(1));
     if let (Some(item), Some(Kind::Categorical | Kind::Boolean)) = (&bins_item, kind) {
-        item.complain("only numeric features have bins; a categorical one may say \"top\"");
+        item.error("only numeric features have \"bins\", use \"top\" for categorical ones");
     }
     if let (Some(item), Some(Kind::Numeric | Kind::Boolean)) = (&top_item, kind) {
-        item.complain("only categorical features have \"top\"");
+        item.error("only categorical features have \"top\"");
     }
     table.reserve(&["transform", "weight", "match", "missing"]);
     table.finish();
@@ -46,19 +82,11 @@ fn bins(item: &Item<'_>) -> Option<BinsSpec> {
         return count(item);
     }
     let table = item.table()?;
-    let spec = if let Some(edges) = table.get("edges") {
-        explicit(&edges)
+    let bins = if let Some(item) = table.get("edges") {
+        edges(&item)
     } else if let Some(method) = table.get("method") {
         method.choice(&[("hdr", ())]);
-        let digits = table
-            .need("digits", "significant digits, 1 to 5")
-            .and_then(|item| digits(&item));
-        let unit = table
-            .need("unit", "the smallest difference that matters")
-            .and_then(|item| positive(&item));
-        digits
-            .zip(unit)
-            .map(|(digits, unit)| BinsSpec::Hdr(HdrBins { digits, unit }))
+        hdr(&table)
     } else {
         table
             .need(
@@ -68,35 +96,47 @@ fn bins(item: &Item<'_>) -> Option<BinsSpec> {
             .and_then(|item| count(&item))
     };
     table.finish();
-    spec
+    bins
 }
 
 fn count(item: &Item<'_>) -> Option<BinsSpec> {
     let count = item.count(2)?;
-    if count >= Bins::MAX_EDGES / 2 {
-        item.complain(format!("at most {} bins", Bins::MAX_EDGES / 2 - 1));
-        return None;
+    if count > MAX_BINS {
+        return item.expected(&format!("at most {MAX_BINS} bins"));
     }
     Some(BinsSpec::Count(count))
 }
 
-fn explicit(item: &Item<'_>) -> Option<BinsSpec> {
+fn edges(item: &Item<'_>) -> Option<BinsSpec> {
     let items = item.list()?;
     let edges: Vec<f64> = items.iter().filter_map(Item::number).collect();
     if edges.len() < items.len() {
         return None;
     }
     if let Err(error) = Bins::try_new(edges.clone()) {
-        item.complain(error.to_string());
+        item.error(error.to_string());
         return None;
     }
     Some(BinsSpec::Edges(edges))
 }
 
+fn hdr(table: &Table<'_>) -> Option<BinsSpec> {
+    let digits = table
+        .need("digits", "significant digits, 1 to 5")
+        .and_then(|item| digits(&item));
+    let unit = table
+        .need("unit", "the smallest difference that matters")
+        .and_then(|item| positive(&item));
+    Some(BinsSpec::Hdr(HdrBins {
+        digits: digits?,
+        unit: unit?,
+    }))
+}
+
 fn digits(item: &Item<'_>) -> Option<u8> {
     let digits = item.whole(1)?;
-    if digits > 5 {
-        item.complain("at most 5");
+    if digits > MAX_DIGITS {
+        item.expected::<()>(&format!("at most {MAX_DIGITS} significant digits"));
     }
     u8::try_from(digits).ok()
 }
@@ -106,6 +146,5 @@ fn positive(item: &Item<'_>) -> Option<f64> {
     if value > 0.0 && value.is_finite() {
         return Some(value);
     }
-    item.complain(format!("expected a number above 0, found {value}"));
-    None
+    item.expected("a number above 0")
 }

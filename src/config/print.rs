@@ -1,39 +1,43 @@
-//! The effective configuration, written so that it can be read back.
+//! Prints the effective configuration as YAML that can be read back.
 
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::alert::default_tolerance;
-use super::{Config, State};
+use super::defaults;
+use super::effective::{Config, State};
+use crate::model::duration::format as duration;
 use crate::model::{
     AlertSpec, BinsSpec, FeatureSpec, KafkaSpec, Literal, MonitorSpec, Origin, ReferenceSpec,
     Rolling, StartAt, Statistic, Tolerance, WindowSpec,
 };
 
-/// Every option with its value, as YAML; paths are absolute.
+/// Prints every option with its value as YAML. Paths are absolute.
 #[must_use]
 pub fn print(config: &Config) -> String {
-    let sources = config.sources.iter().map(|source| {
-        (
-            source.name.clone(),
-            json!({"kafka": kafka(&source.kafka), "decode": {"format": "json"}}),
-        )
-    });
-    let value = json!({
-        "version": 1,
+    let sources: Map<String, Value> = config
+        .sources
+        .iter()
+        .map(|source| {
+            let decode = json!({"format": defaults::DECODE_FORMAT});
+            let options = json!({"kafka": kafka(&source.kafka), "decode": decode});
+            (source.name.clone(), options)
+        })
+        .collect();
+    let options = json!({
+        "version": defaults::VERSION,
         "web": {"listen_address": config.web.listen_address, "enable_reload": config.web.enable_reload},
         "state": state(&config.state),
         "limits": {
             "max_series": config.limits.max_series,
-            "max_message_bytes": format!("{}B", config.limits.max_message_bytes),
+            "max_message_bytes": defaults::size(config.limits.max_message_bytes),
             "shutdown_grace": duration(config.limits.shutdown_grace),
         },
-        "sources": sources.collect::<Map<_, _>>(),
+        "sources": sources,
         "monitors": config.monitors.iter().map(monitor).collect::<Vec<_>>(),
     });
-    serde_saphyr::to_string(&value).expect("plain texts, numbers, lists and maps always serialise")
+    serde_saphyr::to_string(&options)
+        .expect("plain strings, numbers, lists and maps always serialise")
 }
 
 fn absolute(path: &Path) -> String {
@@ -43,12 +47,8 @@ fn absolute(path: &Path) -> String {
         .to_string()
 }
 
-fn duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
-}
-
-/// Options without those that are not given.
-fn given(value: Value) -> Value {
+/// Removes the options that are null.
+fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(entries) => entries
             .into_iter()
@@ -59,26 +59,18 @@ fn given(value: Value) -> Value {
 }
 
 fn state(state: &State) -> Value {
-    let mut found = Map::new();
-    found.insert(
-        "path".to_owned(),
-        json!(state.path.as_deref().map(absolute)),
-    );
-    found.insert(
-        "flush_interval".to_owned(),
-        json!(duration(state.flush_interval)),
-    );
+    let mut options = json!({
+        "path": state.path.as_deref().map(absolute),
+        "flush_interval": duration(state.flush_interval),
+    });
     if let Some(panes) = &state.panes {
-        found.insert("panes_topic".to_owned(), json!(panes.topic));
-        found.insert("panes_partitions".to_owned(), json!(panes.partitions));
-        found.insert("brokers".to_owned(), json!(panes.brokers));
-        found.insert(
-            "snapshot_interval".to_owned(),
-            json!(duration(panes.snapshot_interval)),
-        );
-        found.insert("properties".to_owned(), json!(panes.properties));
+        options["panes_topic"] = json!(panes.topic);
+        options["panes_partitions"] = json!(panes.partitions);
+        options["brokers"] = json!(panes.brokers);
+        options["snapshot_interval"] = json!(duration(panes.snapshot_interval));
+        options["properties"] = json!(panes.properties);
     }
-    Value::Object(found)
+    options
 }
 
 fn kafka(spec: &KafkaSpec) -> Value {
@@ -106,11 +98,11 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "fallback": if spec.timestamp.fallback_kafka { "kafka" } else { "none" },
     });
     let references: Vec<Value> = spec.references.iter().map(reference).collect();
-    given(json!({
+    without_nulls(json!({
         "name": spec.name,
         "source": spec.source,
         "select": select,
-        "timestamp": given(timestamp),
+        "timestamp": without_nulls(timestamp),
         "windows": spec.windows.iter().map(window).collect::<Vec<_>>(),
         "references": references,
         "root": spec.root.to_string(),
@@ -147,7 +139,7 @@ fn window(spec: &WindowSpec) -> Value {
 }
 
 fn feature(spec: &FeatureSpec) -> Value {
-    given(json!({
+    without_nulls(json!({
         "name": spec.name,
         "path": spec.path.as_ref().map(ToString::to_string),
         "kind": spec.kind.map(|kind| kind.name()),
@@ -167,7 +159,7 @@ fn bins(spec: &BinsSpec) -> Value {
     }
 }
 
-/// JSON has no word for infinity; the loader takes these texts.
+/// A number, or the string that stands for infinity, which JSON cannot write.
 fn number(value: f64) -> Value {
     match value {
         f64::INFINITY => json!("inf"),
@@ -176,20 +168,9 @@ fn number(value: f64) -> Value {
     }
 }
 
-/// Whole days as days: humantime would make a month of thirty of them.
-fn days(interval: Duration) -> String {
-    const DAY: u64 = 86_400;
-    match interval.as_secs() {
-        secs if secs.is_multiple_of(DAY) && interval.subsec_nanos() == 0 => {
-            format!("{}d", secs / DAY)
-        }
-        _ => duration(interval),
-    }
-}
-
 fn tolerance(statistic: Statistic, tolerance: Tolerance) -> Value {
     match tolerance {
-        Tolerance::Default => json!(default_tolerance(statistic)),
+        Tolerance::Default => json!(defaults::tolerance(statistic)),
         Tolerance::Score(number) => json!(number),
         Tolerance::Std(std) => json!(format!("{std}std")),
         Tolerance::Mass(share) => json!(format!("{}%", share * 100.0)),
@@ -197,12 +178,12 @@ fn tolerance(statistic: Statistic, tolerance: Tolerance) -> Value {
 }
 
 fn alert(spec: &AlertSpec) -> Value {
-    given(json!({
+    without_nulls(json!({
         "statistic": spec.statistic.name(),
         "warning": spec.thresholds.warning,
         "critical": spec.thresholds.critical,
         "severity": spec.budget.map(|budget| budget.severity.name()),
-        "false_alarm_interval": spec.budget.map(|budget| days(budget.false_alarm_interval)),
+        "false_alarm_interval": spec.budget.map(|budget| duration(budget.false_alarm_interval)),
         "tolerance": spec.budget.map(|budget| tolerance(spec.statistic, budget.tolerance)),
         "for": spec.for_evaluations,
         "keep_firing_for": spec.keep_firing_for,

@@ -1,91 +1,117 @@
-//! A strict reader of merged values: nothing is coerced, everything wrong is collected, and reading goes on.
+//! A strict reader of merged values: no coercion, and all problems are collected.
+//!
+//! A reader asks a [`Table`] for its options by name and each [`Item`] for the type it expects. A wrong
+//! value adds a problem and reads as `None`, so that reading goes on and the user sees all problems at
+//! once. At the end, [`Table::finish`] rejects the options that no reader asked for.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
 
-use super::layers::place_of;
-use super::problems::{Collector, Location, Subject, suggest};
+use super::diagnostics::Diagnostics;
+use super::options::NOT_SUPPORTED;
+use super::parse::location_of;
+use super::problems::{Location, suggest};
+use super::source_map::Subject;
+use crate::model::{Literal, Pointer, Statistic};
 
-/// A value, where it is, and where to complain.
-#[derive(Clone, Copy)]
-pub(super) struct Node<'a> {
-    pub(super) value: &'a Value,
-    pub(super) problems: &'a Collector,
-}
+/// Units of sizes, in bytes, the longest suffix first.
+const SIZE_UNITS: [(&str, usize); 6] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("kB", 1000),
+    ("MB", 1_000_000),
+    ("B", 1),
+];
 
-/// A value with the name it goes by.
+/// A value with its path and location.
 #[derive(Clone)]
 pub(super) struct Item<'a> {
-    node: Node<'a>,
-    pub(super) path: String,
-    place: Location,
+    value: &'a Value,
+    diagnostics: &'a Diagnostics,
+    path: String,
+    location: Location,
 }
 
-/// A table being read; remembers which keys were asked for.
+/// A mapping that is being read. It remembers which options were asked for.
 pub(super) struct Table<'a> {
     item: Item<'a>,
-    /// Options that stand in for missing ones, in a table of their own.
+    /// Another mapping that supplies missing options.
     defaults: Option<Item<'a>>,
     known: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Item<'a> {
-    pub(super) fn root(value: &'a Value, problems: &'a Collector) -> Self {
+    /// The merged value of all layers.
+    pub(super) fn root(value: &'a Value, diagnostics: &'a Diagnostics) -> Self {
         Item {
-            node: Node { value, problems },
+            value,
+            diagnostics,
             path: String::new(),
-            place: Location::File(1, 1),
+            location: Location::File(1, 1),
         }
     }
 
     fn child(&self, value: &'a Value, path: String) -> Item<'a> {
-        let place = place_of(value)
-            .or_else(|| first_place(value))
-            .unwrap_or_else(|| self.place.clone());
+        let location = location_of(value)
+            .or_else(|| first_location(value))
+            .unwrap_or_else(|| self.location.clone());
         Item {
-            node: Node {
-                value,
-                problems: self.node.problems,
-            },
+            value,
+            diagnostics: self.diagnostics,
             path,
-            place,
+            location,
         }
     }
 
-    pub(super) fn complain(&self, message: impl Into<String>) {
-        self.node.problems.add(&self.place, &self.path, message);
+    /// The value of a key, if this is a mapping that has it.
+    fn get(&self, key: &str) -> Option<Item<'a>> {
+        let ValueKind::Table(table) = &self.value.kind else {
+            return None;
+        };
+        table
+            .get(key)
+            .map(|value| self.child(value, join(&self.path, key)))
     }
 
-    /// Remembers that this is where something is written.
-    pub(super) fn mark(&self, subject: Subject) {
-        self.node.problems.mark(subject, &self.place, &self.path);
+    /// Adds a problem at this value.
+    pub(super) fn error(&self, message: impl Into<String>) {
+        self.diagnostics.error(&self.location, &self.path, message);
     }
 
-    fn expected<T>(&self, what: &str) -> Option<T> {
-        self.complain(format!(
-            "expected {what}, found {}",
-            describe(self.node.value)
+    /// Records this value as the location of a subject.
+    pub(super) fn record_location(&self, subject: Subject) {
+        self.diagnostics
+            .record_location(subject, &self.location, &self.path);
+    }
+
+    /// Adds the problem that something else was expected.
+    pub(super) fn expected<T>(&self, accepted: &str) -> Option<T> {
+        self.error(format!(
+            "expected {accepted}, found {}",
+            describe(self.value)
         ));
         None
     }
 
     pub(super) fn is_null(&self) -> bool {
-        matches!(self.node.value.kind, ValueKind::Nil)
+        matches!(self.value.kind, ValueKind::Nil)
     }
 
     pub(super) fn is_table(&self) -> bool {
-        matches!(self.node.value.kind, ValueKind::Table(_))
+        matches!(self.value.kind, ValueKind::Table(_))
     }
 
     pub(super) fn is_list(&self) -> bool {
-        matches!(self.node.value.kind, ValueKind::Array(_))
+        matches!(self.value.kind, ValueKind::Array(_))
     }
 
+    /// Reads a mapping.
     pub(super) fn table(&self) -> Option<Table<'a>> {
         if !self.is_table() {
-            return self.expected("options (key: value)");
+            return self.expected("a mapping (key: value)");
         }
         Some(Table {
             item: self.clone(),
@@ -94,72 +120,104 @@ impl<'a> Item<'a> {
         })
     }
 
+    /// Reads a list.
     pub(super) fn list(&self) -> Option<Vec<Item<'a>>> {
-        let ValueKind::Array(items) = &self.node.value.kind else {
+        let ValueKind::Array(items) = &self.value.kind else {
             return self.expected("a list");
         };
-        let numbered = items.iter().enumerate();
         Some(
-            numbered
+            items
+                .iter()
+                .enumerate()
                 .map(|(index, value)| self.child(value, format!("{}[{index}]", self.path)))
                 .collect(),
         )
     }
 
+    /// Reads a list of at least one `noun`.
+    pub(super) fn non_empty_list(&self, noun: &str) -> Option<Vec<Item<'a>>> {
+        let items = self.list()?;
+        if items.is_empty() {
+            self.error(format!("expected at least one {noun}, found an empty list"));
+        }
+        Some(items)
+    }
+
+    /// Reads a string.
     pub(super) fn text(&self) -> Option<String> {
-        match &self.node.value.kind {
+        match &self.value.kind {
             ValueKind::String(text) => Some(text.clone()),
-            _ => self.expected("a text"),
+            _ => self.expected("a string"),
         }
     }
 
-    /// A name that becomes a label or a file name: short, and without characters that break pages and shells.
+    /// Reads a name that becomes a label or a file name: 1 to 200 bytes, without characters that need
+    /// escaping in HTML and shells.
     pub(super) fn name(&self) -> Option<String> {
-        const LONGEST: usize = 200;
+        const MAX_BYTES: usize = 200;
         let text = self.text()?;
-        let is_bad = |c: char| c.is_control() || "<>&\"'\\".contains(c);
-        if text.is_empty() || text.len() > LONGEST || text.contains(is_bad) {
+        let is_forbidden = |c: char| c.is_control() || "<>&\"'\\".contains(c);
+        if text.is_empty() || text.len() > MAX_BYTES || text.contains(is_forbidden) {
             return self.expected("a name of 1 to 200 characters without quotes, <, >, & and \\");
         }
         Some(text)
     }
 
+    /// Reads one of several names.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
-        let found = choices.iter().find(|(name, _)| *name == text);
-        if found.is_none() {
+        let choice = choices.iter().find(|(name, _)| *name == text);
+        if choice.is_none() {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            self.complain(format!(
+            self.error(format!(
                 "unknown value {text:?}, {}",
                 suggest(&text, &names)
             ));
         }
-        found.map(|(_, value)| *value)
+        choice.map(|(_, value)| *value)
+    }
+
+    /// Reads the name of a statistic; rates only where `with_rates`.
+    pub(super) fn statistic(&self, with_rates: bool) -> Option<Statistic> {
+        let choices: Vec<(&str, Statistic)> = Statistic::ALL
+            .iter()
+            .filter(|statistic| with_rates || !statistic.is_rate())
+            .map(|statistic| (statistic.name(), *statistic))
+            .collect();
+        self.choice(&choices)
+    }
+
+    /// Reads a JSON pointer.
+    pub(super) fn pointer(&self) -> Option<Pointer> {
+        Pointer::parse(&self.text()?)
+            .or_else(|| self.expected("a JSON pointer such as \"/features/amount\""))
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {
-        match self.node.value.kind {
+        match self.value.kind {
             ValueKind::Boolean(value) => Some(value),
             _ => self.expected("true or false"),
         }
     }
 
-    pub(super) fn whole(&self, least: u64) -> Option<u64> {
-        match self.node.value.kind {
-            ValueKind::I64(value) if value >= 0 && value.unsigned_abs() >= least => {
+    /// Reads a whole number of at least `min`.
+    pub(super) fn whole(&self, min: u64) -> Option<u64> {
+        match self.value.kind {
+            ValueKind::I64(value) if value >= 0 && value.unsigned_abs() >= min => {
                 Some(value.unsigned_abs())
             }
-            _ => self.expected(&format!("a whole number of at least {least}")),
+            _ => self.expected(&format!("a whole number of at least {min}")),
         }
     }
 
-    pub(super) fn count(&self, least: u64) -> Option<usize> {
-        usize::try_from(self.whole(least)?).ok()
+    /// Reads a whole number of at least `min` as an index or a size in memory.
+    pub(super) fn count(&self, min: u64) -> Option<usize> {
+        usize::try_from(self.whole(min)?).ok()
     }
 
-    /// A number; infinite ones also as the texts `inf` and `-inf`, for formats that have no word for them.
+    /// Reads a number. JSON and TOML write infinity as the strings `inf` and `-inf`.
     pub(super) fn number(&self) -> Option<f64> {
-        match &self.node.value.kind {
+        match &self.value.kind {
             ValueKind::I64(value) => Some(*value as f64),
             ValueKind::Float(value) if !value.is_nan() => Some(*value),
             ValueKind::String(text) if text == "inf" || text == ".inf" => Some(f64::INFINITY),
@@ -168,149 +226,144 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Reads a number in 0..=1.
     pub(super) fn ratio(&self) -> Option<f64> {
         let value = self.number()?;
         if (0.0..=1.0).contains(&value) {
             Some(value)
         } else {
-            self.expected("a share between 0 and 1")
+            self.expected("a number between 0 and 1")
         }
     }
 
-    /// A duration with its unit, in whole milliseconds.
+    /// Reads a duration with its unit, in whole milliseconds.
     pub(super) fn duration(&self) -> Option<Duration> {
-        let what = "a duration with its unit, as \"30s\" or \"15m\"";
-        let ValueKind::String(text) = &self.node.value.kind else {
-            return self.expected(what);
+        let accepted = "a duration with a unit such as \"30s\" or \"15m\"";
+        let ValueKind::String(text) = &self.value.kind else {
+            return self.expected(accepted);
         };
         match humantime::parse_duration(text) {
             Ok(duration) if duration.subsec_nanos().is_multiple_of(1_000_000) => Some(duration),
-            _ => self.expected(what),
+            _ => self.expected(accepted),
         }
     }
 
-    /// A size with its unit, in bytes.
+    /// Reads a size with its unit, in bytes.
     pub(super) fn size(&self) -> Option<usize> {
-        let what = "a size with its unit, as \"512KiB\" or \"1MiB\"";
-        let ValueKind::String(text) = &self.node.value.kind else {
-            return self.expected(what);
+        let accepted = "a size with a unit such as \"512KiB\" or \"1MiB\"";
+        let ValueKind::String(text) = &self.value.kind else {
+            return self.expected(accepted);
         };
-        let unit = [
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-            ("kB", 1000),
-            ("MB", 1_000_000),
-            ("B", 1),
-        ];
-        let found = unit.iter().find_map(|(unit, bytes)| {
-            Some((
-                text.strip_suffix(unit)?.trim().parse::<usize>().ok()?,
-                *bytes,
-            ))
+        let bytes = SIZE_UNITS.iter().find_map(|(unit, bytes)| {
+            let count = text.strip_suffix(unit)?.trim().parse::<usize>().ok()?;
+            Some(count.checked_mul(*bytes))
         });
-        match found.and_then(|(count, bytes): (usize, usize)| count.checked_mul(bytes)) {
+        match bytes.flatten() {
             Some(bytes) if bytes > 0 => Some(bytes),
-            _ => self.expected(what),
+            _ => self.expected(accepted),
         }
     }
 
-    /// A scalar as the text librdkafka wants.
+    /// Reads a scalar as text, the form of librdkafka's properties.
     pub(super) fn property(&self) -> Option<String> {
-        match &self.node.value.kind {
+        match &self.value.kind {
             ValueKind::String(text) => Some(text.clone()),
             ValueKind::Boolean(value) => Some(value.to_string()),
             ValueKind::I64(value) => Some(value.to_string()),
             ValueKind::Float(value) => Some(value.to_string()),
-            _ => self.expected("a text, a number, true or false"),
+            _ => self.expected("a string, a number, true or false"),
         }
     }
 
-    /// A scalar to compare records with.
-    pub(super) fn literal(&self) -> Option<crate::model::Literal> {
-        use crate::model::Literal;
-        match &self.node.value.kind {
+    /// Reads a scalar that records are compared with.
+    pub(super) fn literal(&self) -> Option<Literal> {
+        match &self.value.kind {
             ValueKind::String(text) => Some(Literal::Text(text.clone())),
             ValueKind::Boolean(value) => Some(Literal::Bool(*value)),
             ValueKind::I64(value) => Some(Literal::Number(*value as f64)),
             ValueKind::Float(value) => Some(Literal::Number(*value)),
-            _ => self.expected("a text, a number, true or false"),
+            _ => self.expected("a string, a number, true or false"),
         }
     }
 }
 
 impl<'a> Table<'a> {
-    /// The same table, with options of `defaults` where it has none.
+    /// Supplies options that this mapping does not have.
     pub(super) fn or(mut self, defaults: Option<&Item<'a>>) -> Self {
         self.defaults = defaults.filter(|item| item.is_table()).cloned();
         self
     }
 
+    /// The mapping as a value.
     pub(super) fn item(&self) -> &Item<'a> {
         &self.item
     }
 
-    /// The value of an option; `None` when it is not given.
+    /// The value of an option; `None` if it is not given.
     pub(super) fn get(&self, key: &'static str) -> Option<Item<'a>> {
-        self.known.borrow_mut().push(key);
-        self.own(key)
-            .or_else(|| child_of(self.defaults.as_ref()?, key))
+        self.ask(key);
+        self.item
+            .get(key)
+            .or_else(|| self.defaults.as_ref()?.get(key))
             .filter(|item| !item.is_null())
     }
 
-    /// A table option merged with its default, key by key.
+    /// The mapping under an option, merged with its defaults key by key.
     pub(super) fn get_table(&self, key: &'static str) -> Option<Table<'a>> {
+        self.ask(key);
+        let defaults = self.defaults.as_ref().and_then(|item| item.get(key));
+        match self.item.get(key).filter(|item| !item.is_null()) {
+            Some(item) => Some(item.table()?.or(defaults.as_ref())),
+            None => defaults?.table(),
+        }
+    }
+
+    /// Remembers that an option exists.
+    fn ask(&self, key: &'static str) {
         self.known.borrow_mut().push(key);
-        let fallback = self
-            .defaults
-            .as_ref()
-            .and_then(|defaults| child_of(defaults, key));
-        match self.own(key).filter(|item| !item.is_null()) {
-            Some(own) => Some(own.table()?.or(fallback.as_ref())),
-            None => fallback?.table(),
+        #[cfg(test)]
+        self.item
+            .diagnostics
+            .record_option(&join(&self.item.path, key));
+    }
+
+    /// The value of a required option.
+    pub(super) fn need(&self, key: &'static str, accepted: &str) -> Option<Item<'a>> {
+        let item = self.get(key);
+        if item.is_none() {
+            self.item
+                .error(format!("{key:?} is missing, expected {accepted}"));
         }
+        item
     }
 
-    fn own(&self, key: &str) -> Option<Item<'a>> {
-        child_of(&self.item, key)
-    }
-
-    /// The value of an option that must be given.
-    pub(super) fn need(&self, key: &'static str, what: &str) -> Option<Item<'a>> {
-        let found = self.get(key);
-        if found.is_none() {
-            self.item.complain(format!("{key:?} is missing: {what}"));
-        }
-        found
-    }
-
-    /// The options and their values, in the order of the file.
+    /// All keys and values, in the order of the file.
     pub(super) fn entries(&self) -> Vec<(String, Item<'a>)> {
-        let ValueKind::Table(table) = &self.item.node.value.kind else {
+        let ValueKind::Table(table) = &self.item.value.kind else {
             return Vec::new();
         };
-        let named = table.iter().map(|(key, value)| {
-            (
-                key.clone(),
-                self.item.child(value, join(&self.item.path, key)),
-            )
-        });
-        let mut entries: Vec<_> = named.collect();
-        entries.sort_by(|(a, x), (b, y)| (&x.place, a).cmp(&(&y.place, b)));
+        let mut entries: Vec<_> = table
+            .iter()
+            .map(|(key, value)| {
+                let path = join(&self.item.path, key);
+                (key.clone(), self.item.child(value, path))
+            })
+            .collect();
+        entries.sort_by(|(a, x), (b, y)| (&x.location, a).cmp(&(&y.location, b)));
         entries
     }
 
-    /// Refuses options that are known but not built.
+    /// Rejects options that are planned but not built.
     pub(super) fn reserve(&self, keys: &[&'static str]) {
         for key in keys {
             if let Some(item) = self.get(key) {
-                item.complain("not supported yet");
+                item.error(NOT_SUPPORTED);
             }
         }
     }
 
-    /// Refuses options that nobody asked for.
-    pub(super) fn finish(self) {
+    /// Rejects options that no reader asked for.
+    pub(super) fn finish(&self) {
         let asked = self.known.borrow();
         let mut known: Vec<&str> = Vec::new();
         for name in asked.iter() {
@@ -320,19 +373,10 @@ impl<'a> Table<'a> {
         }
         for (key, item) in self.entries() {
             if !known.contains(&key.as_str()) {
-                item.complain(format!("unknown option, {}", suggest(&key, &known)));
+                item.error(format!("unknown option, {}", suggest(&key, &known)));
             }
         }
     }
-}
-
-fn child_of<'a>(item: &Item<'a>, key: &str) -> Option<Item<'a>> {
-    let ValueKind::Table(table) = &item.node.value.kind else {
-        return None;
-    };
-    table
-        .get(key)
-        .map(|value| item.child(value, join(&item.path, key)))
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -343,23 +387,24 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// The first place mentioned below a table that was merged from several layers.
-fn first_place(value: &Value) -> Option<Location> {
+/// The first location below a mapping that was merged from several layers.
+fn first_location(value: &Value) -> Option<Location> {
     let ValueKind::Table(table) = &value.kind else {
         return None;
     };
     table
         .values()
-        .filter_map(|value| place_of(value).or_else(|| first_place(value)))
+        .filter_map(|value| location_of(value).or_else(|| first_location(value)))
         .min()
 }
 
+/// Describes a rejected value in a message.
 fn describe(value: &Value) -> String {
     match &value.kind {
-        ValueKind::Nil => "nothing".to_owned(),
+        ValueKind::Nil => "null".to_owned(),
         ValueKind::String(text) => format!("{text:?}"),
         ValueKind::Array(_) => "a list".to_owned(),
-        ValueKind::Table(_) => "options".to_owned(),
+        ValueKind::Table(_) => "a mapping".to_owned(),
         _ => value.to_string(),
     }
 }

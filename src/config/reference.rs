@@ -1,70 +1,95 @@
-//! References: fitted files, and stretches of the stream itself.
+//! Reads references: fitted files, and past periods of the stream itself.
 
 use std::path::Path;
 use std::time::Duration;
 
 use super::defaults;
-use super::problems::Subject;
 use super::reader::{Item, Table};
-use crate::model::{Origin, ReferenceSpec, Rolling, WindowSpec};
+use super::source_map::Subject;
+use crate::model::{Origin, ReferenceSpec, Rolling, WindowSpec, duration};
 
-/// Reads the references of a monitor; those with problems are left out.
+/// The longest slide of a window that is compared by hour of the week.
+const MAX_HOURLY_SLIDE: Duration = Duration::from_secs(3600);
+
+/// Reads the references of a monitor. References with problems are left out.
 pub(super) fn read_all(
     table: &Table<'_>,
     monitor: &str,
     windows: &[WindowSpec],
     directory: &Path,
 ) -> Vec<ReferenceSpec> {
-    let short = table.get("reference");
-    let long = table.get("references");
-    if let (Some(short), Some(_)) = (&short, &long) {
-        short.complain("give either \"reference\" or \"references\"");
+    let single = table.get("reference");
+    let list = table.get("references");
+    if let (Some(single), Some(_)) = (&single, &list) {
+        single.error("\"reference\" and \"references\" exclude each other");
     }
-    let listed = long.and_then(|item| item.list()).unwrap_or_default();
-    let items: Vec<Item<'_>> = short.into_iter().chain(listed).collect();
+    let items: Vec<Item<'_>> = single
+        .into_iter()
+        .chain(list.and_then(|item| item.list()).unwrap_or_default())
+        .collect();
     let mut references: Vec<ReferenceSpec> = Vec::new();
     for item in &items {
         let Some(reference) = read(item, directory) else {
             continue;
         };
         check_windows(item, &reference.origin, windows);
-        if references.iter().any(|other| other.name == reference.name) {
-            item.complain(format!("a second reference named {:?}", reference.name));
+        if references
+            .iter()
+            .any(|earlier| earlier.name == reference.name)
+        {
+            item.error(format!("duplicate reference name {:?}", reference.name));
         }
-        item.mark(Subject::Reference {
+        item.record_location(Subject::Reference {
             monitor: monitor.to_owned(),
             reference: reference.name.clone(),
         });
         references.push(reference);
     }
-    let has_file = references.iter().any(|own| own.origin.file().is_some());
+    let has_file = references
+        .iter()
+        .any(|reference| reference.origin.file().is_some());
     if let (Some(item), false, false) = (items.first(), has_file, references.is_empty()) {
-        item.complain("what moves with the stream is counted in the bins of a fitted reference: add one with a \"file\" beside it");
+        item.error(
+            "a rolling reference needs the bins of a fitted one: add a reference with a \"file\"",
+        );
     }
     references
 }
 
+/// Reports the first window that does not fit the reference.
 fn check_windows(item: &Item<'_>, origin: &Origin, windows: &[WindowSpec]) {
-    if let Origin::Rolling(Rolling {
-        period: Some(period),
-        ..
-    }) = origin
-    {
-        let fits = |window: &&WindowSpec| {
-            let slides = period.as_millis() % window.slide.as_millis().max(1) == 0;
-            *period >= window.size && slides
-        };
-        if let Some(window) = windows.iter().find(|window| !fits(window)) {
-            let slide = humantime::format_duration(window.slide);
-            item.complain(format!("a trailing period is at least as long as the window and a whole number of its slides: window {} has slides of {slide}", window.name));
+    match origin {
+        Origin::File(_) | Origin::Rolling(Rolling { period: None, .. }) => {}
+        Origin::HourOfWeek(_) => {
+            if let Some(window) = windows
+                .iter()
+                .find(|window| window.slide > MAX_HOURLY_SLIDE)
+            {
+                item.error(format!(
+                    "\"hour_of_week\" needs slides of at most {}, window {} has slides of {}",
+                    duration::format(MAX_HOURLY_SLIDE),
+                    window.name,
+                    duration::format(window.slide)
+                ));
+            }
         }
-    }
-    let is_wide = |window: &&WindowSpec| window.slide > Duration::from_secs(3600);
-    if let (Origin::HourOfWeek(_), Some(window)) = (origin, windows.iter().find(is_wide)) {
-        let (name, slide) = (&window.name, humantime::format_duration(window.slide));
-        item.complain(format!(
-            "\"hour_of_week\" needs slides of at most 1h: window {name} has slides of {slide}"
-        ));
+        Origin::Rolling(Rolling {
+            period: Some(period),
+            ..
+        }) => {
+            if let Some(window) = windows.iter().find(|window| {
+                *period < window.size || period.as_millis() % window.slide.as_millis().max(1) != 0
+            }) {
+                item.error(format!(
+                    "expected a period of at least one window and a whole number of slides, found \
+                     {}: window {} has a size of {} and slides of {}",
+                    duration::format(*period),
+                    window.name,
+                    duration::format(window.size),
+                    duration::format(window.slide)
+                ));
+            }
+        }
     }
 }
 
@@ -82,24 +107,30 @@ fn read(item: &Item<'_>, directory: &Path) -> Option<ReferenceSpec> {
 
 fn default_name(origin: &Origin) -> &'static str {
     match origin {
-        Origin::File(_) => defaults::REFERENCE_NAME,
-        other => other.name(),
+        Origin::File(_) => ReferenceSpec::DEFAULT_NAME,
+        Origin::HourOfWeek(_) | Origin::Rolling(_) => origin.name(),
     }
 }
 
 fn origin(table: &Table<'_>, directory: &Path) -> Option<Origin> {
     let file = table.get("file");
-    let by_hour = table.get("hour_of_week");
+    let hour_of_week = table.get("hour_of_week");
     let previous = table.get("previous");
     let trailing = table.get("trailing");
     let given = [&file, &previous, &trailing].into_iter().flatten().count();
     if given != 1 {
-        table.item().complain("expected one of \"file\" (made by `pegel fit`), \"previous: true\" and \"trailing: {period: 7d, delay: 1d}\"");
+        table.item().error(
+            "expected exactly one of \"file\" (made by `pegel fit`), \"previous: true\" and \
+             \"trailing: {period: 7d, delay: 1d}\"",
+        );
         return None;
     }
-    let is_by_hour = by_hour.as_ref().and_then(Item::boolean).unwrap_or(false);
-    if let (Some(item), None) = (&by_hour, &file) {
-        item.complain("\"hour_of_week\" needs a \"file\" made by `pegel fit --hour-of-week`");
+    let is_by_hour = hour_of_week
+        .as_ref()
+        .and_then(Item::boolean)
+        .unwrap_or(defaults::HOUR_OF_WEEK);
+    if let (Some(item), None) = (&hour_of_week, &file) {
+        item.error("\"hour_of_week\" needs a \"file\" made by `pegel fit --hour-of-week`");
     }
     if let Some(item) = file {
         let file = directory.join(item.text()?);
@@ -111,7 +142,7 @@ fn origin(table: &Table<'_>, directory: &Path) -> Option<Origin> {
     }
     if let Some(item) = previous {
         if !item.boolean()? {
-            item.complain("expected true: leave the reference out if it is not wanted");
+            item.error("expected true, found false: remove the reference instead");
         }
         return Some(Origin::Rolling(Rolling {
             period: None,
@@ -126,11 +157,11 @@ fn origin(table: &Table<'_>, directory: &Path) -> Option<Origin> {
 fn rolling(item: &Item<'_>) -> Option<Rolling> {
     let table = item.table()?;
     let period = table
-        .need("period", "a duration, as \"7d\"")
+        .need("period", "a duration such as \"7d\"")
         .and_then(|item| item.duration());
     let delay = table
         .get("delay")
-        .map_or(Some(Duration::ZERO), |item| item.duration());
+        .map_or(Some(defaults::TRAILING_DELAY), |item| item.duration());
     table.finish();
     Some(Rolling {
         period: Some(period?),

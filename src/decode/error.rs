@@ -1,36 +1,39 @@
-//! Why a record could not be decoded.
+//! The reasons why a whole record is rejected.
 
-/// The reason a whole record is rejected.
+/// The deepest accepted nesting of objects and arrays.
+pub const MAX_DEPTH: usize = 32;
+
+/// The reason why a record cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum DecodeError {
-    /// Not JSON: cut off, trailing bytes, a missing comma, empty.
+    /// Not JSON: empty, cut off, trailing bytes, a missing comma.
     #[error("not valid JSON")]
     Json,
-    /// A byte sequence that is not UTF-8, anywhere.
+    /// A byte sequence that is not UTF-8, anywhere in the record.
     #[error("not valid UTF-8")]
     Utf8,
-    /// More than [`super::MAX_DEPTH`] levels.
-    #[error("nested deeper than {max} levels", max = super::MAX_DEPTH)]
+    /// More than [`MAX_DEPTH`] levels.
+    #[error("nested deeper than {MAX_DEPTH} levels")]
     Depth,
     /// Larger than the configured limit.
     #[error("larger than limits.max_message_bytes")]
     TooLarge,
-    /// A configured key occurs twice: either could be meant.
+    /// A configured key occurs twice, and either value could be meant.
     #[error("a monitored key occurs twice")]
     DuplicateKey,
-    /// `NaN` or `Infinity` as a bare word, as Python writes them; not JSON.
-    #[error("NaN or Infinity written as a bare word, which JSON does not know")]
+    /// `NaN` or `Infinity` as a bare word, as Python writes them.
+    #[error("bare word NaN or Infinity, which is not valid JSON")]
     NonFiniteLiteral,
-    /// JSON, but a number, text or list instead of an object.
+    /// JSON, but not an object at the top.
     #[error("not a JSON object")]
     NotAnObject,
-    /// A table row with another number of cells than its header.
-    #[error("another number of cells than the header")]
+    /// A table row with more or fewer cells than the header.
+    #[error("more or fewer cells than the header")]
     RowLength,
 }
 
 impl DecodeError {
-    /// Every reason a record of a Kafka topic can have.
+    /// The reasons that a record of a Kafka topic can have.
     pub const ALL: [DecodeError; 7] = [
         DecodeError::Json,
         DecodeError::Utf8,

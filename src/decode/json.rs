@@ -1,8 +1,9 @@
-//! One pass over a JSON record, visiting configured paths only.
+//! Decodes a JSON record in one pass, visiting configured paths only.
 //!
-//! `serde_json` drives; a seed per trie node takes what is asked for and skips the rest. Its number parser refuses `1e999`, which should cost one value and
-//! not the record: such a record is read a second time in a careful way, in which leaves are taken as raw text and judged by `str::parse`. Depth is bounded
-//! before parsing by counting brackets, exactly only when there are many.
+//! `serde_json` drives; a seed per trie node takes the configured values and skips the rest. The number
+//! parser of `serde_json` rejects `1e999`, which must not reject the record. Such a record is parsed a
+//! second time with configured values as raw text, whose numbers are parsed by `str::parse`. Depth is
+//! bounded before parsing by counting brackets; the exact depth is computed only if there are many.
 
 use std::fmt;
 
@@ -12,48 +13,56 @@ use serde::de::{
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
+use super::buffer::RecordBuffer;
+use super::error::{DecodeError, MAX_DEPTH};
 use super::paths::Trie;
-use super::{DecodeError, MAX_DEPTH, Record};
 use crate::model::{Slot, TextRange};
 
-pub(super) fn decode(payload: &[u8], trie: &Trie, record: &mut Record) -> Result<(), DecodeError> {
+const NO_TEXT: TextRange = TextRange { start: 0, end: 0 };
+
+/// The fast mode: `serde_json` parses numbers and rejects the record if one is out of range.
+const FAST: bool = false;
+
+/// The mode for records with numbers out of range: configured values are raw text first.
+const RAW: bool = true;
+
+/// Decodes `payload` into `buffer`.
+pub(super) fn decode(
+    payload: &[u8],
+    trie: &Trie,
+    buffer: &mut RecordBuffer,
+) -> Result<(), DecodeError> {
     let text = std::str::from_utf8(payload).map_err(|_| DecodeError::Utf8)?;
     if is_too_deep(payload) {
         return Err(DecodeError::Depth);
     }
-    let Err(error) = read(text, trie, record) else {
+    let Err(error) = parse::<FAST>(text, trie, buffer) else {
         return Ok(());
     };
     if !error.to_string().starts_with("number out of range") {
-        return Err(classify(&error, text, record));
+        return Err(classify(&error, text, buffer));
     }
-    record.begin();
-    read_carefully(text, trie, record).map_err(|error| classify(&error, text, record))
+    buffer.begin();
+    parse::<RAW>(text, trie, buffer).map_err(|error| classify(&error, text, buffer))
 }
 
-fn read(text: &str, trie: &Trie, record: &mut Record) -> serde_json::Result<()> {
+fn parse<const MODE: bool>(
+    text: &str,
+    trie: &Trie,
+    buffer: &mut RecordBuffer,
+) -> serde_json::Result<()> {
     let mut deserializer = Deserializer::from_str(text);
-    deserializer.deserialize_map(NodeVisitor {
+    deserializer.deserialize_map(NodeVisitor::<MODE> {
         trie,
-        record,
+        buffer,
         node: 0,
     })?;
     deserializer.end()
 }
 
-fn read_carefully(text: &str, trie: &Trie, record: &mut Record) -> serde_json::Result<()> {
-    let mut deserializer = Deserializer::from_str(text);
-    deserializer.deserialize_map(CarefulMap {
-        trie,
-        record,
-        node: 0,
-    })?;
-    deserializer.end()
-}
-
-/// Names the reason by what stands where the parser stopped.
-fn classify(error: &serde_json::Error, text: &str, record: &Record) -> DecodeError {
-    if record.is_duplicate {
+/// Finds the reason from the text at the position where the parser stopped.
+fn classify(error: &serde_json::Error, text: &str, buffer: &RecordBuffer) -> DecodeError {
+    if buffer.has_duplicate() {
         return DecodeError::DuplicateKey;
     }
     if error.is_data() && text.trim_start().starts_with(|first: char| first != '{') {
@@ -63,8 +72,7 @@ fn classify(error: &serde_json::Error, text: &str, record: &Record) -> DecodeErr
         .split('\n')
         .nth(error.line().saturating_sub(1))
         .unwrap_or_default();
-    let near = error.column().saturating_sub(2)..=error.column();
-    let is_bare_word = near.into_iter().any(|at| {
+    let is_bare_word = (error.column().saturating_sub(2)..=error.column()).any(|at| {
         line.get(at..)
             .is_some_and(|rest| rest.starts_with("NaN") || rest.starts_with("Infinity"))
     });
@@ -75,7 +83,8 @@ fn classify(error: &serde_json::Error, text: &str, record: &Record) -> DecodeErr
     }
 }
 
-/// Whether brackets nest deeper than allowed. Few brackets cannot, so that most records pay for one count only.
+/// True if brackets nest deeper than [`MAX_DEPTH`]. A record with few brackets cannot, so most records
+/// cost only one count of brackets.
 fn is_too_deep(payload: &[u8]) -> bool {
     memchr::memchr2_iter(b'{', b'[', payload)
         .nth(MAX_DEPTH)
@@ -83,7 +92,7 @@ fn is_too_deep(payload: &[u8]) -> bool {
         && exact_depth(payload) > MAX_DEPTH
 }
 
-/// The deepest nesting outside of texts.
+/// The deepest nesting of brackets outside of texts.
 fn exact_depth(payload: &[u8]) -> usize {
     let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
     for byte in payload {
@@ -100,34 +109,33 @@ fn exact_depth(payload: &[u8]) -> usize {
     deepest
 }
 
-/// Visits the value at a trie node.
-struct NodeVisitor<'a> {
+/// Visits the value at a trie node; `MODE` is [`FAST`] or [`RAW`].
+struct NodeVisitor<'a, const MODE: bool> {
     trie: &'a Trie,
-    record: &'a mut Record,
+    buffer: &'a mut RecordBuffer,
     node: usize,
 }
 
-impl NodeVisitor<'_> {
-    fn put<E>(self, slot: Slot) -> Result<(), E> {
+impl<const MODE: bool> NodeVisitor<'_, MODE> {
+    fn put(&mut self, slot: Slot) {
         if let Some(index) = self.trie.node(self.node).slot {
-            self.record.slots[index] = slot;
+            self.buffer.slots[index] = slot;
         }
-        Ok(())
     }
 
-    /// A whole number that a double may not hold keeps its digits.
-    fn put_integer<E>(self, value: i128) -> Result<(), E> {
-        const EXACT: i128 = 1 << 53;
-        let text = if value.abs() > EXACT {
-            self.record.keep(&value.to_string())
+    /// Stores a whole number, with its digits if a double may not hold it exactly.
+    fn put_integer(&mut self, value: i128) {
+        const MAX_EXACT: i128 = 1 << 53;
+        let digits = if value.abs() > MAX_EXACT {
+            self.buffer.keep(&value.to_string())
         } else {
-            TextRange { start: 0, end: 0 }
+            NO_TEXT
         };
-        self.put(Slot::Number(value as f64, text))
+        self.put(Slot::Number(value as f64, digits));
     }
 }
 
-impl<'de> DeserializeSeed<'de> for NodeVisitor<'_> {
+impl<'de, const MODE: bool> DeserializeSeed<'de> for NodeVisitor<'_, MODE> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -135,77 +143,93 @@ impl<'de> DeserializeSeed<'de> for NodeVisitor<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for NodeVisitor<'_> {
+impl<'de, const MODE: bool> Visitor<'de> for NodeVisitor<'_, MODE> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.put(Slot::Null)
+    fn visit_unit<E>(mut self) -> Result<(), E> {
+        self.put(Slot::Null);
+        Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.put(Slot::Bool(value))
+    fn visit_bool<E>(mut self, value: bool) -> Result<(), E> {
+        self.put(Slot::Bool(value));
+        Ok(())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.put_integer(value.into())
+    fn visit_i64<E>(mut self, value: i64) -> Result<(), E> {
+        self.put_integer(value.into());
+        Ok(())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.put_integer(value.into())
+    fn visit_u64<E>(mut self, value: u64) -> Result<(), E> {
+        self.put_integer(value.into());
+        Ok(())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.put(Slot::Number(value, TextRange { start: 0, end: 0 }))
+    fn visit_f64<E>(mut self, value: f64) -> Result<(), E> {
+        self.put(Slot::Number(value, NO_TEXT));
+        Ok(())
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        let text = self.record.keep(value);
-        self.put(Slot::Text(text))
+    fn visit_str<E>(mut self, value: &str) -> Result<(), E> {
+        let text = self.buffer.keep(value);
+        self.put(Slot::Text(text));
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let NodeVisitor { trie, record, node } = self;
-        if let Some(slot) = trie.node(node).slot {
-            record.slots[slot] = Slot::Nested;
-        }
-        while let Some(child) = map.next_key_seed(KeySeed { trie, node })? {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
+        self.put(Slot::Nested);
+        let NodeVisitor { trie, buffer, node } = self;
+        while let Some(child) = entries.next_key_seed(KeySeed { trie, node })? {
             let Some(child) = child else {
-                map.next_value::<IgnoredAny>()?;
+                entries.next_value::<IgnoredAny>()?;
                 continue;
             };
-            if !record.visit(child) {
+            if !buffer.visit(child) {
                 return Err(A::Error::custom("duplicate key"));
             }
-            map.next_value_seed(NodeVisitor {
-                trie,
-                record,
-                node: child,
-            })?;
+            if MODE == RAW {
+                let raw = entries.next_value::<&RawValue>()?;
+                parse_raw(raw.get(), trie, buffer, child).map_err(A::Error::custom)?;
+            } else {
+                entries.next_value_seed(NodeVisitor::<MODE> {
+                    trie,
+                    buffer,
+                    node: child,
+                })?;
+            }
         }
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let NodeVisitor { trie, record, node } = self;
-        if let Some(slot) = trie.node(node).slot {
-            record.slots[slot] = Slot::Nested;
-        }
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        self.put(Slot::Nested);
+        let NodeVisitor { trie, buffer, node } = self;
+        let children = &trie.node(node).children;
         for index in 0_usize.. {
-            let child = match trie.node(node).children.is_empty() {
+            // Most arrays are not configured; they cost no formatting of indices.
+            let child = match children.is_empty() {
                 true => None,
-                false => trie.node(node).children.get(index.to_string().as_str()),
+                false => children.get(index.to_string().as_str()).copied(),
             };
-            let more = match child {
-                Some(&node) => items
-                    .next_element_seed(NodeVisitor { trie, record, node })?
-                    .is_some(),
+            let has_item = match child {
                 None => items.next_element::<IgnoredAny>()?.is_some(),
+                Some(child) if MODE == RAW => match items.next_element::<&RawValue>()? {
+                    Some(raw) => {
+                        parse_raw(raw.get(), trie, buffer, child).map_err(A::Error::custom)?;
+                        true
+                    }
+                    None => false,
+                },
+                Some(node) => items
+                    .next_element_seed(NodeVisitor::<MODE> { trie, buffer, node })?
+                    .is_some(),
             };
-            if !more {
+            if !has_item {
                 break;
             }
         }
@@ -213,7 +237,7 @@ impl<'de> Visitor<'de> for NodeVisitor<'_> {
     }
 }
 
-/// Looks a key up without keeping its text.
+/// Looks up a key among the children of a trie node, without keeping its text.
 struct KeySeed<'a> {
     trie: &'a Trie,
     node: usize,
@@ -242,65 +266,19 @@ impl Visitor<'_> for KeySeed<'_> {
     }
 }
 
-/// The careful way: values as raw text, judged one by one.
-struct CarefulMap<'a> {
-    trie: &'a Trie,
-    record: &'a mut Record,
+/// Parses one raw value. A number out of range becomes infinite.
+fn parse_raw(
+    raw: &str,
+    trie: &Trie,
+    buffer: &mut RecordBuffer,
     node: usize,
-}
-
-impl<'de> Visitor<'de> for CarefulMap<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let CarefulMap { trie, record, node } = self;
-        while let Some(child) = map.next_key_seed(KeySeed { trie, node })? {
-            let Some(child) = child else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            if !record.visit(child) {
-                return Err(A::Error::custom("duplicate key"));
-            }
-            let raw = map.next_value::<&RawValue>()?;
-            take_raw(raw.get(), trie, record, child).map_err(A::Error::custom)?;
+) -> serde_json::Result<()> {
+    if raw.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+        if let (Some(slot), Ok(value)) = (trie.node(node).slot, raw.parse()) {
+            let digits = buffer.keep(raw);
+            buffer.slots[slot] = Slot::Number(value, digits);
         }
-        Ok(())
+        return Ok(());
     }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let CarefulMap { trie, record, node } = self;
-        let mut index = 0_usize;
-        while let Some(raw) = items.next_element::<&RawValue>()? {
-            if let Some(&child) = trie.node(node).children.get(index.to_string().as_str()) {
-                take_raw(raw.get(), trie, record, child).map_err(A::Error::custom)?;
-            }
-            index += 1;
-        }
-        Ok(())
-    }
-}
-
-fn take_raw(raw: &str, trie: &Trie, record: &mut Record, node: usize) -> serde_json::Result<()> {
-    let mut deserializer = Deserializer::from_str(raw);
-    match raw.as_bytes().first() {
-        Some(b'{' | b'[') => {
-            if let Some(slot) = trie.node(node).slot {
-                record.slots[slot] = Slot::Nested;
-            }
-            deserializer.deserialize_any(CarefulMap { trie, record, node })
-        }
-        Some(b'-' | b'0'..=b'9') => {
-            if let (Some(slot), Ok(value)) = (trie.node(node).slot, raw.parse()) {
-                let text = record.keep(raw);
-                record.slots[slot] = Slot::Number(value, text);
-            }
-            Ok(())
-        }
-        _ => deserializer.deserialize_any(NodeVisitor { trie, record, node }),
-    }
+    Deserializer::from_str(raw).deserialize_any(NodeVisitor::<RAW> { trie, buffer, node })
 }

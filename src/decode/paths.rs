@@ -1,30 +1,33 @@
-//! The paths a source is asked for, compiled into one trie.
+//! The configured paths of a source, compiled into one trie.
 
 use rustc_hash::FxHashMap;
 
-use super::Columns;
+use super::columns::{ColumnSlot, Columns};
 use crate::model::Pointer;
 
-/// Distinct paths, numbered in the order they were first asked for.
+/// Distinct paths, numbered in the order in which they are added.
 #[derive(Debug, Clone, Default)]
 pub struct Paths {
     entries: Vec<Entry>,
 }
 
+/// One distinct path.
 #[derive(Debug, Clone)]
 struct Entry {
     path: Pointer,
+    /// Columns of a table that can fill the slot instead of a column named after the path.
     columns: Vec<String>,
 }
 
 impl Paths {
-    /// No paths yet.
+    /// Creates an empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The slot of `path`. In a table, the column `column` stands in when there is no column `/path`.
+    /// Adds a path and returns its slot. In a table, the column `column` fills the slot if no column
+    /// is named after the path itself.
     pub fn add(&mut self, path: &Pointer, column: Option<&str>) -> usize {
         let slot = self
             .entries
@@ -47,14 +50,14 @@ impl Paths {
         self.entries.len()
     }
 
-    /// Whether nothing was asked for.
+    /// True if no path was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 }
 
-/// A node: what is asked for here, and below.
+/// A node of the trie: the slot of the path that ends here, and the next keys.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Node {
     pub(super) slot: Option<usize>,
@@ -104,22 +107,25 @@ impl Trie {
         &self.nodes[index]
     }
 
-    /// A path with one token is fed by the column of that name, any other path by the columns named as its stand-ins.
+    /// Maps columns to slots. A path of one token is filled by the column of that name, every other
+    /// path by the first of its alternative columns.
     pub(super) fn columns(&self, header: &[&str]) -> Columns {
-        let find = |name: &str| header.iter().position(|column| *column == name);
-        let feeds = self
+        let position = |name: &str| header.iter().position(|column| *column == name);
+        let mapping = self
             .paths
             .entries
             .iter()
             .enumerate()
             .filter_map(|(slot, entry)| {
-                let own = match entry.path.tokens() {
-                    [name] => find(name),
+                let named_after_path = match entry.path.tokens() {
+                    [name] => position(name),
                     _ => None,
                 };
-                let column = own.or_else(|| entry.columns.iter().find_map(|name| find(name)))?;
-                Some((slot, column))
-            });
-        Columns::new(feeds.collect())
+                let column = named_after_path
+                    .or_else(|| entry.columns.iter().find_map(|name| position(name)))?;
+                Some(ColumnSlot { slot, column })
+            })
+            .collect();
+        Columns::new(mapping)
     }
 }

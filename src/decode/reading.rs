@@ -1,25 +1,25 @@
-//! What a slot means to a feature of a kind: a value, a missing value, or one that cannot be used.
+//! Reads a slot as a value of one kind: a usable value, a missing value, or an invalid one.
 
 use std::fmt::Write as _;
 
-use crate::model::{InvalidReason, Literal, MissingKind, Slot, TextRange};
+use crate::model::{InvalidReason, Literal, MissingKind, Slot};
 
-/// What a feature makes of a slot.
+/// A slot, read as a value of type `T`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reading<T> {
     /// A usable value.
     Value(T),
-    /// There is none.
+    /// No value is present.
     Missing(MissingKind),
-    /// There is one that cannot be counted.
+    /// A value is present that cannot be counted.
     Invalid(InvalidReason),
 }
 
 impl<T> Reading<T> {
-    /// The same reading with its value turned into another.
-    pub fn map<U>(self, turn: impl FnOnce(T) -> U) -> Reading<U> {
+    /// Converts the value and keeps the reasons.
+    pub fn map<U>(self, convert: impl FnOnce(T) -> U) -> Reading<U> {
         match self {
-            Reading::Value(value) => Reading::Value(turn(value)),
+            Reading::Value(value) => Reading::Value(convert(value)),
             Reading::Missing(kind) => Reading::Missing(kind),
             Reading::Invalid(reason) => Reading::Invalid(reason),
         }
@@ -28,7 +28,7 @@ impl<T> Reading<T> {
 
 const WRONG_KIND: InvalidReason = InvalidReason::WrongKind;
 
-/// A slot as a finite number.
+/// Reads a slot as a finite number.
 #[must_use]
 #[inline]
 pub fn number(slot: Slot, scratch: &str) -> Reading<f64> {
@@ -55,7 +55,7 @@ fn finite(value: f64) -> Reading<f64> {
     }
 }
 
-/// A slot as a category; numbers become canonical text in `buffer`, whole ones without a fraction.
+/// Reads a slot as a category. Numbers become canonical text in `buffer`; whole ones have no fraction.
 #[must_use]
 #[inline]
 pub fn category<'a>(slot: Slot, scratch: &'a str, buffer: &'a mut String) -> Reading<&'a str> {
@@ -70,7 +70,7 @@ pub fn category<'a>(slot: Slot, scratch: &'a str, buffer: &'a mut String) -> Rea
     }
 }
 
-/// A cell that a number was written to as `5411.0` is the code `5411`; every other text is itself.
+/// Turns a whole number that a table holds as `5411.0` into the code `5411`; keeps every other text.
 fn canonical_cell<'a>(text: &'a str, buffer: &'a mut String) -> Reading<&'a str> {
     let whole = text.strip_suffix(".0").filter(|digits| {
         let digits = digits.strip_prefix('-').unwrap_or(digits);
@@ -82,14 +82,16 @@ fn canonical_cell<'a>(text: &'a str, buffer: &'a mut String) -> Reading<&'a str>
     }
 }
 
+/// Formats a number as a category. Digits of a whole number are kept as they are, because a double
+/// may not hold them exactly.
 fn canonical_number<'a>(value: f64, digits: &'a str, buffer: &'a mut String) -> Reading<&'a str> {
     match finite(value) {
         Reading::Value(_) if is_whole_text(digits) => Reading::Value(digits),
         Reading::Value(value) => {
             buffer.clear();
-            // Adding zero turns -0 into 0; writing to a String cannot fail.
+            // Adding zero turns -0 into 0.
             let written = write!(buffer, "{}", value + 0.0);
-            debug_assert!(written.is_ok(), "a String takes any text");
+            debug_assert!(written.is_ok(), "writing to a String cannot fail");
             Reading::Value(buffer)
         }
         Reading::Missing(kind) => Reading::Missing(kind),
@@ -102,7 +104,7 @@ fn is_whole_text(digits: &str) -> bool {
     !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A slot as `true` or `false`; in a table the words count in any case.
+/// Reads a slot as `true` or `false`. In a table, upper and lower case are the same.
 #[must_use]
 #[inline]
 pub fn boolean(slot: Slot, scratch: &str) -> Reading<bool> {
@@ -116,12 +118,13 @@ pub fn boolean(slot: Slot, scratch: &str) -> Reading<bool> {
     }
 }
 
-/// Whether a slot equals a literal of the configuration.
+/// True if a slot equals a literal of the configuration.
 #[must_use]
 pub fn matches(slot: Slot, scratch: &str, literal: &Literal) -> bool {
-    let text_is = |text: TextRange, expected: &str| text.of(scratch) == expected;
     match (slot, literal) {
-        (Slot::Text(text) | Slot::Cell(text), Literal::Text(expected)) => text_is(text, expected),
+        (Slot::Text(text) | Slot::Cell(text), Literal::Text(expected)) => {
+            text.of(scratch) == expected
+        }
         (Slot::Number(value, _), Literal::Number(expected)) => equal(value, *expected),
         (Slot::Cell(text), Literal::Number(expected)) => text
             .of(scratch)
@@ -134,7 +137,7 @@ pub fn matches(slot: Slot, scratch: &str, literal: &Literal) -> bool {
     }
 }
 
-/// Equal as numbers: zero has no sign here, and nothing equals NaN.
+/// True if two numbers are equal: zero has no sign, and NaN equals nothing.
 fn equal(a: f64, b: f64) -> bool {
     a.partial_cmp(&b).is_some_and(std::cmp::Ordering::is_eq)
 }

@@ -1,7 +1,7 @@
-//! The decoder from outside: what each kind of record turns into.
+//! The decoder from outside: the slots or the error of each kind of record.
 
 use super::*;
-use crate::model::{InvalidReason, MissingKind, Pointer};
+use crate::model::{InvalidReason, MissingKind, Pointer, Slot, TextRange};
 use proptest::prelude::*;
 
 const PATHS: [&str; 5] = ["/amount", "/user/country", "/flag", "/codes/1", "/user"];
@@ -36,23 +36,16 @@ fn country(record: &str) -> String {
 }
 
 #[test]
-fn values_are_found_wherever_they_stand() {
-    let found = slots(
+fn values_are_decoded_wherever_they_are_in_the_record() {
+    let slots = slots(
         r#"{"x":[1,{"amount":9}],"user":{"y":{},"country":"DE"},"codes":[7,8],"flag":true,"amount":1.5}"#,
-    );
-    let found = found.unwrap();
-    assert_eq!(
-        found[0],
-        Slot::Number(1.5, TextRange { start: 0, end: 0 }),
-        "amount"
-    );
-    assert_eq!(found[2], Slot::Bool(true), "flag");
-    assert_eq!(
-        found[3],
-        Slot::Number(8.0, TextRange { start: 0, end: 0 }),
-        "second code"
-    );
-    assert_eq!(found[4], Slot::Nested, "an object is no scalar");
+    )
+    .unwrap();
+    let no_text = TextRange { start: 0, end: 0 };
+    assert_eq!(slots[0], Slot::Number(1.5, no_text), "amount");
+    assert_eq!(slots[2], Slot::Bool(true), "flag");
+    assert_eq!(slots[3], Slot::Number(8.0, no_text), "second code");
+    assert_eq!(slots[4], Slot::Nested, "an object is not a scalar");
 }
 
 #[test]
@@ -91,8 +84,8 @@ fn each_broken_record_has_one_reason() {
             "non_finite_literal",
         );
     }
-    for other in [&b"5"[..], b"[1]", b"\"text\"", b"null", b"true"] {
-        check(other, "not_an_object");
+    for scalar in [&b"5"[..], b"[1]", b"\"text\"", b"null", b"true"] {
+        check(scalar, "not_an_object");
     }
     check(
         format!("{{\"a\":{}{}}}", "[".repeat(32), "]".repeat(32)).as_bytes(),
@@ -103,7 +96,7 @@ fn each_broken_record_has_one_reason() {
 }
 
 #[test]
-fn brackets_in_texts_are_not_depth() {
+fn brackets_in_texts_do_not_count_as_depth() {
     let record = format!("{{\"a\":\"{}\\\"[\",\"amount\":3}}", "[{".repeat(100));
     assert_eq!(amount(&record), Reading::Value(3.0), "deep only in a text");
     let record = format!(
@@ -119,7 +112,7 @@ fn brackets_in_texts_are_not_depth() {
 }
 
 #[test]
-fn a_repeated_key_that_nobody_asked_for_is_harmless() {
+fn a_repeated_key_that_is_not_configured_is_ignored() {
     assert_eq!(
         amount(r#"{"x":1,"x":2,"amount":3}"#),
         Reading::Value(3.0),
@@ -128,7 +121,7 @@ fn a_repeated_key_that_nobody_asked_for_is_harmless() {
 }
 
 #[test]
-fn an_overflowing_number_costs_that_value_only() {
+fn a_number_out_of_range_affects_that_value_only() {
     let infinite = Reading::Invalid(InvalidReason::Infinite);
     assert_eq!(
         amount(r#"{"amount":1e999,"flag":true}"#),
@@ -155,7 +148,7 @@ fn an_overflowing_number_costs_that_value_only() {
 }
 
 #[test]
-fn numbers_of_every_form_and_what_is_none() {
+fn numbers_of_every_form_are_read_and_other_values_are_rejected() {
     let check = |value: &str, expected: Reading<f64>| {
         assert_eq!(
             amount(&format!("{{\"amount\":{value}}}")),
@@ -200,16 +193,16 @@ fn category_codes_are_canonical_text() {
 }
 
 #[test]
-fn table_columns_answer_to_path_or_name() {
+fn a_slot_is_filled_by_the_column_of_its_path_or_its_alternative() {
     let mut paths = Paths::new();
     let amount = paths.add(&Pointer::parse("/features/amount").unwrap(), Some("amount"));
     let ts = paths.add(&Pointer::parse("/ts").unwrap(), None);
-    let gone = paths.add(&Pointer::parse("/gone").unwrap(), Some("gone"));
+    let absent = paths.add(&Pointer::parse("/gone").unwrap(), Some("gone"));
     let mut decoder = Decoder::new(&paths);
     let columns = decoder.table(&["ts", "amount"]);
     assert!(
-        columns.has(amount) && columns.has(ts) && !columns.has(gone),
-        "feeds"
+        columns.has(amount) && columns.has(ts) && !columns.has(absent),
+        "mapping"
     );
     let fields = decoder.row(
         &columns,
@@ -224,12 +217,12 @@ fn table_columns_answer_to_path_or_name() {
         timestamp(fields.slots[ts], fields.scratch).is_some(),
         "time cell"
     );
-    assert_eq!(fields.slots[gone], Slot::Absent, "no such column");
+    assert_eq!(fields.slots[absent], Slot::Absent, "no such column");
 }
 
 proptest! {
     #[test]
-    fn any_bytes_end_in_slots_or_one_reason(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_decoded_or_rejected_as_strictly_as_serde_json_does(payload in proptest::collection::vec(any::<u8>(), 0..300)) {
         let mut decoder = decoder();
         let strict = serde_json::from_slice::<serde_json::Value>(&payload).is_ok_and(|value| value.is_object());
         prop_assert_eq!(decoder.json(&payload).is_ok(), strict);

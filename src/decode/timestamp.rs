@@ -1,11 +1,11 @@
-//! The time of a record: RFC 3339 text or milliseconds since the epoch.
+//! Event times of records: RFC 3339 texts and milliseconds since the epoch.
 
 use crate::model::{EventTime, Slot};
 
-/// The last millisecond of the year 9999; later numbers are no times but mistakes of a unit.
+/// The last millisecond of the year 9999. A larger number is in another unit than milliseconds.
 const LATEST_MS: f64 = 253_402_300_799_999.0;
 
-/// The time a slot holds; `None` when it is absent, unreadable, or not after the epoch.
+/// Reads a slot as a time. Returns `None` if it is absent, not a time, or not after the epoch.
 #[must_use]
 pub fn timestamp(slot: Slot, scratch: &str) -> Option<EventTime> {
     match slot {
@@ -20,10 +20,7 @@ pub fn timestamp(slot: Slot, scratch: &str) -> Option<EventTime> {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "checked to be inside the range"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
 fn from_millis(millis: f64) -> Option<EventTime> {
     (1.0..=LATEST_MS)
         .contains(&millis)
@@ -60,8 +57,8 @@ mod tests {
     #[test]
     fn numbers_are_milliseconds_after_the_epoch() {
         let check = |millis: f64, expected: Option<i64>| {
-            let found = timestamp(Slot::Number(millis, TextRange { start: 0, end: 0 }), "");
-            assert_eq!(found.map(EventTime::as_millis), expected, "{millis}");
+            let time = timestamp(Slot::Number(millis, TextRange { start: 0, end: 0 }), "");
+            assert_eq!(time.map(EventTime::as_millis), expected, "{millis}");
         };
         check(1_793_491_200_000.0, Some(1_793_491_200_000));
         check(0.0, None);

@@ -1,20 +1,21 @@
-//! When a score is an alarm.
+//! Alert rules as a user asks for them.
 
 use std::time::Duration;
 
-use super::{Severity, Statistic};
+use super::severity::Severity;
+use super::statistic::Statistic;
 
-/// Fixed alarm lines on a score's own scale.
+/// Fixed thresholds, on the statistic's own scale.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Thresholds {
-    /// The line of `Severity::Warning`.
+    /// The threshold of [`Severity::Warning`].
     pub warning: Option<f64>,
-    /// The line of `Severity::Critical`.
+    /// The threshold of [`Severity::Critical`].
     pub critical: Option<f64>,
 }
 
 impl Thresholds {
-    /// The line of a severity.
+    /// Returns the threshold of a severity.
     #[must_use]
     pub const fn of(&self, severity: Severity) -> Option<f64> {
         match severity {
@@ -22,24 +23,16 @@ impl Thresholds {
             Severity::Critical => self.critical,
         }
     }
-
-    /// The lowest line.
-    #[must_use]
-    pub fn lowest(&self) -> Option<f64> {
-        match (self.warning, self.critical) {
-            (Some(warning), Some(critical)) => Some(warning.min(critical)),
-            (one, other) => one.or(other),
-        }
-    }
 }
 
-/// A shift too small to be news.
+/// The smallest effect that is worth an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Tolerance {
-    /// A shift of the mean by 0.14 standard deviations; a tenth of a per cent for unseen and out-of-range values, none for missing ones.
+    /// The default of the statistic: a shift of the mean by [`Tolerance::DEFAULT_STD`], or a share of
+    /// values for the rates, see [`Tolerance::default_share`].
     #[default]
     Default,
-    /// On the statistic's own scale.
+    /// A number on the statistic's own scale.
     Score(f64),
     /// A shift of the mean, in standard deviations.
     Std(f64),
@@ -47,56 +40,80 @@ pub enum Tolerance {
     Mass(f64),
 }
 
-/// A budget of false alarms, from which the line follows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Budget {
-    /// How urgent.
-    pub severity: Severity,
-    /// One false alarm in this time, per feature and window, is accepted.
-    pub false_alarm_interval: Duration,
-    /// What is not news.
-    pub tolerance: Tolerance,
-}
+impl Tolerance {
+    /// The default of statistics that compare distributions, in standard deviations of the mean.
+    pub const DEFAULT_STD: f64 = 0.14;
 
-impl Default for Budget {
-    fn default() -> Self {
-        Budget {
-            severity: Severity::Critical,
-            false_alarm_interval: Budget::INTERVAL,
-            tolerance: Tolerance::Default,
+    /// The default of rates, as a share of values: 0.001 for unseen and out-of-range values, 0 for
+    /// missing ones; `None` for statistics that are not rates of values.
+    #[must_use]
+    pub const fn default_share(statistic: Statistic) -> Option<f64> {
+        match statistic {
+            Statistic::MissingRatio => Some(0.0),
+            Statistic::UnseenRatio | Statistic::OutOfRangeRatio => Some(0.001),
+            _ => None,
         }
     }
 }
 
-impl Budget {
-    /// One false alarm in 30 days.
-    pub const INTERVAL: Duration = Duration::from_secs(30 * 86_400);
+/// A budget of false alarms, from which thresholds are calibrated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    /// The severity of the alert.
+    pub severity: Severity,
+    /// The accepted average time between false alarms of one feature, window and reference. The
+    /// statistics of the feature that have a budget share it.
+    pub false_alarm_interval: Duration,
+    /// Smaller effects are not worth an alarm.
+    pub tolerance: Tolerance,
 }
 
-/// One rule: which statistic is judged, by which lines, and for how long.
+impl Budget {
+    /// The default of `false_alarm_interval`: 30 days.
+    pub const INTERVAL: Duration = Duration::from_secs(30 * 86_400);
+
+    /// The default budget.
+    pub const DEFAULT: Budget = Budget {
+        severity: Severity::Critical,
+        false_alarm_interval: Budget::INTERVAL,
+        tolerance: Tolerance::Default,
+    };
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Budget::DEFAULT
+    }
+}
+
+/// An alert rule: a statistic, its thresholds or budget, and how long it must be exceeded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertSpec {
-    /// What is judged.
+    /// The statistic that is compared with a threshold.
     pub statistic: Statistic,
-    /// The fixed lines; none where there is a budget.
+    /// Fixed thresholds; empty if there is a budget.
     pub thresholds: Thresholds,
-    /// The budget, where lines are calibrated.
+    /// The budget of calibrated thresholds.
     pub budget: Option<Budget>,
-    /// Consecutive evaluations above the line before it fires; at least 1.
+    /// Consecutive evaluations beyond the threshold until the alert fires; at least 1.
     pub for_evaluations: u32,
-    /// Evaluations a firing alert outlives the end of its cause.
+    /// Evaluations that the alert keeps firing after the last one beyond the threshold.
     pub keep_firing_for: u32,
     /// The features it applies to; `None` = every feature that has the statistic.
     pub features: Option<Vec<String>>,
 }
 
 impl AlertSpec {
-    /// Whether the rule has a line of this severity.
+    /// The default of `for`, in evaluations.
+    pub const DEFAULT_FOR: u32 = 1;
+    /// The default of `keep_firing_for`, in evaluations.
+    pub const DEFAULT_KEEP_FIRING_FOR: u32 = 0;
+
+    /// True if the rule raises alerts of this severity.
     #[must_use]
     pub fn has(&self, severity: Severity) -> bool {
-        let budgeted = self
-            .budget
-            .is_some_and(|budget| budget.severity == severity);
-        budgeted || self.thresholds.of(severity).is_some()
+        self.budget
+            .is_some_and(|budget| budget.severity == severity)
+            || self.thresholds.of(severity).is_some()
     }
 }

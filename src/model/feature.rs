@@ -1,8 +1,9 @@
-//! What is watched: features, what they are made of and how they are binned.
+//! Features: the monitored columns of a stream, their kinds and their bins.
 
-use super::{Pointer, Statistic};
+use super::pointer::Pointer;
+use super::statistic::Statistic;
 
-/// What a feature is made of.
+/// The kind of a feature's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Numbers, compared by bins and by distance.
@@ -14,10 +15,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Every kind.
+    /// All kinds, in the order of the documentation.
     pub const ALL: [Kind; 3] = [Kind::Numeric, Kind::Categorical, Kind::Boolean];
 
-    /// The name used in configuration, JSON and labels.
+    /// The spelling in configuration, JSON and labels.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -27,13 +28,13 @@ impl Kind {
         }
     }
 
-    /// The kind with this name.
+    /// Returns the kind with this spelling.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Kind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Whether `statistic` can be computed for features of this kind.
+    /// True if `statistic` exists for features of this kind.
     #[must_use]
     pub const fn has(self, statistic: Statistic) -> bool {
         match self {
@@ -43,18 +44,21 @@ impl Kind {
     }
 }
 
-/// What a feature is to the model; a label only.
+/// The role of a feature in the model. It is a label only and changes no score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Role {
     /// An input of the model.
     #[default]
     Feature,
-    /// What the model answers.
+    /// An output of the model.
     Prediction,
 }
 
 impl Role {
-    /// The label value.
+    /// All roles, in the order of the documentation.
+    pub const ALL: [Role; 2] = [Role::Feature, Role::Prediction];
+
+    /// The spelling in configuration and labels.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,30 +67,33 @@ impl Role {
         }
     }
 
-    /// The role with this name.
+    /// Returns the role with this spelling.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Role::Feature, Role::Prediction]
-            .into_iter()
-            .find(|role| role.name() == name)
+        Role::ALL.into_iter().find(|role| role.name() == name)
     }
 }
 
-/// How the score bins of a numeric feature are made.
+/// The score bins of a numeric feature.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BinsSpec {
-    /// This many bins of equal mass in the reference; at least 2.
+    /// This number of bins, each with the same share of the reference; at least 2.
     Count(usize),
     /// Exactly these edges, strictly increasing; the outer ones may be infinite.
     Edges(Vec<f64>),
-    /// The log-linear buckets of an HDR histogram.
+    /// The log-linear bins of an HDR histogram.
     Hdr(HdrBins),
 }
 
-/// HDR buckets: `digits` significant decimal digits of multiples of `unit`.
+impl BinsSpec {
+    /// The default number of bins.
+    pub const DEFAULT_COUNT: usize = 20;
+}
+
+/// HDR bins: multiples of `unit` to `digits` significant decimal digits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HdrBins {
-    /// In 1..=5.
+    /// Significant decimal digits, 1..=5.
     pub digits: u8,
     /// The smallest difference that matters; positive.
     pub unit: f64,
@@ -97,20 +104,25 @@ pub struct HdrBins {
 pub struct FeatureSpec {
     /// Unique in its monitor.
     pub name: String,
-    /// Where the record holds it; `None` = root and name.
+    /// Path in the record; `None` = the monitor's root and the name.
     pub path: Option<Pointer>,
-    /// `None` = as the reference says.
+    /// Kind of the values; `None` = the kind in the reference.
     pub kind: Option<Kind>,
-    /// A label.
+    /// Role in the model; a label.
     pub role: Role,
-    /// Numeric features only; `None` = 20 bins of equal mass, or as the reference was fitted.
+    /// Score bins of a numeric feature; `None` = [`BinsSpec::DEFAULT_COUNT`] bins of equal mass, or
+    /// the bins of the fitted reference.
     pub bins: Option<BinsSpec>,
-    /// Categorical features only: keep the `top` most frequent categories.
+    /// Number of categories to keep, most frequent first; `None` = [`FeatureSpec::DEFAULT_TOP`].
+    /// Categorical features only.
     pub top: Option<usize>,
 }
 
 impl FeatureSpec {
-    /// A feature of this name and kind at its default place.
+    /// The default of `top`.
+    pub const DEFAULT_TOP: usize = 50;
+
+    /// A feature with defaults for everything but its name and kind.
     #[must_use]
     pub fn new(name: &str, kind: Kind) -> Self {
         FeatureSpec {

@@ -1,31 +1,42 @@
-//! The words all stages share.
+//! The vocabulary that all stages share: plain data with typed names and no behaviour of its own.
 //!
-//! Plain data without behaviour of its own: time, values as they come out of a record, the reasons why a score is absent, and what a user asks a
-//! monitor to do. A stage that needs one of these words takes it from here, so that no stage has to import another one for a name. This module
-//! imports nothing else of pegel.
+//! A stage that needs one of these types takes it from here, so that no stage imports another stage
+//! for a name. Validated specifications (`*Spec`) say what a user asks for, reports say how reading
+//! goes, and small enums are the bounded values of metric labels. Defaults that more than one room
+//! needs are constants of their types. This module imports nothing else of pegel.
 
 mod alert;
+pub mod duration;
+mod event_time;
 mod feature;
-mod identity;
-mod kafka;
-mod name;
+mod ids;
+mod monitor;
+mod named_enum;
 mod not_ready;
 mod pointer;
-mod record;
 mod reference;
+mod rejection;
+mod report;
+mod severity;
+mod shard;
+mod slot;
 mod source;
-mod spec;
-mod time;
+mod statistic;
+mod window;
 
 pub use alert::{AlertSpec, Budget, Thresholds, Tolerance};
+pub use event_time::EventTime;
 pub use feature::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
-pub use identity::{LayoutId, MonitorId, place_of};
-pub use kafka::{KafkaReport, LogPartition, LogReport, Shard, TopicId, TopicReport};
-pub use name::{Severity, Statistic};
+pub use ids::{LayoutId, MonitorId, place_of};
+pub use monitor::{Lateness, Literal, MonitorSpec, Select, TimestampSpec};
 pub use not_ready::NotReady;
 pub use pointer::Pointer;
-pub use record::{DropReason, InvalidReason, MissingKind, Slot, TextRange};
 pub use reference::{Lookback, Origin, ReferenceSpec, Rolling};
+pub use rejection::{DropReason, InvalidReason, MissingKind};
+pub use report::{KafkaReport, LogPartition, LogReport, TopicReport};
+pub use severity::Severity;
+pub use shard::{Shard, TopicId};
+pub use slot::{Slot, TextRange};
 pub use source::{KafkaSpec, PanesTopicSpec, SourceSpec, StartAt};
-pub use spec::{Lateness, Literal, MonitorSpec, Select, TimestampSpec, WindowSpec};
-pub use time::EventTime;
+pub use statistic::Statistic;
+pub use window::WindowSpec;

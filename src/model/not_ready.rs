@@ -1,17 +1,18 @@
-//! Why there is no score.
+//! The reasons why a score is absent.
 //!
-//! Absence is a value of its own: a window that cannot be judged has a reason, never a zero, a NaN or yesterday's number.
+//! Absence is a value with a reason: a window that cannot be scored never shows zero, NaN or an old
+//! number.
 
 use std::fmt;
 
-/// The reason a score is absent; each is a value of the label `reason`.
+/// The reason why a score is absent; a value of the label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum NotReady {
     /// No reference is loaded for the feature.
     NoReference,
     /// No evaluation was completed for a long time.
     Stale,
-    /// The window began before counting did.
+    /// Counting began after the start of the window.
     Warming,
     /// Part of the window was not counted: a shard was released or left a hole.
     Partial,
@@ -21,7 +22,7 @@ pub enum NotReady {
     TooFewSamples {
         /// Values in the window.
         have: u64,
-        /// Values asked for.
+        /// The configured minimum.
         need: u64,
     },
 }

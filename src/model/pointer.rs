@@ -1,11 +1,12 @@
-//! Where in a record something is.
+//! Paths into a record.
 
 /// A JSON Pointer (RFC 6901), split at its slashes and unescaped; empty = the whole record.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pointer(Vec<String>);
 
 impl Pointer {
-    /// Reads `/a/b~1c`; `None` when the text is neither empty nor begins with a slash, or holds a broken escape.
+    /// Parses a text such as `/a/b~1c`. Returns `None` for a text that is not empty and does not
+    /// begin with a slash, and for a broken escape.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
@@ -19,7 +20,7 @@ impl Pointer {
         Some(Pointer(tokens))
     }
 
-    /// A pointer to one name below this one; the name may hold slashes.
+    /// Returns the path of `name` below this path. The name may hold slashes.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
         let mut tokens = self.0.clone();
@@ -27,7 +28,7 @@ impl Pointer {
         Pointer(tokens)
     }
 
-    /// The names on the way down.
+    /// The unescaped keys from the record down to the value.
     #[must_use]
     pub fn tokens(&self) -> &[String] {
         &self.0
@@ -43,11 +44,11 @@ impl std::fmt::Display for Pointer {
 }
 
 fn unescape(token: &str) -> Option<String> {
-    let broken = token
+    let is_broken = token
         .split('~')
         .skip(1)
         .any(|rest| !rest.starts_with(['0', '1']));
-    (!broken).then(|| token.replace("~1", "/").replace("~0", "~"))
+    (!is_broken).then(|| token.replace("~1", "/").replace("~0", "~"))
 }
 
 #[cfg(test)]
@@ -57,15 +58,11 @@ mod tests {
     #[test]
     fn pointers_follow_rfc_6901() {
         let check = |text: &str, expected: Option<&[&str]>| {
-            let found = Pointer::parse(text);
-            let tokens = found.as_ref().map(|pointer| {
-                pointer
-                    .tokens()
-                    .iter()
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-            });
-            assert_eq!(tokens.as_deref(), expected, "pointer {text:?}");
+            let pointer = Pointer::parse(text);
+            let tokens = pointer.as_ref().map(Pointer::tokens);
+            let expected = expected.map(|tokens| tokens.iter().map(|token| (*token).to_owned()));
+            let expected = expected.map(Iterator::collect::<Vec<_>>);
+            assert_eq!(tokens, expected.as_deref(), "pointer {text:?}");
         };
         check("", Some(&[]));
         check("/a/b", Some(&["a", "b"]));
@@ -77,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_prints_as_it_was_written() {
+    fn a_pointer_prints_as_it_is_written() {
         for text in ["/a/b", "/a~1b/~01", "/"] {
             let printed = Pointer::parse(text).map(|pointer| pointer.to_string());
             assert_eq!(printed.as_deref(), Some(text), "round trip of {text:?}");

@@ -1,20 +1,24 @@
-//! What windows are compared with: fitted files, and stretches of the stream itself.
+//! References as a user asks for them: fitted files, and past periods of the stream itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{EventTime, WindowSpec};
+use super::event_time::EventTime;
+use super::window::WindowSpec;
 
-/// What windows are compared with, and what it is called in labels.
+/// A reference of a monitor, with its name in labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceSpec {
-    /// Unique in its monitor; default `training`.
+    /// Unique in its monitor.
     pub name: String,
-    /// Where it comes from.
+    /// The data it is made from.
     pub origin: Origin,
 }
 
 impl ReferenceSpec {
+    /// The default name of a reference in a file.
+    pub const DEFAULT_NAME: &'static str = "training";
+
     /// A fitted reference in a file.
     #[must_use]
     pub fn fitted(name: &str, file: impl Into<PathBuf>) -> Self {
@@ -25,19 +29,19 @@ impl ReferenceSpec {
     }
 }
 
-/// Where a reference comes from.
+/// The data a reference is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A fitted file.
     File(PathBuf),
     /// The same hour of the week in a fitted file.
     HourOfWeek(PathBuf),
-    /// What the stream held before the window.
+    /// A period of the stream before the window.
     Rolling(Rolling),
 }
 
 impl Origin {
-    /// What it is, in one word.
+    /// The option that asks for this kind of reference.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -48,7 +52,7 @@ impl Origin {
         }
     }
 
-    /// The artefact; `None` where the stream is its own reference.
+    /// The file of the fitted reference; `None` for a rolling reference.
     #[must_use]
     pub const fn file(&self) -> Option<&PathBuf> {
         match self {
@@ -58,54 +62,56 @@ impl Origin {
     }
 }
 
-/// A stretch of the stream that ends `delay` before the window begins.
+/// A period of the stream that ends `delay` before the window begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rolling {
-    /// How long; `None` = as long as the window.
+    /// Length of the period; `None` = the size of the window.
     pub period: Option<Duration>,
-    /// How long before the window's start it ends.
+    /// Time between the end of the period and the start of the window.
     pub delay: Duration,
 }
 
 impl Rolling {
-    /// More panes than this are joined to wider ones: memory stays bounded however long the period.
-    const PANES: u32 = 200;
+    /// The largest number of panes that are kept. A longer period has wider panes, so that memory
+    /// does not grow with it.
+    const MAX_PANES: u32 = 200;
 
-    /// Its length before a window.
+    /// The length of the period before a window.
     #[must_use]
     pub fn period(&self, window: &WindowSpec) -> Duration {
         self.period.unwrap_or(window.size)
     }
 
-    /// The width of the panes it is kept in: a whole number of the window's slides.
+    /// The width of the reference's panes: a whole number of the window's slides.
     #[must_use]
     pub fn pane_width(&self, window: &WindowSpec) -> Duration {
         let slides = self.period(window).as_millis() / window.slide.as_millis().max(1);
-        let joined = slides.div_ceil(u128::from(Self::PANES)).max(1);
-        window.slide * u32::try_from(joined).unwrap_or(u32::MAX)
+        let slides_per_pane = slides.div_ceil(u128::from(Self::MAX_PANES)).max(1);
+        window.slide * u32::try_from(slides_per_pane).unwrap_or(u32::MAX)
     }
 
-    /// First instant inside and first after, for a window that begins at `start`; whole panes, at least the period.
+    /// The period `[start, end)` before a window that begins at `window_start`. It is a whole number
+    /// of panes and at least as long as asked for.
     #[must_use]
-    pub fn span(&self, window: &WindowSpec, start: EventTime) -> (EventTime, EventTime) {
+    pub fn span(&self, window: &WindowSpec, window_start: EventTime) -> (EventTime, EventTime) {
         let width = self.pane_width(window);
-        let end = start.minus(self.delay).align_down(width);
+        let end = window_start.minus(self.delay).align_down(width);
         let panes = self
             .period(window)
             .as_millis()
             .div_ceil(width.as_millis().max(1));
-        let period = width * u32::try_from(panes).unwrap_or(u32::MAX);
-        (end.minus(period), end)
+        let length = width * u32::try_from(panes).unwrap_or(u32::MAX);
+        (end.minus(length), end)
     }
 }
 
-/// How far a window's rolling reference looks back.
+/// The rolling reference of one window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lookback {
     /// Index into the monitor's windows.
     pub window: usize,
-    /// Which stretch.
+    /// Period and delay of the reference.
     pub rolling: Rolling,
-    /// Width of its panes.
+    /// Width of the reference's panes.
     pub width: Duration,
 }

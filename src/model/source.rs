@@ -1,59 +1,59 @@
-//! Where records and the pane log are.
+//! Kafka sources, and the Kafka topic of the pane log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::EventTime;
+use super::event_time::EventTime;
 
-/// Where reading begins when the group has no committed offset.
+/// The position where reading begins if the group has no committed offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartAt {
     /// The end of each partition.
     Latest,
-    /// The oldest record each partition holds.
+    /// The oldest record of each partition.
     Earliest,
-    /// The first record at or after a time.
+    /// The first record at or after a time, by Kafka's timestamp.
     Timestamp(EventTime),
 }
 
 /// A Kafka source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaSpec {
-    /// `host:port`, at least one.
+    /// Bootstrap servers as `host:port`; at least one.
     pub brokers: Vec<String>,
-    /// At least one.
+    /// Topic names; at least one.
     pub topics: Vec<String>,
-    /// Where offsets are committed.
+    /// The consumer group under which offsets are committed.
     pub group_id: String,
-    /// Where to begin without a committed offset.
+    /// The position for partitions without a committed offset.
     pub start: StartAt,
-    /// librdkafka properties the daemon does not own.
+    /// librdkafka properties, none of which pegel sets itself.
     pub properties: BTreeMap<String, String>,
 }
 
 /// A Kafka topic that holds the pane log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PanesTopicSpec {
-    /// Its name.
+    /// Name of the topic.
     pub topic: String,
-    /// `host:port`, at least one.
+    /// Bootstrap servers as `host:port`; at least one.
     pub brokers: Vec<String>,
-    /// How many partitions it has; shards are spread over all but the last, which holds snapshots.
+    /// Number of partitions. Shards are spread over all but the last, which holds snapshots.
     pub partitions: u32,
-    /// How often a scorer writes a snapshot.
+    /// Time between two snapshots of a scorer.
     pub snapshot_interval: Duration,
-    /// librdkafka properties the daemon does not own.
+    /// librdkafka properties, none of which pegel sets itself.
     pub properties: BTreeMap<String, String>,
 }
 
 impl PanesTopicSpec {
-    /// The partition that snapshots are in.
+    /// The partition that holds snapshots.
     #[must_use]
     pub fn snapshots(&self) -> u32 {
         self.partitions.saturating_sub(1)
     }
 
-    /// Partitions that hold commits: all of them, or all but the last.
+    /// The number of partitions that hold commits: all but the last, or the only one.
     #[must_use]
     pub fn commits(&self) -> u32 {
         self.partitions.saturating_sub(1).max(1)
@@ -65,6 +65,11 @@ impl PanesTopicSpec {
 pub struct SourceSpec {
     /// Unique in the process.
     pub name: String,
-    /// Where it comes from.
+    /// Brokers, topics and the consumer group.
     pub kafka: KafkaSpec,
+}
+
+impl SourceSpec {
+    /// The default size limit of a record: 1 MiB.
+    pub const DEFAULT_MAX_MESSAGE_BYTES: usize = 1 << 20;
 }

@@ -1,11 +1,13 @@
-//! The loader from outside: what is accepted, and one case per class of mistake.
+//! The loader from outside: accepted configurations, and one case per kind of problem.
 
 mod monitors;
+mod options;
 
-use super::*;
+use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{BinsSpec, Kind, Origin, Rolling, StartAt};
+use super::*;
+use crate::model::{BinsSpec, FeatureSpec, Kind, Origin, Rolling, StartAt};
 
 const HEAD: &str = "version: 1\nsources: {s: {kafka: {brokers: [b:9092], topics: [t]}}}\n";
 const MONITOR: &str = "monitors:\n  - name: m\n    source: s\n    windows: [{size: 15m, slide: 1m}]\n    features: [{name: x, kind: numeric}, {name: c, kind: categorical}]\n";
@@ -18,39 +20,39 @@ fn load_text(text: &str) -> Result<Config, Problems> {
     )
 }
 
-fn good(extra: &str) -> Config {
+fn load_with(extra: &str) -> Config {
     load_text(&format!("{HEAD}{MONITOR}{extra}"))
         .unwrap_or_else(|problems| panic!("{extra}: {problems}"))
 }
 
-/// What a configuration says, wherever it says it.
-fn content(config: Config) -> Config {
+/// A configuration without its locations.
+fn without_locations(config: Config) -> Config {
     Config {
         places: SourceMap::default(),
         ..config
     }
 }
 
-/// Adds lines to a good configuration and expects exactly these problems, without their places.
+/// Adds lines to a valid configuration and expects exactly these problems, without their locations.
 fn check(extra: &str, expected: &[&str]) {
     let problems = load_text(&format!("{HEAD}{MONITOR}{extra}"))
         .expect_err(extra)
         .problems;
-    let found: Vec<String> = problems
+    let messages: Vec<String> = problems
         .iter()
         .map(|problem| format!("{}: {}", problem.path, problem.message))
         .collect();
-    assert_eq!(found, expected, "{extra}");
+    assert_eq!(messages, expected, "{extra}");
 }
 
 #[test]
-fn defaults_fill_what_is_not_said() {
-    let config = good("");
+fn defaults_replace_missing_options() {
+    let config = load_with("");
     let monitor = &config.monitors[0];
     assert_eq!(config.web.listen_address, "127.0.0.1:10987", "address");
     assert_eq!(
         monitor.windows[0].name, "15m",
-        "a window is called by its size"
+        "a window is named after its size"
     );
     assert_eq!(
         (monitor.windows[0].min_samples, monitor.min_coverage),
@@ -66,7 +68,7 @@ fn defaults_fill_what_is_not_said() {
 }
 
 #[test]
-fn mistakes_in_options_say_what_would_be_accepted() {
+fn errors_name_what_would_be_accepted() {
     check(
         "    slides: 3\n",
         &[
@@ -79,12 +81,12 @@ fn mistakes_in_options_say_what_would_be_accepted() {
     );
     check(
         "    min_coverage: 1.5\n",
-        &["monitors[0].min_coverage: expected a share between 0 and 1, found 1.5"],
+        &["monitors[0].min_coverage: expected a number between 0 and 1, found 1.5"],
     );
     check(
         "    root: features\n",
         &[
-            "monitors[0].root: expected a JSON pointer that begins with a slash, as \"/features/amount\", found \"features\"",
+            "monitors[0].root: expected a JSON pointer such as \"/features/amount\", found \"features\"",
         ],
     );
     check(
@@ -94,7 +96,7 @@ fn mistakes_in_options_say_what_would_be_accepted() {
     check(
         "    lateness: {idle_after: 60}\n",
         &[
-            "monitors[0].lateness.idle_after: expected a duration with its unit, as \"30s\" or \"15m\", found 60",
+            "monitors[0].lateness.idle_after: expected a duration with a unit such as \"30s\" or \"15m\", found 60",
         ],
     );
     check(
@@ -107,7 +109,7 @@ fn mistakes_in_options_say_what_would_be_accepted() {
 fn nothing_is_coerced() {
     check(
         "    features_from: 1\n",
-        &["monitors[0].features_from: expected a text, found 1"],
+        &["monitors[0].features_from: expected a string, found 1"],
     );
     for value in ["60.7", "true", "\"60\"", "-1", "1e2"] {
         let text = format!("{HEAD}{MONITOR}")
@@ -121,19 +123,19 @@ fn nothing_is_coerced() {
 }
 
 #[test]
-fn all_problems_come_at_once_with_their_places() {
+fn all_problems_are_reported_at_once_with_their_locations() {
     let text = "version: 1\nweb: {listen: here}\nsources: {s: {kafka: {brokers: [b:1], topics: []}}}\nmonitors:\n  - name: m\n    source: s\n    windows: [{size: 90s, slide: 60s}]\n    features:\n      - {name: x, kind: numeric, bins: {edges: [0, 1, 1]}}\n";
-    let problems = load_text(text).expect_err("four mistakes").to_string();
+    let problems = load_text(text).expect_err("four problems").to_string();
     let expected = "/etc/pegel/test.yaml: 4 problems
   2:15 web.listen: unknown option, did you mean \"listen_address\"?
-  3:47 sources.s.kafka.topics: at least one is needed
-  7:22 monitors[0].windows[0].size: \"90s\" is not a whole number of 1m slides
+  3:47 sources.s.kafka.topics: expected at least one topic, found an empty list
+  7:22 monitors[0].windows[0].size: expected a whole number of slides of 1m, found \"90s\"
   9:48 monitors[0].features[0].bins.edges: not increasing at index 2 (1 after 1)";
     assert_eq!(problems, expected, "rendered");
 }
 
 #[test]
-fn broken_syntax_says_where() {
+fn broken_syntax_is_reported_with_its_line() {
     let problems = load_text("version: 1\nweb: {listen_address: [\n").expect_err("cut off");
     assert!(
         problems
@@ -148,7 +150,7 @@ fn broken_syntax_says_where() {
     )
     .expect_err("cut off");
     assert!(
-        matches!(toml.problems[0].place, Location::File(2.., _)),
+        matches!(toml.problems[0].location, Location::File(2.., _)),
         "{toml}"
     );
 }
@@ -209,7 +211,7 @@ fn defaults_reach_every_monitor_key_by_key() {
 }
 
 #[test]
-fn the_formats_say_the_same() {
+fn yaml_json_and_toml_give_the_same_configuration() {
     let json = r#"{"version":1,"sources":{"s":{"kafka":{"brokers":["b:9092"],"topics":["t"]}}},"monitors":[{"name":"m","source":"s","windows":[{"size":"15m","slide":"1m"}],"features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}]}]}"#;
     let toml = "version = 1\n[sources.s.kafka]\nbrokers = ['b:9092']\ntopics = ['t']\n[[monitors]]\nname = 'm'\nsource = 's'\nwindows = [{size = '15m', slide = '1m'}]\nfeatures = [{name = 'x', kind = 'numeric'}, {name = 'c', kind = 'categorical'}]\n";
     let read = |name: &str, text: &str| {
@@ -220,26 +222,30 @@ fn the_formats_say_the_same() {
         )
         .unwrap()
     };
-    let yaml = content(good(""));
-    assert_eq!(content(read("a.json", json)), yaml, "json");
-    assert_eq!(content(read("a.toml", toml)), yaml, "toml");
+    let yaml = without_locations(load_with(""));
+    assert_eq!(without_locations(read("a.json", json)), yaml, "json");
+    assert_eq!(without_locations(read("a.toml", toml)), yaml, "toml");
 }
 
 #[test]
-fn what_is_printed_reads_back_the_same() {
+fn a_printed_configuration_reads_back_the_same() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     for name in ["pegel.yaml", "minimal.yaml"] {
         let config =
             load(&root.join(name), &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
         let again = parse(&root.join(name), &print(&config), &Overrides::default());
         let again = again.unwrap_or_else(|problems| panic!("{problems}\n{}", print(&config)));
-        assert_eq!(content(again), content(config), "{name}");
+        assert_eq!(
+            without_locations(again),
+            without_locations(config),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn the_pane_log_is_in_files_or_on_a_topic() {
-    let files = good("state: {path: log}\n").state;
+    let files = load_with("state: {path: log}\n").state;
     let path = Path::new("/etc/pegel/log");
     assert_eq!(
         files.path.as_deref(),
@@ -247,49 +253,59 @@ fn the_pane_log_is_in_files_or_on_a_topic() {
         "beside the configuration"
     );
     assert_eq!(files.flush_interval, Duration::from_secs(1), "in files");
-    let state = good("state: {panes_topic: pegel.panes, path: log}\n").state;
+    let state = load_with("state: {panes_topic: pegel.panes, path: log}\n").state;
     assert_eq!(state.flush_interval, Duration::from_secs(10), "on a topic");
     let panes = state.panes.expect("a topic");
-    assert_eq!(panes.brokers, ["b:9092"], "those of the sources");
+    assert_eq!(panes.brokers, ["b:9092"], "brokers of the sources");
     assert_eq!(
         (panes.partitions, panes.commits(), panes.snapshots()),
         (9, 8, 8),
         "partitions"
     );
-    let own = good(
+    let state = load_with(
         "state: {panes_topic: p, brokers: [c:9092], panes_partitions: 1, flush_interval: 30s}\n",
     )
     .state;
-    let panes = own.panes.expect("a topic");
-    assert_eq!(panes.brokers, ["c:9092"], "its own");
-    assert_eq!((panes.commits(), panes.snapshots()), (1, 0), "one for both");
-    assert_eq!(own.flush_interval, Duration::from_secs(30), "as said");
+    let panes = state.panes.expect("a topic");
+    assert_eq!(panes.brokers, ["c:9092"], "configured brokers");
+    assert_eq!(
+        (panes.commits(), panes.snapshots()),
+        (1, 0),
+        "one partition for both"
+    );
+    assert_eq!(
+        state.flush_interval,
+        Duration::from_secs(30),
+        "configured interval"
+    );
 }
 
 #[test]
-fn a_pane_log_that_cannot_work_is_refused() {
+fn a_pane_log_that_cannot_work_is_rejected() {
     check(
         "state: {panes_topic: p, panes_partitions: 0, snapshot_interval: 2h, brokers: [], flush_interval: 5m}\n",
         &[
             "state.panes_partitions: expected a whole number of at least 1, found 0",
-            "state.snapshot_interval: expected between 1s and 1h",
-            "state.brokers: at least one is needed",
-            "state.flush_interval: expected between 100ms and 60s",
+            "state.snapshot_interval: expected a duration between 1s and 1h, found \"2h\"",
+            "state.brokers: expected at least one broker, found an empty list",
+            "state.flush_interval: expected a duration between 100ms and 1m, found \"5m\"",
         ],
     );
     check(
         "state: {panes_partitions: 3}\n",
-        &["state.panes_partitions: belongs to a pane log on Kafka: it needs state.panes_topic"],
+        &["state.panes_partitions: has no effect without state.panes_topic"],
     );
     check(
         "    lateness: {stall_after: 20s}\n",
         &[
-            ": lateness.stall_after of monitor m is shorter than three signs of life of a silent partition (one per flush_interval, or half of idle_after up to 30s)",
+            ": lateness.stall_after of monitor m is 20s, expected at least 1m 30s: three heartbeats of a partition without records (state.flush_interval, or half of idle_after up to 30s if that is longer)",
         ],
     );
     check(
         "state: {panes_topic: t}\n",
-        &["state.panes_topic: t is a topic of source s: the pane log needs one of its own"],
+        &[
+            "state.panes_topic: \"t\" is a topic of source s, expected a topic that only the pane log uses",
+        ],
     );
     let shared = load_text(&format!(
         "version: 1\nsources: {{s: {{kafka: {{brokers: [b:9092], topics: [t]}}}}, r: {{kafka: {{brokers: [b:9092], topics: [t, u]}}}}}}\n{MONITOR}state: {{panes_topic: p}}\n"
@@ -300,6 +316,7 @@ fn a_pane_log_that_cannot_work_is_refused() {
         "version: 1\nsources: {{s: {{kafka: {{brokers: [b:9092], topics: [t]}}}}, r: {{kafka: {{brokers: [c:9092], topics: [t]}}}}}}\n{MONITOR}state: {{panes_topic: p}}\n"
     ));
     let text = problems.expect_err("two clusters").to_string();
-    let expected = "state.panes_topic: the sources name different brokers: say in state.brokers where this topic is";
+    let expected =
+        "state.panes_topic: the sources have different brokers, set state.brokers for this topic";
     assert!(text.contains(expected), "{text}");
 }

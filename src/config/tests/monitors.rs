@@ -1,16 +1,18 @@
-//! What a monitor may say: windows, bins, references, alerts.
+//! Options of monitors: windows, bins, references, alerts.
 
 use super::*;
 
 #[test]
-fn mistakes_in_alerts_say_what_would_be_accepted() {
+fn errors_in_alerts_name_what_would_be_accepted() {
     check(
         "    alerts: [{statistic: js, critical: 1.8}]\n",
         &["monitors[0].alerts[0].critical: js cannot exceed 1 bit, found 1.8"],
     );
     check(
         "    alerts: [{statistic: js, critical: 0.1, for: 3m}]\n",
-        &["monitors[0].alerts[0].for: counts evaluations: 3m is 3 at a slide of 1m"],
+        &[
+            "monitors[0].alerts[0].for: expected a number of evaluations, found \"3m\": that is 3 with a slide of 1m",
+        ],
     );
     check(
         "    alerts: [{statistic: js, critical: 0.1, for: 0}]\n",
@@ -26,17 +28,19 @@ fn mistakes_in_alerts_say_what_would_be_accepted() {
     );
     check(
         "    alerts: [{statistic: ks, critical: 0.1, features: [y]}]\n",
-        &["monitors[0].alerts[0].features[0]: no feature \"y\", did you mean \"x\"?"],
+        &["monitors[0].alerts[0].features[0]: unknown feature \"y\", did you mean \"x\"?"],
     );
     check(
         "    alerts: [{statistic: js, critical: 0.1}, {statistic: js, critical: 0.2}]\n",
-        &["monitors[0].alerts[1]: a second rule for js on the same features"],
+        &[
+            "monitors[0].alerts[1]: duplicate rule for js: an earlier one has the same severity and features",
+        ],
     );
     check(
         "  - {name: m, source: q, windows: [{size: 1m}], features: [{name: x, kind: numeric}]}\n",
         &[
-            "monitors[1]: a second monitor named \"m\"",
-            "monitors[1].source: no source \"q\", did you mean \"s\"?",
+            "monitors[1]: duplicate monitor name \"m\"",
+            "monitors[1].source: unknown source \"q\", did you mean \"s\"?",
         ],
     );
 }
@@ -51,7 +55,7 @@ fn windows_and_bins_are_checked_as_a_whole() {
     swap(
         "size: 15m",
         "size: 90s",
-        "monitors[0].windows[0].size: \"90s\" is not a whole number of 1m slides",
+        "monitors[0].windows[0].size: expected a whole number of slides of 1m, found \"90s\"",
     );
     swap(
         "kind: numeric",
@@ -71,7 +75,7 @@ fn windows_and_bins_are_checked_as_a_whole() {
     swap(
         "topics: [t]",
         "topics: [t], properties: {group.id: x}",
-        "sources.s.kafka.properties.group.id: belongs to the daemon: use kafka.group_id",
+        "sources.s.kafka.properties.group.id: cannot be set here: use kafka.group_id",
     );
     swap(
         "topics: [t]",
@@ -81,7 +85,7 @@ fn windows_and_bins_are_checked_as_a_whole() {
     swap(
         "version: 1",
         "version: 2",
-        "version: this program reads version 1",
+        "version: expected version 1, found 2",
     );
     swap(
         "name: x",
@@ -91,43 +95,49 @@ fn windows_and_bins_are_checked_as_a_whole() {
 }
 
 #[test]
-fn mistakes_in_budgets_say_what_would_be_accepted() {
+fn errors_in_budgets_name_what_would_be_accepted() {
     check(
         "    alerts: [{statistic: js, critical: 0.1, tolerance: 2%}]\n",
         &[
-            "monitors[0].alerts[0].tolerance: goes with a budget, not with a fixed \"warning\" or \"critical\"",
+            "monitors[0].alerts[0].tolerance: belongs to a calibrated threshold, remove it or \"warning\" and \"critical\"",
         ],
     );
     check(
         "    alerts: [{statistic: js, false_alarm_interval: 0s}]\n",
-        &["monitors[0].alerts[0].false_alarm_interval: expected a duration above 0, as \"30d\""],
+        &[
+            "monitors[0].alerts[0].false_alarm_interval: expected a duration above 0 such as \"30d\", found \"0s\"",
+        ],
     );
     check(
         "    alerts: [{statistic: js, tolerance: 2 apples}]\n",
         &[
-            "monitors[0].alerts[0].tolerance: expected a number, as 0.01, standard deviations, as \"0.2std\", or a share, as \"2%\", found \"2 apples\"",
+            "monitors[0].alerts[0].tolerance: expected a number such as 0.01, standard deviations such as \"0.2std\", or a share such as \"2%\", found \"2 apples\"",
         ],
     );
     check(
         "    alerts: [{statistic: missing_ratio, tolerance: 0.2std}]\n",
         &[
-            "monitors[0].alerts[0].tolerance: a rate has no standard deviations: give a share, as \"0.5%\"",
+            "monitors[0].alerts[0].tolerance: expected a share such as \"0.5%\", found \"0.2std\": a rate has no standard deviations",
         ],
     );
     check(
         "    alerts: [{statistic: js}, {statistic: js, critical: 0.2}]\n",
-        &["monitors[0].alerts[1]: a second rule for js on the same features"],
+        &[
+            "monitors[0].alerts[1]: duplicate rule for js: an earlier one has the same severity and features",
+        ],
     );
     check(
         "    alerts: [{statistic: wasserstein}, {statistic: wasserstein_normalized, tolerance: 0.1}]\n",
-        &["monitors[0].alerts[1]: a second rule for wasserstein_normalized on the same features"],
+        &[
+            "monitors[0].alerts[1]: duplicate rule for wasserstein_normalized: an earlier one has the same severity and features",
+        ],
     );
 }
 
 #[test]
-fn a_rule_without_a_line_has_the_default_budget() {
+fn a_rule_without_thresholds_has_the_default_budget() {
     use crate::model::{Budget, Severity, Statistic, Tolerance};
-    let config = good(
+    let config = load_with(
         "    alerts: [{statistic: js}, {statistic: js, severity: warning, false_alarm_interval: 1d, tolerance: 0.2std}, {statistic: wasserstein, tolerance: 3}, {statistic: unseen_ratio, tolerance: 0.1%}]\n",
     );
     let alerts = &config.monitors[0].alerts;
@@ -151,8 +161,8 @@ fn a_rule_without_a_line_has_the_default_budget() {
         Tolerance::Default,
     ];
     assert_eq!(tolerances, expected, "units");
-    let found = config.monitors[0].alert_for("x", Statistic::Js, Severity::Warning);
-    assert_eq!(found, Some(&alerts[1]), "by severity");
+    let rule = config.monitors[0].alert_for("x", Statistic::Js, Severity::Warning);
+    assert_eq!(rule, Some(&alerts[1]), "by severity");
     let back = load_text(&print(&config)).unwrap();
     assert_eq!(back.monitors[0].alerts, *alerts, "printed and read again");
 }
@@ -175,7 +185,7 @@ fn edges_may_be_infinite() {
 
 #[test]
 fn references_come_from_files_and_from_the_stream() {
-    let config = good(
+    let config = load_with(
         "    references:
       - {file: a.json}
       - {file: a.json, hour_of_week: true}
@@ -183,24 +193,31 @@ fn references_come_from_files_and_from_the_stream() {
       - {name: last_week, trailing: {period: 7d, delay: 1h}}
 ",
     );
-    let found = &config.monitors[0].references;
-    let names: Vec<&str> = found.iter().map(|own| own.name.as_str()).collect();
+    let references = &config.monitors[0].references;
+    let names: Vec<&str> = references
+        .iter()
+        .map(|reference| reference.name.as_str())
+        .collect();
     assert_eq!(
         names,
         ["training", "hour_of_week", "previous", "last_week"],
         "names"
     );
     let rolling = |period, delay| Origin::Rolling(Rolling { period, delay });
-    assert_eq!(found[2].origin, rolling(None, Duration::ZERO), "previous");
+    assert_eq!(
+        references[2].origin,
+        rolling(None, Duration::ZERO),
+        "previous"
+    );
     let (week, hour) = (Duration::from_secs(604_800), Duration::from_secs(3600));
-    assert_eq!(found[3].origin, rolling(Some(week), hour), "trailing");
+    assert_eq!(references[3].origin, rolling(Some(week), hour), "trailing");
     let again = load_text(&print(&config)).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(again.monitors, config.monitors, "printed and read again");
 }
 
 #[test]
-fn mistakes_in_references_say_what_would_be_accepted() {
-    let one_of = "expected one of \"file\" (made by `pegel fit`), \"previous: true\" and \"trailing: {period: 7d, delay: 1d}\"";
+fn errors_in_references_name_what_would_be_accepted() {
+    let one_of = "expected exactly one of \"file\" (made by `pegel fit`), \"previous: true\" and \"trailing: {period: 7d, delay: 1d}\"";
     let first = |message: &str| format!("monitors[0].references[0]: {message}");
     let check = |references: &str, expected: &str| {
         check(&format!("    references: [{references}]\n"), &[expected]);
@@ -210,7 +227,7 @@ fn mistakes_in_references_say_what_would_be_accepted() {
     check(
         "{previous: true}",
         &first(
-            "what moves with the stream is counted in the bins of a fitted reference: add one with a \"file\" beside it",
+            "a rolling reference needs the bins of a fitted one: add a reference with a \"file\"",
         ),
     );
     check(
@@ -219,15 +236,19 @@ fn mistakes_in_references_say_what_would_be_accepted() {
     );
     check(
         "{file: a.json}, {trailing: {delay: 1h}}",
-        "monitors[0].references[1].trailing: \"period\" is missing: a duration, as \"7d\"",
+        "monitors[0].references[1].trailing: \"period\" is missing, expected a duration such as \"7d\"",
     );
 }
 
 #[test]
-fn volume_has_fixed_lower_lines() {
-    let config = good("    alerts: [{statistic: samples, warning: 400, critical: 100}]\n");
-    let lines = config.monitors[0].alerts[0].thresholds;
-    assert_eq!(lines.critical, Some(100.0), "the lower one is more urgent");
+fn volume_has_fixed_lower_thresholds() {
+    let config = load_with("    alerts: [{statistic: samples, warning: 400, critical: 100}]\n");
+    let thresholds = config.monitors[0].alerts[0].thresholds;
+    assert_eq!(
+        thresholds.critical,
+        Some(100.0),
+        "the lower one is more urgent"
+    );
     check(
         "    alerts: [{statistic: samples, warning: 100, critical: 400}]\n",
         &["monitors[0].alerts[0]: \"warning\" (100) must be above \"critical\" (400)"],
@@ -235,7 +256,7 @@ fn volume_has_fixed_lower_lines() {
     check(
         "    alerts: [{statistic: samples}]\n",
         &[
-            "monitors[0].alerts[0]: samples has fixed lower lines and no budget: give \"warning\" or \"critical\", the least that is enough in a window",
+            "monitors[0].alerts[0]: samples needs a fixed threshold: set \"warning\" or \"critical\" to the smallest number of values that is enough",
         ],
     );
 }

@@ -1,40 +1,13 @@
-//! The names of statistics and severities, as configuration, JSON, metrics and the web page spell them.
+//! The statistics: everything that can be exported as a score or used in an alert.
+//!
+//! Names are those of configuration, JSON, metrics and the web page. Formulas are in `stats` and
+//! `score`.
 
-use std::fmt;
+use super::named_enum::named_enum;
 
-macro_rules! names {
-    ($(#[$doc:meta])* $type:ident { $($(#[$vdoc:meta])* $variant:ident = $name:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $type { $($(#[$vdoc])* $variant,)+ }
-
-        impl $type {
-            /// Every value, in the order in which tables and series list them.
-            pub const ALL: &'static [$type] = &[$($type::$variant,)+];
-
-            /// The name used in configuration, JSON and labels.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $($type::$variant => $name,)+ }
-            }
-
-            /// The value with this name.
-            #[must_use]
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $($name => Some($type::$variant),)+ _ => None }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.name())
-            }
-        }
-    };
-}
-
-names! {
-    /// What may be scored and alerted on: the divergences and distances, then the three rates, then volume.
+named_enum! {
+    /// A score, a rate of the window, or its volume: divergences and distances come first, then the
+    /// three rates, then volume.
     Statistic {
         /// Jensen-Shannon divergence, bits, 0..=1.
         Js = "js",
@@ -48,7 +21,8 @@ names! {
         Wasserstein = "wasserstein",
         /// Wasserstein-1 in standard deviations of the reference.
         WassersteinNormalized = "wasserstein_normalized",
-        /// Wasserstein-1 between the bodies, values clipped at the reference's 0.1 % and 99.9 % quantiles, in standard deviations of the clipped reference.
+        /// Wasserstein-1 between the bodies, in standard deviations of the clipped reference. A body
+        /// has its values clipped at the reference's 0.1 % and 99.9 % quantiles.
         WassersteinBody = "wasserstein_body",
         /// Population stability index, natural logarithm.
         Psi = "psi",
@@ -60,27 +34,17 @@ names! {
         Ks = "ks",
         /// Share of events without a value.
         MissingRatio = "missing_ratio",
-        /// Share of values whose category the reference never saw.
+        /// Share of values whose category is not in the reference.
         UnseenRatio = "unseen_ratio",
         /// Share of values in the two guard bins.
         OutOfRangeRatio = "out_of_range_ratio",
-        /// Values in the window; the only one that alarms below its line.
+        /// Number of values in the window; the only statistic that alarms below its threshold.
         Samples = "samples",
     }
 }
 
-names! {
-    /// How urgent an alert is.
-    Severity {
-        /// Worth a look in the morning.
-        Warning = "warning",
-        /// Worth being woken for.
-        Critical = "critical",
-    }
-}
-
 impl Statistic {
-    /// Whether the statistic is a rate or a count of the window alone, not a comparison of distributions.
+    /// True for rates and counts of the window; false for comparisons of two distributions.
     #[must_use]
     pub const fn is_rate(self) -> bool {
         matches!(
@@ -92,19 +56,21 @@ impl Statistic {
         )
     }
 
-    /// Whether it is judged against the monitor's `reference`-th reference; volume is the same against all of them and judged against the first.
+    /// True if rules compare it with the monitor's `reference`-th reference. Volume does not depend
+    /// on a reference, so only the first one evaluates it.
     #[must_use]
     pub const fn is_judged_against(self, reference: usize) -> bool {
         reference == 0 || !self.alarms_below()
     }
 
-    /// Whether too little is the alarm: such a line is a fixed number.
+    /// True if an alert fires below its threshold. Such a threshold is always a fixed number.
     #[must_use]
     pub const fn alarms_below(self) -> bool {
         matches!(self, Statistic::Samples)
     }
 
-    /// The statistic a budgeted alert on this one judges: raw Wasserstein has no line over clean windows, its body has.
+    /// The statistic that an alert with a budget evaluates in place of this one. Raw Wasserstein has
+    /// no usable null distribution, because single outliers dominate it; its body has one.
     #[must_use]
     pub const fn budgeted(self) -> Self {
         match self {
@@ -113,7 +79,7 @@ impl Statistic {
         }
     }
 
-    /// Whether the statistic exists only for numbers (`true`), whatever the kind otherwise.
+    /// True if the statistic exists for numeric features only.
     #[must_use]
     pub const fn needs_numbers(self) -> bool {
         matches!(
@@ -126,7 +92,7 @@ impl Statistic {
         )
     }
 
-    /// The largest value the statistic can take, where there is one.
+    /// The largest value the statistic can take; `None` if it is unbounded.
     #[must_use]
     pub const fn upper_bound(self) -> Option<f64> {
         match self {
@@ -141,7 +107,7 @@ impl Statistic {
         }
     }
 
-    /// What a number of this statistic is measured in, for people.
+    /// The unit of a value, for people; empty for ratios, counts and the feature's own unit.
     #[must_use]
     pub const fn unit(self) -> &'static str {
         match self {

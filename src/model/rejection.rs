@@ -1,56 +1,18 @@
-//! What a record turns into: one slot per configured path, and the bounded reasons for what could not be used.
+//! The bounded reasons why a value or a record is not counted.
 
-/// A piece of text inside the scratch buffer of a decoded record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextRange {
-    /// First byte.
-    pub start: u32,
-    /// One past the last byte.
-    pub end: u32,
-}
-
-impl TextRange {
-    /// The text in `scratch` this range stands for.
-    #[must_use]
-    pub fn of(self, scratch: &str) -> &str {
-        scratch
-            .get(self.start as usize..self.end as usize)
-            .unwrap_or_default()
-    }
-}
-
-/// What a record holds at one configured path.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Slot {
-    /// The path does not exist in the record.
-    Absent,
-    /// The path holds `null` (in CSV: an empty cell).
-    Null,
-    /// A number, which may be infinite when the text overflows a double; the text is kept where a category or a time may be read from it.
-    Number(f64, TextRange),
-    /// A text.
-    Text(TextRange),
-    /// `true` or `false`.
-    Bool(bool),
-    /// Text of a CSV cell, whose type is the reader's to decide.
-    Cell(TextRange),
-    /// An object or an array.
-    Nested,
-}
-
-/// How a value can be missing; values of the label `kind`.
+/// The way in which a value is missing; a value of the label `kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissingKind {
     /// `null`, or an empty cell.
     Null,
-    /// The path is not in the record.
+    /// The record does not have the path.
     Absent,
     /// Not a number.
     Nan,
 }
 
 impl MissingKind {
-    /// Every kind, in the order of the tallies.
+    /// All kinds, in the order of the tallies.
     pub const ALL: [MissingKind; 3] = [MissingKind::Null, MissingKind::Absent, MissingKind::Nan];
 
     /// The label value.
@@ -64,17 +26,17 @@ impl MissingKind {
     }
 }
 
-/// Why a present value cannot be counted; values of the label `reason`.
+/// The reason why a present value cannot be counted; a value of the label `reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidReason {
-    /// Text where a number is expected, an object where a category is, and so on.
+    /// A value of another kind than the feature: a text for a number, an object for a category.
     WrongKind,
     /// Plus or minus infinity, also by overflow (`1e999`).
     Infinite,
 }
 
 impl InvalidReason {
-    /// Every reason, in the order of the tallies.
+    /// All reasons, in the order of the tallies.
     pub const ALL: [InvalidReason; 2] = [InvalidReason::WrongKind, InvalidReason::Infinite];
 
     /// The label value.
@@ -87,23 +49,24 @@ impl InvalidReason {
     }
 }
 
-/// Why a decoded record is no event of a monitor; values of the label `reason` of `pegel_events_dropped_total`.
+/// The reason why a decoded record is not an event of a monitor; a value of the label `reason` of
+/// `pegel_events_dropped_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DropReason {
-    /// `select.where` did not match.
+    /// `select.where` does not match.
     Filtered,
     /// Neither the record nor its fallback carries a usable time.
     NoTimestamp,
-    /// Later than `now + max_future`.
+    /// Event time beyond the record's arrival plus `max_future`.
     Future,
     /// Behind the shard's watermark by more than the longest window.
     Late,
-    /// Accepted, but its pane had left every ring when it reached the windows.
+    /// Counted, but no window holds its pane any more when the counts reach the engine.
     Expired,
 }
 
 impl DropReason {
-    /// Every reason, in the order of the tallies.
+    /// All reasons, in the order of the tallies.
     pub const ALL: [DropReason; 5] = [
         DropReason::Filtered,
         DropReason::NoTimestamp,

@@ -1,0 +1,86 @@
+//! Locations of options that are checked later, against files, brokers and client libraries.
+
+use std::collections::BTreeMap;
+
+use super::problems::{Location, Problem, Problems};
+
+/// A thing of the configuration that can only be checked against something else: a reference file,
+/// a client library.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A Kafka client.
+    Client(Client),
+    /// A property of a Kafka client.
+    Property {
+        /// The client that has the property.
+        client: Client,
+        /// Name of the property.
+        property: String,
+    },
+    /// A monitor, by name.
+    Monitor(String),
+    /// A reference of a monitor.
+    Reference {
+        /// Name of the monitor.
+        monitor: String,
+        /// Name of the reference.
+        reference: String,
+    },
+}
+
+/// The user of a Kafka client.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Client {
+    /// A source, by name.
+    Source(String),
+    /// The pane log.
+    PaneLog,
+}
+
+/// Locations and paths of subjects in the configuration.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SourceMap {
+    pub(super) file: String,
+    by_subject: BTreeMap<Subject, (Location, String)>,
+}
+
+impl SourceMap {
+    /// Records the location of a subject; the first one counts.
+    pub(super) fn record(&mut self, subject: Subject, location: &Location, path: &str) {
+        self.by_subject
+            .entry(subject)
+            .or_insert_with(|| (location.clone(), path.to_owned()));
+    }
+
+    /// Turns problems into an error, sorted by location.
+    ///
+    /// # Errors
+    /// There is at least one problem.
+    pub fn refuse(&self, mut problems: Vec<Problem>) -> Result<(), Problems> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        problems.sort();
+        // Several monitors can take the same option from `defaults`.
+        problems.dedup();
+        Err(Problems {
+            file: self.file.clone(),
+            problems,
+        })
+    }
+
+    /// A problem at the location of a subject; at the start of the file if it has none.
+    #[must_use]
+    pub fn problem(&self, subject: &Subject, message: String) -> Problem {
+        let (location, path) = self
+            .by_subject
+            .get(subject)
+            .cloned()
+            .unwrap_or((Location::File(1, 1), String::new()));
+        Problem {
+            location,
+            path,
+            message,
+        }
+    }
+}

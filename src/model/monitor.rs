@@ -1,0 +1,199 @@
+//! Monitors as a user asks for them, validated.
+//!
+//! The configuration builds these values, and every stage takes the fields it needs. No stage knows
+//! the file format they come from.
+
+use std::time::Duration;
+
+use super::alert::AlertSpec;
+use super::feature::FeatureSpec;
+use super::pointer::Pointer;
+use super::reference::{Lookback, Origin, ReferenceSpec};
+use super::severity::Severity;
+use super::statistic::Statistic;
+use super::window::WindowSpec;
+
+/// The limits of late, early and silent partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lateness {
+    /// The watermark is the newest event time less this span.
+    pub out_of_orderness: Duration,
+    /// A partition without new events for this long is idle and does not hold the watermark.
+    pub idle_after: Duration,
+    /// A record whose event time is further ahead of its arrival is dropped.
+    pub max_future: Duration,
+    /// A partition that reports nothing for this long is released and lowers coverage.
+    pub stall_after: Duration,
+}
+
+impl Lateness {
+    /// The defaults of all four limits.
+    pub const DEFAULT: Lateness = Lateness {
+        out_of_orderness: Duration::from_secs(30),
+        idle_after: Duration::from_secs(60),
+        max_future: Duration::from_secs(300),
+        stall_after: Duration::from_secs(300),
+    };
+}
+
+/// A scalar that a record's value is compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Literal {
+    /// Compared with texts and CSV cells.
+    Text(String),
+    /// Compared as numbers.
+    Number(f64),
+    /// Compared with `true` and `false`.
+    Bool(bool),
+}
+
+/// A monitor's selection: the records whose value at `path` is one of `equals`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Select {
+    /// Path of the compared value.
+    pub path: Pointer,
+    /// Accepted values; not empty.
+    pub equals: Vec<Literal>,
+}
+
+/// The source of a record's event time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TimestampSpec {
+    /// Path of an RFC 3339 text or of milliseconds since the epoch; `None` = Kafka's timestamp.
+    pub path: Option<Pointer>,
+    /// True if Kafka's timestamp replaces a missing or unusable one.
+    pub fallback_kafka: bool,
+}
+
+/// One monitor, validated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MonitorSpec {
+    /// Unique in the process.
+    pub name: String,
+    /// Name of its source.
+    pub source: String,
+    /// The records it counts; `None` = all.
+    pub select: Option<Select>,
+    /// The source of event time.
+    pub timestamp: TimestampSpec,
+    /// Windows, at least one.
+    pub windows: Vec<WindowSpec>,
+    /// References. Without any, every score is `NotReady` with the reason `no_reference`.
+    pub references: Vec<ReferenceSpec>,
+    /// Path below which features are looked up by name.
+    pub root: Pointer,
+    /// The listed features.
+    pub features: Vec<FeatureSpec>,
+    /// True if the reference's features are monitored as well.
+    pub features_from_reference: bool,
+    /// The scores that become series.
+    pub statistics: Vec<Statistic>,
+    /// The alert rules.
+    pub alerts: Vec<AlertSpec>,
+    /// Limits of late and silent partitions.
+    pub lateness: Lateness,
+    /// The smallest coverage of a window that is scored, 0..=1.
+    pub min_coverage: f64,
+    /// Added to every count before the logarithm of a share is taken; not negative.
+    pub pseudo_count: f64,
+}
+
+impl MonitorSpec {
+    /// The default of `statistics`.
+    pub const DEFAULT_STATISTICS: [Statistic; 2] = [Statistic::Js, Statistic::Wasserstein];
+    /// The default of `min_coverage`.
+    pub const DEFAULT_MIN_COVERAGE: f64 = 0.9;
+    /// The default of `pseudo_count`.
+    pub const DEFAULT_PSEUDO_COUNT: f64 = 0.5;
+
+    /// Every rolling reference of every window.
+    pub fn lookbacks(&self) -> impl Iterator<Item = Lookback> {
+        self.windows.iter().enumerate().flat_map(|(window, spec)| {
+            self.references
+                .iter()
+                .filter_map(move |reference| match reference.origin {
+                    Origin::Rolling(rolling) => Some(Lookback {
+                        window,
+                        rolling,
+                        width: rolling.pane_width(spec),
+                    }),
+                    Origin::File(_) | Origin::HourOfWeek(_) => None,
+                })
+        })
+    }
+
+    /// A monitor without windows and features, for commands that run without a configuration.
+    #[must_use]
+    pub fn bare() -> Self {
+        MonitorSpec {
+            name: "data".to_owned(),
+            source: "data".to_owned(),
+            select: None,
+            timestamp: TimestampSpec::default(),
+            windows: Vec::new(),
+            references: Vec::new(),
+            root: Pointer::default(),
+            features: Vec::new(),
+            features_from_reference: false,
+            statistics: Self::DEFAULT_STATISTICS.to_vec(),
+            alerts: Vec::new(),
+            lateness: Lateness::DEFAULT,
+            min_coverage: Self::DEFAULT_MIN_COVERAGE,
+            pseudo_count: Self::DEFAULT_PSEUDO_COUNT,
+        }
+    }
+
+    /// The path of a feature in a record: the configured one, else root and name.
+    #[must_use]
+    pub fn path_of(&self, feature: &str) -> Pointer {
+        self.features
+            .iter()
+            .find(|spec| spec.name == feature)
+            .and_then(|spec| spec.path.clone())
+            .unwrap_or_else(|| self.root.child(feature))
+    }
+
+    /// The width of the panes records are counted in: the greatest common divisor of the slides, so
+    /// that every slide is a whole number of panes.
+    #[must_use]
+    pub fn pane_width(&self) -> Duration {
+        let divisor = self
+            .windows
+            .iter()
+            .map(|window| window.slide.as_millis())
+            .fold(0, greatest_common_divisor)
+            .max(1);
+        Duration::from_millis(u64::try_from(divisor).unwrap_or(u64::MAX))
+    }
+
+    /// The rule in force for a feature, statistic and severity. If any rule of the statistic names
+    /// the feature, rules that do not name it are ignored.
+    #[must_use]
+    pub fn alert_for(
+        &self,
+        feature: &str,
+        statistic: Statistic,
+        severity: Severity,
+    ) -> Option<&AlertSpec> {
+        let (named, general): (Vec<&AlertSpec>, Vec<&AlertSpec>) = self
+            .alerts
+            .iter()
+            .filter(|alert| alert.statistic == statistic)
+            .filter(|alert| match &alert.features {
+                Some(names) => names.iter().any(|name| name == feature),
+                None => true,
+            })
+            .partition(|alert| alert.features.is_some());
+        let rules = if named.is_empty() { general } else { named };
+        rules.into_iter().find(|alert| alert.has(severity))
+    }
+}
+
+/// The greatest common divisor (Euclid); the other number if one is zero.
+fn greatest_common_divisor(a: u128, b: u128) -> u128 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
