@@ -11,7 +11,7 @@ use super::null_table::{SIMULATED, noise, quadratic};
 use crate::reference::BlockStatistics;
 use crate::reference::{HourCounts, HourMixture};
 use crate::score::Scorer;
-use crate::stats::{FeatureCounts, block_law, moments};
+use crate::stats::{FeatureCounts, block_distribution, moments};
 
 /// More stretches than this say nothing new; longer references are stepped through faster.
 const MOST: usize = 20_000;
@@ -139,14 +139,14 @@ fn summed_up(
 ) -> Option<BlockStatistics> {
     let per_window = spec.panes as f64 / step as f64;
     let effective = series.v.len() as f64 / per_window;
-    if effective < crate::stats::LEAST {
+    if effective < crate::stats::MIN_BLOCKS {
         return None;
     }
     let samples = moments(&series.samples).0;
     let laws: Vec<_> = series
         .scores
         .iter()
-        .map(|scores| block_law(scores, per_window).filter(|law| law.mean > 0.0))
+        .map(|scores| block_distribution(scores, per_window).filter(|law| law.mean > 0.0))
         .collect();
     let design_effect = laws.iter().enumerate().map(|(place, law)| {
         let null = calibration.null(place, whole(samples))?;
@@ -158,7 +158,7 @@ fn summed_up(
         samples,
         v: moments(&series.v).0,
         design_effect: design_effect.map(|effect| effect.unwrap_or(1.0)).collect(),
-        missing: block_law(&series.missing, per_window).filter(|law| law.mean > 0.0),
+        missing: block_distribution(&series.missing, per_window).filter(|law| law.mean > 0.0),
         missing_v: moments(&series.missing_v).0,
         laws,
     })
