@@ -46,7 +46,7 @@ struct Series {
     scores: Vec<Vec<f64>>,
     missing: Vec<f64>,
     v: Vec<f64>,
-    missing_v: Vec<f64>,
+    missing_noise_variance: Vec<f64>,
     samples: Vec<f64>,
 }
 
@@ -156,11 +156,11 @@ fn summed_up(
         window_ms: u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX),
         effective,
         samples,
-        v: moments(&series.v).0,
+        noise_variance: moments(&series.v).0,
         design_effect: design_effect.map(|effect| effect.unwrap_or(1.0)).collect(),
         missing: block_distribution(&series.missing, per_window).filter(|law| law.mean > 0.0),
-        missing_v: moments(&series.missing_v).0,
-        laws,
+        missing_noise_variance: moments(&series.missing_noise_variance).0,
+        distributions: laws,
     })
 }
 
@@ -246,7 +246,7 @@ impl Series {
         );
         let rates = [stretch, rest].map(|counts| counts.tallies.missing_ratio().unwrap_or(0.0));
         self.missing.push((rates[0] - rates[1]).powi(2) / missing_v);
-        self.missing_v.push(missing_v);
+        self.missing_noise_variance.push(missing_v);
         self.v.push(v);
         self.samples.push(n as f64);
     }

@@ -216,9 +216,9 @@ impl NullModel {
         context: &WindowContext<'_>,
     ) -> (f64, Option<BlockThreshold>) {
         if let Some((stretches, is_short)) = self.stretches_for(n, context) {
-            let law = stretches.laws.get(place).and_then(Option::as_ref);
+            let law = stretches.distributions.get(place).and_then(Option::as_ref);
             let line = law.map(|law| {
-                let v = carried(v, stretches.v, is_short);
+                let v = carried(v, stretches.noise_variance, is_short);
                 block_line(
                     law,
                     stretches.effective,
@@ -296,7 +296,7 @@ impl NullModel {
                 let (mean, variance) = window.moments(|rate| (rate - expected).powi(2) / v);
                 let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
                 let law = stretches.missing.as_ref()?;
-                let v = carried(v, stretches.missing_v, is_short);
+                let v = carried(v, stretches.missing_noise_variance, is_short);
                 Some(block_line(
                     law,
                     stretches.effective,
