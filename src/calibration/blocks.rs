@@ -11,7 +11,7 @@ use super::null_table::{SIMULATED, noise, quadratic};
 use crate::reference::BlockStatistics;
 use crate::reference::{HourCounts, HourMixture};
 use crate::score::Scorer;
-use crate::stats::{FeatureCounts, block_law, moments};
+use crate::stats::{FeatureCounts, block_distribution, moments};
 
 /// More stretches than this say nothing new; longer references are stepped through faster.
 const MOST: usize = 20_000;
@@ -46,7 +46,7 @@ struct Series {
     scores: Vec<Vec<f64>>,
     missing: Vec<f64>,
     v: Vec<f64>,
-    missing_v: Vec<f64>,
+    missing_noise_variance: Vec<f64>,
     samples: Vec<f64>,
 }
 
@@ -139,14 +139,14 @@ fn summed_up(
 ) -> Option<BlockStatistics> {
     let per_window = spec.panes as f64 / step as f64;
     let effective = series.v.len() as f64 / per_window;
-    if effective < crate::stats::LEAST {
+    if effective < crate::stats::MIN_BLOCKS {
         return None;
     }
     let samples = moments(&series.samples).0;
     let laws: Vec<_> = series
         .scores
         .iter()
-        .map(|scores| block_law(scores, per_window).filter(|law| law.mean > 0.0))
+        .map(|scores| block_distribution(scores, per_window).filter(|law| law.mean > 0.0))
         .collect();
     let design_effect = laws.iter().enumerate().map(|(place, law)| {
         let null = calibration.null(place, whole(samples))?;
@@ -156,11 +156,11 @@ fn summed_up(
         window_ms: u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX),
         effective,
         samples,
-        v: moments(&series.v).0,
+        noise_variance: moments(&series.v).0,
         design_effect: design_effect.map(|effect| effect.unwrap_or(1.0)).collect(),
-        missing: block_law(&series.missing, per_window).filter(|law| law.mean > 0.0),
-        missing_v: moments(&series.missing_v).0,
-        laws,
+        missing: block_distribution(&series.missing, per_window).filter(|law| law.mean > 0.0),
+        missing_noise_variance: moments(&series.missing_noise_variance).0,
+        distributions: laws,
     })
 }
 
@@ -246,7 +246,7 @@ impl Series {
         );
         let rates = [stretch, rest].map(|counts| counts.tallies.missing_ratio().unwrap_or(0.0));
         self.missing.push((rates[0] - rates[1]).powi(2) / missing_v);
-        self.missing_v.push(missing_v);
+        self.missing_noise_variance.push(missing_v);
         self.v.push(v);
         self.samples.push(n as f64);
     }

@@ -119,7 +119,7 @@ impl ScoreNull {
     }
 
     fn null_line(&self, alpha: f64) -> f64 {
-        let null = self.v * self.design_effect * self.null.line(alpha);
+        let null = self.v * self.design_effect * self.null.quantile_above(alpha);
         let blocks = self.blocks.as_ref().map(|blocks| blocks.line(alpha));
         blocks.map_or(null, |line| line.max(null))
     }
@@ -186,7 +186,7 @@ impl BlockThreshold {
     /// The line on the quadratic scale that a share `alpha` of stretches exceeds.
     fn line(&self, alpha: f64) -> f64 {
         match self {
-            BlockThreshold::ExponentialTail { law, v } => v * law.line(alpha),
+            BlockThreshold::ExponentialTail { law, v } => v * law.quantile_above(alpha),
             BlockThreshold::Spread { mean, v, .. } => {
                 let quantile = self
                     .fisher()

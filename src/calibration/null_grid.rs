@@ -57,7 +57,7 @@ impl NullGrid {
         make: impl Fn(NullSize) -> NullTable,
     ) -> Option<EmpiricalDistribution> {
         let ([low, high], part) = self.around(n);
-        let law = |at: usize| self.table(at, &make).laws.get(place)?.as_ref();
+        let law = |at: usize| self.table(at, &make).distributions.get(place)?.as_ref();
         if part <= 0.0 {
             return law(low).cloned();
         }

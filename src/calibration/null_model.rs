@@ -14,7 +14,9 @@ use crate::reference::{
     BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable,
 };
 use crate::score::{Rates, Scorer, samples_behind};
-use crate::stats::{EmpiricalDistribution, FeatureCounts, LEAST, RateDistribution, TAIL_FROM};
+use crate::stats::{
+    EmpiricalDistribution, FeatureCounts, MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, RateDistribution,
+};
 
 /// Whole stretches that a shorter length must have to stand in for the window's.
 const STAND_IN: f64 = 8.0;
@@ -214,9 +216,9 @@ impl NullModel {
         context: &WindowContext<'_>,
     ) -> (f64, Option<BlockThreshold>) {
         if let Some((stretches, is_short)) = self.stretches_for(n, context) {
-            let law = stretches.laws.get(place).and_then(Option::as_ref);
+            let law = stretches.distributions.get(place).and_then(Option::as_ref);
             let line = law.map(|law| {
-                let v = carried(v, stretches.v, is_short);
+                let v = carried(v, stretches.noise_variance, is_short);
                 block_line(
                     law,
                     stretches.effective,
@@ -249,7 +251,11 @@ impl NullModel {
         n: u64,
         context: &WindowContext<'_>,
     ) -> Option<(&BlockStatistics, bool)> {
-        let usable = || self.stretches.iter().filter(|own| own.effective >= LEAST);
+        let usable = || {
+            self.stretches
+                .iter()
+                .filter(|own| own.effective >= MIN_BLOCKS)
+        };
         let Some(window) = context.window else {
             let gap = |own: &&BlockStatistics| (own.samples.max(1.0) / n.max(1) as f64).ln().abs();
             let nearest = usable().min_by(|a, b| gap(a).total_cmp(&gap(b)))?;
@@ -290,7 +296,7 @@ impl NullModel {
                 let (mean, variance) = window.moments(|rate| (rate - expected).powi(2) / v);
                 let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
                 let law = stretches.missing.as_ref()?;
-                let v = carried(v, stretches.missing_v, is_short);
+                let v = carried(v, stretches.missing_noise_variance, is_short);
                 Some(block_line(
                     law,
                     stretches.effective,
@@ -319,7 +325,7 @@ fn block_line(
 ) -> BlockThreshold {
     let degrees_of_freedom = least(null_freedom, law.degrees_of_freedom);
     match degrees_of_freedom {
-        Some(degrees_of_freedom) if effective < TAIL_FROM => BlockThreshold::Spread {
+        Some(degrees_of_freedom) if effective < MIN_BLOCKS_FOR_TAIL => BlockThreshold::Spread {
             mean: law.mean.max(null_mean),
             degrees_of_freedom,
             stretches: effective,

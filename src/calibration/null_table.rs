@@ -87,7 +87,7 @@ pub(super) fn simulate(scorer: &Scorer, size: NullSize, seed: &str) -> NullTable
     }
     NullTable {
         size,
-        laws: draws.into_iter().map(law).collect(),
+        distributions: draws.into_iter().map(law).collect(),
     }
 }
 

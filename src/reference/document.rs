@@ -1,80 +1,141 @@
-//! The shape of the artefact's JSON, and how it becomes a reference and back.
+//! The JSON shape of an artefact's content, and its conversion to references and back.
+//!
+//! Each `*Entry` is one object of the file; the names of its fields are the keys. The hash of the
+//! artefact covers the content as it is serialised here, so a key or its order never changes within
+//! a version.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::fit::counts_of_atoms;
-use super::{Atom, FeatureReference, HOURS, NumberFacts, Profiles};
+use super::atom::{Atom, counts_of_atoms};
+use super::feature_reference::FeatureReference;
+use super::hour_of_week::{HOURS, Profiles};
+use super::number_facts::NumberFacts;
 use crate::model::Kind;
 use crate::stats::{
-    Bins, CELLS, CategoricalLayout, CellCounts, CellScale, FeatureCounts, Layout, NumericLayout,
-    Tallies,
+    Bins, BinsError, CELLS, CategoricalLayout, CellCounts, CellScale, FeatureCounts, Layout,
+    NumericLayout, Tallies,
 };
 
-/// Everything the hash covers.
+/// Content of an artefact that contradicts itself although its hash matches.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// The kind is not one of this program's kinds.
+    #[error("unknown kind {kind:?}")]
+    UnknownKind {
+        /// Kind in the file.
+        kind: String,
+    },
+    /// A feature has both numbers and categories, or neither.
+    #[error("needs either numbers or categories")]
+    NumbersOrCategories,
+    /// The edges do not bound bins.
+    #[error("edges")]
+    Edges(#[from] BinsError),
+    /// The scale of the cells is not positive and finite.
+    #[error("cells around {median} with scale {scale} are not usable")]
+    CellScale {
+        /// Anchor of the cells.
+        median: f64,
+        /// Scale of the cells.
+        scale: f64,
+    },
+    /// An atom lies in a cell or bin that does not exist.
+    #[error("atom in cell {cell} and bin {bin} is outside the layout")]
+    AtomOutsideLayout {
+        /// Cell of the atom.
+        cell: usize,
+        /// Bin of the atom.
+        bin: usize,
+    },
+    /// The atoms do not add up to the samples.
+    #[error("atoms add up to {values} values, expected {samples}")]
+    Samples {
+        /// Values in all atoms.
+        values: u64,
+        /// Samples of the feature.
+        samples: u64,
+    },
+    /// Counts by hour of the week belong to a feature that is not in the file.
+    #[error("hour of the week {hour} of a feature that is not in the file")]
+    UnknownFeature {
+        /// Hour of the counts.
+        hour: usize,
+    },
+    /// An hour is not one of 168, or has another number of bins than the feature.
+    #[error("hour of the week {hour} with {bins} bins is outside the layout")]
+    HourOutsideLayout {
+        /// Hour of the counts.
+        hour: usize,
+        /// Bins of the counts.
+        bins: usize,
+    },
+}
+
+/// Everything that the hash covers.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Content {
     pub(super) rows: u64,
-    pub(super) features: Vec<Feature>,
+    features: Vec<FeatureEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) hour_of_week: Option<HourOfWeek>,
+    hour_of_week: Option<HourOfWeekEntry>,
 }
 
 /// The counts by hour of the week.
 #[derive(Serialize, Deserialize)]
-pub(super) struct HourOfWeek {
+struct HourOfWeekEntry {
     timezone: String,
-    /// Hours without events are left out.
-    hours: Vec<Hour>,
+    /// Hours of features; hours without events are left out.
+    hours: Vec<HourEntry>,
 }
 
 /// One hour of one feature.
 #[derive(Serialize, Deserialize)]
-struct Hour {
+struct HourEntry {
     feature: String,
     hour: usize,
-    /// Null, absent, not a number.
+    /// Events without a value: null, absent, not a number.
     missing: [u64; 3],
-    /// Of the wrong kind, infinite.
+    /// Events with an unusable value: of the wrong kind, infinite.
     invalid: [u64; 2],
     saturated: u64,
-    /// Values per bin.
+    /// Values per bin, guards included.
     counts: Vec<u64>,
-    /// Cell, count, sum of places.
+    /// Cell, count and sum of positions of each occupied cell.
     cells: CellCounts,
 }
 
-/// One feature.
+/// One feature of the reference.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Feature {
-    pub(super) name: String,
+struct FeatureEntry {
+    name: String,
     kind: String,
     samples: u64,
-    missing: Missing,
-    invalid: Invalid,
+    missing: MissingEntry,
+    invalid: InvalidEntry,
     missing_ratio: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    numbers: Option<Numbers>,
+    numbers: Option<NumbersEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    categories: Option<Categories>,
+    categories: Option<CategoriesEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Missing {
+struct MissingEntry {
     null: u64,
     absent: u64,
     nan: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Invalid {
+struct InvalidEntry {
     wrong_kind: u64,
     infinite: u64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Numbers {
+struct NumbersEntry {
     mean: f64,
     std: f64,
     min: f64,
@@ -83,24 +144,24 @@ struct Numbers {
     max_tied: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     edges_given: bool,
-    edges: Vec<Edge>,
+    edges: Vec<EdgeEntry>,
     cell_median: f64,
     cell_scale: f64,
     saturated: u64,
-    /// Cell, score bin, count, sum of places.
+    /// Cell, score bin, count and sum of positions of each atom.
     atoms: Vec<(u16, u16, u64, i64)>,
 }
 
-/// An edge; infinity has no JSON number.
+/// An edge of a bin; infinity is a text, because JSON has no such number.
 #[derive(Serialize, Deserialize, Clone, Copy)]
 #[serde(untagged)]
-enum Edge {
+enum EdgeEntry {
     Finite(f64),
-    Infinite(Infinite),
+    Infinite(InfiniteEdge),
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
-enum Infinite {
+enum InfiniteEdge {
     #[serde(rename = "-inf")]
     Below,
     #[serde(rename = "inf")]
@@ -108,61 +169,102 @@ enum Infinite {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Categories {
+struct CategoriesEntry {
     /// Name and count of every category with a bin of its own.
     bins: Vec<(String, u64)>,
     /// Names that share the bin `other`.
     other: Vec<String>,
     other_count: u64,
-    /// Not zero only where another reference lent its layout.
+    /// Above 0 only where the layout comes from another reference.
     unseen_count: u64,
-    /// How many names occur once.
+    /// Number of names that occur once.
     #[serde(default, skip_serializing_if = "is_zero")]
     seen_once: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// What a reference says, as JSON says it.
-pub(super) fn content(
-    rows: u64,
-    features: &[FeatureReference],
-    profiles: Option<&Profiles>,
-) -> Content {
-    Content {
-        rows,
-        features: features.iter().map(Feature::of).collect(),
-        hour_of_week: profiles.map(|profiles| HourOfWeek::of(profiles, features)),
-    }
-}
-
-impl HourOfWeek {
-    fn of(profiles: &Profiles, features: &[FeatureReference]) -> Self {
-        let hours = features.iter().zip(&profiles.features);
-        let hours = hours.flat_map(|(feature, hours)| {
-            let seen = hours.iter().enumerate();
-            seen.filter(|(_, counts)| counts.tallies.events() > 0)
-                .map(|(hour, counts)| Hour::of(&feature.name, hour, counts))
-        });
-        HourOfWeek {
-            timezone: profiles.timezone.clone(),
-            hours: hours.collect(),
+impl Content {
+    /// The content of a reference with these features and profiles.
+    pub(super) fn of(
+        rows: u64,
+        features: &[FeatureReference],
+        profiles: Option<&Profiles>,
+    ) -> Self {
+        Content {
+            rows,
+            features: features.iter().map(FeatureEntry::of).collect(),
+            hour_of_week: profiles.map(|profiles| HourOfWeekEntry::of(profiles, features)),
         }
     }
 
-    /// The profiles of `features`, or the feature that is wrong.
-    pub(super) fn load(self, features: &[FeatureReference]) -> Result<Profiles, String> {
-        let none = |feature: &FeatureReference| vec![FeatureCounts::new(&feature.layout); HOURS];
-        let mut profiles: Vec<Vec<FeatureCounts>> = features.iter().map(none).collect();
-        for hour in self.hours {
-            let place = features.iter().position(|own| own.name == hour.feature);
-            let own = place.and_then(|place| profiles[place].get_mut(hour.hour));
-            match own {
-                Some(own) if own.bins.len() == hour.counts.len() => *own = hour.load(),
-                _ => return Err(hour.feature),
+    /// The features and profiles, or the name of a feature with its error.
+    pub(super) fn load(
+        self,
+    ) -> Result<(Vec<FeatureReference>, Option<Profiles>), (String, ContentError)> {
+        let features: Vec<FeatureReference> = self
+            .features
+            .into_iter()
+            .map(|feature| {
+                let name = feature.name.clone();
+                feature.load().map_err(|error| (name, error))
+            })
+            .collect::<Result<_, _>>()?;
+        let profiles = self
+            .hour_of_week
+            .map(|hours| hours.load(&features))
+            .transpose()?;
+        Ok((features, profiles))
+    }
+}
+
+impl HourOfWeekEntry {
+    fn of(profiles: &Profiles, features: &[FeatureReference]) -> Self {
+        let hours = features
+            .iter()
+            .zip(&profiles.features)
+            .flat_map(|(feature, hours)| {
+                hours
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, counts)| counts.tallies.events() > 0)
+                    .map(|(hour, counts)| HourEntry::of(&feature.name, hour, counts))
+            })
+            .collect();
+        HourOfWeekEntry {
+            timezone: profiles.timezone.clone(),
+            hours,
+        }
+    }
+
+    /// The profiles of `features`, or the name of a feature with its error.
+    fn load(self, features: &[FeatureReference]) -> Result<Profiles, (String, ContentError)> {
+        let mut profiles: Vec<Vec<FeatureCounts>> = features
+            .iter()
+            .map(|feature| vec![FeatureCounts::new(&feature.layout); HOURS])
+            .collect();
+        for entry in self.hours {
+            let (hour, bins) = (entry.hour, entry.counts.len());
+            let index = features
+                .iter()
+                .position(|feature| feature.name == entry.feature);
+            let Some(index) = index else {
+                return Err((entry.feature, ContentError::UnknownFeature { hour }));
+            };
+            match profiles[index].get_mut(hour) {
+                Some(counts) if counts.bins.len() == bins => *counts = entry.load(),
+                _ => {
+                    return Err((
+                        entry.feature,
+                        ContentError::HourOutsideLayout { hour, bins },
+                    ));
+                }
             }
         }
         Ok(Profiles {
@@ -172,9 +274,9 @@ impl HourOfWeek {
     }
 }
 
-impl Hour {
+impl HourEntry {
     fn of(feature: &str, hour: usize, counts: &FeatureCounts) -> Self {
-        Hour {
+        HourEntry {
             feature: feature.to_owned(),
             hour,
             missing: counts.tallies.missing,
@@ -186,43 +288,43 @@ impl Hour {
     }
 
     fn load(self) -> FeatureCounts {
-        let tallies = Tallies {
-            values: self.counts.iter().sum(),
-            missing: self.missing,
-            invalid: self.invalid,
-            saturated: self.saturated,
-        };
         FeatureCounts {
-            tallies,
+            tallies: Tallies {
+                values: self.counts.iter().sum(),
+                missing: self.missing,
+                invalid: self.invalid,
+                saturated: self.saturated,
+            },
             bins: self.counts,
             cells: self.cells,
         }
     }
 }
 
-impl Feature {
+impl FeatureEntry {
     fn of(feature: &FeatureReference) -> Self {
         let tallies = &feature.counts.tallies;
         let [null, absent, nan] = tallies.missing;
         let [wrong_kind, infinite] = tallies.invalid;
-        Feature {
+        FeatureEntry {
             name: feature.name.clone(),
             kind: feature.kind.name().to_owned(),
             samples: tallies.values,
-            missing: Missing { null, absent, nan },
-            invalid: Invalid {
+            missing: MissingEntry { null, absent, nan },
+            invalid: InvalidEntry {
                 wrong_kind,
                 infinite,
             },
             missing_ratio: tallies.missing_ratio().unwrap_or(0.0),
-            numbers: Numbers::of(feature),
-            categories: Categories::of(feature),
+            numbers: NumbersEntry::of(feature),
+            categories: CategoriesEntry::of(feature),
         }
     }
 
-    /// The feature this stands for, or what is wrong with it.
-    pub(super) fn load(self) -> Result<FeatureReference, &'static str> {
-        let kind = Kind::from_name(&self.kind).ok_or("unknown kind")?;
+    fn load(self) -> Result<FeatureReference, ContentError> {
+        let Some(kind) = Kind::from_name(&self.kind) else {
+            return Err(ContentError::UnknownKind { kind: self.kind });
+        };
         let tallies = Tallies {
             values: self.samples,
             missing: [self.missing.null, self.missing.absent, self.missing.nan],
@@ -232,17 +334,16 @@ impl Feature {
         match (self.numbers, self.categories) {
             (Some(numbers), None) => numbers.load(self.name, tallies),
             (None, Some(categories)) => Ok(categories.load(self.name, kind, tallies)),
-            _ => Err("needs either numbers or categories"),
+            _ => Err(ContentError::NumbersOrCategories),
         }
     }
 }
 
-impl Numbers {
+impl NumbersEntry {
     fn of(feature: &FeatureReference) -> Option<Self> {
         let (layout, facts) = (feature.layout.numeric()?, feature.numbers?);
         let small = |index: usize| u16::try_from(index).unwrap_or(u16::MAX);
-        let atom = |atom: &Atom| (small(atom.cell), small(atom.bin), atom.count, atom.sum);
-        Some(Numbers {
+        Some(NumbersEntry {
             mean: facts.mean,
             std: facts.std,
             min: facts.min,
@@ -254,20 +355,24 @@ impl Numbers {
                 .bins
                 .edges()
                 .iter()
-                .map(|edge| Edge::of(*edge))
+                .map(|edge| EdgeEntry::of(*edge))
                 .collect(),
             cell_median: layout.cells.median(),
             cell_scale: layout.cells.scale(),
             saturated: feature.counts.tallies.saturated,
-            atoms: feature.atoms.iter().map(atom).collect(),
+            atoms: feature
+                .atoms
+                .iter()
+                .map(|atom| (small(atom.cell), small(atom.bin), atom.count, atom.sum))
+                .collect(),
         })
     }
 
-    fn load(self, name: String, tallies: Tallies) -> Result<FeatureReference, &'static str> {
-        let edges = self.edges.iter().map(|edge| edge.value()).collect();
-        let bins = Bins::try_new(edges).map_err(|_| "edges that bound no bins")?;
-        let cells = CellScale::try_new(self.cell_median, self.cell_scale)
-            .ok_or("a cell scale that is no scale")?;
+    fn load(self, name: String, tallies: Tallies) -> Result<FeatureReference, ContentError> {
+        let bins = Bins::try_new(self.edges.iter().map(|edge| edge.value()).collect())?;
+        let (median, scale) = (self.cell_median, self.cell_scale);
+        let cells =
+            CellScale::try_new(median, scale).ok_or(ContentError::CellScale { median, scale })?;
         let layout = Layout::Numeric(NumericLayout { bins, cells });
         let atoms: Vec<Atom> = self
             .atoms
@@ -279,78 +384,70 @@ impl Numbers {
                 sum,
             })
             .collect();
-        if atoms
+        if let Some(&Atom { cell, bin, .. }) = atoms
             .iter()
-            .any(|atom| atom.cell >= CELLS || atom.bin >= layout.len())
+            .find(|atom| atom.cell >= CELLS || atom.bin >= layout.len())
         {
-            return Err("an atom outside the layout");
+            return Err(ContentError::AtomOutsideLayout { cell, bin });
         }
         let counts = counts_of_atoms(&atoms, &layout, tallies);
         if counts.tallies.values != tallies.values {
-            return Err("atoms that do not add up to the samples");
+            return Err(ContentError::Samples {
+                values: counts.tallies.values,
+                samples: tallies.values,
+            });
         }
-        let Numbers {
-            mean,
-            std,
-            min,
-            max,
-            min_tied,
-            max_tied,
-            edges_given,
-            ..
-        } = self;
-        let numbers = Some(NumberFacts {
-            mean,
-            std,
-            min,
-            max,
-            min_tied,
-            max_tied,
-            edges_given,
-        });
         Ok(FeatureReference {
             name,
             kind: Kind::Numeric,
             layout: Arc::new(layout),
             counts,
-            numbers,
+            numbers: Some(NumberFacts {
+                mean: self.mean,
+                std: self.std,
+                min: self.min,
+                max: self.max,
+                min_tied: self.min_tied,
+                max_tied: self.max_tied,
+                edges_given: self.edges_given,
+            }),
             atoms,
             seen_once: 0,
         })
     }
 }
 
-impl Edge {
+impl EdgeEntry {
     fn of(value: f64) -> Self {
         match value {
-            f64::INFINITY => Edge::Infinite(Infinite::Above),
-            f64::NEG_INFINITY => Edge::Infinite(Infinite::Below),
-            finite => Edge::Finite(finite),
+            f64::INFINITY => EdgeEntry::Infinite(InfiniteEdge::Above),
+            f64::NEG_INFINITY => EdgeEntry::Infinite(InfiniteEdge::Below),
+            finite => EdgeEntry::Finite(finite),
         }
     }
 
     fn value(self) -> f64 {
         match self {
-            Edge::Finite(value) => value,
-            Edge::Infinite(Infinite::Above) => f64::INFINITY,
-            Edge::Infinite(Infinite::Below) => f64::NEG_INFINITY,
+            EdgeEntry::Finite(value) => value,
+            EdgeEntry::Infinite(InfiniteEdge::Above) => f64::INFINITY,
+            EdgeEntry::Infinite(InfiniteEdge::Below) => f64::NEG_INFINITY,
         }
     }
 }
 
-impl Categories {
+impl CategoriesEntry {
     fn of(feature: &FeatureReference) -> Option<Self> {
         let Layout::Categorical(layout) = feature.layout.as_ref() else {
             return None;
         };
         let count = |bin: usize| feature.counts.bins.get(bin).copied().unwrap_or(0);
-        let named = layout
-            .names()
-            .iter()
-            .enumerate()
-            .map(|(bin, name)| (name.clone(), count(bin)));
-        Some(Categories {
-            bins: named.collect(),
+        Some(CategoriesEntry {
+            bins: layout
+                .names()
+                .iter()
+                .enumerate()
+                .map(|(bin, name)| (name.clone(), count(bin)))
+                .collect(),
             other: layout.others().to_vec(),
             other_count: count(layout.other()),
             unseen_count: count(layout.unseen()),
@@ -361,17 +458,17 @@ impl Categories {
     fn load(self, name: String, kind: Kind, tallies: Tallies) -> FeatureReference {
         let (names, mut bins): (Vec<String>, Vec<u64>) = self.bins.into_iter().unzip();
         bins.extend([self.other_count, self.unseen_count]);
-        let layout = Layout::Categorical(CategoricalLayout::new(names, self.other));
-        let counts = FeatureCounts {
-            tallies,
-            bins,
-            ..FeatureCounts::default()
-        };
         FeatureReference {
             name,
             kind,
-            layout: Arc::new(layout),
-            counts,
+            layout: Arc::new(Layout::Categorical(CategoricalLayout::new(
+                names, self.other,
+            ))),
+            counts: FeatureCounts {
+                tallies,
+                bins,
+                ..FeatureCounts::default()
+            },
             numbers: None,
             atoms: Vec::new(),
             seen_once: self.seen_once,

@@ -1,4 +1,7 @@
-//! Fitting: from the values of a column to a frozen layout and its counts.
+//! Fits a reference: turns the values of a column into a frozen layout and its counts.
+//!
+//! Values are sorted once; edges, cells, atoms and facts all come from the sorted column. This is
+//! the only place that sees rows. Later references reuse the layout and have counts only.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -6,24 +9,26 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use rustc_hash::FxHashMap;
 
-use super::{Atom, FeatureReference, NumberFacts};
+use super::atom::{atoms_of_values, counts_of_atoms};
+use super::feature_reference::FeatureReference;
+use super::number_facts::NumberFacts;
 use crate::model::{BinsSpec, HdrBins, Kind};
 use crate::stats::{
     Bins, BinsError, CategoricalLayout, CellScale, FeatureCounts, Layout, NumericLayout, Tallies,
-    histogram_edges, spread,
+    histogram_edges,
 };
 
-/// Bins of equal mass when nothing else is asked for.
+/// Default number of bins of equal mass.
 pub const DEFAULT_BINS: usize = 20;
-/// Categories with a bin of their own when nothing else is asked for.
+/// Default number of categories with a bin each.
 pub const DEFAULT_TOP: usize = 50;
-/// A category with fewer rows shares the bin `other`.
-const RARE: u64 = 5;
+/// Rows from which a category has a bin of its own; with fewer it shares the bin `other`.
+const MIN_ROWS: u64 = 5;
 
-/// Why a feature has no reference.
+/// A feature that cannot be fitted.
 #[derive(Debug, thiserror::Error)]
 pub enum FitError {
-    /// Nothing to fit.
+    /// The column has no usable value.
     #[error(
         "no usable value in {events} rows ({missing} missing, {invalid} of the wrong kind or infinite)"
     )]
@@ -35,12 +40,18 @@ pub enum FitError {
         /// Rows with an unusable value.
         invalid: u64,
     },
-    /// Edges that bound no bins.
-    #[error("bins: {0}")]
-    Bins(#[from] BinsError),
-    /// HDR bins count positive numbers only.
-    #[error("bins: hdr needs positive values, the largest is {0}")]
-    HdrRange(f64),
+    /// The edges do not bound bins.
+    #[error("bins: {error}")]
+    Bins {
+        /// The first problem of the list of edges.
+        error: BinsError,
+    },
+    /// HDR bins count positive numbers of at most 1e15 units only.
+    #[error("bins: hdr needs positive values, the largest is {largest}")]
+    HdrRange {
+        /// Largest value of the column.
+        largest: f64,
+    },
 }
 
 /// The values of one column.
@@ -48,27 +59,29 @@ pub enum FitError {
 pub struct Column {
     /// Finite numbers, in any order.
     pub numbers: Vec<f64>,
-    /// Categories and how often each occurs.
+    /// Number of occurrences of each category.
     pub categories: FxHashMap<Box<str>, u64>,
-    /// How the rows fared; `values` is filled in when the column is fitted.
+    /// Rows by outcome; `fit` computes `values` and `saturated`.
     pub tallies: Tallies,
 }
 
-/// How a feature is to be laid out.
+/// Options for the layout of a feature.
 #[derive(Debug, Clone, Default)]
 pub struct FitOptions {
     /// Numeric features: `None` = [`DEFAULT_BINS`] of equal mass.
     pub bins: Option<BinsSpec>,
-    /// Categorical features: `None` = [`DEFAULT_TOP`], rare ones in `other`.
+    /// Number of categories with a bin each, the most frequent first, however rare they are.
+    ///
+    /// `None` = those with at least 5 rows, at most [`DEFAULT_TOP`].
     pub top: Option<usize>,
-    /// Use this layout instead of making one.
+    /// Layout to use instead of a fitted one.
     pub layout: Option<Arc<Layout>>,
 }
 
-/// Fits one feature.
+/// Fits the reference of one feature.
 ///
 /// # Errors
-/// There is no value, or the bins asked for are impossible.
+/// The column has no usable value, or its values do not fit the bins of `options`.
 pub fn fit(
     name: &str,
     kind: Kind,
@@ -91,24 +104,24 @@ fn fit_numbers(
     let mut facts = NumberFacts::of(sorted).ok_or_else(|| no_values(&column.tallies))?;
     let is_counted = matches!(options.bins, None | Some(BinsSpec::Count(_)));
     facts.edges_given = options.layout.is_some() || !is_counted;
-    let made = match options.layout.as_deref() {
+    let numeric = match options.layout.as_deref() {
         Some(Layout::Numeric(layout)) => layout.clone(),
         _ => NumericLayout {
-            bins: Bins::try_new(edges(sorted, facts, options.bins.as_ref())?)?,
+            bins: Bins::try_new(edges(sorted, facts, options.bins.as_ref())?)
+                .map_err(|error| FitError::Bins { error })?,
             cells: CellScale::fit(sorted, facts.std)
                 .map(|(scale, _)| scale)
                 .ok_or_else(|| no_values(&column.tallies))?,
         },
     };
-    let atoms = atoms(sorted, &made);
-    let layout = Layout::Numeric(made);
-    let saturated = sorted.iter().filter(|x| {
-        layout
-            .numeric()
-            .is_some_and(|own| own.cells.locate(**x).saturated)
-    });
+    let atoms = atoms_of_values(sorted, &numeric);
+    let saturated = sorted
+        .iter()
+        .filter(|x| numeric.cells.locate(**x).saturated)
+        .count();
+    let layout = Layout::Numeric(numeric);
     let tallies = Tallies {
-        saturated: saturated.count() as u64,
+        saturated: saturated as u64,
         ..column.tallies
     };
     Ok(FeatureReference {
@@ -135,7 +148,10 @@ fn edges(
     }
 }
 
-/// Edges at the log-linear buckets of an HDR histogram, from the bucket of the smallest positive value to that of the largest.
+/// Edges at the limits of the log-linear buckets of an HDR histogram.
+///
+/// From the bucket of the smallest value (at least 0) to the bucket of the largest, in units of
+/// `hdr.unit`, with `hdr.digits` significant digits. Source: hdrhistogram.org.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -145,57 +161,18 @@ fn hdr_edges(facts: NumberFacts, hdr: HdrBins) -> Result<Vec<f64>, FitError> {
     const LARGEST: f64 = 1e15;
     let top = facts.max / hdr.unit;
     if !(1.0..=LARGEST).contains(&top) {
-        return Err(FitError::HdrRange(facts.max));
+        return Err(FitError::HdrRange { largest: facts.max });
     }
     let histogram = Histogram::<u64>::new_with_bounds(1, (top as u64).max(2), hdr.digits)
-        .map_err(|_| FitError::HdrRange(facts.max))?;
-    let mut at = histogram.lowest_equivalent((facts.min.max(0.0) / hdr.unit) as u64);
+        .map_err(|_| FitError::HdrRange { largest: facts.max })?;
+    let mut edge = histogram.lowest_equivalent((facts.min.max(0.0) / hdr.unit) as u64);
     let last = histogram.next_non_equivalent(top as u64);
-    let mut edges = vec![at as f64 * hdr.unit];
-    while at < last {
-        at = histogram.next_non_equivalent(at);
-        edges.push(at as f64 * hdr.unit);
+    let mut edges = vec![edge as f64 * hdr.unit];
+    while edge < last {
+        edge = histogram.next_non_equivalent(edge);
+        edges.push(edge as f64 * hdr.unit);
     }
     Ok(edges)
-}
-
-/// Counts and sums of places per pair of cell and score bin, ascending.
-fn atoms(sorted: &[f64], layout: &NumericLayout) -> Vec<Atom> {
-    let mut atoms: Vec<Atom> = Vec::new();
-    for &x in sorted {
-        let place = layout.cells.locate(x);
-        let (cell, bin) = (place.cell, layout.bins.index(x));
-        match atoms
-            .last_mut()
-            .filter(|atom| atom.cell == cell && atom.bin == bin)
-        {
-            Some(atom) => {
-                atom.count += 1;
-                atom.sum += place.outward;
-            }
-            None => atoms.push(Atom {
-                cell,
-                bin,
-                count: 1,
-                sum: place.outward,
-            }),
-        }
-    }
-    atoms
-}
-
-/// The margins of atoms: counts per bin and per cell.
-pub(super) fn counts_of_atoms(atoms: &[Atom], layout: &Layout, tallies: Tallies) -> FeatureCounts {
-    let mut counts = FeatureCounts::new(layout);
-    for atom in atoms {
-        counts.bins[atom.bin] += atom.count;
-        counts.cells.add(atom.cell, atom.count, atom.sum);
-    }
-    counts.tallies = Tallies {
-        values: atoms.iter().map(|atom| atom.count).sum(),
-        ..tallies
-    };
-    counts
 }
 
 fn fit_categories(
@@ -216,9 +193,9 @@ fn fit_categories(
         _ => categories(column, options.top),
     };
     let mut bins = vec![0; layout.unseen() + 1];
-    let mut known: Vec<(&Box<str>, &u64)> = column.categories.iter().collect();
-    known.sort_unstable();
-    for (category, count) in known {
+    let mut counted: Vec<(&Box<str>, &u64)> = column.categories.iter().collect();
+    counted.sort_unstable();
+    for (category, count) in counted {
         bins[layout.index(category)] += count;
     }
     let tallies = Tallies {
@@ -244,7 +221,7 @@ fn fit_categories(
     })
 }
 
-/// The most frequent categories first, ties by name.
+/// A layout with a bin for each of the most frequent categories, ties by name.
 fn categories(column: &Column, top: Option<usize>) -> CategoricalLayout {
     let mut ranked: Vec<(&str, u64)> = column
         .categories
@@ -252,12 +229,18 @@ fn categories(column: &Column, top: Option<usize>) -> CategoricalLayout {
         .map(|(name, count)| (&**name, *count))
         .collect();
     ranked.sort_unstable_by_key(|(name, count)| (Reverse(*count), *name));
-    let common = ranked.iter().filter(|(_, count)| *count >= RARE).count();
-    let own = top
-        .unwrap_or_else(|| common.min(DEFAULT_TOP))
-        .min(ranked.len());
-    let names = |part: &[(&str, u64)]| part.iter().map(|(name, _)| (*name).to_owned()).collect();
-    CategoricalLayout::new(names(&ranked[..own]), names(&ranked[own..]))
+    let frequent = ranked
+        .iter()
+        .filter(|(_, count)| *count >= MIN_ROWS)
+        .count();
+    let top = top.unwrap_or(frequent.min(DEFAULT_TOP)).min(ranked.len());
+    let names = |ranked: &[(&str, u64)]| {
+        ranked
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    CategoricalLayout::new(names(&ranked[..top]), names(&ranked[top..]))
 }
 
 fn no_values(tallies: &Tallies) -> FitError {
@@ -265,28 +248,6 @@ fn no_values(tallies: &Tallies) -> FitError {
         events: tallies.events(),
         missing: tallies.missing_total(),
         invalid: tallies.invalid_total(),
-    }
-}
-
-impl NumberFacts {
-    /// The facts of values in ascending order; `None` without values.
-    #[must_use]
-    pub fn of(sorted: &[f64]) -> Option<Self> {
-        let (mean, std) = spread(sorted)?;
-        let (min, max) = (*sorted.first()?, *sorted.last()?);
-        let is_tied =
-            |other: Option<&f64>, end: f64| other.is_some_and(|x| x.total_cmp(&end).is_eq());
-        let before_last = sorted.len().checked_sub(2).and_then(|at| sorted.get(at));
-        let (min_tied, max_tied) = (is_tied(sorted.get(1), min), is_tied(before_last, max));
-        Some(NumberFacts {
-            mean,
-            std,
-            min,
-            max,
-            min_tied,
-            max_tied,
-            edges_given: false,
-        })
     }
 }
 
@@ -339,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn rare_categories_share_a_bin_unless_top_says_otherwise() {
+    fn rare_categories_share_a_bin_unless_top_is_set() {
         let column = words(&[("a", 10), ("b", 5), ("c", 4), ("d", 4)]);
         let text = |names: &[&str]| {
             names
@@ -358,7 +319,11 @@ mod tests {
             "ties by name"
         );
         let fitted = fit("x", Kind::Categorical, column, &FitOptions::default()).unwrap();
-        assert_eq!(fitted.counts.bins, [10, 5, 8, 0], "own, other, unseen");
+        assert_eq!(
+            fitted.counts.bins,
+            [10, 5, 8, 0],
+            "two categories, other, unseen"
+        );
     }
 
     #[test]
@@ -392,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_without_values_says_what_it_has() {
+    fn the_error_for_a_column_without_values_counts_its_rows() {
         let tallies = Tallies {
             missing: [3, 0, 0],
             ..Tallies::default()
@@ -415,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn another_reference_can_lend_its_layout() {
+    fn a_reference_can_be_fitted_in_the_layout_of_another() {
         let first = fit(
             "x",
             Kind::Numeric,

@@ -1,7 +1,8 @@
-//! A reference by hour of the week: what a stream with a daily and weekly rhythm is when all is well.
+//! Hours of the week, and a reference's counts by hour of the week.
 //!
-//! All hours share the reference's edges and cells. An hour is one of the wall clock of a time zone, because people's rhythm is; where a clock is set back, one
-//! profile holds both passes of the hour.
+//! A stream with a daily and weekly rhythm is compared with the same hours of earlier weeks. All
+//! hours share the reference's edges and cells. An hour follows the wall clock of a time zone,
+//! because people do. When a clock is set back, one profile holds both passes of the hour.
 
 use jiff::tz::TimeZone;
 
@@ -11,45 +12,46 @@ use crate::stats::FeatureCounts;
 /// Hours of a week; the first is Monday from 00:00 to 01:00.
 pub const HOURS: usize = 168;
 
-/// Counts by hour of the week.
+/// The counts of a reference's features by hour of the week.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profiles {
-    /// Whose wall clock, by its IANA name.
+    /// IANA name of the time zone whose wall clock gives the hours.
     pub timezone: String,
-    /// By feature, in the reference's order, and by hour.
+    /// One list per feature, in the reference's order, each with counts for 168 hours.
     pub features: Vec<Vec<FeatureCounts>>,
 }
 
-/// No such time zone.
+/// A time zone that does not exist.
 #[derive(Debug, thiserror::Error)]
-#[error("no time zone {name:?}: expected an IANA name, as \"Europe/Berlin\" or \"UTC\"")]
+#[error("unknown time zone {name:?}, expected an IANA name such as \"Europe/Berlin\" or \"UTC\"")]
 pub struct UnknownTimezone {
-    /// What was asked for.
+    /// Name that is not a time zone.
     pub name: String,
 }
 
-/// Which hour of the week it is somewhere.
+/// Finds the hour of the week on the wall clock of a time zone.
 #[derive(Debug, Clone)]
 pub struct HourOfWeek {
     timezone: TimeZone,
 }
 
 impl HourOfWeek {
-    /// By the wall clock of a time zone.
+    /// Creates a clock for the time zone with this IANA name.
     ///
     /// # Errors
-    /// It is not known.
+    /// There is no such time zone.
     pub fn try_new(timezone: &str) -> Result<Self, UnknownTimezone> {
-        let found = TimeZone::get(timezone).map_err(|_| UnknownTimezone {
-            name: timezone.to_owned(),
-        });
-        found.map(|timezone| HourOfWeek { timezone })
+        TimeZone::get(timezone)
+            .map(|timezone| HourOfWeek { timezone })
+            .map_err(|_| UnknownTimezone {
+                name: timezone.to_owned(),
+            })
     }
 
-    /// The hour that contains `at`, in `0..HOURS`.
+    /// The hour that contains `time`, in `0..HOURS`; 0 for a time outside the calendar.
     #[must_use]
-    pub fn of(&self, at: EventTime) -> u16 {
-        let Ok(instant) = jiff::Timestamp::from_millisecond(at.as_millis()) else {
+    pub fn of(&self, time: EventTime) -> u16 {
+        let Ok(instant) = jiff::Timestamp::from_millisecond(time.as_millis()) else {
             return 0;
         };
         let local = self.timezone.to_datetime(instant);
@@ -64,11 +66,11 @@ mod tests {
 
     #[test]
     fn hours_follow_the_wall_clock() {
-        let check = |timezone: &str, at: &str, expected: u16| {
-            let instant: jiff::Timestamp = at.parse().unwrap();
-            let hour = HourOfWeek::try_new(timezone).unwrap();
-            let found = hour.of(EventTime::from_millis(instant.as_millisecond()));
-            assert_eq!(found, expected, "{at} in {timezone}");
+        let check = |timezone: &str, time: &str, expected: u16| {
+            let instant: jiff::Timestamp = time.parse().unwrap();
+            let clock = HourOfWeek::try_new(timezone).unwrap();
+            let hour = clock.of(EventTime::from_millis(instant.as_millisecond()));
+            assert_eq!(hour, expected, "{time} in {timezone}");
         };
         check("UTC", "2026-11-23T00:00:00Z", 0);
         check("UTC", "2026-11-29T23:59:59.999Z", 167);
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_time_zone_says_what_is_expected() {
+    fn the_error_for_an_unknown_time_zone_names_a_valid_one() {
         let error = HourOfWeek::try_new("Mars/Olympus").unwrap_err();
         assert!(error.to_string().contains("Europe/Berlin"), "{error}");
     }

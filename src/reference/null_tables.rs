@@ -1,7 +1,11 @@
-//! What a reference says about no drift: laws of clean windows, and of its own stretches.
+//! The calibration that a reference stores: null distributions, and statistics of its blocks.
 //!
-//! Null laws could be made again from the counts at any time and are kept to save it; stretches could not, because the rows are gone. Both are plain numbers, six
-//! significant digits each, so that a stored law and one the same program makes again are the same bit for bit.
+//! Null distributions follow from the counts and are stored to save the simulation. Statistics of
+//! blocks cannot be computed again, because the rows no longer exist. All numbers have six
+//! significant digits, so that a stored distribution and one that the same program computes again
+//! are equal bit for bit.
+//!
+//! The fields are stored under their old keys.
 
 use std::fmt;
 
@@ -9,40 +13,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::stats::EmpiricalDistribution;
 
-/// How one feature behaves when nothing happens.
+/// The calibration of one feature.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FeatureCalibration {
-    /// Laws of clean windows.
+    /// Null distributions, one table per size of window.
     pub nulls: Vec<NullTable>,
-    /// Laws of stretches, by length; empty where the reference carries no time.
+    /// Statistics of blocks, by length; empty where the reference's rows have no time.
     pub stretches: Vec<BlockStatistics>,
-    /// The same against the rest of the reference in the same hours of the week; empty where it has no such profiles.
+    /// Statistics of blocks against the rest of the reference in the same hours of the week.
+    ///
+    /// Empty where the reference has no counts by hour of the week.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hour_of_week: Vec<BlockStatistics>,
 }
 
-/// The laws of every score in clean windows of one size.
+/// The null distributions of every simulated score in windows of one size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NullTable {
-    /// Of the windows.
+    /// Size of the windows.
     #[serde(flatten)]
     pub size: NullSize,
-    /// In the order of the simulated statistics; `None` where a score has no law.
-    pub laws: Vec<Option<EmpiricalDistribution>>,
+    /// Distributions of `T / noise variance`, in the order of the simulated statistics.
+    ///
+    /// `T` is the score on its quadratic scale. `None` where the score does not exist, is infinite,
+    /// or never differs from 0.
+    #[serde(rename = "laws")]
+    pub distributions: Vec<Option<EmpiricalDistribution>>,
 }
 
-/// The size of clean windows: `2^k` values, or the middle of the octave above, rounded down.
+/// The size of simulated windows: `2^k` values, or `2^(k + 1/2)`, rounded down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NullSize {
-    /// The power of two.
+    /// Exponent of the power of two.
     pub k: u32,
-    /// Whether it is times the root of two.
+    /// Set for the middle of the octave: the power of two times the root of two.
     #[serde(default, rename = "half", skip_serializing_if = "std::ops::Not::not")]
     pub is_half: bool,
 }
 
 impl NullSize {
-    /// Values in a window.
+    /// Number of values in a window.
     #[must_use]
     pub const fn values(self) -> u64 {
         if self.is_half {
@@ -60,25 +70,37 @@ impl fmt::Display for NullSize {
     }
 }
 
-/// The laws of every score over stretches of one length, each against the rest of the reference.
+/// The scores of a reference's blocks of one length, each against the rest of the reference.
+///
+/// `n` is the number of values in a block, `m` in the reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlockStatistics {
-    /// Their length.
+    /// Length of a block in milliseconds.
     pub window_ms: u64,
-    /// How many fit side by side.
+    /// Number of blocks that fit side by side, `B`; at least 2.
     pub effective: f64,
-    /// Values in one, on average.
+    /// Mean number of values in a block.
     pub samples: f64,
-    /// `1/n + 1/(m - n)`, on average.
-    pub v: f64,
-    /// By how much their scores are larger than those of clean windows; at least 1, in the order of the simulated statistics.
+    /// Mean noise variance of a block: `1/n + 1/(m - n)`.
+    #[serde(rename = "v")]
+    pub noise_variance: f64,
+    /// Mean score of blocks over mean score of null windows, `phi`; at least 1.
+    ///
+    /// In the order of the simulated statistics.
     pub design_effect: Vec<f64>,
-    /// In the order of the simulated statistics; `None` where a score has no law.
-    pub laws: Vec<Option<EmpiricalDistribution>>,
-    /// Of the squared difference of the missing rate, over `missing_v`.
+    /// Distributions of `T / noise variance`, in the order of the simulated statistics.
+    ///
+    /// `T` is the score on its quadratic scale. `None` where the score does not exist or never
+    /// differs from 0.
+    #[serde(rename = "laws")]
+    pub distributions: Vec<Option<EmpiricalDistribution>>,
+    /// Distribution of the squared difference of the missing rates over their noise variance.
+    ///
+    /// `None` where the rates never differ.
     pub missing: Option<EmpiricalDistribution>,
-    /// `v` of events.
-    pub missing_v: f64,
+    /// Mean noise variance of a block's events, instead of its values.
+    #[serde(rename = "missing_v")]
+    pub missing_noise_variance: f64,
 }
 
 #[cfg(test)]
@@ -86,17 +108,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_of_whole_octaves_are_written_as_they_ever_were() {
+    fn tables_keep_their_keys() {
         let check = |text: &str, k: u32, is_half: bool| {
             let table: NullTable = serde_json::from_str(text).unwrap();
             assert_eq!(table.size, NullSize { k, is_half }, "{text}");
-            assert_eq!(
-                serde_json::to_string(&table).unwrap(),
-                text,
-                "written again"
-            );
+            assert_eq!(serde_json::to_string(&table).unwrap(), text, "round trip");
         };
         check(r#"{"k":9,"laws":[null]}"#, 9, false);
         check(r#"{"k":9,"half":true,"laws":[null]}"#, 9, true);
+    }
+
+    #[test]
+    fn statistics_of_blocks_keep_their_keys() {
+        let text = concat!(
+            r#"{"window_ms":60000,"effective":30.0,"samples":900.0,"v":0.5,"#,
+            r#""design_effect":[1.0],"laws":[null],"missing":null,"missing_v":0.25}"#
+        );
+        let read: BlockStatistics = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text, "round trip");
     }
 }

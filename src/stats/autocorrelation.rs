@@ -1,34 +1,46 @@
-//! What a score does over the reference's own stretches, each against the rest.
+//! The distribution of a score over the blocks of a reference.
 //!
-//! Streams are not independent draws: neighbours resemble each other, and windows of a clean stream differ by more than a clean sample does. A stretch as long as
-//! the window tells by how much. BlockStatistics overlap, one per step, so what they tell is worth only as many as fit side by side.
+//! The values of a stream are not independent: neighbours resemble each other, and windows without
+//! drift vary more than independent samples do. A block is as long as a window, so its scores show
+//! by how much. Blocks overlap, one begins at each step, so `b` overlapping blocks hold no more
+//! information than the blocks that fit side by side.
 
-use super::EmpiricalDistribution;
-use super::empirical::moments;
+use super::empirical::{EmpiricalDistribution, moments};
 
-/// Fewer whole stretches than this have no tail to speak of.
-pub const TAIL_FROM: f64 = 20.0;
-/// Fewer whole stretches than this say nothing about the window's length.
-pub const LEAST: f64 = 2.0;
+/// Blocks side by side from which the tail of their scores can be estimated.
+pub const MIN_BLOCKS_FOR_TAIL: f64 = 20.0;
+/// Blocks side by side from which their mean and variance can be estimated.
+pub const MIN_BLOCKS: f64 = 2.0;
 
-/// The law of a series of scores over stretches, one per step; `per_window` steps make a stretch. `None` without a score.
+/// The distribution of the scores of overlapping blocks; `None` without a score.
 ///
-/// The tail is taken from the most extreme tenth of twenty whole stretches, or 2 % of many, and exceedances close to each other count once.
+/// `series` has one score per step in order of time, and `steps_per_block` (at least 1) is the
+/// length of a block. With `B = series.len() / steps_per_block`:
+///
+/// - The tail begins at the quantile that the share `10 / B` exceeds, at least 2 % and at most 50
+///   %: the upper half of 20 blocks, the upper 2 % of 500 or more.
+/// - Exceedances that are close in time count once: their number is divided by
+///   `max(steps_per_block, autocorrelation time of "is above the start of the tail")`.
 #[must_use]
-pub fn block_law(series: &[f64], per_window: f64) -> Option<EmpiricalDistribution> {
-    let effective = series.len() as f64 / per_window;
-    let zeta = (10.0 / effective).clamp(0.02, 0.5);
-    let k = |u: f64| {
-        let is_above: Vec<f64> = series.iter().map(|x| f64::from(u8::from(*x > u))).collect();
-        let exceeding: f64 = is_above.iter().sum();
-        exceeding / per_window.max(autocorrelation_time(&is_above, effective))
-    };
-    EmpiricalDistribution::of(&mut series.to_vec(), zeta, k)
+pub fn block_distribution(series: &[f64], steps_per_block: f64) -> Option<EmpiricalDistribution> {
+    let effective = series.len() as f64 / steps_per_block;
+    let tail_share = (10.0 / effective).clamp(0.02, 0.5);
+    EmpiricalDistribution::of(&mut series.to_vec(), tail_share, |start| {
+        let is_above: Vec<f64> = series
+            .iter()
+            .map(|score| f64::from(u8::from(*score > start)))
+            .collect();
+        let exceedances: f64 = is_above.iter().sum();
+        exceedances / steps_per_block.max(autocorrelation_time(&is_above, effective))
+    })
 }
 
-/// Steps after which a series has forgotten where it was: `1 + 2 sum of its correlations`, up to the first that is no more than chance.
+/// The integrated autocorrelation time of a series, in steps; at least 1.
 ///
-/// Of `effective` independent values, correlations of up to `2 / sqrt(effective)` are chance; summing them on would make a few dozen stretches look like two.
+/// `1 + 2 sum r(lag)`, summed up to the first correlation `r` that is no larger than chance. Of
+/// `effective` independent values, correlations of up to `2 / sqrt(effective)` are chance; a sum
+/// beyond them would make a few dozen blocks look like two. A series without variance has 1.
+/// Source: A. Sokal, Monte Carlo Methods in Statistical Mechanics (1997), section 3.
 fn autocorrelation_time(series: &[f64], effective: f64) -> f64 {
     let (mean, variance) = moments(series);
     if variance <= 0.0 {
@@ -38,8 +50,12 @@ fn autocorrelation_time(series: &[f64], effective: f64) -> f64 {
     let chance = 2.0 / effective.sqrt();
     let mut time = 1.0;
     for lag in 1..n {
-        let pairs = series.iter().zip(&series[lag..]);
-        let covariance = pairs.map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>() / n as f64;
+        let covariance = series
+            .iter()
+            .zip(&series[lag..])
+            .map(|(a, b)| (a - mean) * (b - mean))
+            .sum::<f64>()
+            / n as f64;
         if covariance <= chance * variance {
             break;
         }
@@ -52,9 +68,16 @@ fn autocorrelation_time(series: &[f64], effective: f64) -> f64 {
 mod tests {
     use super::*;
 
+    /// Numbers that look random: multiplicative hashing of `0..count`.
+    fn scrambled(count: u32) -> Vec<f64> {
+        (0..count)
+            .map(|i| f64::from(i.wrapping_mul(2_654_435_761) >> 16))
+            .collect()
+    }
+
     #[test]
     fn a_run_of_equal_values_counts_once() {
-        // Ten steps up, ninety down: the sum of the triangle's correlations is about the length of the run.
+        // Ten steps up, ninety down: the triangle of correlations sums to about the run's length.
         let series: Vec<f64> = (0..2000)
             .map(|i| f64::from(u8::from(i % 100 < 10)))
             .collect();
@@ -63,22 +86,22 @@ mod tests {
     }
 
     #[test]
-    fn independent_values_forget_at_once() {
-        let series: Vec<f64> = (0..1000_u32)
-            .map(|i| f64::from(i.wrapping_mul(2_654_435_761) >> 16))
-            .collect();
-        let time = autocorrelation_time(&series, 1000.0);
+    fn independent_values_have_an_autocorrelation_time_of_one() {
+        let time = autocorrelation_time(&scrambled(1000), 1000.0);
         assert!(time < 1.3, "{time}");
     }
 
     #[test]
-    fn many_stretches_give_a_far_tail_and_few_a_near_one() {
-        let series: Vec<f64> = (0..3000_u32)
-            .map(|i| f64::from(i.wrapping_mul(2_654_435_761) >> 16))
-            .collect();
-        let zeta = |per_window| block_law(&series, per_window).unwrap().tail.zeta;
-        assert!((zeta(1.0) - 0.02).abs() < 1e-12, "many");
-        assert!((zeta(100.0) - 1.0 / 3.0).abs() < 1e-12, "thirty");
-        assert!((zeta(1000.0) - 0.5).abs() < 1e-12, "three");
+    fn many_blocks_have_a_far_tail_and_few_blocks_a_near_one() {
+        let series = scrambled(3000);
+        let tail_share = |steps_per_block| {
+            block_distribution(&series, steps_per_block)
+                .unwrap()
+                .tail
+                .tail_share
+        };
+        assert!((tail_share(1.0) - 0.02).abs() < 1e-12, "3000 blocks");
+        assert!((tail_share(100.0) - 1.0 / 3.0).abs() < 1e-12, "30 blocks");
+        assert!((tail_share(1000.0) - 0.5).abs() < 1e-12, "3 blocks");
     }
 }

@@ -1,51 +1,65 @@
 //! Score bins: the frozen intervals in which shares are compared.
 //!
-//! Edges come from the reference (or the user) once and never move with the data: edges derived from reference and window together let one outlier
-//! hide a true shift. Bins are half-open `[lo, hi)`; two guards, present where the outer edge is finite, hold what lies below and above. The last
-//! finite bin includes its upper edge, as in `numpy.histogram`, unless it is a point mass: a point mass is the bin `[v, next_up(v))`, one value wide.
+//! Edges come from the reference (or the user) once and never move with the data: edges derived
+//! from reference and window together let one outlier hide a true shift. Bins are half-open
+//! `[lo, hi)`. Two guards, present where the outer edge is finite, count the values below and
+//! above. The last finite bin includes its upper edge, as in `numpy.histogram`, unless it is a
+//! point mass: the bin `[v, next_up(v))`, one value wide.
 //!
-//! A value finds its bin by counting the breaks at or below it with a branchless binary search over a padded table, so the cost does not depend on
-//! where the value lies.
+//! The bin of a value is the number of breaks at or below it. A branchless binary search over a
+//! padded table counts them, so the cost does not depend on the value.
 
 use std::cmp::Ordering;
 use std::hint::select_unpredictable;
 
-/// Why a list of edges is no set of bins.
+use super::quantile::quantile_sorted;
+
+/// A list of edges that does not bound bins.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum BinsError {
     /// Fewer than two edges bound no bin.
-    #[error("needs at least 2 edges, found {0}")]
-    TooFew(usize),
-    /// More than the index of a bin can tell apart.
-    #[error("at most {max} edges, found {found}", max = Bins::MAX_EDGES)]
-    TooMany {
-        /// Edges given.
-        found: usize,
+    #[error("needs at least 2 edges, found {count}")]
+    TooFew {
+        /// Number of edges in the list.
+        count: usize,
     },
-    /// NaN bounds nothing.
-    #[error("not a number at index {0}")]
-    NotANumber(usize),
-    /// Each edge must be above the one before.
+    /// More edges than [`Bins::MAX_EDGES`].
+    #[error("at most {max} edges, found {count}", max = Bins::MAX_EDGES)]
+    TooMany {
+        /// Number of edges in the list.
+        count: usize,
+    },
+    /// NaN is not an edge.
+    #[error("not a number at index {index}")]
+    NotANumber {
+        /// Index in the list, from 0.
+        index: usize,
+    },
+    /// Each edge must be above the edge before it.
     #[error("not increasing at index {index} ({edge} after {previous})")]
     NotIncreasing {
-        /// Place in the list, from 0.
+        /// Index in the list, from 0.
         index: usize,
-        /// The edge there.
+        /// The edge at this index.
         edge: f64,
         /// The edge before it.
         previous: f64,
     },
-    /// Infinity can only be an outer edge.
-    #[error("infinite at index {0}, only the outer edges may be")]
-    InnerInfinite(usize),
+    /// Only the outer edges may be infinite.
+    #[error("infinite at index {index}, only the outer edges may be")]
+    InnerInfinite {
+        /// Index in the list, from 0.
+        index: usize,
+    },
 }
 
-/// The values a bin holds: `lower <= x < upper`, unbounded where `None`.
+/// The values of a bin: `lower <= x < upper`, unbounded where `None`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// The smallest value inside; `None` = no lower bound.
     pub lower: Option<f64>,
-    /// The first value outside, or the last inside where the bin is closed; `None` = no upper bound. Equal to `lower` for a point mass.
+    /// The first value outside, or the last value inside where the bin is closed; `None` = no upper
+    /// bound. Equal to `lower` for a point mass.
     pub upper: Option<f64>,
 }
 
@@ -54,7 +68,8 @@ pub struct Interval {
 pub struct Bins {
     /// Strictly increasing; the outer ones may be infinite.
     edges: Vec<f64>,
-    /// The finite places where one bin ends and the next begins, padded with infinity to a power of two, at least one place of it.
+    /// The finite limits between neighbouring bins, padded with at least one infinity to a power of
+    /// two.
     breaks: Vec<f64>,
     /// Number of bins, guards included.
     len: usize,
@@ -64,10 +79,11 @@ impl Bins {
     /// The most edges a set of bins may have.
     pub const MAX_EDGES: usize = 4096;
 
-    /// Bins between `edges`.
+    /// Creates bins between `edges`.
     ///
     /// # Errors
-    /// Fewer than two edges, NaN, infinity inside, or edges that do not strictly increase.
+    /// Fewer than two or too many edges, NaN, an inner infinity, or edges that do not increase
+    /// strictly.
     pub fn try_new(edges: Vec<f64>) -> Result<Self, BinsError> {
         check(&edges)?;
         let mut breaks: Vec<f64> = edges
@@ -88,7 +104,7 @@ impl Bins {
         Ok(Bins { edges, breaks, len })
     }
 
-    /// The edges as given.
+    /// The edges as they were given.
     #[must_use]
     pub fn edges(&self) -> &[f64] {
         &self.edges
@@ -105,46 +121,42 @@ impl Bins {
     #[must_use]
     #[inline]
     pub fn index(&self, x: f64) -> usize {
-        // The usual number of bins has a search of known length, which needs no checks inside.
+        // The usual number of bins has a search of known length, without bounds checks.
         match <&[f64; 32]>::try_from(self.breaks.as_slice()) {
             Ok(breaks) => search(breaks, x),
             Err(_) => search(&self.breaks, x),
         }
     }
 
-    /// Whether there is a guard bin for values below the first edge.
+    /// Returns true if a guard bin counts the values below the first edge.
     #[must_use]
     pub fn has_lower_guard(&self) -> bool {
         self.edges.first().is_some_and(|edge| edge.is_finite())
     }
 
-    /// Whether there is a guard bin for values above the last edge.
+    /// Returns true if a guard bin counts the values above the last edge.
     #[must_use]
     pub fn has_upper_guard(&self) -> bool {
         self.edges.last().is_some_and(|edge| edge.is_finite())
     }
 
-    /// Whether bin `index` is a guard.
+    /// Returns true if bin `index` is a guard.
     #[must_use]
     pub fn is_guard(&self, index: usize) -> bool {
         (index == 0 && self.has_lower_guard()) || (index + 1 == self.len && self.has_upper_guard())
     }
 
-    /// The values bin `index` holds.
+    /// The values of bin `index`, in `0..len()`.
     #[must_use]
     pub fn interval(&self, index: usize) -> Interval {
         let finite = |edge: &f64| edge.is_finite().then_some(*edge);
-        let shift = usize::from(self.has_lower_guard());
-        let lower = (index + 1)
-            .checked_sub(shift + 1)
-            .and_then(|at| self.edges.get(at))
+        let guards_below = usize::from(self.has_lower_guard());
+        // A lower guard has no edge below it.
+        let lower = index
+            .checked_sub(guards_below)
+            .and_then(|lower| self.edges.get(lower))
             .and_then(finite);
-        let lower = if self.has_lower_guard() && index == 0 {
-            None
-        } else {
-            lower
-        };
-        let upper = self.edges.get(index + 1 - shift).and_then(finite);
+        let upper = self.edges.get(index + 1 - guards_below).and_then(finite);
         match (lower, upper) {
             (Some(low), Some(high)) if low.next_up().total_cmp(&high) == Ordering::Equal => {
                 Interval {
@@ -156,16 +168,18 @@ impl Bins {
         }
     }
 
-    /// Places where a cumulative share can be read: one per inner boundary, in order; `len() - 1` of them.
+    /// Number of limits between neighbouring bins, where a cumulative share can be read:
+    /// `len() - 1`.
     #[must_use]
     pub fn boundaries(&self) -> usize {
         self.len - 1
     }
 }
 
-/// How many of `breaks` (ascending, a power of two long, the last infinite) are at or below a finite `x`.
+/// The number of `breaks` at or below a finite `x`.
 ///
-/// A branch would be guessed wrong half of the time, so each step selects.
+/// `breaks` ascend, are a power of two long, and end with infinity. Each step selects instead of
+/// branching, because the processor would mispredict half of the branches.
 #[inline(always)]
 fn search<B: AsRef<[f64]> + ?Sized>(breaks: &B, x: f64) -> usize {
     let breaks = breaks.as_ref();
@@ -181,20 +195,20 @@ fn search<B: AsRef<[f64]> + ?Sized>(breaks: &B, x: f64) -> usize {
 }
 
 fn check(edges: &[f64]) -> Result<(), BinsError> {
-    if edges.len() < 2 {
-        return Err(BinsError::TooFew(edges.len()));
+    let count = edges.len();
+    if count < 2 {
+        return Err(BinsError::TooFew { count });
     }
-    if edges.len() > Bins::MAX_EDGES {
-        return Err(BinsError::TooMany { found: edges.len() });
+    if count > Bins::MAX_EDGES {
+        return Err(BinsError::TooMany { count });
     }
     if let Some(index) = edges.iter().position(|edge| edge.is_nan()) {
-        return Err(BinsError::NotANumber(index));
+        return Err(BinsError::NotANumber { index });
     }
-    let inner = 1..edges.len() - 1;
-    if let Some(index) = inner.into_iter().find(|&index| edges[index].is_infinite()) {
-        return Err(BinsError::InnerInfinite(index));
+    if let Some(index) = (1..count - 1).find(|&index| edges[index].is_infinite()) {
+        return Err(BinsError::InnerInfinite { index });
     }
-    match (1..edges.len()).find(|&index| edges[index - 1] >= edges[index]) {
+    match (1..count).find(|&index| edges[index - 1] >= edges[index]) {
         Some(index) => Err(BinsError::NotIncreasing {
             index,
             edge: edges[index],
@@ -204,11 +218,15 @@ fn check(edges: &[f64]) -> Result<(), BinsError> {
     }
 }
 
-/// Score edges for a reference: `count` bins of equal mass, with a bin of its own for every value that holds at least one bin's share.
+/// Score edges for a reference: `count` bins (at least 2) of equal mass.
 ///
-/// `sorted` is the reference's values in ascending order, finite and not empty. Edges are the quantiles `0, 1/count, ..., 1` by linear interpolation
-/// (`numpy.quantile`), without duplicates; the outer ones are the smallest and largest value. At most 20 distinct values make one bin each, with edges
-/// halfway between; a single value makes a point mass.
+/// `sorted` has the reference's values in ascending order, all finite. Edges are the quantiles
+/// `0, 1/count, ..., 1` by linear interpolation (`numpy.quantile`), without duplicates; the outer
+/// edges are the smallest and largest value. A value that holds at least one bin's share of the
+/// reference gets a bin of its own: without it, a constant column that comes alive is invisible.
+///
+/// At most 20 distinct values get one bin each, with edges halfway between. A single value is a
+/// point mass. Without values there are no edges.
 #[must_use]
 pub fn histogram_edges(sorted: &[f64], count: usize) -> Vec<f64> {
     const DISCRETE: usize = 20;
@@ -221,10 +239,11 @@ pub fn histogram_edges(sorted: &[f64], count: usize) -> Vec<f64> {
     }
 }
 
+/// The first `limit` distinct values.
 fn distinct_up_to(sorted: &[f64], limit: usize) -> Vec<f64> {
     let mut distinct: Vec<f64> = Vec::new();
     for &x in sorted {
-        // Adding zero turns -0.0 into 0.0: one value, one bin.
+        // Adding zero turns -0.0 into 0.0, so that the two share a bin.
         let x = x + 0.0;
         if distinct.last().is_none_or(|last| *last < x) {
             distinct.push(x);
@@ -236,7 +255,8 @@ fn distinct_up_to(sorted: &[f64], limit: usize) -> Vec<f64> {
     distinct
 }
 
-/// Edges halfway between neighbours; the outer ones as far beyond the end values as the nearest inner edge.
+/// Edges halfway between neighbours; the outer edges as far beyond the end values as the nearest
+/// inner edge is inside.
 fn halfway_edges(distinct: &[f64]) -> Vec<f64> {
     let inner: Vec<f64> = distinct
         .windows(2)
@@ -262,9 +282,10 @@ fn midpoint(low: f64, high: f64) -> f64 {
     if middle > low { middle } else { high }
 }
 
+/// Edges at quantiles, and a point mass for each value that holds at least one bin's share.
 fn quantile_edges(sorted: &[f64], count: usize) -> Vec<f64> {
     let mut edges: Vec<f64> = (0..=count)
-        .map(|i| super::quantile_sorted(sorted, i as f64 / count as f64) + 0.0)
+        .map(|i| quantile_sorted(sorted, i as f64 / count as f64) + 0.0)
         .collect();
     for run in sorted.chunk_by(|a, b| a.total_cmp(b) == Ordering::Equal) {
         if run.len().saturating_mul(count) >= sorted.len() {
@@ -306,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn infinite_outer_edges_have_no_guards() {
+    fn bins_with_infinite_outer_edges_have_no_guards() {
         let bins = bins(&[f64::NEG_INFINITY, 0.0, 1.0, f64::INFINITY]);
         assert_eq!(bins.len(), 3, "bins");
         assert!((0..3).all(|bin| !bins.is_guard(bin)), "no guard");
@@ -352,14 +373,14 @@ mod tests {
         sample.extend([450.25; 100]);
         sample.sort_by(f64::total_cmp);
         let bins = bins(&histogram_edges(&sample, 20));
-        let own = bins.index(450.25);
+        let heavy = bins.index(450.25);
         assert_eq!(
-            bins.interval(own).lower,
-            bins.interval(own).upper,
+            bins.interval(heavy).lower,
+            bins.interval(heavy).upper,
             "point mass"
         );
-        assert_ne!(bins.index(450.0), own, "neighbour below");
-        assert_ne!(bins.index(451.0), own, "neighbour above");
+        assert_ne!(bins.index(450.0), heavy, "neighbour below");
+        assert_ne!(bins.index(451.0), heavy, "neighbour above");
     }
 
     #[test]
@@ -373,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_edges_say_where() {
+    fn errors_in_edges_report_the_index() {
         let check = |edges: &[f64], message: &str| {
             let error = Bins::try_new(edges.to_vec()).unwrap_err();
             assert_eq!(error.to_string(), message, "edges {edges:?}");
@@ -393,7 +414,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_search_agrees_with_a_linear_count(
-            mut edges in proptest::collection::vec(-50.0..50.0f64, 2..70), xs in proptest::collection::vec(-60.0..60.0f64, 1..50)
+            mut edges in proptest::collection::vec(-50.0..50.0f64, 2..70),
+            xs in proptest::collection::vec(-60.0..60.0f64, 1..50),
         ) {
             edges.sort_by(f64::total_cmp);
             edges.dedup_by(|a, b| a <= b);
@@ -403,13 +425,16 @@ mod tests {
             for x in xs.into_iter().chain(edges.iter().copied()) {
                 let is_last = x.total_cmp(&edges[last]).is_eq();
                 let closed = is_last && edges[last - 1].next_up() < edges[last];
-                let expected = edges.iter().filter(|edge| **edge <= x).count() - usize::from(closed);
+                let at_or_below = edges.iter().filter(|edge| **edge <= x).count();
+                let expected = at_or_below - usize::from(closed);
                 prop_assert_eq!(bins.index(x), expected, "x = {}", x);
             }
         }
 
         #[test]
-        fn every_reference_value_lies_inside_the_edges(mut sample in proptest::collection::vec(-1e6..1e6f64, 1..300), count in 2..40usize) {
+        fn every_reference_value_lies_inside_the_edges(
+            mut sample in proptest::collection::vec(-1e6..1e6f64, 1..300), count in 2..40usize,
+        ) {
             sample.sort_by(f64::total_cmp);
             let bins = bins(&histogram_edges(&sample, count));
             prop_assert!(sample.iter().all(|x| !bins.is_guard(bins.index(*x))));

@@ -1,61 +1,72 @@
-//! The body of a numeric reference: what lies between its 0.1 % and its 99.9 % quantile.
+//! The body of a numeric reference: the values between its 0.1 % and its 99.9 % quantile.
 //!
-//! One value of 1e6 among ten thousand moves Wasserstein-1 by 33 standard deviations, so a line over clean windows cannot be drawn for it. Clipped at two quantiles
-//! of the reference it can, and x10, x100, x1000, /1000 and a shift of 0.3 deviations still stand out; what lies beyond is the business of the out-of-range
-//! rate. Clipping at the smallest and largest value would let one outlier in the *reference* blind it.
+//! One value of 1e6 among ten thousand moves Wasserstein-1 by 33 standard deviations, so the raw
+//! distance has no useful threshold. Clipped at two quantiles of the reference it has one, and
+//! values times 10, 100, 1000, divided by 1000, or shifted by 0.3 standard deviations still exceed
+//! it. The out-of-range rate watches the values beyond. Clipping at the smallest and largest value
+//! would let one outlier in the *reference* hide every shift.
 //!
-//! The clips are the outward edges of the cells that hold the two quantiles, so the clipped distance follows from cells.
+//! The clips are the outward edges of the cells that contain the two quantiles, so that the clipped
+//! distance can be computed from cells.
 
 use std::ops::Range;
 
-use super::{CellCounts, CellScale};
+use super::cells::{CellCounts, CellScale};
 
+/// The share of the reference beyond the body on each side.
 const BEYOND: f64 = 0.001;
 
-/// The cells of a reference's body and the spread inside it.
+/// The cells of a reference's body, and the standard deviation inside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Body {
     /// The cells between the clips.
     pub cells: Range<usize>,
-    /// Standard deviation of the clipped reference, in the feature's unit; 1 where it has none.
+    /// Standard deviation of the clipped reference (divisor `n`), in the feature's unit.
+    ///
+    /// Each cell's values are taken at their mean. 1 where the reference has no variance.
     pub std: f64,
 }
 
 impl Body {
-    /// The body of what `reference` counts.
+    /// The body of `reference`, which is counted in cells of `scale`.
     #[must_use]
     pub fn of(reference: &CellCounts, scale: &CellScale) -> Self {
         let total = reference.total() as f64;
-        let cells =
-            holder(reference, BEYOND * total)..holder(reference, (1.0 - BEYOND) * total) + 1;
-        let clipped = reference.touched().filter_map(|cell| {
-            let count = reference.counts()[cell];
-            (count > 0).then(|| {
-                let mean = scale.mean_in(cell, count, reference.sums()[cell]);
-                let (low, high) = (scale.edge(cells.start), scale.edge(cells.end));
-                (count as f64, mean.clamp(low, high))
+        let cells = cell_of_rank(reference, BEYOND * total)
+            ..cell_of_rank(reference, (1.0 - BEYOND) * total) + 1;
+        let (low, high) = (scale.edge(cells.start), scale.edge(cells.end));
+        let clipped: Vec<(f64, f64)> = reference
+            .touched()
+            .filter_map(|cell| {
+                let count = reference.counts()[cell];
+                (count > 0).then(|| {
+                    let mean = scale.mean_in(cell, count, reference.sums()[cell]);
+                    (count as f64, mean.clamp(low, high))
+                })
             })
-        });
-        let std = spread(&clipped.collect::<Vec<_>>());
-        Body { cells, std }
+            .collect();
+        Body {
+            cells,
+            std: standard_deviation(&clipped),
+        }
     }
 }
 
-/// The cell at which `wanted` values are reached.
-fn holder(reference: &CellCounts, wanted: f64) -> usize {
-    let mut below = 0.0;
-    let mut found = reference.touched();
-    found
+/// The first cell at which the cumulative count reaches `rank`, else the last touched cell.
+fn cell_of_rank(reference: &CellCounts, rank: f64) -> usize {
+    let mut cumulative = 0.0;
+    reference
+        .touched()
         .find(|cell| {
-            below += reference.counts()[*cell] as f64;
-            below >= wanted && below > 0.0
+            cumulative += reference.counts()[*cell] as f64;
+            cumulative >= rank && cumulative > 0.0
         })
         .or(reference.touched().last())
         .unwrap_or(0)
 }
 
-/// Standard deviation of counted values; 1 where they have none.
-fn spread(counted: &[(f64, f64)]) -> f64 {
+/// Standard deviation of pairs of count and value; 1 where they have no finite, positive one.
+fn standard_deviation(counted: &[(f64, f64)]) -> f64 {
     let n: f64 = counted.iter().map(|(count, _)| count).sum();
     let mean = counted.iter().map(|(count, x)| count * x).sum::<f64>() / n;
     let variance = counted
@@ -82,17 +93,17 @@ mod tests {
         for i in 0..10_000 {
             cells.record(scale.locate(f64::from(i) / 2500.0 - 2.0));
         }
-        let clean = Body::of(&cells, &scale);
+        let without = Body::of(&cells, &scale);
         cells.record(scale.locate(1e6));
         let with = Body::of(&cells, &scale);
-        assert_eq!(clean.cells, with.cells, "same clips");
-        assert!((with.std / clean.std - 1.0).abs() < 1e-3, "{with:?}");
+        assert_eq!(without.cells, with.cells, "same clips");
+        assert!((with.std / without.std - 1.0).abs() < 1e-3, "{with:?}");
         // Uniform over four units: 4 / sqrt(12).
-        assert!((clean.std / 1.1547 - 1.0).abs() < 2e-3, "{clean:?}");
+        assert!((without.std / 1.1547 - 1.0).abs() < 2e-3, "{without:?}");
     }
 
     #[test]
-    fn a_constant_has_a_body_of_one_cell_and_unit_spread() {
+    fn a_constant_has_a_body_of_one_cell_and_a_standard_deviation_of_one() {
         let scale = CellScale::try_new(5.0, 0.005).unwrap();
         let mut cells = CellCounts::default();
         (0..100).for_each(|_| cells.record(scale.locate(5.0)));

@@ -1,28 +1,35 @@
-//! Cells: where values lie on an anchored log-linear scale, for the question "how far".
+//! Cells: intervals of an anchored log-linear scale, in which distances are measured.
 //!
-//! A value `x` becomes `z = (x - median) / scale` and `u = 1 + |z|`. The cell is a few top bits of `u`: 8 cells per octave, 24 octaves to each side of
-//! the anchor, so a normal feature touches 40-60 neighbouring cells, a shift of 1,000 scales is still resolved to 9 %, and there is no search. Each
-//! cell holds a count and the sum of the values' places inside it in fixed point (2^24 per width). Integers make merging and subtracting exact, and the
-//! result independent of the order of partitions, bit for bit; the place makes the integral over a cell exact although the cell is wide.
+//! A value `x` becomes `z = (x - median) / scale` and `u = 1 + |z|`. Its cell is given by a few top
+//! bits of `u`: 8 cells per octave, 24 octaves to each side of the anchor. There is no search, a
+//! normal feature touches 40-60 neighbouring cells, and a shift of 1,000 scales is still resolved
+//! to 9 %.
 //!
-//! A sum of plain `z` would overflow after half a million far values, and floating sums depend on their order; hence places.
+//! Each cell holds a count and the sum of the values' positions inside it, in fixed point: 0 at the
+//! edge towards the anchor, 2^24 at the other edge. Integers make merging and subtracting exact,
+//! and the result independent of the order of partitions, bit for bit. The sum makes the integral
+//! over a cell exact although the cell is wide. A sum of plain `z` would overflow after half a
+//! million far values, and a sum of floats depends on the order of its terms.
 //!
-//! Values beyond 2^24 scales go to the outermost cell at its outer edge and are counted as saturated: distances are then lower bounds and say so.
+//! Values beyond 2^24 scales count in the outermost cell, at its outer edge, and as saturated:
+//! distances are then lower bounds.
 
 use std::hint::select_unpredictable;
 
-use super::quantile_sorted;
+use super::quantile::quantile_sorted;
 
-/// Cells on both sides of the anchor.
+/// Number of cells, both sides of the anchor together.
 pub const CELLS: usize = 2 * SIDE;
+/// Number of cells on each side of the anchor: 24 octaves of 8.
 const SIDE: usize = 8 * 24;
-/// `1.0_f64`'s exponent and three mantissa bits: the first cell of a side.
+/// Exponent and three mantissa bits of `1.0_f64`: the first cell of a side.
 const FIRST: u64 = 1023 << 3;
+/// The mantissa bits below the three that select the cell: the position inside it.
 const MANTISSA_BELOW: u64 = (1 << 49) - 1;
-/// The place of a value at the outward edge of its cell.
+/// The position of a value at the outward edge of its cell.
 pub const FULL_WIDTH: i64 = 1 << 24;
 
-/// What the scale was taken from.
+/// The fact from which a scale was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScaleBasis {
     /// Interquartile range / 1.35, the standard deviation of a normal distribution.
@@ -31,7 +38,7 @@ pub enum ScaleBasis {
     Deviation,
     /// A thousandth of the median, where all values coincide.
     Median,
-    /// One, where all values are zero.
+    /// The constant 1, where all values are zero.
     Unit,
 }
 
@@ -43,19 +50,21 @@ pub struct CellScale {
     inverse: f64,
 }
 
-/// Where a value lies.
+/// A cell and a position inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CellPosition {
-    /// In `0..CELLS`, ascending in the value.
+    /// Index of the cell in `0..CELLS`, ascending in the value.
     pub cell: usize,
     /// Distance from the cell's edge on the anchor's side, in `0..=FULL_WIDTH`.
     pub outward: i64,
-    /// Whether the value lies beyond the last cell.
+    /// Set where the value lies beyond the last cell.
     pub saturated: bool,
 }
 
 impl CellScale {
-    /// Cells around `median`, `scale` wide at the anchor; both finite, `scale` positive and not so small that its inverse overflows.
+    /// Cells around `median`, in units of `scale`; `None` where they are not usable.
+    ///
+    /// Both must be finite, and `scale` positive and so large that its inverse is finite.
     #[must_use]
     pub fn try_new(median: f64, scale: f64) -> Option<Self> {
         let inverse = scale.recip();
@@ -67,7 +76,11 @@ impl CellScale {
         })
     }
 
-    /// Cells fitted to a sample in ascending order with standard deviation `std`; `None` for an empty sample.
+    /// Cells fitted to a sample in ascending order with standard deviation `std`.
+    ///
+    /// The anchor is the median. The scale is the interquartile range / 1.35, which is the standard
+    /// deviation of a normal distribution; where that is not usable, `std`, `|median| / 1000`, or
+    /// 1. `None` for an empty sample.
     #[must_use]
     pub fn fit(sorted: &[f64], std: f64) -> Option<(Self, ScaleBasis)> {
         if sorted.is_empty() {
@@ -85,24 +98,24 @@ impl CellScale {
             .find_map(|(scale, basis)| Some((Self::try_new(median, scale)?, basis)))
     }
 
-    /// The anchor.
+    /// The anchor, in the feature's unit.
     #[must_use]
     pub const fn median(&self) -> f64 {
         self.median
     }
 
-    /// The width of one scale unit.
+    /// One unit of `z`, in the feature's unit.
     #[must_use]
     pub const fn scale(&self) -> f64 {
         self.scale
     }
 
-    /// Where a finite value lies.
+    /// The cell of a finite value, and the position inside it.
     #[must_use]
     #[inline]
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "an index below CELLS and a place of 25 bits"
+        reason = "an index below CELLS and a position of 25 bits"
     )]
     pub fn locate(&self, x: f64) -> CellPosition {
         let z = (x - self.median) * self.inverse;
@@ -125,7 +138,9 @@ impl CellScale {
         }
     }
 
-    /// The lower edge of cell `index` in the feature's unit, for `0..=CELLS` (the last is the upper edge of the last cell).
+    /// The lower edge of cell `index`, in the feature's unit.
+    ///
+    /// `index` is in `0..=CELLS`; the last is the upper edge of the last cell.
     #[must_use]
     pub fn edge(&self, index: usize) -> f64 {
         self.median + self.scale * unit_edge(index)
@@ -137,7 +152,7 @@ impl CellScale {
         self.scale * unit_width(index)
     }
 
-    /// The mean of `count` values of a cell whose places add up to `sum`.
+    /// The mean of `count` values of a cell whose positions add up to `sum`, in the feature's unit.
     #[must_use]
     pub fn mean_in(&self, cell: usize, count: u64, sum: i64) -> f64 {
         let share = sum as f64 / (FULL_WIDTH as f64 * count.max(1) as f64);
@@ -149,17 +164,19 @@ impl CellScale {
     }
 }
 
-/// Whether places in this cell are measured upwards (from the lower edge) or downwards.
+/// Returns true if positions in this cell are measured from its lower edge, not from its upper
+/// edge.
 pub(crate) const fn is_upper_side(cell: usize) -> bool {
     cell >= SIDE
 }
 
-/// `|z|` at the inner edge of the `step`-th cell of a side: octave `step / 8`, eighth `step % 8`.
+/// `|z|` at the inner edge of the `step`-th cell of a side: eighth `step % 8` of octave `step / 8`.
 fn outward_distance(step: usize) -> f64 {
     let octave = (1_u64 << (step / 8)) as f64;
     octave * (1.0 + (step % 8) as f64 / 8.0) - 1.0
 }
 
+/// `z` at the lower edge of cell `index`, in `0..=CELLS`.
 fn unit_edge(index: usize) -> f64 {
     match index.checked_sub(SIDE) {
         Some(step) => outward_distance(step),
@@ -167,6 +184,7 @@ fn unit_edge(index: usize) -> f64 {
     }
 }
 
+/// Width of a cell in units of `z`: an eighth of its octave.
 fn unit_width(cell: usize) -> f64 {
     let step = if cell >= SIDE {
         cell - SIDE
@@ -176,18 +194,20 @@ fn unit_width(cell: usize) -> f64 {
     (1_u64 << (step / 8)) as f64 / 8.0
 }
 
-/// A run of neighbouring cells as a pane stores it: from the first to the last touched.
+/// A run of neighbouring cells as a pane stores it, from the first to the last touched cell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CellRun {
-    /// The cell of the first entry.
+    /// Index of the cell of the first entry.
     pub first: u16,
     /// Values per cell.
     pub counts: Vec<u32>,
-    /// Sums of places per cell; as long as `counts`.
+    /// Sums of positions per cell; as long as `counts`.
     pub sums: Vec<i64>,
 }
 
-/// Counts and sums of places of every cell, with the touched range; written as that range alone.
+/// Counts and sums of positions of every cell, with the touched range.
+///
+/// Serialised as a list of cell, count and sum for each cell that holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(into = "Vec<(u16, u64, i64)>", from = "Vec<(u16, u64, i64)>")]
 pub struct CellCounts {
@@ -207,14 +227,16 @@ impl Default for CellCounts {
 }
 
 impl From<CellCounts> for Vec<(u16, u64, i64)> {
-    /// Cell, count and sum of every cell that holds something.
+    /// Cell, count and sum of every cell that holds a value.
     fn from(cells: CellCounts) -> Self {
-        let entry = |cell: usize| {
-            let place = u16::try_from(cell).unwrap_or(u16::MAX);
-            (place, cells.counts[cell], cells.sums[cell])
-        };
-        let occupied = cells.touched().filter(|cell| cells.counts[*cell] > 0);
-        occupied.map(entry).collect()
+        cells
+            .touched()
+            .filter(|cell| cells.counts[*cell] > 0)
+            .map(|cell| {
+                let index = u16::try_from(cell).unwrap_or(u16::MAX);
+                (index, cells.counts[cell], cells.sums[cell])
+            })
+            .collect()
     }
 }
 
@@ -230,11 +252,13 @@ impl From<Vec<(u16, u64, i64)>> for CellCounts {
 
 impl CellCounts {
     /// Counts one value.
-    pub fn record(&mut self, place: CellPosition) {
-        self.add(place.cell, 1, place.outward);
+    pub fn record(&mut self, position: CellPosition) {
+        self.add(position.cell, 1, position.outward);
     }
 
-    /// Adds `count` values of `cell` whose places add up to `sum`; a cell outside `0..CELLS` is ignored.
+    /// Adds `count` values of `cell` whose positions add up to `sum`.
+    ///
+    /// A cell outside `0..CELLS` is ignored.
     pub fn add(&mut self, cell: usize, count: u64, sum: i64) {
         if cell >= CELLS || count == 0 {
             return;
@@ -244,14 +268,14 @@ impl CellCounts {
         self.touched = (self.touched.0.min(cell), self.touched.1.max(cell + 1));
     }
 
-    /// Adds a pane's run.
+    /// Adds the run of a pane.
     pub fn merge_run(&mut self, run: &CellRun) {
         for (i, (count, sum)) in run.counts.iter().zip(&run.sums).enumerate() {
             self.add(usize::from(run.first) + i, u64::from(*count), *sum);
         }
     }
 
-    /// Takes away what was added before; the touched range stays.
+    /// Subtracts counts that were added before; the touched range stays.
     pub fn subtract(&mut self, other: &CellCounts) {
         for cell in other.touched() {
             self.counts[cell] -= other.counts[cell];
@@ -259,12 +283,12 @@ impl CellCounts {
         }
     }
 
-    /// Forgets everything.
+    /// Resets all counts to zero.
     pub fn clear(&mut self) {
-        let (from, to) = self.touched;
-        if from < to {
-            self.counts[from..to].fill(0);
-            self.sums[from..to].fill(0);
+        let (start, end) = self.touched;
+        if start < end {
+            self.counts[start..end].fill(0);
+            self.sums[start..end].fill(0);
         }
         self.touched = (CELLS, 0);
     }
@@ -275,13 +299,13 @@ impl CellCounts {
         &self.counts
     }
 
-    /// Sums of places per cell; `CELLS` long.
+    /// Sums of positions per cell; `CELLS` long.
     #[must_use]
     pub fn sums(&self) -> &[i64] {
         &self.sums
     }
 
-    /// The cells that may hold something, as `from..to`; empty when nothing was counted.
+    /// The range outside which every cell is empty; empty when nothing was counted.
     #[must_use]
     pub fn touched(&self) -> std::ops::Range<usize> {
         if self.touched.0 < self.touched.1 {
@@ -291,23 +315,26 @@ impl CellCounts {
         }
     }
 
-    /// Values counted.
+    /// Number of values counted.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts[self.touched()].iter().sum()
     }
 
-    /// The value below which `share` of the counted values lie, interpolated linearly inside its cell; `None` when nothing was counted.
+    /// The value below which `share` (clamped to 0..=1) of the counted values lie.
+    ///
+    /// Interpolates linearly inside a cell, so it is exact to the width of a cell. `None` when
+    /// nothing was counted.
     #[must_use]
     pub fn quantile(&self, scale: &CellScale, share: f64) -> Option<f64> {
         let total = self.total();
-        let mut wanted = share.clamp(0.0, 1.0) * total as f64;
+        let mut remaining = share.clamp(0.0, 1.0) * total as f64;
         for cell in self.touched() {
             let count = self.counts[cell] as f64;
-            if count > 0.0 && wanted <= count {
-                return Some(scale.edge(cell) + scale.width(cell) * (wanted / count));
+            if count > 0.0 && remaining <= count {
+                return Some(scale.edge(cell) + scale.width(cell) * (remaining / count));
             }
-            wanted -= count;
+            remaining -= count;
         }
         self.touched().last().map(|cell| scale.edge(cell + 1))
     }
@@ -344,9 +371,8 @@ mod tests {
     #[test]
     fn a_value_beyond_the_last_cell_saturates_at_its_outer_edge() {
         let check = |x: f64, cell: usize| {
-            let place = unit().locate(x);
             assert_eq!(
-                place,
+                unit().locate(x),
                 CellPosition {
                     cell,
                     outward: FULL_WIDTH,
@@ -364,9 +390,9 @@ mod tests {
     #[test]
     fn the_scale_falls_back_when_quartiles_coincide() {
         let check = |sorted: &[f64], std: f64, expected: f64, basis: ScaleBasis| {
-            let (scale, found) = CellScale::fit(sorted, std).unwrap();
+            let (cells, cells_basis) = CellScale::fit(sorted, std).unwrap();
             assert_eq!(
-                (scale.scale(), found),
+                (cells.scale(), cells_basis),
                 (expected, basis),
                 "scale of {sorted:?}"
             );
@@ -384,25 +410,30 @@ mod tests {
     }
 
     #[test]
-    fn a_median_whose_values_are_far_apart_does_not_overflow_the_index() {
+    fn an_infinite_z_saturates_instead_of_overflowing_the_index() {
         let scale = CellScale::try_new(-1e308, 1e-300).unwrap();
         assert!(scale.locate(1e308).saturated, "infinite z saturates");
     }
 
     proptest! {
         #[test]
-        fn a_value_lies_between_its_cells_edges(x in -1e7..1e7f64, median in -1e6..1e6f64, scale in 1e-3..1e3f64) {
+        fn a_value_lies_between_the_edges_of_its_cell(
+            x in -1e7..1e7f64, median in -1e6..1e6f64, scale in 1e-3..1e3f64,
+        ) {
             let cells = CellScale::try_new(median, scale).unwrap();
-            let place = cells.locate(x);
-            prop_assume!(!place.saturated);
+            let CellPosition { cell, outward, saturated } = cells.locate(x);
+            prop_assume!(!saturated);
             let slack = 1e-9 * (x.abs() + median.abs() + scale);
-            prop_assert!(cells.edge(place.cell) - slack <= x && x <= cells.edge(place.cell + 1) + slack);
-            let back = cells.mean_in(place.cell, 1, place.outward);
-            prop_assert!((back - x).abs() <= cells.width(place.cell) / f64::from(1 << 24) + slack, "{} for {}", back, x);
+            prop_assert!(cells.edge(cell) - slack <= x && x <= cells.edge(cell + 1) + slack);
+            let back = cells.mean_in(cell, 1, outward);
+            let resolution = cells.width(cell) / f64::from(1 << 24);
+            prop_assert!((back - x).abs() <= resolution + slack, "{} for {}", back, x);
         }
 
         #[test]
-        fn merging_is_plain_addition_in_any_order(xs in proptest::collection::vec(-1e5..1e5f64, 0..200), cut in 0..200usize) {
+        fn merging_is_plain_addition_in_any_order(
+            xs in proptest::collection::vec(-1e5..1e5f64, 0..200), cut in 0..200usize,
+        ) {
             let scale = unit();
             let count = |xs: &[f64]| {
                 let mut cells = CellCounts::default();

@@ -1,22 +1,26 @@
-//! What a stretch of stream holds of one feature: how many values, how many were missing or unusable, and where the values lie.
+//! Counts of one feature over a time span or a data set: values, missing and invalid events, bins
+//! and cells.
+//!
+//! All counts are integers, so adding and subtracting are exact and their order does not matter.
 
-use super::{CellCounts, Layout};
+use super::cells::CellCounts;
+use super::layout::{CategoricalLayout, Layout, NumericLayout};
 
-/// How the events of a feature fared; `events = values + missing + invalid`, always.
+/// Events of a feature by their outcome; `events = values + missing + invalid` always holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Tallies {
     /// Values counted in a bin.
     pub values: u64,
-    /// Missing values: null, absent, not a number.
+    /// Events without a value: null, absent, not a number.
     pub missing: [u64; 3],
-    /// Unusable values: of the wrong kind, infinite.
+    /// Events with an unusable value: of the wrong kind, infinite.
     pub invalid: [u64; 2],
     /// Values beyond the last cell; a subset of `values`.
     pub saturated: u64,
 }
 
 impl Tallies {
-    /// All events.
+    /// Number of all events.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.values + self.missing_total() + self.invalid_total()
@@ -40,18 +44,22 @@ impl Tallies {
         share(self.missing_total(), self.events())
     }
 
-    /// Takes away a stretch that was added before.
-    pub fn subtract(&mut self, other: &Tallies) {
+    /// Subtracts counts that were added before.
+    pub fn subtract(&mut self, other: &Self) {
         self.values -= other.values;
         self.saturated -= other.saturated;
-        let missing = self.missing.iter_mut().zip(other.missing);
-        missing.for_each(|(sum, count)| *sum -= count);
-        let invalid = self.invalid.iter_mut().zip(other.invalid);
-        invalid.for_each(|(sum, count)| *sum -= count);
+        self.missing
+            .iter_mut()
+            .zip(other.missing)
+            .for_each(|(sum, count)| *sum -= count);
+        self.invalid
+            .iter_mut()
+            .zip(other.invalid)
+            .for_each(|(sum, count)| *sum -= count);
     }
 
-    /// Adds another stretch.
-    pub fn merge(&mut self, other: &Tallies) {
+    /// Adds the counts of other events.
+    pub fn merge(&mut self, other: &Self) {
         self.values += other.values;
         self.saturated += other.saturated;
         self.missing
@@ -65,19 +73,19 @@ impl Tallies {
     }
 }
 
-/// The counts of one feature over a stretch of stream.
+/// The counts of one feature: its events by outcome, its values by bin and by cell.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct FeatureCounts {
-    /// How the events fared.
+    /// Events by outcome.
     pub tallies: Tallies,
     /// Values per score bin; as long as the layout, or empty before the first value.
     pub bins: Vec<u64>,
-    /// Values and places per cell; numeric features only.
+    /// Values and sums of positions per cell; numeric features only.
     pub cells: CellCounts,
 }
 
 impl FeatureCounts {
-    /// Nothing counted yet, in `layout`.
+    /// Counts of zero, in `layout`.
     #[must_use]
     pub fn new(layout: &Layout) -> Self {
         FeatureCounts {
@@ -86,27 +94,31 @@ impl FeatureCounts {
         }
     }
 
-    /// Adds another stretch, counted in the same layout.
-    pub fn merge(&mut self, other: &FeatureCounts) {
+    /// Adds counts of the same layout.
+    pub fn merge(&mut self, other: &Self) {
         self.tallies.merge(&other.tallies);
         self.bins.resize(self.bins.len().max(other.bins.len()), 0);
-        let pairs = self.bins.iter_mut().zip(&other.bins);
-        pairs.for_each(|(sum, count)| *sum += count);
+        self.bins
+            .iter_mut()
+            .zip(&other.bins)
+            .for_each(|(sum, count)| *sum += count);
         for cell in other.cells.touched() {
             let (count, sum) = (other.cells.counts()[cell], other.cells.sums()[cell]);
             self.cells.add(cell, count, sum);
         }
     }
 
-    /// Takes away a stretch that was added before.
-    pub fn subtract(&mut self, other: &FeatureCounts) {
+    /// Subtracts counts that were added before.
+    pub fn subtract(&mut self, other: &Self) {
         self.tallies.subtract(&other.tallies);
-        let pairs = self.bins.iter_mut().zip(&other.bins);
-        pairs.for_each(|(sum, count)| *sum -= count);
+        self.bins
+            .iter_mut()
+            .zip(&other.bins)
+            .for_each(|(sum, count)| *sum -= count);
         self.cells.subtract(&other.cells);
     }
 
-    /// Forgets everything.
+    /// Resets all counts to zero.
     pub fn clear(&mut self) {
         self.tallies = Tallies::default();
         self.bins.fill(0);
@@ -114,21 +126,21 @@ impl FeatureCounts {
     }
 
     /// Counts one finite number.
-    pub fn record_number(&mut self, layout: &super::NumericLayout, x: f64) {
-        let place = layout.cells.locate(x);
+    pub fn record_number(&mut self, layout: &NumericLayout, x: f64) {
+        let position = layout.cells.locate(x);
         self.tallies.values += 1;
-        self.tallies.saturated += u64::from(place.saturated);
+        self.tallies.saturated += u64::from(position.saturated);
         self.bins[layout.bins.index(x)] += 1;
-        self.cells.record(place);
+        self.cells.record(position);
     }
 
     /// Counts one category.
-    pub fn record_category(&mut self, layout: &super::CategoricalLayout, category: &str) {
+    pub fn record_category(&mut self, layout: &CategoricalLayout, category: &str) {
         self.tallies.values += 1;
         self.bins[layout.index(category)] += 1;
     }
 
-    /// Values below the first and above the last edge, where there are guards.
+    /// Number of values below the first and above the last edge; 0 where there is no guard.
     #[must_use]
     pub fn out_of_range(&self, layout: &Layout) -> (u64, u64) {
         let Some(numeric) = layout.numeric() else {
@@ -147,7 +159,7 @@ impl FeatureCounts {
         (first.copied().unwrap_or(0), last.copied().unwrap_or(0))
     }
 
-    /// Values whose category the reference never saw.
+    /// Number of values whose category does not occur in the reference; 0 for numbers.
     #[must_use]
     pub fn unseen(&self, layout: &Layout) -> u64 {
         match layout {
@@ -159,7 +171,7 @@ impl FeatureCounts {
     }
 }
 
-/// `part / whole`, `None` where there is no whole.
+/// `part / whole`; `None` where `whole` is 0.
 #[must_use]
 pub fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)

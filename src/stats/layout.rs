@@ -1,31 +1,34 @@
-//! The layout of a feature: which bins and cells its values are counted in.
+//! The layout of a feature: the bins and cells in which its values are counted.
 //!
-//! A layout is frozen with the reference. Categories are looked up in one table: those with a bin of their own, those the reference saw but that share
-//! the bin `other`; what the table does not hold is `unseen`.
+//! A layout is frozen with the reference. Categories are looked up in one table, which holds those
+//! with a bin each and those of the reference that share the bin `other`. A category that is not in
+//! the table is `unseen`.
 
 use rustc_hash::FxHashMap;
 
-use super::{Bins, CellScale, Interval, Open};
+use super::bins::{Bins, Interval};
+use super::cells::CellScale;
+use super::divergence::Open;
 
-/// Where a feature's values are counted.
+/// The bins and cells of a feature.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Layout {
-    /// Numbers: score bins, and cells for distances.
+    /// Score bins and cells of numbers.
     Numeric(NumericLayout),
-    /// Names: one bin per category, `other`, `unseen`.
+    /// One bin per category, `other` and `unseen`.
     Categorical(CategoricalLayout),
 }
 
 /// Score bins and cells of a numeric feature.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumericLayout {
-    /// Where shares are compared.
+    /// Score bins, in which shares are compared.
     pub bins: Bins,
-    /// Where distances are measured.
+    /// Cells, in which distances are measured.
     pub cells: CellScale,
 }
 
-/// Categories with a bin of their own and those that share one.
+/// Categories with a bin each, and categories that share the bin `other`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CategoricalLayout {
     names: Vec<String>,
@@ -34,17 +37,18 @@ pub struct CategoricalLayout {
 }
 
 impl CategoricalLayout {
-    /// A layout with a bin for each of `names`, in this order; `others` are known but share the bin `other`. No name occurs twice.
+    /// Creates a layout with a bin for each of `names`, in this order.
+    ///
+    /// `others` occur in the reference and share the bin `other`. No name occurs twice.
     #[must_use]
     pub fn new(names: Vec<String>, others: Vec<String>) -> Self {
-        let own = names
+        let other = names.len();
+        let lookup = names
             .iter()
             .enumerate()
-            .map(|(bin, name)| (name.as_str().into(), bin));
-        let shared = others
-            .iter()
-            .map(|name| (name.as_str().into(), names.len()));
-        let lookup = own.chain(shared).collect();
+            .map(|(bin, name)| (name.as_str().into(), bin))
+            .chain(others.iter().map(|name| (name.as_str().into(), other)))
+            .collect();
         CategoricalLayout {
             names,
             others,
@@ -52,13 +56,13 @@ impl CategoricalLayout {
         }
     }
 
-    /// Categories with a bin of their own, in the order of the bins.
+    /// Categories with a bin each, in the order of the bins.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Categories the reference saw that share the bin `other`.
+    /// Categories of the reference that share the bin `other`.
     #[must_use]
     pub fn others(&self) -> &[String] {
         &self.others
@@ -74,20 +78,20 @@ impl CategoricalLayout {
             .unwrap_or_else(|| self.unseen())
     }
 
-    /// The bin of known categories without a bin of their own.
+    /// The bin that the less frequent categories of the reference share.
     #[must_use]
     pub fn other(&self) -> usize {
         self.names.len()
     }
 
-    /// The bin of categories the reference never saw.
+    /// The bin of categories that do not occur in the reference.
     #[must_use]
     pub fn unseen(&self) -> usize {
         self.names.len() + 1
     }
 }
 
-/// What a bin is, for people.
+/// The name of a bin, for people.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BinName<'a> {
     /// An interval of numbers.
@@ -107,20 +111,19 @@ impl Layout {
         }
     }
 
-    /// Which bins take part in a score although both sides are empty.
+    /// The part that each bin plays in smoothing when it is empty on both sides.
     #[must_use]
     pub fn open(&self) -> Vec<Open> {
-        let state = |bin| {
-            if self.is_optional(bin) {
-                Open::WhenOccupied
-            } else {
-                Open::Always
-            }
-        };
-        (0..self.len()).map(state).collect()
+        (0..self.len())
+            .map(|bin| match self.is_optional(bin) {
+                true => Open::WhenOccupied,
+                false => Open::Always,
+            })
+            .collect()
     }
 
-    /// Whether a bin exists only for what the reference does not hold: a guard, `other`, `unseen`.
+    /// Returns true for a bin that stays out of scores while it is empty: a guard, `other`,
+    /// `unseen`.
     #[must_use]
     pub fn is_optional(&self, bin: usize) -> bool {
         match self {
@@ -129,7 +132,7 @@ impl Layout {
         }
     }
 
-    /// What a bin holds.
+    /// The interval or category of a bin, in `0..len()`.
     #[must_use]
     pub fn name(&self, bin: usize) -> BinName<'_> {
         match self {
@@ -140,7 +143,7 @@ impl Layout {
         }
     }
 
-    /// The numeric layout, if it is one.
+    /// The layout of a numeric feature; `None` for categories.
     #[must_use]
     pub const fn numeric(&self) -> Option<&NumericLayout> {
         match self {
@@ -155,9 +158,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn categories_are_known_shared_or_unseen() {
-        let own = vec!["de".to_owned(), "fr".to_owned()];
-        let layout = CategoricalLayout::new(own, vec!["li".to_owned()]);
+    fn a_category_has_a_bin_shares_one_or_is_unseen() {
+        let names = vec!["de".to_owned(), "fr".to_owned()];
+        let layout = CategoricalLayout::new(names, vec!["li".to_owned()]);
         let check = |name: &str, bin: usize| assert_eq!(layout.index(name), bin, "bin of {name:?}");
         check("de", 0);
         check("fr", 1);

@@ -1,8 +1,11 @@
-//! Bins, cells and the distances between two sets of counts.
+//! Bins, cells, and the divergences and distances between two sets of counts.
 //!
-//! Everything here is a pure function of integers and fixed edges: no clock, no configuration, no knowledge of windows or Kafka. Counts are
-//! integers until the moment a score is computed, so merging and subtracting are exact and a score does not depend on the order in which partitions
-//! were added.
+//! Everything here is a pure function of integers and frozen edges: no clock, no configuration, no
+//! knowledge of windows or Kafka. Counts stay integers until a score is computed. So merging and
+//! subtracting are exact, and a score does not depend on the order in which partitions are added.
+//!
+//! Each file gives the formula, unit, range and edge cases of what it computes; `docs/scores.md`
+//! has the definitions for users.
 
 mod autocorrelation;
 mod bins;
@@ -17,7 +20,7 @@ mod quantile;
 mod rate;
 mod wasserstein;
 
-pub use autocorrelation::{LEAST, TAIL_FROM, block_law};
+pub use autocorrelation::{MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, block_distribution};
 pub use bins::{Bins, BinsError, Interval, histogram_edges};
 pub use body::Body;
 pub use cells::{CELLS, CellCounts, CellPosition, CellRun, CellScale, FULL_WIDTH, ScaleBasis};

@@ -1,10 +1,12 @@
-//! Quantiles and spread of a sorted sample.
+//! Quantiles, mean and standard deviation of a sorted sample, as NumPy computes them.
 
 use std::cmp::Ordering;
 
-/// The quantile `share` in `0..=1` of values in ascending order, by linear interpolation, as `numpy.quantile` does by default.
+/// The quantile of `sorted` (ascending, finite) at `share`, which is clamped to 0..=1.
 ///
-/// Interpolates from the nearer end, so that a quantile between two equal values is that value. NaN for an empty sample.
+/// Linear interpolation at position `share (n - 1)`, as `numpy.quantile` does by default. It starts
+/// from the nearer neighbour, so that a quantile between two equal values is that value exactly.
+/// NaN for an empty sample.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
@@ -19,17 +21,19 @@ pub fn quantile_sorted(sorted: &[f64], share: f64) -> f64 {
     let below = (position.floor() as usize).min(last);
     let above = (below + 1).min(last);
     let (low, high) = (sorted[below], sorted[above]);
-    let t = position - below as f64;
-    if t >= 0.5 {
-        high - (high - low) * (1.0 - t)
+    let part = position - below as f64;
+    if part >= 0.5 {
+        high - (high - low) * (1.0 - part)
     } else {
-        low + (high - low) * t
+        low + (high - low) * part
     }
 }
 
-/// Mean and standard deviation (divisor `n`) of values in ascending order; two passes, so that an offset of 1e6 costs no digits.
+/// Mean and standard deviation (divisor `n`) of finite values in ascending order.
 ///
-/// The deviation is exactly zero when the smallest and largest value are equal: a rounding residue would become the scale of everything else.
+/// Two passes, so that an offset of 1e6 costs no digits. The deviation is exactly zero when the
+/// smallest and largest value are equal: a rounding residue would become the scale of the cells.
+/// Where the distance from the mean overflows, the largest magnitude stands for the deviation.
 /// `None` for an empty sample.
 #[must_use]
 pub fn spread(sorted: &[f64]) -> Option<(f64, f64)> {
@@ -38,19 +42,19 @@ pub fn spread(sorted: &[f64]) -> Option<(f64, f64)> {
         return Some((*first, 0.0));
     }
     let n = sorted.len() as f64;
-    // Shares of the largest magnitude are summed, so that the sum of huge values does not overflow.
-    let top = first.abs().max(last.abs());
-    let mean = sorted.iter().map(|x| x / top).sum::<f64>() / n * top;
+    // The sum is taken in units of the largest magnitude, so that huge values do not overflow it.
+    let largest = first.abs().max(last.abs());
+    let mean = sorted.iter().map(|x| x / largest).sum::<f64>() / n * largest;
     let widest = (last - mean).abs().max((mean - first).abs());
     if !widest.is_finite() || widest <= 0.0 {
-        return Some((mean, top));
+        return Some((mean, largest));
     }
-    let square = sorted
+    let variance = sorted
         .iter()
         .map(|x| ((x - mean) / widest).powi(2))
         .sum::<f64>()
         / n;
-    Some((mean, square.sqrt() * widest))
+    Some((mean, variance.sqrt() * widest))
 }
 
 #[cfg(test)]
@@ -59,13 +63,13 @@ mod tests {
 
     #[test]
     fn quantiles_agree_with_numpy() {
-        // numpy 2.1: numpy.quantile([1, 2, 4, 8, 16], [0, .1, .25, .5, .9, 1])
+        // numpy 2.1: numpy.quantile([1, 2, 4, 8, 16], [0, 0.1, 0.25, 0.5, 0.9, 1])
         let sorted = [1.0, 2.0, 4.0, 8.0, 16.0];
         let check = |share: f64, expected: f64| {
-            let found = quantile_sorted(&sorted, share);
+            let quantile = quantile_sorted(&sorted, share);
             assert!(
-                (found - expected).abs() < 1e-12,
-                "quantile {share}: {found}"
+                (quantile - expected).abs() < 1e-12,
+                "quantile {share}: {quantile}"
             );
         };
         check(0.0, 1.0);
@@ -77,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_has_no_spread_at_all() {
+    fn the_deviation_of_a_constant_is_exactly_zero() {
         let (mean, std) = spread(&[0.1; 1000]).unwrap();
         assert_eq!(
             (mean.to_bits(), std.to_bits()),

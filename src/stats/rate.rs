@@ -1,43 +1,54 @@
-//! How often something rare happens in a clean window, given how often it happened in the reference.
+//! The rate of rare events in a window without drift, given their rate in the reference.
 //!
-//! The reference's rate is a sample too: `x` of `m` says the rate is about Beta distributed, so the count in a window of `n` is beta-binomial. Its probabilities
-//! follow from each other by a ratio, so the whole law is one walk from its middle outwards; no special function is needed, and nothing is approximated.
+//! The reference's rate is a sample as well: `x` of `m` events make the rate Beta distributed, so
+//! the count in a window of `n` is beta-binomial. Its probabilities follow from each other by a
+//! ratio. So the whole distribution is one walk from its middle outwards, without special functions
+//! and without approximation. A normal approximation fails where counts are small, which is where
+//! rates matter.
 
-/// Windows larger than this are judged like windows of this size: their own noise is then overstated by less than a thousandth of the rate's.
-const LARGEST: u64 = 1 << 20;
-/// Below this share of what was summed a probability no longer counts.
+/// Larger windows are treated like windows of this size.
+///
+/// Their own noise is then overstated by less than a thousandth of the rate's.
+const MAX_WINDOW: u64 = 1 << 20;
+/// The share of the sum so far below which a probability is left out.
 const NEGLIGIBLE: f64 = 1e-18;
 
-/// What is known of a rate: Beta(a, b).
+/// The posterior distribution of a rate: Beta(`hits`, `misses`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateDistribution {
-    a: f64,
-    b: f64,
+    /// Events that count, with the prior's share; positive.
+    hits: f64,
+    /// Events that do not count, with the prior's share; positive.
+    misses: f64,
 }
 
 impl RateDistribution {
-    /// Beta(a, b); both positive.
+    /// Beta(`hits`, `misses`); `None` unless both are positive and their sum is finite.
     #[must_use]
-    pub fn try_new(a: f64, b: f64) -> Option<Self> {
-        (a > 0.0 && b > 0.0 && (a + b).is_finite()).then_some(RateDistribution { a, b })
+    pub fn try_new(hits: f64, misses: f64) -> Option<Self> {
+        (hits > 0.0 && misses > 0.0 && (hits + misses).is_finite())
+            .then_some(RateDistribution { hits, misses })
     }
 
-    /// A rate that was `x` of `m` in the reference (Jeffreys).
+    /// The posterior of a rate of `x` in `m` events: Beta(x + 1/2, m - x + 1/2), Jeffreys' prior.
     #[must_use]
     pub fn seen(x: f64, m: f64) -> Option<Self> {
         Self::try_new(x + 0.5, (m - x).max(0.0) + 0.5)
     }
 
-    /// The expected rate.
+    /// The expected rate, in 0..=1.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        self.a / (self.a + self.b)
+        self.hits / (self.hits + self.misses)
     }
 
-    /// The law of the count in a window of `n`, as shares of `n`.
+    /// The distribution of the rate in a window of `n` events: beta-binomial, over `n`.
+    ///
+    /// `P(k) = C(n, k) B(k + hits, n - k + misses) / B(hits, misses)`. `n` is at least 1 and at
+    /// most 2^20. Equals `scipy.stats.betabinom(n, hits, misses)` up to probabilities below 1e-18.
     #[must_use]
     pub fn window(&self, n: u64) -> WindowRateDistribution {
-        let n = n.clamp(1, LARGEST);
+        let n = n.clamp(1, MAX_WINDOW);
         let start = whole(self.mean() * n as f64).min(n);
         let mut up = vec![1.0];
         let mut sum = 1.0;
@@ -59,19 +70,17 @@ impl RateDistribution {
                 break;
             }
         }
-        let first = start - down.len() as u64;
-        let probabilities = down.into_iter().rev().chain(up).map(|p| p / sum);
         WindowRateDistribution {
             n,
-            first,
-            probabilities: probabilities.collect(),
+            first: start - down.len() as u64,
+            probabilities: down.into_iter().rev().chain(up).map(|p| p / sum).collect(),
         }
     }
 
-    /// `P(k + 1) / P(k)`.
+    /// `P(k + 1) / P(k)` of the beta-binomial distribution.
     fn ratio(&self, k: u64, n: u64) -> f64 {
         let (k, n) = (k as f64, n as f64);
-        (n - k) / (k + 1.0) * (k + self.a) / (n - k - 1.0 + self.b)
+        (n - k) / (k + 1.0) * (k + self.hits) / (n - k - 1.0 + self.misses)
     }
 }
 
@@ -84,49 +93,51 @@ fn whole(x: f64) -> u64 {
     x as u64
 }
 
-/// The law of a rate in clean windows of one size.
+/// The distribution of a rate in windows of one size without drift.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowRateDistribution {
+    /// Events of a window.
     n: u64,
     /// The count of the first probability.
     first: u64,
+    /// Probabilities of the counts from `first` on; their sum is 1.
     probabilities: Vec<f64>,
 }
 
 impl WindowRateDistribution {
-    /// The smallest rate that at most a share `alpha` of clean windows exceeds.
+    /// The smallest rate that at most a share `alpha` of windows exceeds.
     #[must_use]
     pub fn upper(&self, alpha: f64) -> f64 {
         let mut beyond = 0.0;
-        for (at, p) in self.probabilities.iter().enumerate().rev() {
+        for (index, p) in self.probabilities.iter().enumerate().rev() {
             beyond += p;
             if beyond > alpha {
-                return self.share(at);
+                return self.rate(index);
             }
         }
-        self.share(0)
+        self.rate(0)
     }
 
-    /// The largest rate that at most a share `alpha` of clean windows stays below.
+    /// The largest rate that at most a share `alpha` of windows stays below.
     #[must_use]
     pub fn lower(&self, alpha: f64) -> f64 {
         let mut below = 0.0;
-        for (at, p) in self.probabilities.iter().enumerate() {
+        for (index, p) in self.probabilities.iter().enumerate() {
             below += p;
             if below > alpha {
-                return self.share(at);
+                return self.rate(index);
             }
         }
-        self.share(self.probabilities.len() - 1)
+        self.rate(self.probabilities.len() - 1)
     }
 
-    /// The share of clean windows with at least this rate.
+    /// The share of windows with at least this rate, in 0..=1.
     #[must_use]
     pub fn at_least(&self, rate: f64) -> f64 {
         self.sum_where(|share| share >= rate - self.slack())
     }
 
-    /// The share of clean windows with at most this rate.
+    /// The share of windows with at most this rate, in 0..=1.
     #[must_use]
     pub fn at_most(&self, rate: f64) -> f64 {
         self.sum_where(|share| share <= rate + self.slack())
@@ -134,30 +145,34 @@ impl WindowRateDistribution {
 
     /// Mean and variance of a function of the rate.
     #[must_use]
-    pub fn moments(&self, of: impl Fn(f64) -> f64) -> (f64, f64) {
+    pub fn moments(&self, function: impl Fn(f64) -> f64) -> (f64, f64) {
         let weighted = || {
-            let numbered = self.probabilities.iter().enumerate();
-            numbered.map(|(at, p)| (*p, of(self.share(at))))
+            self.probabilities
+                .iter()
+                .enumerate()
+                .map(|(index, p)| (*p, function(self.rate(index))))
         };
         let mean: f64 = weighted().map(|(p, x)| p * x).sum();
         let variance = weighted().map(|(p, x)| p * (x - mean).powi(2)).sum();
         (mean, variance)
     }
 
-    fn sum_where(&self, is_in: impl Fn(f64) -> bool) -> f64 {
-        let numbered = self.probabilities.iter().enumerate();
-        numbered
-            .filter(|(at, _)| is_in(self.share(*at)))
+    fn sum_where(&self, is_counted: impl Fn(f64) -> bool) -> f64 {
+        self.probabilities
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| is_counted(self.rate(*index)))
             .map(|(_, p)| p)
             .sum::<f64>()
             .clamp(0.0, 1.0)
     }
 
-    fn share(&self, at: usize) -> f64 {
-        (self.first + at as u64) as f64 / self.n as f64
+    /// The rate of the count at `index`.
+    fn rate(&self, index: usize) -> f64 {
+        (self.first + index as u64) as f64 / self.n as f64
     }
 
-    /// Less than half a count: rates of one size are told apart, rounding is not.
+    /// A thousandth of a count: more than rounding, less than the distance of two rates.
     fn slack(&self) -> f64 {
         1e-3 / self.n as f64
     }
@@ -168,50 +183,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenth_of_the_reference_has_the_moments_of_its_beta_binomial() {
-        let law = RateDistribution::seen(2500.0, 25_000.0)
+    fn a_rate_of_a_tenth_agrees_with_scipy() {
+        // scipy 1.17: scipy.stats.betabinom(5000, 2500.5, 22500.5), its mean, var, isf(1e-3),
+        // ppf(1e-3), sf(549) and cdf(450)
+        let window = RateDistribution::seen(2500.0, 25_000.0)
             .unwrap()
             .window(5000);
-        let (mean, variance) = law.moments(|rate| rate * 5000.0);
-        assert!((mean - 500.08).abs() < 0.01, "mean {mean}");
-        // n p q (a + b + n) / (a + b + 1) with a + b = 25001
+        let (mean, variance) = window.moments(|rate| rate * 5000.0);
+        assert!((mean - 500.079_996_800_128).abs() < 1e-6, "mean {mean}");
         assert!(
-            (variance / 540.05 - 1.0).abs() < 1e-3,
+            (variance - 540.051_593_824_586_1).abs() < 1e-5,
             "variance {variance}"
         );
-        let upper = law.upper(1e-3) * 5000.0;
-        assert!((571.0..576.0).contains(&upper), "3.1 deviations: {upper}");
-        let lower = law.lower(1e-3) * 5000.0;
-        assert!((426.0..432.0).contains(&lower), "and below: {lower}");
+        let upper = window.upper(1e-3) * 5000.0;
+        assert!((upper - 573.0).abs() < 1e-9, "isf {upper}");
+        let lower = window.lower(1e-3) * 5000.0;
+        assert!((lower - 430.0).abs() < 1e-9, "ppf {lower}");
+        let at_least = window.at_least(550.0 / 5000.0);
+        assert!(
+            (at_least - 0.017_881_729_261_998_824).abs() < 1e-12,
+            "sf {at_least}"
+        );
+        let at_most = window.at_most(450.0 / 5000.0);
+        assert!(
+            (at_most - 0.015_252_226_386_903_111).abs() < 1e-12,
+            "cdf {at_most}"
+        );
     }
 
     #[test]
-    fn lines_hold_what_they_say() {
+    fn a_share_of_at_most_alpha_exceeds_the_upper_rate() {
         for (x, m, n) in [
             (0.0, 1000.0, 50),
             (0.0, 1e6, 100_000),
             (300.0, 1000.0, 7),
             (1e5, 1e6, 1 << 21),
         ] {
-            let law = RateDistribution::seen(x, m).unwrap().window(n);
+            let window = RateDistribution::seen(x, m).unwrap().window(n);
             for alpha in [0.01, 1e-4] {
-                let step = 1.0 / n.min(LARGEST) as f64;
-                let line = law.upper(alpha);
+                let step = 1.0 / n.min(MAX_WINDOW) as f64;
+                let upper = window.upper(alpha);
                 assert!(
-                    law.at_least(line + step) <= alpha,
-                    "above the line {x} {m} {n}"
+                    window.at_least(upper + step) <= alpha,
+                    "above the rate {x} {m} {n}"
                 );
-                assert!(law.at_least(line) > alpha, "and no lower {x} {m} {n}");
+                assert!(
+                    window.at_least(upper) > alpha,
+                    "no lower rate will do {x} {m} {n}"
+                );
             }
-            assert!((law.at_least(0.0) - 1.0).abs() < 1e-9, "all of it");
+            assert!((window.at_least(0.0) - 1.0).abs() < 1e-9, "the sum is 1");
         }
     }
 
     #[test]
-    fn a_rate_never_seen_may_come_as_often_as_once() {
-        // Beta(2, m) on n = m values: P(K = k) = (k + 1) / 2^(k + 2), nearly.
-        let law = RateDistribution::try_new(2.0, 1e5).unwrap().window(100_000);
-        let none = law.at_most(0.0);
-        assert!((none - 0.25).abs() < 1e-4, "{none}");
+    fn fitted_guards_that_are_empty_may_hold_a_few_values() {
+        // scipy 1.17: scipy.stats.betabinom(100_000, 2, 1e5).pmf(0) and sf(9)
+        let window = RateDistribution::try_new(2.0, 1e5).unwrap().window(100_000);
+        let none = window.at_most(0.0);
+        assert!((none - 0.250_001_250_062_015_46).abs() < 1e-9, "{none}");
+        let ten = window.at_least(1e-4);
+        assert!((ten - 0.005_858_032_249_676_626).abs() < 1e-9, "{ten}");
     }
 }

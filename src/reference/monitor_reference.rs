@@ -1,0 +1,202 @@
+//! The reference of a monitor: its features, with load and save as an artefact.
+
+use std::path::Path;
+
+use super::artefact::{Artefact, ArtefactError, hash};
+use super::document::Content;
+use super::feature_reference::FeatureReference;
+use super::hour_of_week::{HOURS, Profiles};
+use super::null_tables::FeatureCalibration;
+use crate::model::EventTime;
+use crate::stats::FeatureCounts;
+
+/// A fitted reference of a monitor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// Time of the fit.
+    pub created: EventTime,
+    /// Number of rows read.
+    pub rows: u64,
+    /// Hash of the content: SHA-256 in lower-case hexadecimal digits.
+    ///
+    /// It covers everything but the time of the fit and the calibration.
+    pub hash: String,
+    /// The features, in the order of the data.
+    pub features: Vec<FeatureReference>,
+    /// Counts by hour of the week; `None` unless the fit was asked for them.
+    pub profiles: Option<Profiles>,
+    /// The calibration of each feature, in their order; empty before the reference is calibrated.
+    pub calibration: Vec<FeatureCalibration>,
+}
+
+impl Reference {
+    /// Creates a reference of fitted features.
+    #[must_use]
+    pub fn new(created: EventTime, rows: u64, features: Vec<FeatureReference>) -> Self {
+        Reference {
+            created,
+            rows,
+            hash: hash(&Content::of(rows, &features, None)),
+            features,
+            profiles: None,
+            calibration: Vec::new(),
+        }
+    }
+
+    /// Adds counts by hour of the week, which changes the hash.
+    #[must_use]
+    pub fn with_profiles(mut self, profiles: Profiles) -> Self {
+        self.hash = hash(&Content::of(self.rows, &self.features, Some(&profiles)));
+        self.profiles = Some(profiles);
+        self
+    }
+
+    /// The counts of a feature by hour of the week; 168 of them.
+    #[must_use]
+    pub fn hours_of(&self, name: &str) -> Option<&[FeatureCounts]> {
+        let profiles = self.profiles.as_ref()?.features.get(self.index(name)?)?;
+        (profiles.len() == HOURS).then_some(profiles.as_slice())
+    }
+
+    /// The stored calibration of a feature.
+    #[must_use]
+    pub fn calibration_of(&self, name: &str) -> Option<&FeatureCalibration> {
+        self.calibration.get(self.index(name)?)
+    }
+
+    /// The reference of a feature.
+    #[must_use]
+    pub fn feature(&self, name: &str) -> Option<&FeatureReference> {
+        self.features.get(self.index(name)?)
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        self.features
+            .iter()
+            .position(|feature| feature.name == name)
+    }
+
+    /// Loads an artefact and verifies its hash.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not an artefact, has an unknown version, or was edited.
+    pub fn load(path: &Path) -> Result<Self, ArtefactError> {
+        let artefact = Artefact::read(path)?;
+        Self::from_artefact(artefact, &path.display().to_string())
+    }
+
+    /// Writes the artefact: the whole file or, after an error, nothing.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), ArtefactError> {
+        let content = Content::of(self.rows, &self.features, self.profiles.as_ref());
+        Artefact::new(self.created, &self.hash, content, &self.calibration).write(path)
+    }
+
+    fn from_artefact(artefact: Artefact, path: &str) -> Result<Self, ArtefactError> {
+        let created = artefact.created();
+        let rows = artefact.content.rows;
+        let (features, profiles) =
+            artefact
+                .content
+                .load()
+                .map_err(|(feature, source)| ArtefactError::Content {
+                    path: path.to_owned(),
+                    feature,
+                    source,
+                })?;
+        Ok(Reference {
+            created,
+            rows,
+            hash: artefact.hash,
+            features,
+            profiles,
+            calibration: artefact.calibration,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+    use crate::reference::{Column, FitOptions, fit};
+    use crate::stats::Tallies;
+
+    fn reference() -> Reference {
+        let numbers = (0..500)
+            .map(|i| (f64::from(i) * 0.37).sin() * 1e3 + 0.1)
+            .collect();
+        let column = Column {
+            numbers,
+            tallies: Tallies {
+                missing: [2, 1, 0],
+                ..Tallies::default()
+            },
+            ..Column::default()
+        };
+        let words = Column {
+            categories: [("a\"b\n", 9), ("<i>", 7), ("rare", 1)]
+                .into_iter()
+                .map(|(name, count)| (name.into(), count))
+                .collect(),
+            ..Column::default()
+        };
+        let features = vec![
+            fit("x", Kind::Numeric, column, &FitOptions::default()).unwrap(),
+            fit("c", Kind::Categorical, words, &FitOptions::default()).unwrap(),
+        ];
+        Reference::new(EventTime::from_millis(1_793_491_200_000), 503, features)
+    }
+
+    fn saved() -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        reference().save(file.path()).unwrap();
+        std::fs::read_to_string(file.path()).unwrap()
+    }
+
+    fn parse(text: &str) -> Result<Reference, ArtefactError> {
+        let artefact = Artefact::parse(text.as_bytes(), "ref.json")?;
+        Reference::from_artefact(artefact, "ref.json")
+    }
+
+    #[test]
+    fn a_saved_reference_is_loaded_to_the_last_bit() {
+        assert_eq!(parse(&saved()).unwrap(), reference(), "round trip");
+    }
+
+    #[test]
+    fn an_edited_file_is_refused() {
+        let edited = saved().replacen("\"rows\": 503", "\"rows\": 504", 1);
+        let error = parse(&edited).unwrap_err();
+        assert!(error.to_string().contains("edited or damaged"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_version_is_refused() {
+        let newer = saved().replacen("\"pegel_reference\": 1", "\"pegel_reference\": 2", 1);
+        let error = parse(&newer).unwrap_err();
+        assert!(
+            error.to_string().contains("version 2 is not known"),
+            "{error}"
+        );
+        let error = parse("{\"a\":1}").unwrap_err();
+        assert!(
+            error.to_string().contains("not a pegel reference"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn atoms_add_up_to_the_counts() {
+        let reference = reference();
+        let feature = &reference.features[0];
+        let in_bins: u64 = feature.counts.bins.iter().sum();
+        assert_eq!(
+            (in_bins, feature.counts.cells.total()),
+            (500, 500),
+            "bins and cells"
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! Rates of a window: shares of missing, out-of-range and unseen values.
+//!
+//! A rate needs no reference distribution, only the reference's layout. It sees the breaks that
+//! divergences hide: a value that is absent has no bin.
+
+use crate::model::Statistic;
+use crate::stats::{FeatureCounts, Layout, share};
+
+/// The rates of a feature in one window, each in 0..=1; `None` where a rate does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Rates {
+    /// Missing values per event; `None` without events.
+    pub missing: Option<f64>,
+    /// Values below the first or above the last edge, per value.
+    ///
+    /// `None` without values, without guards, and for categories.
+    pub out_of_range: Option<f64>,
+    /// Values of unseen categories, per value; `None` without values and for numbers.
+    pub unseen: Option<f64>,
+}
+
+impl Rates {
+    /// The rates of a window that is counted in `layout`.
+    #[must_use]
+    pub fn of(window: &FeatureCounts, layout: &Layout) -> Self {
+        let values = window.tallies.values;
+        let missing = window.tallies.missing_ratio();
+        match layout {
+            Layout::Numeric(numeric) => {
+                let has_guard = numeric.bins.has_lower_guard() || numeric.bins.has_upper_guard();
+                let (below, above) = window.out_of_range(layout);
+                Rates {
+                    missing,
+                    out_of_range: share(below + above, values).filter(|_| has_guard),
+                    unseen: None,
+                }
+            }
+            Layout::Categorical(_) => Rates {
+                missing,
+                out_of_range: None,
+                unseen: share(window.unseen(layout), values),
+            },
+        }
+    }
+
+    /// The rate with this name; `None` for other statistics and where it does not exist.
+    #[must_use]
+    pub const fn get(&self, statistic: Statistic) -> Option<f64> {
+        match statistic {
+            Statistic::MissingRatio => self.missing,
+            Statistic::UnseenRatio => self.unseen,
+            Statistic::OutOfRangeRatio => self.out_of_range,
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::{Bins, CategoricalLayout, CellScale, NumericLayout, Tallies};
+
+    fn numeric(edges: &[f64]) -> Layout {
+        Layout::Numeric(NumericLayout {
+            bins: Bins::try_new(edges.to_vec()).unwrap(),
+            cells: CellScale::try_new(0.0, 1.0).unwrap(),
+        })
+    }
+
+    fn counted(layout: &Layout, bins: &[u64], nulls: u64) -> FeatureCounts {
+        FeatureCounts {
+            bins: bins.to_vec(),
+            tallies: Tallies {
+                values: bins.iter().sum(),
+                missing: [nulls, 0, 0],
+                ..Tallies::default()
+            },
+            ..FeatureCounts::new(layout)
+        }
+    }
+
+    #[test]
+    fn missing_is_per_event_and_the_other_rates_are_per_value() {
+        let layout = numeric(&[0.0, 1.0]);
+        let rates = Rates::of(&counted(&layout, &[1, 6, 1], 2), &layout);
+        assert_eq!(rates.missing, Some(0.2), "2 of 10 events");
+        assert_eq!(rates.out_of_range, Some(0.25), "2 of 8 values");
+        assert_eq!(rates.unseen, None, "no categories");
+
+        let layout = Layout::Categorical(CategoricalLayout::new(vec!["a".into()], Vec::new()));
+        let rates = Rates::of(&counted(&layout, &[3, 0, 1], 0), &layout);
+        assert_eq!(rates.unseen, Some(0.25), "1 of 4 values");
+        assert_eq!(rates.out_of_range, None, "no guards");
+    }
+
+    #[test]
+    fn a_rate_of_nothing_does_not_exist() {
+        let layout = numeric(&[0.0, 1.0]);
+        let rates = Rates::of(&FeatureCounts::new(&layout), &layout);
+        assert_eq!(rates, Rates::default(), "no events");
+        let layout = numeric(&[f64::NEG_INFINITY, 0.0, f64::INFINITY]);
+        let rates = Rates::of(&counted(&layout, &[4, 4], 0), &layout);
+        assert_eq!(rates.out_of_range, None, "no guards");
+    }
+}
