@@ -139,7 +139,8 @@ impl LogFollower {
                     warn!("ignoring a snapshot outside the range of the pane log");
                 }
                 Ok(snapshot)
-                    if has_our_scope(&candidate) || snapshot.has_monitors(worker.engine.monitor_ids()) =>
+                    if has_our_scope(&candidate)
+                        || snapshot.has_monitors(worker.engine.monitor_ids()) =>
                 {
                     return Ok(Some(snapshot));
                 }

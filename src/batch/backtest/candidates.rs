@@ -154,11 +154,7 @@ fn slides(plan: &MonitorPlan) -> Vec<Duration> {
 
 /// Number of comparisons with a scorer: features times windows times references.
 fn comparisons(plan: &MonitorPlan) -> usize {
-    let scorers = plan
-        .features
-        .iter()
-        .flat_map(FeaturePlan::scorers)
-        .count();
+    let scorers = plan.features.iter().flat_map(FeaturePlan::scorers).count();
     scorers * plan.spec.windows.len()
 }
 
