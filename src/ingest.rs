@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::decode::{DecodeError, Decoder, Fields};
 use crate::model::{EventTime, Shard, TopicId};
 use crate::observe::{Observer, ObserverPlan};
-use crate::panes::log::{Board, Known};
+use crate::pane_log::{HeadAnswer, HeadLookup};
 use crate::panes::{Commit, Heads};
 use crate::source::{RawRecord, Sink};
 
@@ -22,7 +22,7 @@ pub struct Flushed {
 }
 
 /// Changes what was decoded before it is counted: this is how damage is tried out on good data.
-pub trait Alter: std::fmt::Debug + Send {
+pub trait RecordTransform: std::fmt::Debug + Send {
     /// A record's fields as they are to be counted, or `None` if it is none of the trial; `source_time` is the time the source holds for it.
     fn alter<'a>(
         &'a mut self,
@@ -36,12 +36,12 @@ pub trait Alter: std::fmt::Debug + Send {
 pub struct Ingest {
     decoder: Decoder,
     /// `None` but for trials.
-    alter: Option<Box<dyn Alter>>,
+    alter: Option<Box<dyn RecordTransform>>,
     observer: Observer,
     max_bytes: usize,
     now: Option<EventTime>,
     /// What earlier owners of a shard counted.
-    board: Arc<Board>,
+    head_lookup: Arc<HeadLookup>,
     /// A shard was opened: its first, empty commit should not wait, so that others know that it was begun.
     opened: bool,
     flushed: Vec<Flushed>,
@@ -58,7 +58,7 @@ impl Ingest {
             observer: Observer::new(plan.monitors),
             max_bytes,
             now: None,
-            board: Arc::new(Board::settled(&Heads::default())),
+            head_lookup: Arc::new(HeadLookup::resolved(&Heads::default())),
             opened: false,
             flushed: Vec::new(),
             problem: None,
@@ -66,10 +66,10 @@ impl Ingest {
     }
 
     /// Counts by another plan from now on; what was counted by the old one is committed first.
-    pub fn recount(&mut self, plan: ObserverPlan) {
+    pub fn switch_plan(&mut self, plan: ObserverPlan) {
         self.cut();
         self.decoder = Decoder::new(&plan.paths).with_max_bytes(self.max_bytes);
-        self.observer.recount(plan.monitors);
+        self.observer.switch_plan(plan.monitors);
         self.opened = true;
     }
 
@@ -86,14 +86,14 @@ impl Ingest {
 
     /// Where to look up what earlier owners of a shard counted.
     #[must_use]
-    pub fn with_board(mut self, board: Arc<Board>) -> Self {
-        self.board = board;
+    pub fn with_head_lookup(mut self, head_lookup: Arc<HeadLookup>) -> Self {
+        self.head_lookup = head_lookup;
         self
     }
 
     /// Counts records as they are after `alter`.
     #[must_use]
-    pub fn with_alter(mut self, alter: Option<Box<dyn Alter>>) -> Self {
+    pub fn with_transform(mut self, alter: Option<Box<dyn RecordTransform>>) -> Self {
         self.alter = alter;
         self
     }
@@ -190,11 +190,11 @@ impl Sink for Ingest {
     }
 
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
-        let head = match self.board.ask(shard) {
-            Known::Head(latest, head) if latest == *shard => Some(head),
+        let head = match self.head_lookup.get(shard) {
+            HeadAnswer::Head(latest, head) if latest == *shard => Some(head),
             _ => None,
         };
-        self.board.forget(shard);
+        self.head_lookup.evict(shard);
         self.observer
             .open(slot, shard, base, from_start, head.as_ref());
     }
@@ -244,7 +244,7 @@ impl Sink for Ingest {
 }
 
 fn altered<'a>(
-    alter: &'a mut Option<Box<dyn Alter>>,
+    alter: &'a mut Option<Box<dyn RecordTransform>>,
     fields: Fields<'a>,
     source_time: Option<EventTime>,
 ) -> Option<Fields<'a>> {

@@ -8,15 +8,19 @@
 
 pub mod alert;
 pub mod app;
+pub mod batch;
+pub mod calibration;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decode;
+pub mod demo;
 pub mod engine;
 pub mod export;
 pub mod ingest;
 pub mod model;
 pub mod observe;
+pub mod pane_log;
 pub mod panes;
 pub mod reference;
 pub mod score;

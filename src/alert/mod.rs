@@ -68,7 +68,7 @@ impl Transition {
 
 /// Where a score is an alarm, on its own scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Line {
+pub struct Threshold {
     /// A score above it counts.
     pub above: f64,
     /// A firing alert is not cleared before its score is at or below this; at most `above`.
@@ -77,11 +77,11 @@ pub struct Line {
     pub below: Option<f64>,
 }
 
-impl Line {
+impl Threshold {
     /// A fixed line, at which an alert fires and is cleared.
     #[must_use]
     pub const fn fixed(threshold: f64) -> Self {
-        Line {
+        Threshold {
             above: threshold,
             cleared: threshold,
             below: None,
@@ -91,7 +91,7 @@ impl Line {
     /// A fixed line below which an alert fires, and at which it is cleared.
     #[must_use]
     pub const fn at_least(threshold: f64) -> Self {
-        Line {
+        Threshold {
             above: f64::INFINITY,
             cleared: f64::INFINITY,
             below: Some(threshold),
@@ -112,7 +112,7 @@ impl Line {
 
 /// How many evaluations it takes to fire and to resolve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct AlertTiming {
     /// At least 1.
     pub for_evaluations: u32,
     /// Evaluations a firing alert outlives its cause.
@@ -134,8 +134,8 @@ impl Alert {
     pub fn step(
         &mut self,
         score: Result<f64, NotReady>,
-        line: Option<&Line>,
-        patience: &Patience,
+        line: Option<&Threshold>,
+        patience: &AlertTiming,
     ) -> (AlertState, Option<Transition>) {
         let exceeds = |value| {
             line.is_some_and(|line| {
@@ -149,7 +149,7 @@ impl Alert {
         }
     }
 
-    fn raise(&mut self, patience: &Patience) -> (AlertState, Option<Transition>) {
+    fn raise(&mut self, patience: &AlertTiming) -> (AlertState, Option<Transition>) {
         self.quiet = 0;
         self.above = self.above.saturating_add(1);
         if self.is_firing {
@@ -162,7 +162,11 @@ impl Alert {
         (AlertState::Firing, Some(Transition::Firing))
     }
 
-    fn calm(&mut self, patience: &Patience, rest: AlertState) -> (AlertState, Option<Transition>) {
+    fn calm(
+        &mut self,
+        patience: &AlertTiming,
+        rest: AlertState,
+    ) -> (AlertState, Option<Transition>) {
         self.above = 0;
         if !self.is_firing {
             return (rest, None);
@@ -182,12 +186,12 @@ mod tests {
 
     /// Runs evaluations written as `^` above, `~` between line and clearance, `.` below, `_` below the lower line, `?` not ready; returns states as `i p f n`, a transition in upper case (`F` fires, `R` resolves).
     fn run(evaluations: &str, for_evaluations: u32, keep_firing_for: u32) -> String {
-        let line = Line {
+        let line = Threshold {
             above: 1.0,
             cleared: 0.8,
             below: Some(0.1),
         };
-        let patience = Patience {
+        let patience = AlertTiming {
             for_evaluations,
             keep_firing_for,
         };
@@ -246,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_score_without_a_line_is_no_alarm() {
-        let patience = Patience {
+        let patience = AlertTiming {
             for_evaluations: 1,
             keep_firing_for: 0,
         };

@@ -10,23 +10,23 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::outlets::Outlets;
-use super::pipeline::Pipeline;
-use super::roles::{Parts, Role, Split};
+use super::reload::Outlets;
+use super::roles::{MonitorSplit, Parts, Role};
+use super::threads::Pipeline;
 use super::{load_monitor, monitor_problems};
 use crate::config::Config;
 use crate::engine::MonitorPlan;
 use crate::export::{Exporter, ReloadRequest, estimate_series, serve};
 use crate::model::{LogReport, PanesTopicSpec};
-use crate::panes::log::kafka::{KafkaLogError, Needs, ensure, open_partitions};
+use crate::pane_log::kafka::{KafkaLogError, Needs, ensure, open_partitions};
 
 /// Which part of the work a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Duty {
+pub struct ProcessRole {
     /// Reading sources, scoring, or both.
     pub role: Role,
     /// Which part of the monitors it scores.
-    pub split: Split,
+    pub split: MonitorSplit,
     /// Whether the topic of the pane log is created when it does not exist.
     pub create_topics: bool,
 }
@@ -38,7 +38,7 @@ pub struct Daemon {
     exporter: Arc<Exporter>,
     pipeline: Pipeline,
     outlets: Outlets,
-    duty: Duty,
+    process_role: ProcessRole,
     /// The longest window there was when the pane log's topic was checked.
     longest: Duration,
     /// What it was started with, but for the monitors.
@@ -55,21 +55,26 @@ impl Daemon {
     /// # Errors
     /// The port is taken, the configuration may produce more series than allowed, or a thread cannot be started.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        Self::start_as(config, Duty::default()).await
+        Self::start_as(config, ProcessRole::default()).await
     }
 
     /// The same, for a process that does only a part.
     ///
     /// # Errors
     /// As above, and what the pane log's topic lacks.
-    pub async fn start_as(mut config: Config, duty: Duty) -> anyhow::Result<Self> {
+    pub async fn start_as(mut config: Config, process_role: ProcessRole) -> anyhow::Result<Self> {
         let grace = config.limits.shutdown_grace;
         let monitors = std::mem::take(&mut config.monitors);
         let plans: Vec<MonitorPlan> = monitors.into_iter().map(load_monitor).collect();
         plans.iter().for_each(tell_problems);
-        let scored = |plan: &&MonitorPlan| duty.role.scores() && duty.split.has(&plan.spec.name);
+        let scored = |plan: &&MonitorPlan| {
+            process_role.role.scores() && process_role.split.has(&plan.spec.name)
+        };
         check_series(plans.iter().filter(scored), config.limits.max_series)?;
-        let read = config.sources.iter().filter(|_| duty.role.ingests());
+        let read = config
+            .sources
+            .iter()
+            .filter(|_| process_role.role.ingests());
         let exporter = Arc::new(Exporter::new(
             read.map(|source| source.name.as_str()),
             config.limits.max_series,
@@ -91,8 +96,10 @@ impl Daemon {
         info!(%address, "metrics, page and API at http://{address}/");
         let longest = longest_window(&plans);
         if let Some(topic) = config.state.panes.clone() {
-            tokio::task::spawn_blocking(move || prepare_topic(&topic, longest, duty.create_topics))
-                .await??;
+            tokio::task::spawn_blocking(move || {
+                prepare_topic(&topic, longest, process_role.create_topics)
+            })
+            .await??;
         }
         let parts = Parts {
             sources: config.sources.clone(),
@@ -100,8 +107,8 @@ impl Daemon {
             state: &config.state,
             max_bytes: config.limits.max_message_bytes,
             exporter: &exporter,
-            role: duty.role,
-            split: duty.split,
+            role: process_role.role,
+            split: process_role.split,
         };
         let (pipeline, outlets) = parts.start()?;
         Ok(Daemon {
@@ -109,7 +116,7 @@ impl Daemon {
             exporter,
             pipeline,
             outlets,
-            duty,
+            process_role,
             longest,
             fixed: config,
             reloads,
@@ -138,8 +145,10 @@ impl Daemon {
                 "a window of {longest} is longer than all there were when the retention of state.panes_topic was checked: that needs a restart"
             );
         }
-        let duty = self.duty;
-        let scored = |plan: &&MonitorPlan| duty.role.scores() && duty.split.has(&plan.spec.name);
+        let process_role = self.process_role;
+        let scored = |plan: &&MonitorPlan| {
+            process_role.role.scores() && process_role.split.has(&plan.spec.name)
+        };
         check_series(plans.iter().filter(scored), config.limits.max_series)?;
         plans.iter().for_each(tell_problems);
         self.outlets.hand_over(&plans);

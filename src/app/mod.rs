@@ -1,16 +1,13 @@
 //! The composition root: threads, clocks, signals, and a shutdown that drains.
 
-mod commit_log;
 mod daemon;
-mod ingesting;
-mod local;
-mod outlets;
-mod pipeline;
-mod references;
+mod ingest;
+mod preflight;
+mod reload;
 mod roles;
-mod scoring;
-mod tail;
+mod score;
+mod threads;
 
-pub use daemon::{Daemon, Duty};
-pub use references::{client_problems, load_monitor, monitor_problems};
-pub use roles::{Role, Split};
+pub use daemon::{Daemon, ProcessRole};
+pub use preflight::{client_problems, load_monitor, monitor_problems};
+pub use roles::{MonitorSplit, Role};

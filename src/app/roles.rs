@@ -14,21 +14,21 @@ use anyhow::Context as _;
 use crossbeam_channel::{Receiver, bounded};
 use tracing::info;
 
-use super::commit_log::CommitLog;
-use super::ingesting::{self, Ingester, Message};
-use super::local;
-use super::outlets::Outlets;
-use super::pipeline::Pipeline;
-use super::scoring::{Publish, Scoring, Standing};
-use super::tail::Tail;
+use super::ingest::publisher::CommitLog;
+use super::ingest::worker::{self, Ingester, PendingCommit};
+use super::reload::Outlets;
+use super::score::file_log;
+use super::score::topic_log::Tail;
+use super::score::worker::{Publish, Scoring, Standing};
+use super::threads::Pipeline;
 use crate::config::State;
 use crate::engine::{Engine, MonitorPlan};
 use crate::export::Exporter;
 use crate::ingest::{Ingest, observer_plan};
 use crate::model::{PanesTopicSpec, Shard, SourceSpec, place_of};
 use crate::observe::ObserverPlan;
-use crate::panes::log::{Board, Known};
-use crate::source::{KafkaSource, Left, Source, Timing};
+use crate::pane_log::{HeadAnswer, HeadLookup};
+use crate::source::{KafkaSource, ResumePoint, Source, Timing};
 
 /// Commits on their way; more make the ingest threads wait.
 const COMMITS_IN_FLIGHT: usize = 256;
@@ -61,20 +61,20 @@ impl Role {
 
 /// Which of several scorers this is: monitors are split among them by a hash of their names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Split {
+pub struct MonitorSplit {
     /// From 0.
     pub index: u32,
     /// At least 1, more than `index`.
     pub count: u32,
 }
 
-impl Default for Split {
+impl Default for MonitorSplit {
     fn default() -> Self {
-        Split { index: 0, count: 1 }
+        MonitorSplit { index: 0, count: 1 }
     }
 }
 
-impl Split {
+impl MonitorSplit {
     /// Whether something of this name is this scorer's.
     #[must_use]
     pub fn has(self, name: &str) -> bool {
@@ -94,7 +94,7 @@ pub(super) struct Parts<'a> {
     pub(super) max_bytes: usize,
     pub(super) exporter: &'a Arc<Exporter>,
     pub(super) role: Role,
-    pub(super) split: Split,
+    pub(super) split: MonitorSplit,
 }
 
 impl Parts<'_> {
@@ -118,17 +118,17 @@ impl Parts<'_> {
         let mut standing = Standing::default();
         let mut log = None;
         if let Some(path) = &self.state.path {
-            let (opened, took) = local::recover(path, &mut engine)?;
+            let (opened, took) = file_log::recover(path, &mut engine)?;
             (log, standing.recovery) = (Some(opened), Some(took));
         }
-        engine.read_only(topics(&self.sources));
-        let board = local::board(&engine);
+        engine.set_topics(topics(&self.sources));
+        let head_lookup = file_log::head_lookup(&engine);
         let mut pipeline = Pipeline::default();
-        let waiting = self.start_ingesters(&plans, &board, &mut pipeline, outlets)?;
+        let waiting = self.start_ingesters(&plans, &head_lookup, &mut pipeline, outlets)?;
         let (publish, report, others) = (self.publish(), self.exporter.log(), outlets.scorer());
         let score = move |_: &_| {
             let scoring = Scoring::new(engine, publish, report, others, standing);
-            local::run(scoring, log, &waiting);
+            file_log::run(scoring, log, &waiting);
         };
         pipeline.start("scorer".to_owned(), Box::new(score))?;
         Ok(pipeline)
@@ -139,10 +139,10 @@ impl Parts<'_> {
         let mut pipeline = Pipeline::default();
         if self.role.ingests() {
             let plans: Vec<Arc<MonitorPlan>> = self.plans.iter().cloned().map(Arc::new).collect();
-            let board = Arc::new(Board::default());
+            let head_lookup = Arc::new(HeadLookup::default());
             let report = (!self.role.scores()).then(|| self.exporter.log());
-            let log = CommitLog::try_new(topic, Arc::clone(&board), report)?;
-            let waiting = self.start_ingesters(&plans, &board, &mut pipeline, outlets)?;
+            let log = CommitLog::try_new(topic, Arc::clone(&head_lookup), report)?;
+            let waiting = self.start_ingesters(&plans, &head_lookup, &mut pipeline, outlets)?;
             let work = move |stop: &_| log.run(&waiting, stop);
             pipeline.start("commit-log".to_owned(), Box::new(work))?;
         }
@@ -166,7 +166,7 @@ impl Parts<'_> {
         let is_ours = |plan: &&MonitorPlan| self.split.has(&plan.spec.name);
         let mut engine = Engine::new(self.plans.iter().filter(is_ours).cloned().collect());
         let names = self.sources.iter().map(|source| source.name.as_str());
-        engine.tell_of(
+        engine.report_only(
             &names
                 .filter(|name| self.split.has(name))
                 .collect::<Vec<_>>(),
@@ -183,17 +183,17 @@ impl Parts<'_> {
     fn start_ingesters(
         &self,
         plans: &[Arc<MonitorPlan>],
-        board: &Arc<Board>,
+        head_lookup: &Arc<HeadLookup>,
         pipeline: &mut Pipeline,
         outlets: &mut Outlets,
-    ) -> anyhow::Result<Receiver<Message>> {
+    ) -> anyhow::Result<Receiver<PendingCommit>> {
         let (commits, waiting) = bounded(COMMITS_IN_FLIGHT);
         for spec in &self.sources {
             let others = outlets.ingester(&spec.name);
-            let ingester = self.ingester(spec.clone(), plans, board, others);
+            let ingester = self.ingester(spec.clone(), plans, head_lookup, others);
             let (name, commits) = (format!("ingest-{}", spec.name), commits.clone());
             let flush_interval = self.state.flush_interval;
-            let work = move |stop: &_| ingesting::run(ingester, flush_interval, stop, &commits);
+            let work = move |stop: &_| worker::run(ingester, flush_interval, stop, &commits);
             pipeline
                 .start(name, Box::new(work))
                 .context("cannot start a thread")?;
@@ -206,23 +206,24 @@ impl Parts<'_> {
         &self,
         spec: SourceSpec,
         plans: &[Arc<MonitorPlan>],
-        board: &Arc<Board>,
+        head_lookup: &Arc<HeadLookup>,
         others: Receiver<ObserverPlan>,
     ) -> Ingester {
         let ingest = Ingest::new(observer_plan(&spec.name, plans), self.max_bytes);
-        let ingest = ingest.with_board(Arc::clone(board));
+        let ingest = ingest.with_head_lookup(Arc::clone(head_lookup));
         let report = self.exporter.kafka(&spec.name);
         let (brokers, topics) = (spec.kafka.brokers.join(","), spec.kafka.topics.join(","));
         info!(source = spec.name, brokers, topics, "reading");
         let (name, own) = (spec.name.clone(), Arc::clone(&report));
-        let (board, is_member) = (Arc::clone(board), self.state.panes.is_some());
+        let (head_lookup, is_member) = (Arc::clone(head_lookup), self.state.panes.is_some());
         let source = Box::new(move || {
             let source = if is_member {
                 KafkaSource::in_group(&spec, own, Timing::default())?
             } else {
                 KafkaSource::try_new(&spec, own)?
             };
-            let source = source.with_memory(Box::new(move |shard| left(&board, shard)));
+            let source =
+                source.with_resume_lookup(Box::new(move |shard| left(&head_lookup, shard)));
             Ok(Box::new(source) as Box<dyn Source>)
         });
         Ingester {
@@ -242,11 +243,11 @@ fn topics(sources: &[SourceSpec]) -> BTreeMap<String, Vec<String>> {
 }
 
 /// How far a partition was counted, in the source's words.
-fn left(board: &Board, shard: &Shard) -> Left {
-    match board.ask(shard) {
-        Known::NotYet => Left::NotYet,
-        Known::Never => Left::Never,
-        Known::Head(latest, head) => Left::At {
+fn left(head_lookup: &HeadLookup, shard: &Shard) -> ResumePoint {
+    match head_lookup.get(shard) {
+        HeadAnswer::Pending => ResumePoint::Pending,
+        HeadAnswer::Never => ResumePoint::Unread,
+        HeadAnswer::Head(latest, head) => ResumePoint::At {
             incarnation: latest.incarnation,
             upto: head.upto,
             topic_id: head.topic_id,
@@ -261,7 +262,9 @@ mod tests {
     #[test]
     fn every_name_has_one_scorer() {
         for count in 1..5 {
-            let splits: Vec<Split> = (0..count).map(|index| Split { index, count }).collect();
+            let splits: Vec<MonitorSplit> = (0..count)
+                .map(|index| MonitorSplit { index, count })
+                .collect();
             for name in ["fraud", "churn", "a", "inference_log"] {
                 let owners = splits.iter().filter(|split| split.has(name)).count();
                 assert_eq!(owners, 1, "{name} among {count}");

@@ -17,7 +17,7 @@ use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
 use crate::model::{KafkaReport, Kind, Shard, SourceSpec, TopicId};
 use crate::observe::{ObserverPlan, is_selected};
-use crate::panes::log::kafka::{Needs, ensure, inspect};
+use crate::pane_log::kafka::{Needs, ensure, inspect};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
 
 /// Arguments of `pegel check`.

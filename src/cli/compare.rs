@@ -9,14 +9,18 @@ use rayon::prelude::*;
 use serde_json::{Value, json};
 
 use super::fit::{fit_file, monitor_of};
-use super::report::{FeatureReport, Verdict, by_urgency};
-use super::{Exit, UsageError, calibration, dataset, is_reference, progress, table};
-use crate::engine::{FeaturePlan, Judged, Judgement, MonitorPlan, judge};
+use super::output::table;
+use super::{Exit, UsageError, is_reference};
+use crate::batch::fit::calibrate;
+use crate::batch::report::{FeatureReport, Verdict, by_urgency};
+use crate::batch::{dataset, progress};
+use crate::calibration::WindowContext;
+use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, assess};
 use crate::model::{
     AlertSpec, Budget, MonitorSpec, ReferenceSpec, Severity, Statistic, Thresholds,
 };
 use crate::reference::Reference;
-use crate::score::{Context, Rates, Scorer, Scores};
+use crate::score::{Rates, Scorer, Scores};
 use crate::source::files::DataFile;
 use crate::stats::FeatureCounts;
 
@@ -99,7 +103,7 @@ fn load_side(name: &str, spec: Option<&MonitorSpec>) -> anyhow::Result<Reference
     let file = DataFile::open(name)?;
     let mut fitted = fit_file(&file, spec, None)?;
     if fitted.spec.timestamp.path.is_some() {
-        calibration::calibrate(&mut fitted.reference, &file, &fitted.spec)?;
+        calibrate::calibrate(&mut fitted.reference, &file, &fitted.spec)?;
     }
     Ok(fitted.reference)
 }
@@ -182,28 +186,28 @@ fn report<'a>(
             .cloned(),
         counts,
         rates,
-        judgement: judgement(feature, counts, &rates, scores.as_ref().ok()),
+        assessment: assessment(feature, counts, &rates, scores.as_ref().ok()),
         scores,
     }
 }
 
 /// One comparison is one window: its lines are those that one clean window in a hundred exceeds.
-fn judgement(
+fn assessment(
     feature: &FeaturePlan,
     counts: &FeatureCounts,
     rates: &Rates,
     scores: Option<&Scores>,
-) -> Option<Arc<Judgement>> {
-    let judged = Judged {
+) -> Option<Arc<Assessment>> {
+    let judged = AssessmentInput {
         counts,
         scores,
         rates,
         step: None,
-        context: Context::default(),
+        context: WindowContext::default(),
     };
     scores?;
     let calibration = feature.calibrations.first()?.as_deref()?;
-    Some(Arc::new(judge(feature, calibration, &judged)))
+    Some(Arc::new(assess(feature, calibration, &judged)))
 }
 
 /// Makes the null tables the comparison needs, on all cores.

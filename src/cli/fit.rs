@@ -6,10 +6,12 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use super::dataset::{self, RowCounts};
-use super::infer::{Inferred, infer};
-use super::range::{self, RangeArgs};
-use super::{Exit, UsageError, calibration, pick_monitor, profiles, table};
+use super::args::range::{self, RangeArgs};
+use super::output::table;
+use super::{Exit, UsageError, pick_monitor};
+use crate::batch::dataset::{self, RowCounts};
+use crate::batch::fit::infer::{Inferred, infer};
+use crate::batch::fit::{calibrate, hour_of_week};
 use crate::clock;
 use crate::config::{self, Config};
 use crate::model::{FeatureSpec, Kind, MonitorSpec, Pointer};
@@ -78,11 +80,11 @@ pub fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     }
     let mut fitted = fit_file(&*rows, spec.as_ref(), lender.as_ref())?;
     if let Some((timezone, clock)) = clock {
-        let plan = calibration::plan_of(&fitted.reference, &fitted.spec);
-        let profiles = profiles::count(&*rows, &plan, timezone, &clock)?;
+        let plan = calibrate::plan_of(&fitted.reference, &fitted.spec);
+        let profiles = hour_of_week::count(&*rows, &plan, timezone, &clock)?;
         fitted.reference = fitted.reference.with_profiles(profiles);
     }
-    calibration::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
+    calibrate::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", table::fitted(&fitted.reference));
     anstream::eprintln!(

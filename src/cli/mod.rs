@@ -1,24 +1,12 @@
 //! One file per command, and what they share.
 
-pub mod alarms;
-pub mod calibrate;
-pub mod calibration;
+pub mod args;
 pub mod check;
 pub mod compare;
-pub mod dataset;
-pub mod demo;
 pub mod fit;
-pub mod infer;
-pub mod input;
-mod merge;
-pub mod profiles;
-pub mod progress;
-pub mod range;
+pub mod output;
 pub mod replay;
-pub mod report;
 pub mod run;
-pub mod scores;
-pub mod table;
 
 use std::path::Path;
 
@@ -43,7 +31,7 @@ enum Command {
     /// Watch Kafka topics and serve metrics, API and page
     Run(run::RunArgs),
     /// Watch a made-up service that breaks and recovers, with nothing to install
-    Demo(demo::DemoArgs),
+    Demo(crate::demo::DemoArgs),
     /// Check a configuration, print it, try a message on it
     Check(check::CheckArgs),
     /// Build a reference from a data file or a topic range
@@ -53,7 +41,7 @@ enum Command {
     /// Send a data file or a topic range through the engine in event time
     Replay(replay::ReplayArgs),
     /// Propose alerts from a quiet history: what each policy costs and which damage it finds
-    Calibrate(calibrate::CalibrateArgs),
+    Calibrate(crate::batch::backtest::CalibrateArgs),
 }
 
 impl Cli {
@@ -64,12 +52,12 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<Exit> {
         match self.command {
             Command::Run(args) => run::run(&args),
-            Command::Demo(args) => demo::run(&args),
+            Command::Demo(args) => crate::demo::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Fit(args) => fit::run(&args),
             Command::Compare(args) => compare::run(&args),
             Command::Replay(args) => replay::run(&args),
-            Command::Calibrate(args) => calibrate::run(&args),
+            Command::Calibrate(args) => crate::batch::backtest::run(&args),
         }
     }
 }
@@ -107,7 +95,7 @@ pub enum Exit {
 pub struct UsageError(pub String);
 
 /// Says what is wrong or unwise about a monitor that is replayed all the same.
-fn tell(plan: &MonitorPlan) {
+pub(crate) fn tell(plan: &MonitorPlan) {
     let told = plan.problems.iter().chain(&plan.warnings);
     told.for_each(|problem| anstream::eprintln!("monitor {}: {problem}", plan.spec.name));
 }

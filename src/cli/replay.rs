@@ -11,14 +11,14 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::alarms::Alarms;
-use super::input::{InputArgs, replay};
-use super::report::FeatureReport;
-use super::scores::{ScoreFormat, Writer};
+use super::output::alarms::Alarms;
+use super::output::scores::{ScoreFormat, Writer};
 use super::{Exit, UsageError, tell};
 use crate::app;
+use crate::batch::replay::{InputArgs, replay};
+use crate::batch::report::FeatureReport;
 use crate::config::{self, Config};
-use crate::engine::{MonitorPlan, MonitorState, WindowState};
+use crate::engine::{MonitorPlan, MonitorView, WindowView};
 use crate::model::{MonitorSpec, ReferenceSpec};
 
 /// Arguments of `pegel replay`.
@@ -64,7 +64,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let format = args.format.unwrap_or_else(|| ScoreFormat::of(&args.output));
     let mut writer = Writer::new(format, output);
     let mut alarms = Alarms::default();
-    let mut evaluated = |plan: &MonitorPlan, window: &WindowState| {
+    let mut evaluated = |plan: &MonitorPlan, window: &WindowView| {
         alarms.take(plan, window);
         writer.write(plan, window, &lines(plan, window, args.bins));
     };
@@ -112,7 +112,7 @@ fn monitors(args: &ReplayArgs, config: &Config) -> anyhow::Result<Vec<MonitorSpe
 }
 
 /// Puts a fitted reference in the place of the monitor's own.
-pub(super) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
+pub(crate) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
     let name = monitor
         .references
         .first()
@@ -122,7 +122,7 @@ pub(super) fn compare_with(monitor: &mut MonitorSpec, path: &Path) {
 
 /// One object per feature and reference of an evaluation.
 #[must_use]
-pub fn lines(plan: &MonitorPlan, window: &WindowState, with_bins: bool) -> Vec<Map<String, Value>> {
+pub fn lines(plan: &MonitorPlan, window: &WindowView, with_bins: bool) -> Vec<Map<String, Value>> {
     let Some(spec) = plan.spec.windows.get(window.index) else {
         return Vec::new();
     };
@@ -131,7 +131,7 @@ pub fn lines(plan: &MonitorPlan, window: &WindowState, with_bins: bool) -> Vec<M
         let Some(counts) = state.counts.as_deref() else {
             continue;
         };
-        for (index, scores) in state.scores.iter().enumerate() {
+        for (comparison, reference) in state.comparisons.iter().zip(&plan.references) {
             let mut line = Map::new();
             line.insert("monitor".to_owned(), json!(plan.spec.name));
             line.insert("window".to_owned(), json!(spec.name));
@@ -144,20 +144,21 @@ pub fn lines(plan: &MonitorPlan, window: &WindowState, with_bins: bool) -> Vec<M
                 json!(window.end.map(|end| end.to_string())),
             );
             line.insert("segment".to_owned(), json!(""));
-            line.insert("reference".to_owned(), json!(plan.references[index].name));
+            line.insert("reference".to_owned(), json!(reference.name));
             let report = FeatureReport {
                 plan: feature,
-                against: state.against[index].clone(),
+                against: comparison.reference.clone(),
                 counts,
                 rates: state.rates,
-                scores: *scores,
-                judgement: state.judgements[index].clone(),
+                scores: comparison.scores,
+                assessment: comparison.assessment.clone(),
             };
             line.extend(report.to_json("feature", with_bins));
-            let furthest = state.alerts[index]
+            let furthest = comparison
+                .alerts
                 .iter()
                 .max_by_key(|alert| alert.state.rank());
-            let alert = match (furthest, scores) {
+            let alert = match (furthest, &comparison.scores) {
                 (Some(alert), _) => alert.state.name(),
                 (None, Ok(_)) => "inactive",
                 (None, Err(_)) => "not_ready",
@@ -169,7 +170,7 @@ pub fn lines(plan: &MonitorPlan, window: &WindowState, with_bins: bool) -> Vec<M
     lines
 }
 
-fn summary(state: &MonitorState) -> String {
+fn summary(state: &MonitorView) -> String {
     let dropped: Vec<String> = state
         .dropped
         .iter()

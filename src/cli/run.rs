@@ -10,7 +10,7 @@ use tracing::{error, info};
 use tracing_subscriber::EnvFilter;
 
 use super::{Exit, UsageError};
-use crate::app::{self, Daemon, Duty, Role, Split};
+use crate::app::{self, Daemon, MonitorSplit, ProcessRole, Role};
 use crate::config::{self, Config, Overrides};
 
 /// Arguments of `pegel run`.
@@ -27,7 +27,7 @@ pub struct RunArgs {
     role: RoleName,
     /// Score only part i of n of the monitors, as 0/2
     #[arg(long, value_name = "I/N", value_parser = split)]
-    shard: Option<Split>,
+    shard: Option<MonitorSplit>,
     /// Create the topic of state.panes_topic when it does not exist
     #[arg(long)]
     create_topics: bool,
@@ -47,12 +47,12 @@ enum RoleName {
     Score,
 }
 
-fn split(text: &str) -> Result<Split, String> {
+fn split(text: &str) -> Result<MonitorSplit, String> {
     let expected = || "expected i/n with i below n, as 0/2".to_owned();
     let (index, count) = text.split_once('/').ok_or_else(expected)?;
     let (index, count) = (index.parse(), count.parse());
     match (index, count) {
-        (Ok(index), Ok(count)) if index < count => Ok(Split { index, count }),
+        (Ok(index), Ok(count)) if index < count => Ok(MonitorSplit { index, count }),
         _ => Err(expected()),
     }
 }
@@ -60,7 +60,7 @@ fn split(text: &str) -> Result<Split, String> {
 impl RunArgs {
     /// # Errors
     /// Something needs the pane log to be in a topic, and it is not.
-    fn duty(&self, config: &Config) -> Result<Duty, UsageError> {
+    fn process_role(&self, config: &Config) -> Result<ProcessRole, UsageError> {
         let role = match self.role {
             RoleName::All => Role::All,
             RoleName::Ingest => Role::Ingest,
@@ -82,7 +82,7 @@ impl RunArgs {
             (Some((_, option)), None) => Err(UsageError(format!(
                 "{option} needs state.panes_topic: on one machine the pane log is in files"
             ))),
-            _ => Ok(Duty {
+            _ => Ok(ProcessRole {
                 role,
                 split: self.shard.unwrap_or_default(),
                 create_topics: self.create_topics,
@@ -121,24 +121,28 @@ pub fn start_logging(format: LogFormat, default_level: &str) {
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
     config.places.refuse(app::client_problems(&config))?;
-    let duty = args.duty(&config)?;
+    let process_role = args.process_role(&config)?;
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");
     let runtime = runtime()?;
     let again = || {
         config::load(&args.config, &Overrides::from_process(&args.set)).map_err(anyhow::Error::new)
     };
-    let exit = runtime.block_on(serve(config, duty, &again));
+    let exit = runtime.block_on(serve(config, process_role, &again));
     // A start that was given up may still wait for a broker on a thread of its own.
     runtime.shutdown_background();
     exit
 }
 
 /// Starts, waits and ends; signals are heard from the beginning.
-async fn serve(config: Config, duty: Duty, again: &Again<'_>) -> anyhow::Result<Exit> {
+async fn serve(
+    config: Config,
+    process_role: ProcessRole,
+    again: &Again<'_>,
+) -> anyhow::Result<Exit> {
     let mut signals = Signals::new()?;
     let mut daemon = tokio::select! {
-        started = Daemon::start_as(config, duty) => started?,
+        started = Daemon::start_as(config, process_role) => started?,
         name = signals.end() => {
             info!("{name} before everything was started, ending");
             return Ok(Exit::Ok);

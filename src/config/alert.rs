@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::defaults;
 use super::monitor::statistic;
-use super::node::{Item, Table};
-use super::{defaults, problem::suggest};
+use super::problems::suggest;
+use super::reader::{Item, Table};
 use crate::model::{
     AlertSpec, Budget, FeatureSpec, Severity, Statistic, Thresholds, Tolerance, WindowSpec,
 };

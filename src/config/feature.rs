@@ -1,7 +1,7 @@
 //! Features: where a value is, what it is, and how it is binned.
 
 use super::monitor::pointer;
-use super::node::Item;
+use super::reader::Item;
 use crate::model::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
 use crate::stats::Bins;
 

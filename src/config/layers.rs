@@ -1,7 +1,7 @@
 //! The layers of a configuration: the file, the environment, `--set`; later ones win, key by key.
 //!
 //! The `config` crate does the layering and nothing else. It coerces types when asked to deserialise, so it is not asked: every value carries the place it came
-//! from as its origin, and the merged value is decoded strictly by [`super::node`]. Files are parsed by libraries that keep positions.
+//! from as its origin, and the merged value is decoded strictly by [`super::reader`]. Files are parsed by libraries that keep positions.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use config::{Source, Value, ValueKind};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::problem::{Place, Problem};
+use super::problems::{Location, Problem};
 
 /// A prefix of environment variables that are options: `PEGEL__WEB__LISTEN_ADDRESS`.
 const PREFIX: &str = "PEGEL__";
@@ -118,14 +118,14 @@ fn scalar(text: &str, layer: &str) -> Value {
 }
 
 /// The place a value says it came from.
-pub(super) fn place_of(value: &Value) -> Option<Place> {
+pub(super) fn place_of(value: &Value) -> Option<Location> {
     let origin = value.origin()?;
     let numbers = origin
         .split_once(':')
         .and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
     Some(numbers.map_or_else(
-        || Place::Layer(origin.to_owned()),
-        |(line, column)| Place::File(line, column),
+        || Location::Layer(origin.to_owned()),
+        |(line, column)| Location::File(line, column),
     ))
 }
 
@@ -138,7 +138,7 @@ fn parse(path: &Path, text: &str) -> Result<Value, Problem> {
 
 fn file_problem(line: u64, column: u64, message: String) -> Problem {
     Problem {
-        place: Place::File(line, column),
+        place: Location::File(line, column),
         path: String::new(),
         message,
     }
@@ -146,7 +146,7 @@ fn file_problem(line: u64, column: u64, message: String) -> Problem {
 
 fn layer_problem(layer: &str, message: String) -> Problem {
     Problem {
-        place: Place::Layer(layer.to_owned()),
+        place: Location::Layer(layer.to_owned()),
         path: String::new(),
         message,
     }

@@ -8,13 +8,13 @@ mod defaults;
 mod feature;
 mod layers;
 mod monitor;
-mod node;
 mod print;
-mod problem;
+mod problems;
+mod reader;
 mod reference;
-mod sections;
 #[cfg(test)]
 mod tests;
+mod top_level;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::model::{MonitorSpec, PanesTopicSpec, SourceSpec};
 
 pub use defaults::{Default, defaults};
 pub use print::print;
-pub use problem::{Client, Place, Places, Problem, Problems, Subject};
+pub use problems::{Client, Location, Problem, Problems, SourceMap, Subject};
 
 /// A valid configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ pub struct Config {
     /// At least one.
     pub monitors: Vec<MonitorSpec>,
     /// Where things are written that are judged later.
-    pub places: Places,
+    pub places: SourceMap,
 }
 
 /// The HTTP side.
@@ -144,9 +144,9 @@ pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Config, P
         file: file.clone(),
         problems,
     })?;
-    let problems = problem::Collector::default();
+    let problems = problems::Collector::default();
     let directory = path.parent().unwrap_or(Path::new(""));
-    let config = sections::read(&node::Item::root(&merged, &problems), directory);
+    let config = top_level::read(&reader::Item::root(&merged, &problems), directory);
     let (problems, mut places) = problems.into_parts();
     places.file = file;
     match config {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::node::{Item, Table};
-use super::problem::{Subject, suggest};
+use super::problems::{Subject, suggest};
+use super::reader::{Item, Table};
 use super::{alert, defaults, feature, reference};
 use crate::model::{
     FeatureSpec, Lateness, MonitorSpec, Pointer, ReferenceSpec, Select, Statistic, TimestampSpec,

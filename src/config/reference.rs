@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::defaults;
-use super::node::{Item, Table};
-use super::problem::Subject;
+use super::problems::Subject;
+use super::reader::{Item, Table};
 use crate::model::{Origin, ReferenceSpec, Rolling, WindowSpec};
 
 /// Reads the references of a monitor; those with problems are left out.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Bar, FeaturePlan};
+use super::{FeaturePlan, ThresholdSource};
+use crate::calibration::{NullModel, WindowContext};
 use crate::reference::Reference;
-use crate::score::{Calibration, Context};
 use crate::stats::FeatureCounts;
 
 /// What is to be said about the fixed lines of a feature against one reference; only where the reference stores what clean windows do.
@@ -22,7 +22,7 @@ pub(super) fn noisy_lines(
     let Some(table) = stored.nulls.first() else {
         return Vec::new();
     };
-    let calibration = Arc::new(Calibration::new(
+    let calibration = Arc::new(NullModel::new(
         scorer.clone(),
         &reference.hash,
         Some(stored),
@@ -30,13 +30,13 @@ pub(super) fn noisy_lines(
     let mut window = FeatureCounts::default();
     window.tallies.values = table.size.values();
     let said = feature.rules.iter().filter_map(|rule| {
-        let Bar::Fixed(threshold) = rule.bar else {
+        let ThresholdSource::Fixed(threshold) = rule.threshold_source else {
             return None;
         };
         if rule.statistic.is_rate() || !calibration.is_prepared(window.tallies.values) {
             return None;
         }
-        let gauge = calibration.gauge(rule.statistic, &window, &Context::default())?;
+        let gauge = calibration.gauge(rule.statistic, &window, &WindowContext::default())?;
         let floor = gauge.noise_floor();
         (floor >= threshold).then(|| {
             let (name, samples) = (&feature.name, window.tallies.values);

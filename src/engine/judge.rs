@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use super::{Bar, FeaturePlan, Rule};
-use crate::alert::Line;
-use crate::model::{Budget, NotReady, Statistic, Tolerance};
-use crate::score::{
-    Calibration, Context, Gauge, Rates, Scores, Status, detectable_shift, tolerance_on,
+use super::{FeaturePlan, Rule, ThresholdSource};
+use crate::alert::Threshold;
+use crate::calibration::{
+    CalibrationStatus, NullDistribution, NullModel, WindowContext, detectable_shift, tolerance_on,
 };
+use crate::model::{Budget, NotReady, Statistic, Tolerance};
+use crate::score::{Rates, Scores};
 use crate::stats::FeatureCounts;
 
 /// However long the interval between windows, a line is not more frequently exceeded than this.
@@ -19,7 +20,7 @@ const HYSTERESIS: f64 = 0.2;
 
 /// One statistic of one window, next to what it does when nothing happens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Level {
+pub struct StatisticAssessment {
     /// Which.
     pub statistic: Statistic,
     /// The no-drift level, on the score's own scale.
@@ -36,21 +37,21 @@ pub struct Level {
 
 /// Everything calibration says about one feature in one window.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Judgement {
+pub struct Assessment {
     /// One per statistic that has a law.
-    pub levels: Vec<Level>,
+    pub levels: Vec<StatisticAssessment>,
     /// By how much clean windows differ more than clean samples do, by `js`.
     pub design_effect: f64,
     /// What limits the trust in the lines.
-    pub statuses: Vec<Status>,
+    pub statuses: Vec<CalibrationStatus>,
     /// One per rule of the feature; `None` where it has no line.
-    pub lines: Vec<Option<Line>>,
+    pub lines: Vec<Option<Threshold>>,
 }
 
-impl Judgement {
+impl Assessment {
     /// The level of a statistic.
     #[must_use]
-    pub fn level(&self, statistic: Statistic) -> Option<&Level> {
+    pub fn level(&self, statistic: Statistic) -> Option<&StatisticAssessment> {
         self.levels
             .iter()
             .find(|level| level.statistic == statistic)
@@ -59,7 +60,7 @@ impl Judgement {
 
 /// The window that is judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Judged<'a> {
+pub struct AssessmentInput<'a> {
     /// Its counts.
     pub counts: &'a FeatureCounts,
     /// Its scores, where they are ready.
@@ -69,14 +70,18 @@ pub struct Judged<'a> {
     /// Time between windows; `None` where there is only one.
     pub step: Option<Duration>,
     /// What else is known about it.
-    pub context: Context<'a>,
+    pub context: WindowContext<'a>,
 }
 
 /// Judges a feature by what is known of clean windows.
 #[must_use]
-pub fn judge(feature: &FeaturePlan, calibration: &Calibration, judged: &Judged<'_>) -> Judgement {
+pub fn assess(
+    feature: &FeaturePlan,
+    calibration: &NullModel,
+    judged: &AssessmentInput<'_>,
+) -> Assessment {
     let gauge = |statistic| calibration.gauge(statistic, judged.counts, &judged.context);
-    let gauges: Vec<(Statistic, Gauge)> = Statistic::ALL
+    let gauges: Vec<(Statistic, NullDistribution)> = Statistic::ALL
         .iter()
         .filter_map(|statistic| Some((*statistic, gauge(*statistic)?)))
         .collect();
@@ -84,7 +89,7 @@ pub fn judge(feature: &FeaturePlan, calibration: &Calibration, judged: &Judged<'
         let own = gauges.iter().find(|(known, _)| *known == statistic);
         own.map(|(_, gauge)| gauge)
     };
-    let lines: Vec<Option<Line>> = feature
+    let lines: Vec<Option<Threshold>> = feature
         .rules
         .iter()
         .map(|rule| {
@@ -92,7 +97,7 @@ pub fn judge(feature: &FeaturePlan, calibration: &Calibration, judged: &Judged<'
                 rule,
                 found(rule.statistic),
                 calibration,
-                feature.share,
+                feature.budgeted_statistics,
                 judged,
             )
         })
@@ -100,15 +105,20 @@ pub fn judge(feature: &FeaturePlan, calibration: &Calibration, judged: &Judged<'
     let levels = gauges.iter().filter_map(|(statistic, gauge)| {
         level(*statistic, gauge, &lines, feature, calibration, judged)
     });
-    let rarest = feature.rules.iter().filter_map(|rule| match rule.bar {
-        Bar::Fixed(_) => None,
-        Bar::Budget { interval, .. } => Some(alpha(interval, feature.share, judged.step)),
-    });
+    let rarest = feature
+        .rules
+        .iter()
+        .filter_map(|rule| match rule.threshold_source {
+            ThresholdSource::Fixed(_) => None,
+            ThresholdSource::Budget { interval, .. } => {
+                Some(alpha(interval, feature.budgeted_statistics, judged.step))
+            }
+        });
     let rarest = rarest.fold(1.0, f64::min);
     let n = judged.counts.tallies.values;
-    Judgement {
+    Assessment {
         levels: levels.collect(),
-        design_effect: found(Statistic::Js).map_or(1.0, Gauge::design_effect),
+        design_effect: found(Statistic::Js).map_or(1.0, NullDistribution::design_effect),
         statuses: calibration.statuses(n, rarest, &judged.context),
         lines,
     }
@@ -124,14 +134,14 @@ fn alpha(interval: Duration, share: u32, step: Option<Duration>) -> f64 {
 
 fn line(
     rule: &Rule,
-    gauge: Option<&Gauge>,
-    calibration: &Calibration,
+    gauge: Option<&NullDistribution>,
+    calibration: &NullModel,
     share: u32,
-    judged: &Judged<'_>,
-) -> Option<Line> {
-    match rule.bar {
-        Bar::Fixed(threshold) => Some(rule.fixed_line(threshold)),
-        Bar::Budget {
+    judged: &AssessmentInput<'_>,
+) -> Option<Threshold> {
+    match rule.threshold_source {
+        ThresholdSource::Fixed(threshold) => Some(rule.fixed_line(threshold)),
+        ThresholdSource::Budget {
             interval,
             tolerance,
             of,
@@ -142,7 +152,7 @@ fn line(
             let found = gauge.line(alpha(interval, share, judged.step), tolerance);
             let floor = gauge.noise_floor();
             let cleared = (1.0 - HYSTERESIS) * found.upper + HYSTERESIS * floor;
-            Some(Line {
+            Some(Threshold {
                 above: found.upper,
                 cleared: found.upper.min(cleared),
                 below: found.lower,
@@ -153,12 +163,12 @@ fn line(
 
 fn level(
     statistic: Statistic,
-    gauge: &Gauge,
-    lines: &[Option<Line>],
+    gauge: &NullDistribution,
+    lines: &[Option<Threshold>],
     feature: &FeaturePlan,
-    calibration: &Calibration,
-    judged: &Judged<'_>,
-) -> Option<Level> {
+    calibration: &NullModel,
+    judged: &AssessmentInput<'_>,
+) -> Option<StatisticAssessment> {
     let score = if statistic.is_rate() {
         judged.rates.get(statistic)?
     } else {
@@ -177,11 +187,11 @@ fn level(
             scorer.reference(),
             scorer.body(),
         );
-        let alpha = alpha(Budget::INTERVAL, feature.share, judged.step);
+        let alpha = alpha(Budget::INTERVAL, feature.budgeted_statistics, judged.step);
         gauge.line(alpha, tolerance).upper
     };
     let threshold = lowest.unwrap_or_else(by_default);
-    Some(Level {
+    Some(StatisticAssessment {
         statistic,
         noise_floor: gauge.noise_floor(),
         p_value: gauge.p_value(score),

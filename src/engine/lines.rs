@@ -1,10 +1,10 @@
 //! Rules and their lines: what a rule judges, where its line is, and whether there is enough behind it.
 
 use super::judge::enough;
-use super::plan::{Bar, Rule};
+use super::plan::{Rule, ThresholdSource};
 use super::totals::Transitions;
-use super::{AlertLine, Judgement};
-use crate::alert::{AlertState, Line, Transition};
+use super::{AlertView, Assessment};
+use crate::alert::{AlertState, Threshold, Transition};
 use crate::model::{NotReady, Severity, Statistic};
 use crate::score::{Rates, Scores, samples_behind};
 use crate::stats::FeatureCounts;
@@ -24,10 +24,10 @@ pub(super) fn judged_value(
 }
 
 /// The line of a rule in a window.
-pub(super) fn bar(rule: &Rule, place: usize, judgement: Option<&Judgement>) -> Option<Line> {
-    match rule.bar {
-        Bar::Fixed(threshold) => Some(rule.fixed_line(threshold)),
-        Bar::Budget { .. } => judgement?.lines.get(place).copied().flatten(),
+pub(super) fn bar(rule: &Rule, place: usize, assessment: Option<&Assessment>) -> Option<Threshold> {
+    match rule.threshold_source {
+        ThresholdSource::Fixed(threshold) => Some(rule.fixed_line(threshold)),
+        ThresholdSource::Budget { .. } => assessment?.lines.get(place).copied().flatten(),
     }
 }
 
@@ -35,13 +35,13 @@ pub(super) fn bar(rule: &Rule, place: usize, judgement: Option<&Judgement>) -> O
 pub(super) fn trusted(
     rule: &Rule,
     counts: Option<&FeatureCounts>,
-    judgement: Option<&Judgement>,
+    assessment: Option<&Assessment>,
     need: u64,
 ) -> Result<(), NotReady> {
-    match (rule.bar, counts, judgement) {
-        (Bar::Budget { .. }, Some(counts), Some(judgement)) => {
+    match (rule.threshold_source, counts, assessment) {
+        (ThresholdSource::Budget { .. }, Some(counts), Some(assessment)) => {
             let have = samples_behind(rule.statistic, &counts.tallies);
-            enough(have, judgement.design_effect, need)
+            enough(have, assessment.design_effect, need)
         }
         _ => Ok(()),
     }
@@ -72,24 +72,24 @@ fn rate(
 
 pub(super) fn line(
     rule: &Rule,
-    line: Option<&Line>,
+    line: Option<&Threshold>,
     value: Option<f64>,
     state: AlertState,
-) -> AlertLine {
+) -> AlertView {
     let (above, below) = line.map_or((None, None), |line| (Some(line.above), line.below));
     let (threshold, lower) = if rule.statistic.alarms_below() {
         (below, None)
     } else {
         (above, below)
     };
-    AlertLine {
+    AlertView {
         statistic: rule.statistic,
         severity: rule.severity,
         threshold,
         lower,
-        interval: match rule.bar {
-            Bar::Fixed(_) => None,
-            Bar::Budget { interval, .. } => Some(interval),
+        interval: match rule.threshold_source {
+            ThresholdSource::Fixed(_) => None,
+            ThresholdSource::Budget { interval, .. } => Some(interval),
         },
         value,
         state,

@@ -18,12 +18,12 @@ mod standards;
 mod totals;
 mod windows;
 
-pub use judge::{Judged, Judgement, Level, effective, judge};
+pub use judge::{Assessment, AssessmentInput, StatisticAssessment, assess, effective};
 pub use moving::{Hours, Mover};
-pub use plan::{Bar, FeaturePlan, LoadedReference, MonitorPlan, Rule};
-pub use saved::SavedEngine;
+pub use plan::{FeaturePlan, LoadedReference, MonitorPlan, Rule, ThresholdSource};
+pub use saved::EngineSnapshot;
 pub use scorer::Engine;
 pub use snapshot::{
-    AlertLine, FeatureScores, FeatureState, MonitorState, ReferenceState, Snapshot, SourceState,
-    WindowState,
+    AlertView, ComparisonView, EngineView, FeatureView, MonitorView, ReferenceView, SourceView,
+    WindowFeatureView, WindowView,
 };

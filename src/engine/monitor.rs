@@ -6,11 +6,11 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::moving::History;
-use super::places::Places;
+use super::places::CommitIndex;
 use super::shards::Shards;
 use super::totals::{FeatureTotals, Totals};
 use super::windows::WindowEngine;
-use super::{FeatureState, MonitorPlan, MonitorState, WindowState};
+use super::{FeatureView, MonitorPlan, MonitorView, WindowView};
 use crate::alert::Transition;
 use crate::model::{DropReason, EventTime, Severity};
 use crate::panes::{Commit, MonitorCommit, PaneDelta};
@@ -76,7 +76,7 @@ impl MonitorEngine {
     }
 
     /// Takes an accepted commit of a shard of the monitor's source; `places` is what its writer counts of this monitor.
-    pub(super) fn apply(&mut self, commit: &Commit, places: Option<&Places>) {
+    pub(super) fn apply(&mut self, commit: &Commit, places: Option<&CommitIndex>) {
         let counts = places.and_then(|places| part_of(commit, places));
         let lateness = &self.plan.spec.lateness;
         self.shards.note(commit, counts, places, lateness);
@@ -90,7 +90,7 @@ impl MonitorEngine {
         counts.panes.iter().for_each(|pane| self.add(pane, places));
     }
 
-    fn add(&mut self, pane: &PaneDelta, places: &Places) {
+    fn add(&mut self, pane: &PaneDelta, places: &CommitIndex) {
         let mut is_kept = false;
         for ring in &mut self.rings {
             is_kept |= ring.add(pane, &places.features);
@@ -109,7 +109,7 @@ impl MonitorEngine {
     /// Closes every window whose time has come; calls `evaluated` after each. Returns how many evaluations were made.
     ///
     /// Which windows are due, and which are stale, is decided by the log alone.
-    pub(super) fn advance(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState)) -> u64 {
+    pub(super) fn advance(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) -> u64 {
         let lateness = &self.plan.spec.lateness;
         self.shards.forget_surplus(lateness.stall_after);
         let found = self.shards.watermark(lateness);
@@ -131,7 +131,7 @@ impl MonitorEngine {
     }
 
     /// The input has ended: closes every window up to the one that holds the newest event.
-    pub(super) fn finish(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState)) {
+    pub(super) fn finish(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) {
         let Some(newest) = self.shards.newest() else {
             return;
         };
@@ -145,7 +145,7 @@ impl MonitorEngine {
         &mut self,
         index: usize,
         watermark: EventTime,
-        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) -> u64 {
         let mut made = 0;
         loop {
@@ -200,7 +200,7 @@ impl MonitorEngine {
         &mut self,
         now: EventTime,
         resumed_at: Option<EventTime>,
-        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) {
         let idle_after = self.plan.spec.lateness.idle_after;
         for window in &mut self.windows {
@@ -221,7 +221,7 @@ impl MonitorEngine {
     pub(super) fn watch_silence(
         &mut self,
         now: EventTime,
-        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) {
         let started_at = *self.started_at.get_or_insert(now);
         let heard_at = self.shards.time.now.max(Some(started_at));
@@ -237,13 +237,13 @@ impl MonitorEngine {
         self.evaluation_us.saturating_record(micros);
     }
 
-    pub(super) fn snapshot(&self) -> MonitorState {
+    pub(super) fn view(&self) -> MonitorView {
         let features = self
             .plan
             .features
             .iter()
             .zip(&self.features)
-            .map(|(feature, totals)| FeatureState {
+            .map(|(feature, totals)| FeatureView {
                 name: feature.name.clone(),
                 kind: feature.kind,
                 role: feature.role,
@@ -264,7 +264,7 @@ impl MonitorEngine {
         let dropped = DropReason::ALL
             .iter()
             .map(|reason| (reason.name(), self.totals.dropped[*reason as usize]));
-        MonitorState {
+        MonitorView {
             spec: Arc::clone(&self.plan.spec),
             events: self.totals.events,
             events_late: self.totals.events_late,
@@ -287,7 +287,7 @@ impl MonitorEngine {
 }
 
 /// The monitor's part in a commit.
-fn part_of<'a>(commit: &'a Commit, places: &Places) -> Option<&'a MonitorCommit> {
+fn part_of<'a>(commit: &'a Commit, places: &CommitIndex) -> Option<&'a MonitorCommit> {
     let is_ours = |counts: &&MonitorCommit| counts.monitor == places.monitor;
     commit.monitors.iter().find(is_ours)
 }

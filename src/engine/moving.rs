@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ReferenceState;
+use super::ReferenceView;
 use super::shards::Shards;
 use super::windows::incompleteness;
+use crate::calibration::NullModel;
 use crate::model::{EventTime, MonitorSpec, NotReady, Origin, ReferenceSpec, Rolling, WindowSpec};
-use crate::panes::SparseCounts;
+use crate::panes::PaneCounts;
 use crate::reference::{FeatureCalibration, FeatureReference, HOURS, HourOfWeek};
-use crate::score::{Calibration, Scorer, Seasonal, dominant};
+use crate::reference::{HourMixture, dominant};
+use crate::score::Scorer;
 use crate::stats::{FeatureCounts, divergences};
 use crate::window::{Due, Ring};
 
@@ -45,20 +47,20 @@ pub enum Mover {
 /// A feature by hour of the week.
 #[derive(Debug)]
 pub struct Hours {
-    seasonal: Seasonal,
+    seasonal: HourMixture,
     clock: HourOfWeek,
     pseudo_count: f64,
     hash: String,
     stored: FeatureCalibration,
     /// By hour, and of the whole week.
-    calibrations: Vec<OnceLock<Arc<Calibration>>>,
+    calibrations: Vec<OnceLock<Arc<NullModel>>>,
 }
 
 impl Hours {
     /// Hours by a clock; `hash` is the reference's, `stored` what its artefact knows of the feature.
     #[must_use]
     pub fn new(
-        seasonal: Seasonal,
+        seasonal: HourMixture,
         clock: HourOfWeek,
         pseudo_count: f64,
         hash: &str,
@@ -80,7 +82,7 @@ impl Hours {
     }
 
     /// The laws of windows with these events: those of the hour most of them are in, else of the week.
-    fn calibration(&self, events: &[(u16, u64)]) -> Arc<Calibration> {
+    fn calibration(&self, events: &[(u16, u64)]) -> Arc<NullModel> {
         let hour = dominant(events).map_or(HOURS, usize::from);
         let found = self
             .calibrations
@@ -89,7 +91,7 @@ impl Hours {
         Arc::clone(found.get_or_init(|| Arc::new(self.make(hour))))
     }
 
-    fn make(&self, hour: usize) -> Calibration {
+    fn make(&self, hour: usize) -> NullModel {
         let own = u16::try_from(hour)
             .ok()
             .filter(|hour| usize::from(*hour) < HOURS);
@@ -101,11 +103,11 @@ impl Hours {
                     nulls: Vec::new(),
                     ..self.stored.clone()
                 };
-                Calibration::new(scorer, &format!("{} {hour}", self.hash), Some(&stored))
+                NullModel::new(scorer, &format!("{} {hour}", self.hash), Some(&stored))
             }
             None => {
                 let scorer = Scorer::new(Arc::clone(self.seasonal.week()), self.pseudo_count);
-                Calibration::new(scorer, &self.hash, Some(&self.stored))
+                NullModel::new(scorer, &self.hash, Some(&self.stored))
             }
         }
     }
@@ -115,7 +117,7 @@ impl Hours {
 pub(super) fn movers(
     name: &str,
     spec: &MonitorSpec,
-    references: &[ReferenceState],
+    references: &[ReferenceView],
     scorers: &[Option<Scorer>],
 ) -> Vec<Option<Mover>> {
     let fitted = references
@@ -133,26 +135,26 @@ pub(super) fn movers(
             .map_or_else(Vec::new, |stored| stored.stretches.clone()),
         ..FeatureCalibration::default()
     };
-    let mover = |((own, reference), scorer): (
-        (&ReferenceSpec, &ReferenceState),
-        &Option<Scorer>,
-    )| match own.origin {
-        Origin::File(_) => None,
-        Origin::Rolling(rolling) => Some(Mover::Rolling {
-            rolling,
-            like: Arc::clone(like?),
-            breathing: breathing(rolling),
-        }),
-        Origin::HourOfWeek(_) => {
-            let loaded = reference.loaded.as_ref()?;
-            let clock = HourOfWeek::try_new(&loaded.profiles.as_ref()?.timezone).ok()?;
-            let week = Arc::clone(scorer.as_ref()?.reference());
-            let seasonal = Seasonal::new(week, loaded.hours_of(name)?.into());
-            let stored = loaded.calibration_of(name);
-            let hours = Hours::new(seasonal, clock, spec.pseudo_count, &loaded.hash, stored);
-            Some(Mover::Hours(Arc::new(hours)))
-        }
-    };
+    let mover =
+        |((own, reference), scorer): ((&ReferenceSpec, &ReferenceView), &Option<Scorer>)| match own
+            .origin
+        {
+            Origin::File(_) => None,
+            Origin::Rolling(rolling) => Some(Mover::Rolling {
+                rolling,
+                like: Arc::clone(like?),
+                breathing: breathing(rolling),
+            }),
+            Origin::HourOfWeek(_) => {
+                let loaded = reference.loaded.as_ref()?;
+                let clock = HourOfWeek::try_new(&loaded.profiles.as_ref()?.timezone).ok()?;
+                let week = Arc::clone(scorer.as_ref()?.reference());
+                let seasonal = HourMixture::new(week, loaded.hours_of(name)?.into());
+                let stored = loaded.calibration_of(name);
+                let hours = Hours::new(seasonal, clock, spec.pseudo_count, &loaded.hash, stored);
+                Some(Mover::Hours(Arc::new(hours)))
+            }
+        };
     let all = spec.references.iter().zip(references).zip(scorers);
     all.map(mover).collect()
 }
@@ -172,7 +174,7 @@ pub(super) enum Basis {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Memory {
     pub(super) basis: Basis,
-    /// Stretches of stream that are no reference: first instant inside and first after, ascending.
+    /// BlockStatistics of stream that are no reference: first instant inside and first after, ascending.
     left_out: Vec<(EventTime, EventTime)>,
     /// What the laws are made from, and since when; rolling references only.
     model: Option<(EventTime, FeatureCounts)>,
@@ -183,7 +185,7 @@ pub(super) struct Memory {
 pub(super) struct Moving {
     pub(super) memory: Memory,
     scorer: Option<Scorer>,
-    calibration: Option<Arc<Calibration>>,
+    calibration: Option<Arc<NullModel>>,
 }
 
 /// What a basis is found in.
@@ -222,7 +224,7 @@ impl Moving {
     ///
     /// # Errors
     /// There is nothing to compare with.
-    pub(super) fn standard(&self) -> Result<(&Scorer, Option<&Calibration>), NotReady> {
+    pub(super) fn standard(&self) -> Result<(&Scorer, Option<&NullModel>), NotReady> {
         match (&self.scorer, &self.memory.basis) {
             (Some(scorer), _) => Ok((scorer, self.calibration.as_deref())),
             (None, Basis::Absent(reason)) => Err(*reason),
@@ -286,7 +288,7 @@ impl Moving {
                     Arc::new(like.with_counts(model.clone(), true)),
                     pseudo_count,
                 );
-                self.calibration = Some(Arc::new(Calibration::new(
+                self.calibration = Some(Arc::new(NullModel::new(
                     scorer,
                     &since.to_string(),
                     Some(breathing),
@@ -363,7 +365,7 @@ fn hours_in(hours: &Hours, place: &Place<'_>, history: &History<'_>) -> Basis {
         .into_iter()
         .flat_map(|ring| ring.range(place.due.start, place.due.end))
     {
-        let count = pane.get(place.feature).map_or(0, SparseCounts::events);
+        let count = pane.get(place.feature).map_or(0, PaneCounts::events);
         let hour = hours.clock.of(start);
         match events.last_mut().filter(|(last, _)| *last == hour) {
             Some((_, sum)) => *sum += count,

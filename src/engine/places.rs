@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::MonitorPlan;
-use crate::panes::Counted;
+use crate::panes::CommitSchema;
 
 /// Where one monitor's part of a commit belongs.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct CommitIndex {
     /// Its place in the commit's list of monitors.
     pub(super) monitor: usize,
     /// Which feature of ours each counted feature is.
@@ -22,17 +22,17 @@ pub(super) struct Places {
 /// The places of the latest writer, for the monitors of one source.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    counted: Arc<Counted>,
-    places: Vec<Option<Places>>,
+    counted: Arc<CommitSchema>,
+    places: Vec<Option<CommitIndex>>,
 }
 
 impl Directory {
     /// The places of each of `plans` in what a writer counts.
     pub(super) fn of<'a>(
         &mut self,
-        counted: &Arc<Counted>,
+        counted: &Arc<CommitSchema>,
         plans: impl Iterator<Item = &'a MonitorPlan>,
-    ) -> &[Option<Places>] {
+    ) -> &[Option<CommitIndex>] {
         let is_same = Arc::ptr_eq(counted, &self.counted) || **counted == *self.counted;
         if !is_same || self.places.is_empty() {
             self.places = plans.map(|plan| find(counted, plan)).collect();
@@ -42,7 +42,7 @@ impl Directory {
     }
 }
 
-fn find(counted: &Counted, plan: &MonitorPlan) -> Option<Places> {
+fn find(counted: &CommitSchema, plan: &MonitorPlan) -> Option<CommitIndex> {
     let monitor = counted
         .monitors
         .iter()
@@ -59,7 +59,7 @@ fn find(counted: &Counted, plan: &MonitorPlan) -> Option<Places> {
     for place in features.iter().flatten() {
         covers[*place] = true;
     }
-    Some(Places {
+    Some(CommitIndex {
         monitor,
         features,
         covers,

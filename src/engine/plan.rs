@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ReferenceState;
+use super::ReferenceView;
 use super::doubt::noisy_lines;
 use super::moving::{Mover, movers};
-use crate::alert::{Line, Patience};
+use crate::alert::{AlertTiming, Threshold};
+use crate::calibration::NullModel;
 use crate::model::{
     BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role, Severity, Statistic,
     Tolerance,
 };
 use crate::panes::identity;
 use crate::reference::{FeatureReference, Reference};
-use crate::score::{Calibration, Scorer};
+use crate::score::Scorer;
 use crate::stats::Layout;
 
 /// A reference as it was found: loaded, or why not.
@@ -27,7 +28,7 @@ pub struct MonitorPlan {
     /// What the user asked for.
     pub spec: Arc<MonitorSpec>,
     /// In configuration order.
-    pub references: Vec<ReferenceState>,
+    pub references: Vec<ReferenceView>,
     /// Listed features first, then the reference's own.
     pub features: Vec<FeaturePlan>,
     /// What is wrong but does not stop the rest.
@@ -52,18 +53,18 @@ pub struct FeaturePlan {
     /// One per reference; `None` where there is nothing to compare with.
     pub scorers: Vec<Option<Scorer>>,
     /// One per reference; `None` where no line is calibrated.
-    pub calibrations: Vec<Option<Arc<Calibration>>>,
+    pub calibrations: Vec<Option<Arc<NullModel>>>,
     /// One per reference; `None` where it stays what it is, or there is nothing to compare with.
     pub movers: Vec<Option<Mover>>,
     /// The lines in force.
     pub rules: Vec<Rule>,
     /// Statistics that share the budget of false alarms.
-    pub share: u32,
+    pub budgeted_statistics: u32,
 }
 
 /// Where the line of a rule comes from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Bar {
+pub enum ThresholdSource {
     /// A number given by the user.
     Fixed(f64),
     /// A budget of false alarms.
@@ -85,19 +86,19 @@ pub struct Rule {
     /// How urgent.
     pub severity: Severity,
     /// Where its line comes from.
-    pub bar: Bar,
+    pub threshold_source: ThresholdSource,
     /// How long it takes.
-    pub patience: Patience,
+    pub patience: AlertTiming,
 }
 
 impl Rule {
     /// The line at a number given by the user.
     #[must_use]
-    pub const fn fixed_line(&self, threshold: f64) -> Line {
+    pub const fn fixed_line(&self, threshold: f64) -> Threshold {
         if self.statistic.alarms_below() {
-            Line::at_least(threshold)
+            Threshold::at_least(threshold)
         } else {
-            Line::fixed(threshold)
+            Threshold::fixed(threshold)
         }
     }
 }
@@ -107,12 +108,12 @@ impl MonitorPlan {
     #[must_use]
     pub fn new(spec: MonitorSpec, loaded: Vec<LoadedReference>) -> Self {
         let mut loaded = loaded.into_iter();
-        let references: Vec<ReferenceState> = spec
+        let references: Vec<ReferenceView> = spec
             .references
             .iter()
             .map(|reference| {
                 let file = reference.origin.file().and_then(|_| loaded.next());
-                ReferenceState::new(reference, file)
+                ReferenceView::new(reference, file)
             })
             .collect();
         let mut problems = Vec::new();
@@ -162,7 +163,7 @@ impl MonitorPlan {
     }
 }
 
-fn feature_names(spec: &MonitorSpec, references: &[ReferenceState]) -> Vec<String> {
+fn feature_names(spec: &MonitorSpec, references: &[ReferenceView]) -> Vec<String> {
     let mut names: Vec<String> = spec
         .features
         .iter()
@@ -185,7 +186,7 @@ fn plan_feature(
     name: &str,
     monitor: MonitorId,
     spec: &MonitorSpec,
-    references: &[ReferenceState],
+    references: &[ReferenceView],
     problems: &mut Vec<String>,
 ) -> Option<FeaturePlan> {
     let listed = spec.features.iter().find(|feature| feature.name == name);
@@ -206,7 +207,7 @@ fn plan_feature(
     let layout = first
         .filter(|reference| fits(reference, kind, listed, problems))
         .map(|reference| Arc::clone(&reference.layout));
-    let scorer = |(reference, own): (&ReferenceState, &Option<&FeatureReference>)| {
+    let scorer = |(reference, own): (&ReferenceView, &Option<&FeatureReference>)| {
         let own = own.filter(|_| layout.is_some())?;
         if Some(&own.layout) != layout.as_ref() {
             let other = &reference.name;
@@ -219,11 +220,11 @@ fn plan_feature(
     };
     let scorers: Vec<Option<Scorer>> = references.iter().zip(&found).map(scorer).collect();
     let rules = rules(name, kind, spec);
-    let share = share(&rules);
+    let budgeted_statistics = budgeted_statistics(&rules);
     let calibrations = scorers.iter().zip(references).map(|(scorer, reference)| {
         let (scorer, loaded) = (scorer.clone()?, reference.loaded.as_ref()?);
         let stored = loaded.calibration_of(name);
-        (share > 0).then(|| Arc::new(Calibration::new(scorer, &loaded.hash, stored)))
+        (budgeted_statistics > 0).then(|| Arc::new(NullModel::new(scorer, &loaded.hash, stored)))
     });
     Some(FeaturePlan {
         name: name.to_owned(),
@@ -235,15 +236,15 @@ fn plan_feature(
         scorers,
         layout,
         rules,
-        share,
+        budgeted_statistics,
     })
 }
 
 /// How many statistics have a budget.
-fn share(rules: &[Rule]) -> u32 {
+fn budgeted_statistics(rules: &[Rule]) -> u32 {
     let budgeted = rules
         .iter()
-        .filter(|rule| matches!(rule.bar, Bar::Budget { .. }));
+        .filter(|rule| matches!(rule.threshold_source, ThresholdSource::Budget { .. }));
     let mut statistics: Vec<Statistic> = budgeted.map(|rule| rule.statistic).collect();
     statistics.sort_unstable();
     statistics.dedup();
@@ -299,25 +300,28 @@ fn rules(name: &str, kind: Kind, spec: &MonitorSpec) -> Vec<Rule> {
 
 fn rule(name: &str, named: Statistic, severity: Severity, spec: &MonitorSpec) -> Option<Rule> {
     let alert = spec.alert_for(name, named, severity)?;
-    let patience = Patience {
+    let patience = AlertTiming {
         for_evaluations: alert.for_evaluations,
         keep_firing_for: alert.keep_firing_for,
     };
-    let (statistic, bar) = match alert.budget {
+    let (statistic, threshold_source) = match alert.budget {
         Some(budget) => (
             named.budgeted(),
-            Bar::Budget {
+            ThresholdSource::Budget {
                 interval: budget.false_alarm_interval,
                 tolerance: budget.tolerance,
                 of: named,
             },
         ),
-        None => (named, Bar::Fixed(alert.thresholds.of(severity)?)),
+        None => (
+            named,
+            ThresholdSource::Fixed(alert.thresholds.of(severity)?),
+        ),
     };
     Some(Rule {
         statistic,
         severity,
-        bar,
+        threshold_source,
         patience,
     })
 }

@@ -14,24 +14,24 @@ use super::totals::{FeatureTotals, Totals};
 use super::windows::WindowEngine;
 use super::{Engine, MonitorPlan, Rule};
 use crate::alert::{Alert, AlertState};
+use crate::calibration::OnlineDispersion;
 use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Shard};
-use crate::panes::log::LogState;
-use crate::panes::{RecordCounts, Rejected, SparseCounts};
-use crate::score::Learned;
+use crate::panes::LogState;
+use crate::panes::{PaneCounts, RecordCounts, Rejected};
 use crate::stats::FeatureCounts;
 use crate::window::{Covered, LogTime, Progress, Ring};
 
 /// A whole engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SavedEngine {
+pub struct EngineSnapshot {
     /// How far the log was read; the reader goes on there.
     pub log: LogState,
-    sources: BTreeMap<String, SavedSource>,
-    monitors: Vec<SavedMonitor>,
+    sources: BTreeMap<String, SourceSnapshot>,
+    monitors: Vec<MonitorSnapshot>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SavedSource {
+struct SourceSnapshot {
     records: RecordCounts,
     commits: u64,
     commit_bytes: u64,
@@ -39,7 +39,7 @@ struct SavedSource {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SavedMonitor {
+struct MonitorSnapshot {
     id: MonitorId,
     features: Vec<(LayoutId, FeatureTotals)>,
     totals: Totals,
@@ -48,20 +48,20 @@ struct SavedMonitor {
     shards: Vec<(Shard, Progress, Vec<Covered>)>,
     extent: Extent,
     time: LogTime,
-    rings: Vec<SavedRing>,
-    windows: Vec<SavedWindow>,
+    rings: Vec<RingSnapshot>,
+    windows: Vec<WindowSnapshot>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SavedRing {
+struct RingSnapshot {
     slide_ms: u64,
     floor: EventTime,
     /// By pane, then by feature in the order of the monitor's list.
-    panes: Vec<(EventTime, Vec<SparseCounts>)>,
+    panes: Vec<(EventTime, Vec<PaneCounts>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SavedWindow {
+struct WindowSnapshot {
     name: String,
     slide_ms: u64,
     next_end: Option<EventTime>,
@@ -70,15 +70,15 @@ struct SavedWindow {
     evaluated_at: Option<EventTime>,
     /// In the order of the monitor's list.
     features: Vec<(Option<FeatureCounts>, Option<NotReady>)>,
-    alerts: Vec<SavedAlert>,
+    alerts: Vec<AlertSnapshot>,
     /// By place in the monitor's list and by reference.
-    learned: Vec<(usize, String, Learned)>,
+    learned: Vec<(usize, String, OnlineDispersion)>,
     /// By place in the monitor's list and by reference: what moving references were.
     moving: Vec<(usize, String, Memory)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct SavedAlert {
+struct AlertSnapshot {
     feature: usize,
     reference: String,
     statistic: String,
@@ -90,9 +90,9 @@ struct SavedAlert {
 impl Engine {
     /// Everything that a later process goes on from.
     #[must_use]
-    pub fn save(&self) -> SavedEngine {
+    pub fn save(&self) -> EngineSnapshot {
         let source = |(name, totals): (&String, &super::scorer::SourceTotals)| {
-            let saved = SavedSource {
+            let saved = SourceSnapshot {
                 records: totals.records,
                 commits: totals.commits,
                 commit_bytes: totals.commit_bytes,
@@ -100,7 +100,7 @@ impl Engine {
             };
             (name.clone(), saved)
         };
-        SavedEngine {
+        EngineSnapshot {
             log: self.log.clone(),
             sources: self.sources.iter().map(source).collect(),
             monitors: self.monitors.iter().map(save_monitor).collect(),
@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// Goes on from what an earlier process saved.
-    pub fn restore(&mut self, saved: SavedEngine) {
+    pub fn restore(&mut self, saved: EngineSnapshot) {
         self.log = saved.log;
         for (name, saved) in saved.sources {
             if let Some(totals) = self.sources.get_mut(&name) {
@@ -124,12 +124,12 @@ impl Engine {
                 restore_monitor(monitor, saved);
             }
         }
-        self.forget_unread();
+        self.drop_unread_shards();
         self.note_change();
     }
 }
 
-impl SavedEngine {
+impl EngineSnapshot {
     /// Whether every monitor of an engine is in it.
     #[must_use]
     pub fn has_all_of(&self, engine: &Engine) -> bool {
@@ -138,13 +138,13 @@ impl SavedEngine {
     }
 }
 
-fn save_monitor(monitor: &MonitorEngine) -> SavedMonitor {
+fn save_monitor(monitor: &MonitorEngine) -> MonitorSnapshot {
     let features = monitor.plan.features.iter().zip(&monitor.features);
     let delays = monitor.delay_ms.iter_recorded();
     let shard = |(shard, state): (&Shard, &ShardState)| {
         (shard.clone(), state.progress, state.covered.clone())
     };
-    SavedMonitor {
+    MonitorSnapshot {
         id: monitor.plan.id,
         features: features
             .map(|(feature, totals)| (feature.id, totals.clone()))
@@ -166,20 +166,20 @@ fn save_monitor(monitor: &MonitorEngine) -> SavedMonitor {
     }
 }
 
-fn save_ring(ring: &Ring) -> SavedRing {
-    let pane = |(start, features): (EventTime, &[SparseCounts])| (start, features.to_vec());
-    SavedRing {
+fn save_ring(ring: &Ring) -> RingSnapshot {
+    let pane = |(start, features): (EventTime, &[PaneCounts])| (start, features.to_vec());
+    RingSnapshot {
         slide_ms: millis(ring.slide()),
         floor: ring.floor(),
         panes: ring.panes().map(pane).collect(),
     }
 }
 
-fn save_window(window: &WindowEngine, plan: &MonitorPlan) -> SavedWindow {
+fn save_window(window: &WindowEngine, plan: &MonitorPlan) -> WindowSnapshot {
     let spec = &plan.spec.windows[window.state.index];
     let features = window.state.features.iter();
     let features = features.map(|state| (state.counts.as_deref().cloned(), state.incomplete));
-    SavedWindow {
+    WindowSnapshot {
         name: spec.name.clone(),
         slide_ms: millis(spec.slide),
         next_end: window.schedule.next_end(),
@@ -205,7 +205,10 @@ fn save_moving(window: &WindowEngine, plan: &MonitorPlan) -> Vec<(usize, String,
     saved.collect()
 }
 
-fn save_learned(window: &WindowEngine, plan: &MonitorPlan) -> Vec<(usize, String, Learned)> {
+fn save_learned(
+    window: &WindowEngine,
+    plan: &MonitorPlan,
+) -> Vec<(usize, String, OnlineDispersion)> {
     let mut saved = Vec::new();
     for (feature, by_reference) in window.learned.iter().enumerate() {
         for (learned, reference) in by_reference.iter().zip(&plan.references) {
@@ -217,13 +220,13 @@ fn save_learned(window: &WindowEngine, plan: &MonitorPlan) -> Vec<(usize, String
     saved
 }
 
-fn save_alerts(window: &WindowEngine, plan: &MonitorPlan) -> Vec<SavedAlert> {
+fn save_alerts(window: &WindowEngine, plan: &MonitorPlan) -> Vec<AlertSnapshot> {
     let mut saved = Vec::new();
     for (feature, by_reference) in window.alerts.iter().enumerate() {
-        let lines = &window.state.features[feature].alerts;
+        let comparisons = &window.state.features[feature].comparisons;
         for (reference, alerts) in by_reference.iter().enumerate() {
-            for (alert, line) in alerts.iter().zip(&lines[reference]) {
-                saved.push(SavedAlert {
+            for (alert, line) in alerts.iter().zip(&comparisons[reference].alerts) {
+                saved.push(AlertSnapshot {
                     feature,
                     reference: plan.references[reference].name.clone(),
                     statistic: line.statistic.name().to_owned(),
@@ -237,7 +240,7 @@ fn save_alerts(window: &WindowEngine, plan: &MonitorPlan) -> Vec<SavedAlert> {
     saved
 }
 
-fn restore_monitor(monitor: &mut MonitorEngine, saved: SavedMonitor) {
+fn restore_monitor(monitor: &mut MonitorEngine, saved: MonitorSnapshot) {
     let plan = std::sync::Arc::clone(&monitor.plan);
     let own = |id: &LayoutId| plan.features.iter().position(|feature| feature.id == *id);
     let places: Vec<Option<usize>> = saved.features.iter().map(|(id, _)| own(id)).collect();
@@ -292,12 +295,12 @@ fn by_own_place<T: Default + Clone>(
 /// Fills a ring from the saved one of the same slide, else from the widest one whose slide fits into it; else what was counted up to `newest` is gone.
 fn restore_ring(
     ring: &mut Ring,
-    saved: &[SavedRing],
+    saved: &[RingSnapshot],
     places: &[Option<usize>],
     newest: Option<EventTime>,
 ) {
     let slide_ms = millis(ring.slide());
-    let fits = |saved: &&SavedRing| slide_ms.is_multiple_of(saved.slide_ms.max(1));
+    let fits = |saved: &&RingSnapshot| slide_ms.is_multiple_of(saved.slide_ms.max(1));
     let Some(source) = saved.iter().filter(fits).max_by_key(|saved| saved.slide_ms) else {
         let slide = ring.slide();
         if let Some(newest) = newest {
@@ -328,7 +331,7 @@ fn restore_ring(
 
 fn restore_window(
     window: &mut WindowEngine,
-    saved: SavedWindow,
+    saved: WindowSnapshot,
     places: &[Option<usize>],
     plan: &MonitorPlan,
 ) {
@@ -368,7 +371,7 @@ fn restore_window(
 fn restore_alert(
     window: &mut WindowEngine,
     feature: usize,
-    saved: &SavedAlert,
+    saved: &AlertSnapshot,
     plan: &MonitorPlan,
 ) {
     let Some(reference) = reference_named(&saved.reference, plan) else {
@@ -382,7 +385,7 @@ fn restore_alert(
     };
     let line = window.line_now((feature, reference, place), saved.state, plan);
     window.alerts[feature][reference][place] = saved.alert;
-    window.state.features[feature].alerts[reference][place] = line;
+    window.state.features[feature].comparisons[reference].alerts[place] = line;
 }
 
 fn reference_named(name: &str, plan: &MonitorPlan) -> Option<usize> {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::monitor::MonitorEngine;
 use super::places::Directory;
-use super::{MonitorPlan, Snapshot, SourceState, WindowState};
+use super::{EngineView, MonitorPlan, SourceView, WindowView};
 use crate::decode::DecodeError;
 use crate::model::{EventTime, Shard};
-use crate::panes::log::LogState;
+use crate::panes::LogState;
 use crate::panes::{Claim, Commit, RecordCounts, Rejected};
 
 /// All windows of all monitors.
@@ -19,8 +19,8 @@ pub struct Engine {
     /// The topics each source reads; `None` = whatever comes.
     read: Option<BTreeMap<String, Vec<String>>>,
     pub(super) sources: BTreeMap<String, SourceTotals>,
-    /// The sources that are told of here; `None` = all.
-    told: Option<Vec<String>>,
+    /// The sources that are reported of here; `None` = all.
+    reported: Option<Vec<String>>,
     /// In configuration order.
     pub(super) monitors: Vec<MonitorEngine>,
     generation: u64,
@@ -58,7 +58,7 @@ impl Engine {
         Engine {
             log: LogState::default(),
             read: None,
-            told: None,
+            reported: None,
             sources,
             monitors,
             generation: 0,
@@ -101,8 +101,8 @@ impl Engine {
     /// The commit does not begin at its shard's head: it is counted as rejected and has no other effect.
     pub fn apply(&mut self, commit: &Commit) -> Result<(), Rejected> {
         let next = self.log.next(0);
-        self.judge(0, next, &commit.claim())?;
-        self.count(0, commit, commit.size_bytes() as u64);
+        self.accept(0, next, &commit.claim())?;
+        self.ingest_counts(0, commit, commit.size_bytes() as u64);
         Ok(())
     }
 
@@ -110,32 +110,32 @@ impl Engine {
     ///
     /// # Errors
     /// It is rejected and counted as such.
-    pub fn judge(&mut self, partition: u32, position: i64, claim: &Claim) -> Result<(), Rejected> {
+    pub fn accept(&mut self, partition: u32, position: i64, claim: &Claim) -> Result<(), Rejected> {
         let judged = self.log.fold(partition, position, claim);
         if let Err(rejected) = judged {
-            self.reject(&claim.shard.source, rejected);
+            self.count_rejection(&claim.shard.source, rejected);
         }
         judged
     }
 
     /// Counts a rejection that was decided before the fold.
-    pub fn reject(&mut self, source: &str, rejected: Rejected) {
+    pub fn count_rejection(&mut self, source: &str, rejected: Rejected) {
         if let Some(totals) = self.sources.get_mut(source) {
             totals.rejected[rejected as usize] += 1;
         }
     }
 
     /// Counts a record that cannot be read; whose it was is not known, so the first source is charged with it.
-    pub fn reject_unreadable(&mut self) {
+    pub fn count_unreadable(&mut self) {
         if let Some(totals) = self.sources.values_mut().next() {
             totals.rejected[Rejected::Unreadable as usize] += 1;
         }
     }
 
     /// Says which topics each source reads, so that what others still count, or counted before, is left out.
-    pub fn read_only(&mut self, topics: BTreeMap<String, Vec<String>>) {
+    pub fn set_topics(&mut self, topics: BTreeMap<String, Vec<String>>) {
         self.read = Some(topics);
-        self.forget_unread();
+        self.drop_unread_shards();
     }
 
     fn reads(&self, shard: &Shard) -> bool {
@@ -147,7 +147,7 @@ impl Engine {
     }
 
     /// Drops what is known of shards that nobody reads any more.
-    pub(super) fn forget_unread(&mut self) {
+    pub(super) fn drop_unread_shards(&mut self) {
         let mut monitors = std::mem::take(&mut self.monitors);
         for monitor in &mut monitors {
             monitor.shards.keep(&|shard| self.reads(shard));
@@ -160,17 +160,17 @@ impl Engine {
     pub fn with_monitors(&self, plans: Vec<MonitorPlan>) -> Self {
         let mut next = Engine::new(plans);
         next.read.clone_from(&self.read);
-        if let Some(told) = &self.told {
-            next.tell_of(&told.iter().map(String::as_str).collect::<Vec<_>>());
+        if let Some(reported) = &self.reported {
+            next.report_only(&reported.iter().map(String::as_str).collect::<Vec<_>>());
         }
         next.restore(self.save());
         next.generation = self.generation + 1;
         next
     }
 
-    /// Says which sources are told of here; where monitors are split among scorers, each source is told of by one of them.
-    pub fn tell_of(&mut self, sources: &[&str]) {
-        self.told = Some(sources.iter().map(|name| (*name).to_owned()).collect());
+    /// Says which sources are reported of here; where monitors are split among scorers, each source is reported of by one of them.
+    pub fn report_only(&mut self, sources: &[&str]) {
+        self.reported = Some(sources.iter().map(|name| (*name).to_owned()).collect());
         for totals in self.sources.values_mut() {
             totals.is_hidden = true;
         }
@@ -183,7 +183,7 @@ impl Engine {
     }
 
     /// Adds the counts of an accepted commit of `bytes` bytes to the windows.
-    pub fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
+    pub fn ingest_counts(&mut self, partition: u32, commit: &Commit, bytes: u64) {
         self.log.hash(partition, commit);
         if !self.reads(&commit.shard) {
             return;
@@ -214,7 +214,7 @@ impl Engine {
     pub fn advance(
         &mut self,
         monitor: usize,
-        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState),
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) -> u64 {
         let mut changed = false;
         let made = self.monitors[monitor].advance(&mut |plan, window| {
@@ -235,7 +235,7 @@ impl Engine {
     }
 
     /// The input has ended: closes all windows.
-    pub fn finish(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowState)) {
+    pub fn finish(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) {
         for monitor in &mut self.monitors {
             monitor.finish(evaluated);
         }
@@ -260,10 +260,10 @@ impl Engine {
 
     /// How everything stands.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
+    pub fn view(&self) -> EngineView {
+        EngineView {
             generation: self.generation,
-            monitors: self.monitors.iter().map(MonitorEngine::snapshot).collect(),
+            monitors: self.monitors.iter().map(MonitorEngine::view).collect(),
             sources: self
                 .sources
                 .iter()
@@ -275,10 +275,10 @@ impl Engine {
 }
 
 impl SourceTotals {
-    fn state(&self, name: &str) -> SourceState {
+    fn state(&self, name: &str) -> SourceView {
         let errors = DecodeError::ALL.iter().zip(self.records.errors);
         let rejected = Rejected::ALL.iter().zip(self.rejected);
-        SourceState {
+        SourceView {
             name: name.to_owned(),
             decoded: self.records.decoded,
             decode_errors: errors

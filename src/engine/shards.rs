@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::places::Places;
+use super::places::CommitIndex;
 use crate::model::{EventTime, Lateness, Shard};
 use crate::panes::{Commit, MonitorCommit};
 use crate::window::{Coverage, Covered, LogTime, Progress, coverage, watermark};
@@ -88,7 +88,7 @@ impl Shards {
         &mut self,
         commit: &Commit,
         counts: Option<&MonitorCommit>,
-        places: Option<&Places>,
+        places: Option<&CommitIndex>,
         lateness: &Lateness,
     ) {
         self.time.hear(commit.written_at, lateness.stall_after);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::{Judgement, LoadedReference};
+use super::{Assessment, LoadedReference};
 use crate::alert::AlertState;
 use crate::model::{
     EventTime, Kind, MonitorSpec, NotReady, Origin, ReferenceSpec, Role, Severity, Statistic,
@@ -18,18 +18,18 @@ use crate::stats::{FeatureCounts, Layout, Tallies};
 
 /// Everything, at one moment.
 #[derive(Debug, Clone, Default)]
-pub struct Snapshot {
+pub struct EngineView {
     /// Goes up with every evaluation: scores, alerts and windows below changed.
     pub generation: u64,
     /// By configuration order.
-    pub monitors: Vec<MonitorState>,
+    pub monitors: Vec<MonitorView>,
     /// By configuration order.
-    pub sources: Vec<SourceState>,
+    pub sources: Vec<SourceView>,
 }
 
 /// What a source delivered, from accepted commits.
 #[derive(Debug, Clone, Default)]
-pub struct SourceState {
+pub struct SourceView {
     /// Its name.
     pub name: String,
     /// Records decoded.
@@ -48,7 +48,7 @@ pub struct SourceState {
 
 /// How one monitor stands.
 #[derive(Debug, Clone)]
-pub struct MonitorState {
+pub struct MonitorView {
     /// What the user asked for.
     pub spec: Arc<MonitorSpec>,
     /// Events counted.
@@ -62,11 +62,11 @@ pub struct MonitorState {
     /// Arrival minus event time, milliseconds; negative = 0.
     pub delay_ms: Arc<Histogram<u64>>,
     /// Its references, in configuration order.
-    pub references: Vec<ReferenceState>,
+    pub references: Vec<ReferenceView>,
     /// Its features, in configuration order.
-    pub features: Vec<FeatureState>,
+    pub features: Vec<FeatureView>,
     /// Its windows, in configuration order.
-    pub windows: Vec<WindowState>,
+    pub windows: Vec<WindowView>,
     /// Evaluations made.
     pub evaluations: u64,
     /// Evaluations passed over because nothing was in their windows.
@@ -79,7 +79,7 @@ pub struct MonitorState {
 
 /// A reference of a monitor.
 #[derive(Debug, Clone)]
-pub struct ReferenceState {
+pub struct ReferenceView {
     /// Its name in labels.
     pub name: String,
     /// What it is: `file`, `hour_of_week`, `previous` or `trailing`.
@@ -90,10 +90,10 @@ pub struct ReferenceState {
     pub problem: Option<String>,
 }
 
-impl ReferenceState {
+impl ReferenceView {
     /// A reference as it was found; `file` is `None` where it does not come from one.
     pub(super) fn new(spec: &ReferenceSpec, file: Option<LoadedReference>) -> Self {
-        let state = |loaded, problem| ReferenceState {
+        let state = |loaded, problem| ReferenceView {
             name: spec.name.clone(),
             kind: spec.origin.name(),
             loaded,
@@ -127,7 +127,7 @@ fn unusable_hours(origin: &Origin, loaded: &Reference) -> Option<String> {
 
 /// A feature's life-long counters.
 #[derive(Debug, Clone)]
-pub struct FeatureState {
+pub struct FeatureView {
     /// Its name.
     pub name: String,
     /// Its kind.
@@ -146,7 +146,7 @@ pub struct FeatureState {
 
 /// A window's latest evaluation.
 #[derive(Debug, Clone)]
-pub struct WindowState {
+pub struct WindowView {
     /// Index into the spec's windows.
     pub index: usize,
     /// End of the latest evaluated window; `None` before the first.
@@ -154,31 +154,47 @@ pub struct WindowState {
     /// Share of its (pane, shard) pairs that were counted, 0..=1.
     pub coverage: f64,
     /// One entry per feature, in the monitor's order.
-    pub features: Vec<FeatureScores>,
+    pub features: Vec<WindowFeatureView>,
 }
 
 /// One feature in one window.
 #[derive(Debug, Clone)]
-pub struct FeatureScores {
+pub struct WindowFeatureView {
     /// What the window holds; `None` before the first evaluation.
     pub counts: Option<Arc<FeatureCounts>>,
     /// Why the window cannot be judged at all, whatever it holds.
     pub incomplete: Option<NotReady>,
     /// Rates of the window.
     pub rates: Rates,
-    /// One entry per reference: the scores or why there are none.
-    pub scores: Vec<Result<Scores, NotReady>>,
-    /// One entry per reference: what the window was compared with; `None` where there is nothing.
-    pub against: Vec<Option<Arc<FeatureReference>>>,
-    /// One entry per reference: what calibration says; `None` where nothing is calibrated or ready.
-    pub judgements: Vec<Option<Arc<Judgement>>>,
-    /// One entry per reference: the lines in force.
-    pub alerts: Vec<Vec<AlertLine>>,
+    /// Comparisons with the references, in the monitor's order.
+    pub comparisons: Vec<ComparisonView>,
+}
+
+impl WindowFeatureView {
+    /// All alerts of the feature in the window, reference by reference.
+    pub fn alerts(&self) -> impl Iterator<Item = &AlertView> {
+        self.comparisons
+            .iter()
+            .flat_map(|comparison| &comparison.alerts)
+    }
+}
+
+/// One feature of one window compared with one reference.
+#[derive(Debug, Clone)]
+pub struct ComparisonView {
+    /// The scores, or the reason why there are none.
+    pub scores: Result<Scores, NotReady>,
+    /// The reference in force; `None` where there is nothing to compare with.
+    pub reference: Option<Arc<FeatureReference>>,
+    /// The assessment; `None` where nothing is calibrated or ready.
+    pub assessment: Option<Arc<Assessment>>,
+    /// The rules with their thresholds and states, in the order of the feature's rules.
+    pub alerts: Vec<AlertView>,
 }
 
 /// One alarm line on one score.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AlertLine {
+pub struct AlertView {
     /// What is judged.
     pub statistic: Statistic,
     /// How urgent.

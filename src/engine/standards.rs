@@ -2,10 +2,11 @@
 
 use super::moving::{History, Memory, Mover, Moving, Place};
 use super::windows::WindowEngine;
-use super::{AlertLine, FeaturePlan, MonitorPlan};
+use super::{AlertView, FeaturePlan, MonitorPlan};
 use crate::alert::AlertState;
+use crate::calibration::NullModel;
 use crate::model::NotReady;
-use crate::score::{Calibration, Scorer};
+use crate::score::Scorer;
 use crate::stats::FeatureCounts;
 use crate::window::Due;
 
@@ -23,7 +24,7 @@ impl WindowEngine {
             };
             for (mover, moving) in own.movers.iter().zip(moving) {
                 if let (Some(mover), Some(moving)) = (mover, moving) {
-                    let is_calibrated = own.share > 0;
+                    let is_calibrated = own.budgeted_statistics > 0;
                     moving.advance(mover, &place, history, is_calibrated);
                     moving.settle(mover, plan.spec.pseudo_count, is_calibrated);
                 }
@@ -42,7 +43,7 @@ impl WindowEngine {
         let pair = (&own.movers[reference], &mut self.moving[feature][reference]);
         if let (Some(mover), Some(moving)) = pair {
             moving.restore(memory);
-            moving.settle(mover, plan.spec.pseudo_count, own.share > 0);
+            moving.settle(mover, plan.spec.pseudo_count, own.budgeted_statistics > 0);
         }
     }
 
@@ -55,7 +56,7 @@ impl WindowEngine {
         index: usize,
         feature: &'a FeaturePlan,
         reference: usize,
-    ) -> Result<(&'a Scorer, Option<&'a Calibration>), NotReady> {
+    ) -> Result<(&'a Scorer, Option<&'a NullModel>), NotReady> {
         match &self.moving[index][reference] {
             Some(moving) => moving.standard(),
             None => {
@@ -73,8 +74,8 @@ impl WindowEngine {
         &'a self,
         counts: &[FeatureCounts],
         plan: &'a MonitorPlan,
-    ) -> Vec<(&'a Calibration, u64)> {
-        let mut found: Vec<(&Calibration, u64)> = Vec::new();
+    ) -> Vec<(&'a NullModel, u64)> {
+        let mut found: Vec<(&NullModel, u64)> = Vec::new();
         for (index, (feature, counts)) in plan.features.iter().zip(counts).enumerate() {
             let n = counts.tallies.values;
             let own = (0..plan.references.len()).filter_map(|reference| {
@@ -105,9 +106,11 @@ impl WindowEngine {
         let rolling = pairs.filter(|(_, (_, mover))| matches!(mover, Some(Mover::Rolling { .. })));
         for (reference, (moving, _)) in rolling {
             let is_alarm =
-                |line: &AlertLine| matches!(line.state, AlertState::Pending | AlertState::Firing);
-            let is_alarmed = state.alerts[reference].iter().any(is_alarm);
-            if let (Some(moving), true, Ok(_)) = (moving, is_alarmed, state.scores[reference]) {
+                |line: &AlertView| matches!(line.state, AlertState::Pending | AlertState::Firing);
+            let is_alarmed = state.comparisons[reference].alerts.iter().any(is_alarm);
+            if let (Some(moving), true, Ok(_)) =
+                (moving, is_alarmed, state.comparisons[reference].scores)
+            {
                 moving.leave_out(end.minus(window.size), end);
             }
         }
@@ -133,13 +136,14 @@ impl WindowEngine {
         for reference in 0..plan.references.len() {
             let standard = self.standard(index, feature, reference);
             let calibration = standard.ok().and_then(|(_, calibration)| calibration);
-            let is_quiet = state.alerts[reference]
+            let is_quiet = state.comparisons[reference]
+                .alerts
                 .iter()
                 .all(|line| line.state == AlertState::Inactive);
-            let is_lesson = is_quiet && calibration.is_some_and(Calibration::needs_lessons);
-            let against = state.against[reference].as_ref();
+            let is_lesson = is_quiet && calibration.is_some_and(NullModel::estimates_online);
+            let against = state.comparisons[reference].reference.as_ref();
             if let (Ok(scores), Some(against), true) =
-                (&state.scores[reference], against, is_lesson)
+                (&state.comparisons[reference].scores, against, is_lesson)
             {
                 let m = against.counts.tallies.values as f64;
                 self.learned[index][reference].take(end, window.size, scores, samples, m);

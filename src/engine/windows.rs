@@ -10,11 +10,13 @@ use super::plan::{FeaturePlan, Rule};
 use super::standards::moving;
 use super::totals::{Totals, Transitions};
 use super::{
-    AlertLine, FeatureScores, Judged, Judgement, MonitorPlan, WindowState, effective, judge,
+    AlertView, Assessment, AssessmentInput, ComparisonView, MonitorPlan, WindowFeatureView,
+    WindowView, assess, effective,
 };
 use crate::alert::{Alert, AlertState};
+use crate::calibration::{CalibrationStatus, OnlineDispersion, WindowContext};
 use crate::model::{EventTime, NotReady, WindowSpec};
-use crate::score::{Context, Learned, Rates, Scores, Status};
+use crate::score::{Rates, Scores};
 use crate::stats::FeatureCounts;
 use crate::window::{Coverage, Due, Schedule};
 
@@ -29,8 +31,8 @@ pub(super) struct WindowEngine {
     /// By feature and reference; `None` where a reference stays what it is.
     pub(super) moving: Vec<Vec<Option<Moving>>>,
     /// By feature and reference: what quiet windows have taught.
-    pub(super) learned: Vec<Vec<Learned>>,
-    pub(super) state: WindowState,
+    pub(super) learned: Vec<Vec<OnlineDispersion>>,
+    pub(super) state: WindowView,
     /// When the latest evaluation was made, as the log tells time.
     pub(super) evaluated_at: Option<EventTime>,
 }
@@ -43,19 +45,15 @@ impl WindowEngine {
                 .map(|_| vec![Alert::default(); feature.rules.len()])
                 .collect()
         };
-        let features = plan
-            .features
-            .iter()
-            .map(|feature| initial(feature, plan))
-            .collect();
-        let untaught = vec![Learned::default(); plan.references.len()];
+        let features = plan.features.iter().map(initial).collect();
+        let untaught = vec![OnlineDispersion::default(); plan.references.len()];
         WindowEngine {
             schedule: Schedule::new(spec),
             ring,
             alerts: plan.features.iter().map(alerts).collect(),
             moving: plan.features.iter().map(moving).collect(),
             learned: vec![untaught; plan.features.len()],
-            state: WindowState {
+            state: WindowView {
                 index,
                 end: None,
                 coverage: 0.0,
@@ -122,10 +120,12 @@ impl WindowEngine {
         state.counts = None;
         state.incomplete = reason;
         state.rates = Rates::default();
-        state.judgements = vec![None; feature.scorers.len()];
-        state.against = vec![None; feature.scorers.len()];
         let reason = reason.unwrap_or(NotReady::Warming);
-        state.scores = waiting(feature, reason);
+        for (comparison, scores) in state.comparisons.iter_mut().zip(waiting(feature, reason)) {
+            comparison.assessment = None;
+            comparison.reference = None;
+            comparison.scores = scores;
+        }
     }
 
     fn judge(
@@ -170,11 +170,12 @@ impl WindowEngine {
             let own = Arc::clone(scorer.reference());
             (Some(own), scorer.evaluate(&counts, min_samples))
         };
-        let found = (0..plan.references.len()).map(against);
-        let (against, scores): (Vec<_>, Vec<_>) = found.unzip();
+        let compared: Vec<_> = (0..plan.references.len()).map(against).collect();
         let state = &mut self.state.features[index];
-        state.scores = scores;
-        state.against = against;
+        for (comparison, (reference, scores)) in state.comparisons.iter_mut().zip(compared) {
+            comparison.scores = scores;
+            comparison.reference = reference;
+        }
         state.rates = feature.layout.as_deref().map_or_else(
             || Rates {
                 missing: counts.tallies.missing_ratio(),
@@ -184,8 +185,11 @@ impl WindowEngine {
         );
         state.counts = Some(Arc::new(counts));
         state.incomplete = incomplete;
-        let judgements = self.judgements(index, feature, plan);
-        self.state.features[index].judgements = judgements;
+        let assessments = self.assessments(index, feature, plan);
+        let comparisons = &mut self.state.features[index].comparisons;
+        for (comparison, assessment) in comparisons.iter_mut().zip(assessments) {
+            comparison.assessment = assessment;
+        }
     }
 
     /// How a rule's line stands now, in a state that is not this process's doing.
@@ -194,16 +198,20 @@ impl WindowEngine {
         (feature, reference, place): (usize, usize, usize),
         state: AlertState,
         plan: &MonitorPlan,
-    ) -> AlertLine {
+    ) -> AlertView {
         let rule = &plan.features[feature].rules[place];
         if !rule.statistic.is_judged_against(reference) {
             return line(rule, None, None, AlertState::Inactive);
         }
         let own = &self.state.features[feature];
         let judged = (&own.rates, own.counts.as_deref(), own.incomplete);
-        let scores = own.scores[reference];
+        let scores = own.comparisons[reference].scores;
         let value = judged_value(rule.statistic, judged, scores, self.min_samples(plan));
-        let bar = bar(rule, place, own.judgements[reference].as_deref());
+        let bar = bar(
+            rule,
+            place,
+            own.comparisons[reference].assessment.as_deref(),
+        );
         line(rule, bar.as_ref(), value.ok(), state)
     }
 
@@ -215,44 +223,44 @@ impl WindowEngine {
             let lines = rules
                 .clone()
                 .map(|place| self.line_now((feature, reference, place), waiting, plan));
-            self.state.features[feature].alerts[reference] = lines.collect();
+            self.state.features[feature].comparisons[reference].alerts = lines.collect();
         }
     }
 
     /// What calibration says about a feature, by reference.
-    fn judgements(
+    fn assessments(
         &self,
         index: usize,
         feature: &FeaturePlan,
         plan: &MonitorPlan,
-    ) -> Vec<Option<Arc<Judgement>>> {
+    ) -> Vec<Option<Arc<Assessment>>> {
         let window = plan.spec.windows.get(self.state.index);
         let state = &self.state.features[index];
         let (Some(counts), None) = (state.counts.as_deref(), state.incomplete) else {
-            return vec![None; state.scores.len()];
+            return vec![None; state.comparisons.len()];
         };
-        let judgement = |(reference, scores): (usize, &Result<Scores, NotReady>)| {
-            let judged = Judged {
+        let assessment = |(reference, comparison): (usize, &ComparisonView)| {
+            let judged = AssessmentInput {
                 counts,
-                scores: scores.as_ref().ok(),
+                scores: comparison.scores.as_ref().ok(),
                 rates: &state.rates,
                 step: window.map(|window| window.slide),
-                context: Context {
+                context: WindowContext {
                     window: window.map(|window| window.size),
                     learned: Some(&self.learned[index][reference]),
-                    reference: state.against[reference].as_deref(),
+                    reference: comparison.reference.as_deref(),
                 },
             };
             let (_, calibration) = self.standard(index, feature, reference).ok()?;
-            let mut judgement = judge(feature, calibration?, &judged);
+            let mut assessment = assess(feature, calibration?, &judged);
             let samples = counts.tallies.values;
-            if effective(samples, judgement.design_effect) < self.min_samples(plan) {
-                judgement.statuses.push(Status::TooFewEffective);
+            if effective(samples, assessment.design_effect) < self.min_samples(plan) {
+                assessment.statuses.push(CalibrationStatus::TooFewEffective);
             }
-            Some(Arc::new(judgement))
+            Some(Arc::new(assessment))
         };
-        let all = state.scores.iter().enumerate();
-        all.map(judgement).collect()
+        let all = state.comparisons.iter().enumerate();
+        all.map(assessment).collect()
     }
 
     fn min_samples(&self, plan: &MonitorPlan) -> u64 {
@@ -272,31 +280,28 @@ impl WindowEngine {
         transitions: &mut Transitions,
     ) {
         let min_samples = self.min_samples(plan);
-        let FeatureScores {
-            rates,
-            scores,
-            judgements,
-            alerts,
-            ..
+        let WindowFeatureView {
+            rates, comparisons, ..
         } = &mut self.state.features[index];
         for (reference, machines) in self.alerts[index].iter_mut().enumerate() {
-            let judgement = judgements[reference].as_deref();
+            let comparison = &mut comparisons[reference];
+            let assessment = comparison.assessment.as_deref();
             let rules = feature.rules.iter().zip(machines).enumerate();
             let lines = rules.map(|(place, (rule, alert))| {
                 if !rule.statistic.is_judged_against(reference) {
                     return line(rule, None, None, AlertState::Inactive);
                 }
                 let judged = (&*rates, counts, incomplete);
-                let value = judged_value(rule.statistic, judged, scores[reference], min_samples);
-                let bar = bar(rule, place, judgement);
+                let value = judged_value(rule.statistic, judged, comparison.scores, min_samples);
+                let bar = bar(rule, place, assessment);
                 let trusted = value.and_then(|value| {
-                    trusted(rule, counts, judgement, min_samples).map(|()| value)
+                    trusted(rule, counts, assessment, min_samples).map(|()| value)
                 });
                 let (state, transition) = alert.step(trusted, bar.as_ref(), &rule.patience);
                 count(transition, rule.severity, transitions);
                 line(rule, bar.as_ref(), value.ok(), state)
             });
-            alerts[reference] = lines.collect();
+            comparison.alerts = lines.collect();
         }
     }
 }
@@ -327,19 +332,24 @@ fn waiting(feature: &FeaturePlan, reason: NotReady) -> Vec<Result<Scores, NotRea
         .collect()
 }
 
-fn initial(feature: &FeaturePlan, plan: &MonitorPlan) -> FeatureScores {
+fn initial(feature: &FeaturePlan) -> WindowFeatureView {
     let lines = || {
         let waiting = AlertState::NotReady(NotReady::Warming);
         let line = |rule: &Rule| line(rule, bar(rule, 0, None).as_ref(), None, waiting);
         feature.rules.iter().map(line).collect()
     };
-    FeatureScores {
+    WindowFeatureView {
         counts: None,
         incomplete: Some(NotReady::Warming),
         rates: Rates::default(),
-        scores: waiting(feature, NotReady::Warming),
-        against: vec![None; feature.scorers.len()],
-        judgements: vec![None; feature.scorers.len()],
-        alerts: plan.references.iter().map(|_| lines()).collect(),
+        comparisons: waiting(feature, NotReady::Warming)
+            .into_iter()
+            .map(|scores| ComparisonView {
+                scores,
+                reference: None,
+                assessment: None,
+                alerts: lines(),
+            })
+            .collect(),
     }
 }

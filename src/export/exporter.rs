@@ -10,9 +10,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prometheus::process_collector::ProcessCollector;
 
-use super::families::Families;
-use super::{catalog as m, counts, drift, live, readiness};
-use crate::engine::Snapshot;
+use super::http::readiness;
+use super::metrics::families::Families;
+use super::metrics::{catalog as m, counters, drift, live};
+use crate::engine::EngineView;
 use crate::model::{KafkaReport, LogReport};
 
 /// Text and gzip of a block, and how many series it holds.
@@ -38,7 +39,7 @@ impl Block {
 /// What a scrape reads.
 #[derive(Debug, Default)]
 struct Published {
-    snapshot: Arc<Snapshot>,
+    snapshot: Arc<EngineView>,
     drift: Arc<Block>,
     counts: Arc<Block>,
 }
@@ -94,7 +95,7 @@ impl Exporter {
     }
 
     /// Takes a new picture. The drift block is encoded only when an evaluation was made since the last one.
-    pub fn publish(&self, snapshot: Snapshot) {
+    pub fn publish(&self, snapshot: EngineView) {
         let before = self.published.load();
         let is_same =
             before.snapshot.generation == snapshot.generation && !before.drift.text.is_empty();
@@ -103,7 +104,7 @@ impl Exporter {
         } else {
             Arc::new(Block::new(drift::block(&snapshot)))
         };
-        let counts = Arc::new(Block::new(counts::block(&snapshot)));
+        let counts = Arc::new(Block::new(counters::block(&snapshot)));
         self.published.store(Arc::new(Published {
             snapshot: Arc::new(snapshot),
             drift,
@@ -129,7 +130,7 @@ impl Exporter {
 
     /// The latest picture.
     #[must_use]
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn view(&self) -> Arc<EngineView> {
         Arc::clone(&self.published.load().snapshot)
     }
 
@@ -146,7 +147,7 @@ impl Exporter {
     #[must_use]
     pub fn unready(&self) -> Vec<String> {
         readiness::reasons(
-            &self.snapshot(),
+            &self.view(),
             &self.reports(),
             self.log.load().problem.as_deref(),
             self.is_stopping.load(Ordering::Relaxed),

@@ -4,23 +4,12 @@
 //! is three blocks. The *drift block* (scores, lines, alerts, windows) is encoded once per evaluation, on the scorer's thread; the *counts block* once per
 //! published snapshot; the *live block* (Kafka, process) per scrape and small. A scrape waits for nobody.
 
-mod api;
-mod catalog;
-mod counts;
-mod drift;
+mod explain;
 mod exporter;
-mod families;
 mod http;
-mod live;
-mod openmetrics;
-mod page;
-mod readiness;
-mod words;
+mod metrics;
 
-pub use api::calibration_json;
-pub use catalog::{CATALOG, Metric, Type, markdown};
-pub use drift::estimate_series;
+pub use explain::{Subject, bin, describe_shift, explain, grouped, percent, short_number};
 pub use exporter::Exporter;
-pub use http::{ReloadRequest, serve};
-pub use openmetrics::OpenMetrics;
-pub use words::{Subject, bin, explain, grouped, moved, percent, short};
+pub use http::{ReloadRequest, calibration_json, serve};
+pub use metrics::{CATALOG, Metric, OpenMetrics, Type, estimate_series, markdown};

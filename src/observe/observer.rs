@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::{ObservedFeature, ObservedMonitor};
-use super::shard::{Rhythm, ShardMonitor, ShardObserver};
+use super::shard::{CommitTiming, ShardMonitor, ShardObserver};
 use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number, timestamp};
 use crate::model::{DropReason, EventTime, Kind, Shard, TopicId};
-use crate::panes::{Commit, Counted, CountedMonitor, Frame, Head};
+use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorSchema};
 use crate::stats::Layout;
 
 /// More open panes of one shard and monitor than this ask for a commit: a backlog passes through many panes between two flushes.
@@ -20,7 +20,7 @@ const LONGEST_HEARTBEAT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Observer {
     monitors: Arc<[ObservedMonitor]>,
-    counted: Arc<Counted>,
+    counted: Arc<CommitSchema>,
     heartbeat: Duration,
     shards: Vec<Option<ShardObserver>>,
     /// Empty frames to use again, by monitor.
@@ -53,10 +53,10 @@ impl Observer {
     }
 
     /// Counts for other monitors from now on; what was counted for the old ones has been taken by [`Observer::commits`].
-    pub fn recount(&mut self, monitors: Vec<ObservedMonitor>) {
+    pub fn switch_plan(&mut self, monitors: Vec<ObservedMonitor>) {
         let fresh = Observer::new(monitors);
         let open = self.shards.iter_mut().flatten();
-        open.for_each(|shard| shard.recount(&fresh.counted));
+        open.for_each(|shard| shard.switch_plan(&fresh.counted));
         (self.monitors, self.counted) = (fresh.monitors, fresh.counted);
         (self.spare, self.heartbeat) = (fresh.spare, fresh.heartbeat);
     }
@@ -177,8 +177,8 @@ impl Observer {
         }
     }
 
-    fn rhythm(&self, now: Option<EventTime>) -> Rhythm {
-        Rhythm {
+    fn rhythm(&self, now: Option<EventTime>) -> CommitTiming {
+        CommitTiming {
             now,
             is_connected: self.is_connected,
             source_shards: self.source_shards,
@@ -235,12 +235,12 @@ impl Observer {
 }
 
 /// The names under which the counts of these monitors are filed.
-fn counted(monitors: &[ObservedMonitor]) -> Counted {
-    let of = |monitor: &ObservedMonitor| CountedMonitor {
+fn counted(monitors: &[ObservedMonitor]) -> CommitSchema {
+    let of = |monitor: &ObservedMonitor| MonitorSchema {
         id: monitor.id,
         features: monitor.features.iter().map(|feature| feature.id).collect(),
     };
-    Counted {
+    CommitSchema {
         monitors: monitors.iter().map(of).collect(),
     }
 }

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use super::ObservedMonitor;
 use crate::decode::DecodeError;
 use crate::model::{DropReason, EventTime, Shard, TopicId};
-use crate::panes::{Commit, Counted, CountedMonitor, Frame, Head, MonitorCommit, RecordCounts};
+use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorCommit, MonitorSchema, RecordCounts};
 
 /// A week: longer delays are counted as this long.
 const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
@@ -26,7 +26,7 @@ pub(super) struct ShardObserver {
     unlooked: u32,
     topic_id: Option<TopicId>,
     /// What its commits say they count.
-    counted: Arc<Counted>,
+    counted: Arc<CommitSchema>,
     /// Whether no head was found, so that what is counted from `opened_at` on opens the shard.
     opens: bool,
     /// Whether nothing was ever before `opened_at`.
@@ -46,7 +46,7 @@ pub(super) struct ShardObserver {
 
 /// When a commit of a shard is due.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rhythm {
+pub(super) struct CommitTiming {
     /// The wall clock; `None` where there is none.
     pub(super) now: Option<EventTime>,
     /// Whether the source would know of new records.
@@ -72,10 +72,10 @@ impl ShardObserver {
         shard: &Shard,
         base: i64,
         from_start: bool,
-        counted: &Arc<Counted>,
+        counted: &Arc<CommitSchema>,
         head: Option<&Head>,
     ) -> Self {
-        let monitor = |(place, monitor): (usize, &CountedMonitor)| {
+        let monitor = |(place, monitor): (usize, &MonitorSchema)| {
             let newest = head.and_then(|head| head.newest.get(&monitor.id).copied());
             ShardMonitor::new(place, newest)
         };
@@ -99,8 +99,8 @@ impl ShardObserver {
     }
 
     /// Counts for other monitors from now on, or for the same ones in other layouts; what was counted has been taken.
-    pub(super) fn recount(&mut self, counted: &Arc<Counted>) {
-        let newest = |monitor: &CountedMonitor| {
+    pub(super) fn switch_plan(&mut self, counted: &Arc<CommitSchema>) {
+        let newest = |monitor: &MonitorSchema| {
             let known = self
                 .counted
                 .monitors
@@ -140,7 +140,7 @@ impl ShardObserver {
     }
 
     /// Whether there is something to tell: records, another position, or that it lives.
-    pub(super) fn is_due(&self, rhythm: Rhythm) -> bool {
+    pub(super) fn is_due(&self, rhythm: CommitTiming) -> bool {
         let Some(last) = self.last_commit else {
             return true;
         };
@@ -178,7 +178,7 @@ impl ShardObserver {
     /// Everything since the last commit; `spare` takes the emptied frames of each monitor.
     ///
     /// A shard at its end stays caught up while the source is connected, although nothing more is heard of it.
-    pub(super) fn take(&mut self, rhythm: Rhythm, spare: &mut [Vec<Frame>]) -> Commit {
+    pub(super) fn take(&mut self, rhythm: CommitTiming, spare: &mut [Vec<Frame>]) -> Commit {
         if self.is_at_end && rhythm.is_connected {
             self.caught_up_at = rhythm.now.or(self.caught_up_at);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, codec};
+use super::{Claim, encoding};
 use crate::decode::DecodeError;
 use crate::model::{EventTime, LayoutId, MonitorId, Shard, TopicId};
 use crate::stats::{CellRun, Tallies};
@@ -33,7 +33,7 @@ pub struct Commit {
     /// Offsets in `base..upto` that retention took before they were read.
     pub offsets_lost: u64,
     /// What its owner counts; empty where no record was read and nothing is new to tell.
-    pub counted: Arc<Counted>,
+    pub counted: Arc<CommitSchema>,
     /// How its records fared.
     pub records: RecordCounts,
     /// One entry per monitor that saw a record.
@@ -42,14 +42,14 @@ pub struct Commit {
 
 /// What an observer counts: the names its commits refer to by place.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counted {
+pub struct CommitSchema {
     /// In the order of the source's monitors.
-    pub monitors: Vec<CountedMonitor>,
+    pub monitors: Vec<MonitorSchema>,
 }
 
 /// What is counted of one monitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CountedMonitor {
+pub struct MonitorSchema {
     /// Its events.
     pub id: MonitorId,
     /// Its features, in the monitor's order.
@@ -62,7 +62,7 @@ pub struct RecordCounts {
     /// Records that could be decoded.
     pub decoded: u64,
     /// Records that could not, in the order of [`DecodeError::ALL`].
-    #[serde(with = "codec::reasons")]
+    #[serde(with = "encoding::reasons")]
     pub errors: [u64; DecodeError::ALL.len()],
     /// Records without a payload.
     pub tombstones: u64,
@@ -89,7 +89,7 @@ impl RecordCounts {
 /// What one monitor made of the records; `decoded = events + dropped`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct MonitorCommit {
-    /// Its place in `Counted::monitors`.
+    /// Its place in `CommitSchema::monitors`.
     pub monitor: usize,
     /// The newest event counted.
     pub max_event_time: Option<EventTime>,
@@ -121,14 +121,14 @@ pub struct PaneDelta {
 /// What was counted of one feature in one pane.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct FeatureDelta {
-    /// Its place in `CountedMonitor::features`.
+    /// Its place in `MonitorSchema::features`.
     pub feature: usize,
     /// How its events fared.
     pub tallies: Tallies,
     /// Values per score bin from the first to the last touched bin.
     pub bins: (u16, Vec<u32>),
     /// Values per cell; empty for categories.
-    #[serde(with = "codec::cell_run")]
+    #[serde(with = "encoding::cell_run")]
     pub cells: CellRun,
 }
 

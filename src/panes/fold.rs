@@ -94,7 +94,7 @@ impl Rejected {
 
 /// What a reader knows of shards it has no head of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Past {
+enum HistoryKnowledge {
     /// They were never counted: it read everything, or began at a snapshot.
     Known,
     /// Nothing: it was dropped into the middle.
@@ -107,7 +107,7 @@ enum Past {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heads {
     heads: BTreeMap<Shard, Head>,
-    past: Past,
+    past: HistoryKnowledge,
 }
 
 impl Default for Heads {
@@ -115,7 +115,7 @@ impl Default for Heads {
     fn default() -> Self {
         Heads {
             heads: BTreeMap::new(),
-            past: Past::Known,
+            past: HistoryKnowledge::Known,
         }
     }
 }
@@ -125,7 +125,7 @@ impl Heads {
     #[must_use]
     pub fn unknown() -> Self {
         Heads {
-            past: Past::Unknown,
+            past: HistoryKnowledge::Unknown,
             ..Heads::default()
         }
     }
@@ -136,14 +136,14 @@ impl Heads {
     #[must_use]
     pub fn gone() -> Self {
         Heads {
-            past: Past::Gone,
+            past: HistoryKnowledge::Gone,
             ..Heads::default()
         }
     }
 
     /// The log was read to its end: whoever has no head by now was never counted.
     pub fn settle(&mut self) {
-        self.past = Past::Known;
+        self.past = HistoryKnowledge::Known;
     }
 
     /// Moves the shard's head over the claim.
@@ -214,17 +214,17 @@ impl Heads {
     /// Adds what a snapshot of another part of the log knows.
     pub fn adopt(&mut self, other: Heads) {
         self.heads.extend(other.heads);
-        if self.past == Past::Unknown || other.past == Past::Gone {
+        if self.past == HistoryKnowledge::Unknown || other.past == HistoryKnowledge::Gone {
             self.past = other.past;
         }
     }
 }
 
-fn may_open(past: Past, claim: &Claim) -> bool {
+fn may_open(past: HistoryKnowledge, claim: &Claim) -> bool {
     match past {
-        Past::Known => claim.opens,
-        Past::Unknown => false,
-        Past::Gone => true,
+        HistoryKnowledge::Known => claim.opens,
+        HistoryKnowledge::Unknown => false,
+        HistoryKnowledge::Gone => true,
     }
 }
 

@@ -4,16 +4,18 @@
 //! compared with. It lives in one readable, versioned JSON file.
 
 mod artefact;
-mod calibration;
-mod counted;
 mod document;
 mod fit;
-mod profiles;
+mod from_counts;
+mod hour_mixture;
+mod hour_of_week;
+mod null_tables;
 
 pub use artefact::{ArtefactError, VERSION};
-pub use calibration::{FeatureCalibration, NullSize, NullTable, Stretches};
 pub use fit::{Column, DEFAULT_BINS, DEFAULT_TOP, FitError, FitOptions, fit};
-pub use profiles::{HOURS, HourOfWeek, Profiles, UnknownTimezone};
+pub use hour_mixture::{HourCounts, HourMixture, dominant};
+pub use hour_of_week::{HOURS, HourOfWeek, Profiles, UnknownTimezone};
+pub use null_tables::{BlockStatistics, FeatureCalibration, NullSize, NullTable};
 
 use std::sync::Arc;
 

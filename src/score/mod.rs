@@ -1,21 +1,5 @@
 //! A window against a reference: every score of the field in one value, or the reason why there is none.
 
-mod calibration;
-mod clean;
-mod gauge;
-mod grid;
-mod learned;
-mod seasonal;
-mod stretches;
-mod tolerance;
-
-pub use calibration::{Calibration, Context, Status};
-pub use gauge::{Gauge, GaugeLine};
-pub use learned::Learned;
-pub use seasonal::{Part, Seasonal, dominant};
-pub use stretches::{Panes, StretchSpec, seasonal_stretches, stretches};
-pub use tolerance::{detectable_shift, tolerance_on};
-
 use std::sync::Arc;
 
 use crate::model::{NotReady, Statistic};

@@ -2,21 +2,16 @@
 //!
 //! A source is polled by the thread that owns it and hands each record to a sink by reference: no channel, lock or copy per record.
 
-mod embedded;
 pub mod files;
 mod kafka;
-pub mod loans;
-mod producer;
 mod rows;
 
 use std::time::Duration;
 
 use crate::model::{Shard, TopicId};
 
-pub use embedded::{BrokerError, EmbeddedBroker};
 pub use kafka::range;
 pub use kafka::{KafkaSource, SourceError, Timing, client_problem, property_problems};
-pub use producer::TopicProducer;
 pub use rows::{Rows, RowsError, Size};
 
 /// A record as it arrived.
@@ -53,11 +48,11 @@ pub trait Sink {
 
 /// How far a partition was counted by whoever read it before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum ResumePoint {
     /// Not known yet: ask again soon.
-    NotYet,
+    Pending,
     /// It was never counted.
-    Never,
+    Unread,
     /// It was counted up to `upto`, in this life of its.
     At {
         /// Which life.
@@ -70,7 +65,7 @@ pub enum Left {
 }
 
 /// Who knows how far a partition was counted; its life is not looked at.
-pub type Memory = Box<dyn Fn(&Shard) -> Left + Send>;
+pub type ResumeLookup = Box<dyn Fn(&Shard) -> ResumePoint + Send>;
 
 /// A stream of records.
 pub trait Source {

@@ -45,7 +45,7 @@ pub struct CellScale {
 
 /// Where a value lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct CellPosition {
     /// In `0..CELLS`, ascending in the value.
     pub cell: usize,
     /// Distance from the cell's edge on the anchor's side, in `0..=FULL_WIDTH`.
@@ -104,7 +104,7 @@ impl CellScale {
         clippy::cast_possible_truncation,
         reason = "an index below CELLS and a place of 25 bits"
     )]
-    pub fn locate(&self, x: f64) -> Place {
+    pub fn locate(&self, x: f64) -> CellPosition {
         let z = (x - self.median) * self.inverse;
         let u = 1.0 + z.abs();
         let bits = u.to_bits();
@@ -118,7 +118,7 @@ impl CellScale {
             inside.cast_signed()
         };
         let cell = select_unpredictable(z < 0.0, SIDE - 1 - step, SIDE + step);
-        Place {
+        CellPosition {
             cell,
             outward,
             saturated,
@@ -230,7 +230,7 @@ impl From<Vec<(u16, u64, i64)>> for CellCounts {
 
 impl CellCounts {
     /// Counts one value.
-    pub fn record(&mut self, place: Place) {
+    pub fn record(&mut self, place: CellPosition) {
         self.add(place.cell, 1, place.outward);
     }
 
@@ -347,7 +347,7 @@ mod tests {
             let place = unit().locate(x);
             assert_eq!(
                 place,
-                Place {
+                CellPosition {
                     cell,
                     outward: FULL_WIDTH,
                     saturated: true

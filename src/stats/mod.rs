@@ -4,31 +4,28 @@
 //! integers until the moment a score is computed, so merging and subtracting are exact and a score does not depend on the order in which partitions
 //! were added.
 
+mod autocorrelation;
 mod bins;
-mod blocks;
 mod body;
 mod cells;
 mod counts;
-mod discovery;
 mod divergence;
-mod law;
+mod empirical;
+mod false_discovery;
 mod layout;
-mod null;
 mod quantile;
 mod rate;
-mod transport;
-mod urn;
+mod wasserstein;
 
+pub use autocorrelation::{LEAST, TAIL_FROM, block_law};
 pub use bins::{Bins, BinsError, Interval, histogram_edges};
-pub use blocks::{LEAST, TAIL_FROM, block_law};
 pub use body::Body;
-pub use cells::{CELLS, CellCounts, CellRun, CellScale, FULL_WIDTH, Place, ScaleBasis};
+pub use cells::{CELLS, CellCounts, CellPosition, CellRun, CellScale, FULL_WIDTH, ScaleBasis};
 pub use counts::{FeatureCounts, Tallies, share};
-pub use discovery::discoveries;
 pub use divergence::{Divergences, Open, divergences};
-pub use law::{Law, Tail, moments};
+pub use empirical::{EmpiricalDistribution, ExponentialTail, moments};
+pub use false_discovery::discoveries;
 pub use layout::{BinName, CategoricalLayout, Layout, NumericLayout};
-pub use null::{CleanAtom, CleanWindows};
 pub use quantile::{quantile_sorted, spread};
-pub use rate::{RateLaw, WindowRate};
-pub use transport::{Transport, transport};
+pub use rate::{RateDistribution, WindowRateDistribution};
+pub use wasserstein::{Transport, transport};

@@ -10,16 +10,16 @@ const NEGLIGIBLE: f64 = 1e-18;
 
 /// What is known of a rate: Beta(a, b).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RateLaw {
+pub struct RateDistribution {
     a: f64,
     b: f64,
 }
 
-impl RateLaw {
+impl RateDistribution {
     /// Beta(a, b); both positive.
     #[must_use]
     pub fn try_new(a: f64, b: f64) -> Option<Self> {
-        (a > 0.0 && b > 0.0 && (a + b).is_finite()).then_some(RateLaw { a, b })
+        (a > 0.0 && b > 0.0 && (a + b).is_finite()).then_some(RateDistribution { a, b })
     }
 
     /// A rate that was `x` of `m` in the reference (Jeffreys).
@@ -36,7 +36,7 @@ impl RateLaw {
 
     /// The law of the count in a window of `n`, as shares of `n`.
     #[must_use]
-    pub fn window(&self, n: u64) -> WindowRate {
+    pub fn window(&self, n: u64) -> WindowRateDistribution {
         let n = n.clamp(1, LARGEST);
         let start = whole(self.mean() * n as f64).min(n);
         let mut up = vec![1.0];
@@ -61,7 +61,7 @@ impl RateLaw {
         }
         let first = start - down.len() as u64;
         let probabilities = down.into_iter().rev().chain(up).map(|p| p / sum);
-        WindowRate {
+        WindowRateDistribution {
             n,
             first,
             probabilities: probabilities.collect(),
@@ -86,14 +86,14 @@ fn whole(x: f64) -> u64 {
 
 /// The law of a rate in clean windows of one size.
 #[derive(Debug, Clone, PartialEq)]
-pub struct WindowRate {
+pub struct WindowRateDistribution {
     n: u64,
     /// The count of the first probability.
     first: u64,
     probabilities: Vec<f64>,
 }
 
-impl WindowRate {
+impl WindowRateDistribution {
     /// The smallest rate that at most a share `alpha` of clean windows exceeds.
     #[must_use]
     pub fn upper(&self, alpha: f64) -> f64 {
@@ -169,7 +169,9 @@ mod tests {
 
     #[test]
     fn a_tenth_of_the_reference_has_the_moments_of_its_beta_binomial() {
-        let law = RateLaw::seen(2500.0, 25_000.0).unwrap().window(5000);
+        let law = RateDistribution::seen(2500.0, 25_000.0)
+            .unwrap()
+            .window(5000);
         let (mean, variance) = law.moments(|rate| rate * 5000.0);
         assert!((mean - 500.08).abs() < 0.01, "mean {mean}");
         // n p q (a + b + n) / (a + b + 1) with a + b = 25001
@@ -191,7 +193,7 @@ mod tests {
             (300.0, 1000.0, 7),
             (1e5, 1e6, 1 << 21),
         ] {
-            let law = RateLaw::seen(x, m).unwrap().window(n);
+            let law = RateDistribution::seen(x, m).unwrap().window(n);
             for alpha in [0.01, 1e-4] {
                 let step = 1.0 / n.min(LARGEST) as f64;
                 let line = law.upper(alpha);
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn a_rate_never_seen_may_come_as_often_as_once() {
         // Beta(2, m) on n = m values: P(K = k) = (k + 1) / 2^(k + 2), nearly.
-        let law = RateLaw::try_new(2.0, 1e5).unwrap().window(100_000);
+        let law = RateDistribution::try_new(2.0, 1e5).unwrap().window(100_000);
         let none = law.at_most(0.0);
         assert!((none - 0.25).abs() < 1e-4, "{none}");
     }

@@ -4,12 +4,12 @@
 //! pane expires. An idle gap longer than the window leaves it empty, so a stream that returns starts over. Deltas whose pane has left the ring are counted
 //! as expired.
 
-mod covered;
+mod coverage;
 mod progress;
 mod ring;
 mod schedule;
 
-pub use covered::Covered;
+pub use coverage::Covered;
 pub use progress::{Coverage, LogTime, Progress, coverage, watermark};
 pub use ring::Ring;
 pub use schedule::{Due, Schedule};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::EventTime;
-use crate::panes::{PaneDelta, SparseCounts};
+use crate::panes::{PaneCounts, PaneDelta};
 use crate::stats::FeatureCounts;
 
 /// Accepted counts by pane; panes without events take no room.
@@ -13,7 +13,7 @@ pub struct Ring {
     slide: Duration,
     /// Panes that begin earlier have left.
     floor: EventTime,
-    panes: BTreeMap<EventTime, Vec<SparseCounts>>,
+    panes: BTreeMap<EventTime, Vec<PaneCounts>>,
 }
 
 impl Ring {
@@ -40,7 +40,7 @@ impl Ring {
     }
 
     /// Every pane, each with its features by place.
-    pub fn panes(&self) -> impl Iterator<Item = (EventTime, &[SparseCounts])> {
+    pub fn panes(&self) -> impl Iterator<Item = (EventTime, &[PaneCounts])> {
         self.panes.iter().map(|(start, pane)| (*start, &**pane))
     }
 
@@ -50,10 +50,10 @@ impl Ring {
     }
 
     /// Adds counts to the pane that contains `start`, which must not have left.
-    pub fn put(&mut self, start: EventTime, feature: usize, counts: &SparseCounts) {
+    pub fn put(&mut self, start: EventTime, feature: usize, counts: &PaneCounts) {
         let pane = self.panes.entry(start.align_down(self.slide)).or_default();
         if pane.len() <= feature {
-            pane.resize(feature + 1, SparseCounts::default());
+            pane.resize(feature + 1, PaneCounts::default());
         }
         pane[feature].absorb(counts);
     }
@@ -70,7 +70,7 @@ impl Ring {
                 continue;
             };
             if pane.len() <= place {
-                pane.resize(place + 1, SparseCounts::default());
+                pane.resize(place + 1, PaneCounts::default());
             }
             pane[place].merge(feature);
         }
@@ -82,7 +82,7 @@ impl Ring {
         &self,
         start: EventTime,
         end: EventTime,
-    ) -> impl Iterator<Item = (EventTime, &[SparseCounts])> {
+    ) -> impl Iterator<Item = (EventTime, &[PaneCounts])> {
         let panes = self.panes.range(start..end.max(start));
         panes.map(|(start, pane)| (*start, &**pane))
     }

@@ -15,13 +15,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use pegel::demo::{EmbeddedBroker, TopicProducer};
 use pegel::engine::MonitorPlan;
 use pegel::ingest::{Ingest, observer_plan};
 use pegel::model::{
     FeatureSpec, KafkaReport, KafkaSpec, Kind, MonitorSpec, ReferenceSpec, SourceSpec, StartAt,
 };
 use pegel::reference::{Column, FitOptions, Reference, fit};
-use pegel::source::{EmbeddedBroker, KafkaSource, Source as _, TopicProducer};
+use pegel::source::{KafkaSource, Source as _};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Normal};

@@ -16,12 +16,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pegel::engine::{Engine, MonitorPlan, SavedEngine};
+use pegel::engine::{Engine, EngineSnapshot, MonitorPlan};
 use pegel::ingest::{Ingest, observer_plan};
 use pegel::model::{EventTime, FeatureSpec, Kind, MonitorSpec, ReferenceSpec, Shard, WindowSpec};
-use pegel::panes::log::file::{FileLog, Found};
-use pegel::panes::log::{decode, encode_commit, read, write};
-use pegel::panes::{Commit, Counted, CountedMonitor, Frame, MonitorCommit, RecordCounts};
+use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::{decode, encode_commit, read, write};
+use pegel::panes::{Commit, CommitSchema, Frame, MonitorCommit, MonitorSchema, RecordCounts};
 use pegel::reference::{Column, FitOptions, Reference, fit};
 use pegel::source::{RawRecord, Sink as _};
 use pegel::stats::Layout;
@@ -125,7 +125,7 @@ fn records_per_second(records: &[String], flush_interval: Duration, on_disk: boo
     }
     waited += take(&mut ingest, &mut engine, log.as_mut());
     let busy = cpu() - busy + waited;
-    let events = engine.snapshot().monitors[0].events;
+    let events = engine.view().monitors[0].events;
     assert_eq!(events, count as u64, "all are counted");
     count as f64 / busy.as_secs_f64()
 }
@@ -142,7 +142,7 @@ fn take(ingest: &mut Ingest, engine: &mut Engine, mut log: Option<&mut FileLog>)
     let flushed = ingest.flush();
     for flushed in &flushed {
         let next = engine.log().next(0);
-        engine.judge(0, next, &flushed.commit.claim()).unwrap();
+        engine.accept(0, next, &flushed.commit.claim()).unwrap();
         if let Some(log) = &mut log {
             log.append(&flushed.commit);
         }
@@ -153,7 +153,7 @@ fn take(ingest: &mut Ingest, engine: &mut Engine, mut log: Option<&mut FileLog>)
     }
     let waited = began.elapsed();
     for flushed in &flushed {
-        engine.count(0, &flushed.commit, 0);
+        engine.ingest_counts(0, &flushed.commit, 0);
         engine.advance(0, &mut |_, _| ());
     }
     waited
@@ -259,10 +259,10 @@ fn tail(log: &mut FileLog, plans: &[MonitorPlan], pane_ms: i64, snapshot_bytes: 
 fn recover(directory: &Path, plans: Vec<MonitorPlan>) -> Engine {
     let mut engine = Engine::new(plans);
     let opened = FileLog::open(directory, &mut |found| match found {
-        Found::Snapshot(bytes) => engine.restore(read::<SavedEngine>(&bytes).unwrap()),
+        Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
         Found::Commit(position, commit, bytes) => {
-            engine.judge(0, position, &commit.claim()).unwrap();
-            engine.count(0, &commit, bytes);
+            engine.accept(0, position, &commit.claim()).unwrap();
+            engine.ingest_counts(0, &commit, bytes);
             for monitor in 0..engine.monitors() {
                 engine.advance(monitor, &mut |_, _| ());
             }
@@ -343,7 +343,7 @@ fn commit(
     offsets: std::ops::Range<i64>,
     panes_ms: &[i64],
 ) -> Commit {
-    let counted = plans.iter().map(|plan| CountedMonitor {
+    let counted = plans.iter().map(|plan| MonitorSchema {
         id: plan.id,
         features: plan.features.iter().map(|feature| feature.id).collect(),
     });
@@ -373,7 +373,7 @@ fn commit(
         topic_id: None,
         opens: true,
         monitors: monitors.collect(),
-        counted: Arc::new(Counted { monitors: counted }),
+        counted: Arc::new(CommitSchema { monitors: counted }),
         records: RecordCounts {
             decoded: (rows * panes_ms.len()) as u64,
             ..RecordCounts::default()

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pegel::cli::input::{Input, replay};
-use pegel::engine::{MonitorPlan, Snapshot};
+use pegel::batch::replay::{Input, replay};
+use pegel::engine::{EngineView, MonitorPlan};
 use pegel::export::Exporter;
 use pegel::model::{
     EventTime, FeatureSpec, Kind, MonitorSpec, Pointer, ReferenceSpec, Statistic, WindowSpec,
@@ -18,7 +18,7 @@ use pegel::source::files::DataFile;
 const FEATURES: usize = 620;
 
 /// 620 features, two windows, all series on: about 20,000 series.
-fn snapshot() -> Snapshot {
+fn snapshot() -> EngineView {
     let names: Vec<String> = (0..FEATURES).map(|i| format!("feature_{i:04}")).collect();
     let minute = std::time::Duration::from_secs(60);
     let mut spec = MonitorSpec::bare();
@@ -71,7 +71,7 @@ fn snapshot() -> Snapshot {
     let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
     let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference))]);
     let monitors = replay(&Input::File(data), vec![plan], &mut |_, _| ()).unwrap();
-    Snapshot {
+    EngineView {
         generation: 1,
         monitors,
         sources: Vec::new(),

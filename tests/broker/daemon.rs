@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use pegel::source::{EmbeddedBroker, TopicProducer};
+use pegel::demo::{EmbeddedBroker, TopicProducer};
 
 /// A running `pegel run`.
 pub(crate) struct Daemon {

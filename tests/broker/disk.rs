@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use pegel::source::{EmbeddedBroker, TopicProducer};
+use pegel::demo::{EmbeddedBroker, TopicProducer};
 
 use crate::daemon::{Daemon, fit_reference, produce};
 

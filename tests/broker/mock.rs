@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use pegel::demo::EmbeddedBroker;
 use pegel::model::{Shard, StartAt, TopicId};
-use pegel::source::{EmbeddedBroker, KafkaSource, RawRecord, Sink, Source, SourceError};
+use pegel::source::{KafkaSource, RawRecord, Sink, Source, SourceError};
 
 use crate::cluster::{DEADLINE, producer, send_one, unique};
 use crate::vocabulary::{Reader, numbered, produce, spec};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use pegel::demo::EmbeddedBroker;
 use pegel::model::{EventTime, StartAt};
-use pegel::source::EmbeddedBroker;
 use pegel::source::range::{RangeBounds, RangeError, RangeStart, TopicRange};
 use rdkafka::producer::Producer;
 

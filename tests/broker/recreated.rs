@@ -1,7 +1,8 @@
 //! Topics that are deleted and created again on Apache Kafka, and have outgrown the old position before anybody looks: only their id tells.
 
+use pegel::demo::TopicProducer;
 use pegel::model::StartAt;
-use pegel::source::{Left, TopicProducer};
+use pegel::source::ResumePoint;
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::RDKafkaApiKey;
 
@@ -17,19 +18,19 @@ fn create_anew(kafka: &Kafka, topic: &str, word: &str, count: usize) {
 }
 
 /// A reader that remembers the same of its partition for ever, as one whose log is in files does.
-fn reader(kafka: &Kafka, topic: &str, left: Left) -> Reader {
+fn reader(kafka: &Kafka, topic: &str, left: ResumePoint) -> Reader {
     let mut reader = Reader::new(&spec(&kafka.bootstrap, &[topic], StartAt::Earliest));
-    reader.source = reader.source.with_memory(Box::new(move |_| left));
+    reader.source = reader.source.with_resume_lookup(Box::new(move |_| left));
     reader
 }
 
 /// How a reader that has read a topic to its end leaves it.
-fn left_at_the_end(kafka: &Kafka, topic: &str) -> Left {
-    let mut reader = reader(kafka, topic, Left::Never);
+fn left_at_the_end(kafka: &Kafka, topic: &str) -> ResumePoint {
+    let mut reader = reader(kafka, topic, ResumePoint::Unread);
     reader.until_caught_up(1);
     let told = reader.slot_of(topic, 0);
     assert!(told.topic_id.is_some(), "the broker tells the id");
-    Left::At {
+    ResumePoint::At {
         incarnation: told.shard.incarnation,
         upto: told.upto,
         topic_id: told.topic_id,
@@ -95,7 +96,7 @@ fn records_of_the_old_topic_that_wait_are_not_taken_for_the_new_one_s() {
     let topic = kafka.topic(1);
     let payload = "x".repeat(1000);
     produce(&kafka.bootstrap, &topic, 1, &payload, 30_000);
-    let mut reader = reader(&kafka, &topic, Left::Never);
+    let mut reader = reader(&kafka, &topic, ResumePoint::Unread);
     reader.until_records(1);
     assert!(reader.sink.records.len() < 30_000, "some wait");
     create_anew(&kafka, &topic, "new", 40_000);
@@ -173,13 +174,13 @@ fn a_broker_that_knows_no_ids_is_read_as_ever() {
         .unwrap();
     let bootstrap = cluster.bootstrap_servers();
     produce(&bootstrap, "predictions", 1, "r", 100);
-    let left = Left::At {
+    let left = ResumePoint::At {
         incarnation: 3,
         upto: 40,
         topic_id: Some([7; 16]),
     };
     let mut reader = Reader::new(&spec(&bootstrap, &["predictions"], StartAt::Earliest));
-    reader.source = reader.source.with_memory(Box::new(move |_| left));
+    reader.source = reader.source.with_resume_lookup(Box::new(move |_| left));
     reader.until("many refreshes", |reader| {
         let slots = &reader.sink.slots;
         slots.iter().any(|told| told.times_caught_up > 10)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pegel::source::{EmbeddedBroker, TopicProducer};
+use pegel::demo::{EmbeddedBroker, TopicProducer};
 
 use crate::daemon::{Daemon, fit_reference, produce, window_of};
 use crate::roles::{Deployment, assert_twins};

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use pegel::source::EmbeddedBroker;
+use pegel::demo::EmbeddedBroker;
 use rdkafka::producer::Producer;
 use rdkafka::topic_partition_list::Offset;
 

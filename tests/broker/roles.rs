@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pegel::source::TopicProducer;
+use pegel::demo::TopicProducer;
 
 use rdkafka::topic_partition_list::Offset;
 

@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use pegel::calibration::{BlockSpec, NullModel, Panes, WindowContext, block_statistics};
 use pegel::decode::{Reading, category, number};
-use pegel::engine::{Judged, MonitorPlan, judge};
+use pegel::engine::{AssessmentInput, MonitorPlan, assess};
 use pegel::model::{
     AlertSpec, Budget, EventTime, Kind, MonitorSpec, ReferenceSpec, Slot, Statistic, TextRange,
     Thresholds, Tolerance,
 };
 use pegel::reference::{Column, FitOptions, Reference, fit};
-use pegel::score::{Calibration, Context, Panes, Rates, Scorer, StretchSpec, stretches};
+use pegel::score::{Rates, Scorer};
 use pegel::stats::{FeatureCounts, Layout};
 use serde_json::Value;
 
@@ -119,7 +120,7 @@ fn plan(
     let at = EventTime::from_millis(0);
     let mut reference = Reference::new(at, cells.len() as u64, vec![feature]);
     let scorer = Scorer::new(Arc::new(reference.features[0].clone()), 0.5);
-    let mut calibration = Calibration::new(scorer, &reference.hash, None);
+    let mut calibration = NullModel::new(scorer, &reference.hash, None);
     let panes: Vec<FeatureCounts> = cells
         .chunks(rows_per_pane)
         .map(|rows| count(&layout, rows))
@@ -132,12 +133,12 @@ fn plan(
         hour: &|_| 0,
     };
     let found = lengths.into_iter().filter_map(|length| {
-        let spec = StretchSpec {
+        let spec = BlockSpec {
             window: std::time::Duration::from_secs((length * rows_per_pane) as u64),
             panes: length,
             min_samples: 1,
         };
-        stretches(&calibration, &all, &spec)
+        block_statistics(&calibration, &all, &spec)
     });
     let found: Vec<_> = found.collect();
     calibration.set_stretches(found);
@@ -200,25 +201,25 @@ fn alarms(
             .evaluate(&counts, 1)
             .unwrap();
         let rates = Rates::of(&counts, layout);
-        let judged = Judged {
+        let judged = AssessmentInput {
             counts: &counts,
             scores: Some(&scores),
             rates: &rates,
             step: None,
-            context: Context {
+            context: WindowContext {
                 window: Some(std::time::Duration::from_secs(window_rows as u64)),
                 learned: None,
-                ..Context::default()
+                ..WindowContext::default()
             },
         };
         let calibration = own.calibrations[0].as_deref().unwrap();
-        let judgement = judge(own, calibration, &judged);
-        for (rule, line) in own.rules.iter().zip(&judgement.lines) {
+        let assessment = assess(own, calibration, &judged);
+        for (rule, line) in own.rules.iter().zip(&assessment.lines) {
             let score = scores.get(rule.statistic).or(rates.get(rule.statistic));
             let (Some(score), Some(line)) = (score, line) else {
                 continue;
             };
-            let level = judgement.level(rule.statistic).unwrap();
+            let level = assessment.level(rule.statistic).unwrap();
             println!(
                 "{feature} window {at} {}: {score:.5} line {:.5} floor {:.5} p {:.1e} phi {:.2} {:?}",
                 rule.statistic,
@@ -226,7 +227,7 @@ fn alarms(
                 level.noise_floor,
                 level.p_value,
                 level.design_effect,
-                judgement.statuses
+                assessment.statuses
             );
             if line.is_exceeded_by(score) {
                 found.insert((rule.statistic, at));

@@ -2,8 +2,8 @@
 //!
 //! Fresh references in every cell, because a line that holds on average over windows of one reference may fail on the next one.
 
+use pegel::calibration::WindowContext;
 use pegel::model::Statistic;
-use pegel::score::Context;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, StandardNormal, Zipf};
 
@@ -99,7 +99,7 @@ fn exceedances(cell: Cell, seed: u64) -> [u32; STATISTICS.len()] {
         };
         let scores = calibration.scorer().evaluate(&window, 1).unwrap();
         for (found, statistic) in found.iter_mut().zip(STATISTICS) {
-            let gauge = calibration.gauge(statistic, &window, &Context::default());
+            let gauge = calibration.gauge(statistic, &window, &WindowContext::default());
             let score = scores.get(statistic);
             let exceeds = gauge
                 .zip(score)

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use pegel::calibration::{NullModel, WindowContext, tolerance_on};
 use pegel::model::Statistic;
 use pegel::reference::FeatureReference;
-use pegel::score::{Calibration, Context, Rates, tolerance_on};
+use pegel::score::Rates;
 use rand_distr::{Distribution, LogNormal, StandardNormal};
 
 use crate::support::{calibration, count_numbers, numeric, rng};
@@ -25,7 +26,7 @@ fn sample(is_heavy: bool, seed: u64, count: usize) -> Vec<f64> {
 
 struct Feature {
     reference: Arc<FeatureReference>,
-    calibration: Calibration,
+    calibration: NullModel,
 }
 
 impl Feature {
@@ -52,7 +53,7 @@ impl Feature {
         );
         let gauge = self
             .calibration
-            .gauge(statistic, &window, &Context::default())
+            .gauge(statistic, &window, &WindowContext::default())
             .unwrap();
         (score, gauge.line(1.0 / 43_200.0, tolerance).upper)
     }
@@ -128,11 +129,13 @@ fn the_same_reference_has_the_same_lines_bit_for_bit() {
     let (first, second) = (stored(), stored());
     assert_eq!(first, second, "made twice");
     let feature = Feature::new(sample(true, 9, 20_000));
-    let loaded = Calibration::new(feature.calibration.scorer().clone(), "3", Some(&first));
+    let loaded = NullModel::new(feature.calibration.scorer().clone(), "3", Some(&first));
     let window = count_numbers(&feature.reference, sample(true, 10, 700));
     for statistic in [Statistic::Js, Statistic::Psi, Statistic::WassersteinBody] {
-        let line = |own: &Calibration| {
-            let gauge = own.gauge(statistic, &window, &Context::default()).unwrap();
+        let line = |own: &NullModel| {
+            let gauge = own
+                .gauge(statistic, &window, &WindowContext::default())
+                .unwrap();
             gauge.line(1e-4, 0.0).upper.to_bits()
         };
         assert_eq!(

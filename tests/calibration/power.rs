@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pegel::calibration::{BlockSpec, NullModel, Panes, WindowContext, block_statistics};
 use pegel::model::Statistic;
 use pegel::reference::FeatureReference;
-use pegel::score::{Calibration, Context, Panes, StretchSpec, stretches};
 use pegel::stats::FeatureCounts;
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -78,7 +78,7 @@ fn standard() -> Normal {
 }
 
 /// Two million values in 14 days of minutes.
-fn calibrated(seed: u64) -> (Arc<FeatureReference>, Calibration) {
+fn calibrated(seed: u64) -> (Arc<FeatureReference>, NullModel) {
     let count = 14 * 1440;
     let mut rng = rng(seed);
     let values: Vec<f64> = (0..count * PER_PANE)
@@ -92,12 +92,12 @@ fn calibrated(seed: u64) -> (Arc<FeatureReference>, Calibration) {
             window.record_number(layout, *x);
         }
     };
-    let spec = StretchSpec {
+    let spec = BlockSpec {
         window: Duration::from_secs(3600),
         panes: PANES,
         min_samples: 1,
     };
-    let found = stretches(
+    let found = block_statistics(
         &calibration,
         &Panes {
             count,
@@ -113,7 +113,7 @@ fn calibrated(seed: u64) -> (Arc<FeatureReference>, Calibration) {
 
 /// Panes until a shift is found, by JS and by Wasserstein; the window's length and one more where it is not.
 fn panes_until_found(
-    calibration: &Calibration,
+    calibration: &NullModel,
     reference: &FeatureReference,
     shift: Shift,
     seed: u64,
@@ -129,10 +129,10 @@ fn panes_until_found(
     let mut panes: Vec<Vec<f64>> = (0..PANES).map(|_| clean()).collect();
     let mut shifted = crate::support::rng(seed + 1_000_000);
     let mut found = [PANES + 1; 2];
-    let context = Context {
+    let context = WindowContext {
         window: Some(Duration::from_secs(3600)),
         learned: None,
-        ..Context::default()
+        ..WindowContext::default()
     };
     for at in 0..PANES {
         panes[at] = (0..PER_PANE).map(|_| shift.draw(&mut shifted)).collect();

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pegel::calibration::NullModel;
 use pegel::model::Kind;
 use pegel::reference::{Column, FeatureReference, FitOptions, fit};
-use pegel::score::{Calibration, Scorer};
+use pegel::score::Scorer;
 use pegel::stats::{FeatureCounts, Layout};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -45,9 +46,9 @@ pub(crate) fn categorical(values: &[u64]) -> Arc<FeatureReference> {
 }
 
 /// The calibration of a reference nothing is stored of.
-pub(crate) fn calibration(reference: &Arc<FeatureReference>, seed: u64) -> Calibration {
+pub(crate) fn calibration(reference: &Arc<FeatureReference>, seed: u64) -> NullModel {
     let scorer = Scorer::new(Arc::clone(reference), 0.5);
-    Calibration::new(scorer, &format!("{seed}"), None)
+    NullModel::new(scorer, &format!("{seed}"), None)
 }
 
 /// The counts of numbers.

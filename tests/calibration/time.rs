@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use pegel::calibration::{BlockSpec, NullModel, Panes, WindowContext, block_statistics};
 use pegel::model::Statistic;
-use pegel::score::{Calibration, Context, Panes, StretchSpec, stretches};
 use pegel::stats::{FeatureCounts, NumericLayout};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, StandardNormal};
@@ -107,14 +107,14 @@ fn add(layout: &NumericLayout, values: &[f64], window: &mut FeatureCounts) {
 
 /// The line of each statistic for one exceedance in 30 days.
 fn lines_of(
-    calibration: &Calibration,
+    calibration: &NullModel,
     window: &FeatureCounts,
     size: Duration,
 ) -> [f64; STATISTICS.len()] {
     let alpha = 1.0 / (DAYS * DAY) as f64;
-    let context = Context {
+    let context = WindowContext {
         window: Some(size),
-        ..Context::default()
+        ..WindowContext::default()
     };
     STATISTICS.map(|statistic| {
         let gauge = calibration.gauge(statistic, window, &context).unwrap();
@@ -147,12 +147,12 @@ fn exceedances(stream: Stream, reference_days: usize, seed: u64) -> [u32; STATIS
         hour: &|_| 0,
     };
     let size = Duration::from_secs(15 * 60);
-    let spec = StretchSpec {
+    let spec = BlockSpec {
         window: size,
         panes: WINDOW,
         min_samples: 1,
     };
-    let found = stretches(&calibration, &panes, &spec).unwrap();
+    let found = block_statistics(&calibration, &panes, &spec).unwrap();
     calibration.set_stretches(vec![found]);
     let mut ring: Vec<FeatureCounts> = vec![FeatureCounts::new(&reference.layout); WINDOW];
     let mut window = FeatureCounts::new(&reference.layout);

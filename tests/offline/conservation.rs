@@ -81,7 +81,7 @@ proptest! {
         for flushed in ingest.flush() {
             prop_assert!(engine.apply(&flushed.commit).is_ok());
         }
-        let snapshot = engine.snapshot();
+        let snapshot = engine.view();
         let source = &snapshot.sources[0];
         let errors: u64 = source.decode_errors.iter().map(|(_, count)| count).sum();
         prop_assert_eq!(source.decoded + errors + source.tombstones, kinds.len() as u64, "consumed");
@@ -111,7 +111,7 @@ fn each_kind_of_bad_record_has_its_own_reason() {
         for flushed in ingest.flush() {
             engine.apply(&flushed.commit).unwrap();
         }
-        let source = &engine.snapshot().sources[0];
+        let source = &engine.view().sources[0];
         let found: Vec<_> = source
             .decode_errors
             .iter()

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use pegel::decode::DecodeError;
 use pegel::engine::Engine;
 use pegel::model::{EventTime, LayoutId, MonitorId, Shard};
-use pegel::panes::log::file::{FileLog, FileLogError, scan};
-use pegel::panes::log::{Chunk, FORMAT, Opening, Record, decode, read};
-use pegel::panes::log::{encode_chunk, encode_commit, encode_opening};
+use pegel::pane_log::file::{FileLog, FileLogError, scan};
+use pegel::pane_log::{Chunk, FORMAT, Opening, Record, decode, read};
+use pegel::pane_log::{encode_chunk, encode_commit, encode_opening};
 use pegel::panes::{
-    Commit, Counted, CountedMonitor, FeatureDelta, MonitorCommit, PaneDelta, RecordCounts,
+    Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
 };
 use pegel::stats::{CellRun, Tallies};
 
@@ -56,8 +56,8 @@ fn commit() -> Commit {
         from_start: true,
         source_shards: 6,
         offsets_lost: 9,
-        counted: Arc::new(Counted {
-            monitors: vec![CountedMonitor {
+        counted: Arc::new(CommitSchema {
+            monitors: vec![MonitorSchema {
                 id: MonitorId::of([&b"m"[..]]),
                 features: vec![LayoutId::of([&b"x"[..]]), LayoutId::of([&b"c"[..]])],
             }],
@@ -168,21 +168,17 @@ fn a_segment_of_format_1_brings_the_engine_back() {
     let found: Vec<Commit> = scan.commits.into_iter().map(|(commit, _)| commit).collect();
     assert!(found == stream(&plan(watched()))[40..42], "its commits");
     let restored = restored(&scan.snapshot, plan(watched()));
-    let state = &restored.snapshot().monitors[0];
+    let state = &restored.view().monitors[0];
     assert_eq!(
         state.watermark,
-        engine().snapshot().monitors[0].watermark,
+        engine().view().monitors[0].watermark,
         "watermark"
     );
-    assert_eq!(
-        state.events,
-        engine().snapshot().monitors[0].events,
-        "events"
-    );
+    assert_eq!(state.events, engine().view().monitors[0].events, "events");
     assert_eq!(restored.log().heads, engine().log().heads, "heads");
     assert!(restored.save() == engine().save(), "and all the rest");
     assert!(
-        read::<pegel::engine::SavedEngine>(&scan.snapshot).is_ok(),
+        read::<pegel::engine::EngineSnapshot>(&scan.snapshot).is_ok(),
         "whole"
     );
 }

@@ -14,6 +14,8 @@ mod formats;
 mod moving;
 mod reconfiguration;
 mod restart;
+mod source_tree;
+mod style;
 mod support;
 mod torn;
 mod windows;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use pegel::engine::{Engine, MonitorPlan};
 use pegel::ingest::observer_plan;
 use pegel::model::{MonitorSpec, NotReady, Pointer, Severity, WindowSpec};
+use pegel::pane_log::HeadLookup;
 use pegel::panes::Commit;
-use pegel::panes::log::Board;
 
 use crate::restart::{Owner, alert, restored, saved, watched};
 use crate::support::{MINUTE, at, plan, reference_in};
@@ -26,8 +26,8 @@ fn read_on(
     of: (&str, &str),
 ) -> Evaluations {
     let mut owner = Owner::new(counts);
-    let board = Board::settled(&engine.log().heads);
-    owner.ingest = owner.ingest.with_board(Arc::new(board));
+    let head_lookup = HeadLookup::resolved(&engine.log().heads);
+    owner.ingest = owner.ingest.with_head_lookup(Arc::new(head_lookup));
     owner.open(minutes.start * 10);
     minutes.for_each(|minute| owner.minute(0, minute));
     let commits = owner.commits.iter();
@@ -42,7 +42,7 @@ fn evaluate(engine: &mut Engine, commit: &Commit, (feature, window): (&str, &str
     engine.advance(0, &mut |plan, state| {
         let place = plan.features.iter().position(|plan| plan.name == feature);
         if plan.spec.windows[state.index].name == window {
-            let scores = state.features[place.unwrap()].scores[0];
+            let scores = state.features[place.unwrap()].comparisons[0].scores;
             let minute = state.end.unwrap().since(at(12, 0, 0)).as_secs() / 60;
             found.push((i64::try_from(minute).unwrap(), scores.err()));
         }
@@ -78,7 +78,7 @@ fn a_changed_threshold_keeps_windows_and_alerts() {
     let mut spec = watched();
     spec.alerts = vec![alert(0.25)];
     let changed = restored(&saved(&engine), plan(spec));
-    let (before, after) = (engine.snapshot(), changed.snapshot());
+    let (before, after) = (engine.view(), changed.view());
     let (before, after) = (&before.monitors[0], &after.monitors[0]);
     assert_eq!(before.transitions, after.transitions, "transitions");
     assert_eq!(
@@ -90,16 +90,24 @@ fn a_changed_threshold_keeps_windows_and_alerts() {
         assert_eq!(before.end, after.end, "window end");
         let (before, after) = (&before.features[0], &after.features[0]);
         assert_eq!(before.counts, after.counts, "counts");
-        assert_eq!(before.scores, after.scores, "scores");
-        let states = |scores: &pegel::engine::FeatureScores| -> Vec<_> {
-            scores.alerts[0]
+        let scores = |feature: &pegel::engine::WindowFeatureView| -> Vec<_> {
+            feature
+                .comparisons
+                .iter()
+                .map(|comparison| comparison.scores)
+                .collect()
+        };
+        assert_eq!(scores(before), scores(after), "scores");
+        let states = |scores: &pegel::engine::WindowFeatureView| -> Vec<_> {
+            scores.comparisons[0]
+                .alerts
                 .iter()
                 .map(|line| (line.severity, line.value, line.state))
                 .collect()
         };
         assert_eq!(states(before), states(after), "alerts");
     }
-    let firing = &after.windows[0].features[0].alerts[0];
+    let firing = &after.windows[0].features[0].comparisons[0].alerts;
     let critical = firing
         .iter()
         .find(|line| line.severity == Severity::Critical)
@@ -120,7 +128,7 @@ fn a_reload_keeps_what_a_restart_keeps_and_loses_no_record() {
     (0..CHANGE).for_each(|minute| owner.minute(0, minute));
     owner
         .ingest
-        .recount(observer_plan("data", &[Arc::new(after.clone())]));
+        .switch_plan(observer_plan("data", &[Arc::new(after.clone())]));
     (CHANGE..CHANGE + 14).for_each(|minute| owner.minute(0, minute));
     let (old, new) = owner.commits.split_at(usize::try_from(CHANGE * 2).unwrap());
     let mut engine = Engine::new(vec![before.clone()]);
@@ -136,9 +144,9 @@ fn a_reload_keeps_what_a_restart_keeps_and_loses_no_record() {
         changed(watched(), &after, ("x", "5m")),
         "as after a restart"
     );
-    let state = &engine.snapshot().monitors[0];
+    let state = &engine.view().monitors[0];
     let dropped: u64 = state.dropped.iter().map(|(_, count)| count).sum();
-    let source = &engine.snapshot().sources[0];
+    let source = &engine.view().sources[0];
     assert_eq!(state.events + dropped, source.decoded, "every record once");
     let errors: u64 = source.decode_errors.iter().map(|(_, count)| count).sum();
     let read = source.decoded + errors + source.tombstones;
@@ -180,7 +188,7 @@ fn another_path_warms_and_keeps_nothing_of_the_old_one() {
     let mut engine = Engine::new(vec![old.clone()]);
     read_on(&mut engine, &old, 0..CHANGE, ("x", "5m"));
     let restored = restored(&saved(&engine), new);
-    let [x, c] = &restored.snapshot().monitors[0].features[..] else {
+    let [x, c] = &restored.view().monitors[0].features[..] else {
         panic!("two features");
     };
     assert_eq!(x.tallies.events(), 0, "x begins with nothing");

@@ -1,12 +1,12 @@
 //! A restart at any moment changes nothing, and a changed configuration changes no more than it must.
 
-use pegel::engine::{Engine, MonitorPlan, SavedEngine};
+use pegel::engine::{Engine, EngineSnapshot, MonitorPlan};
 use pegel::export::Exporter;
 use pegel::ingest::{Ingest, observer_plan};
 use pegel::model::{AlertSpec, MonitorSpec, Shard, Statistic, Thresholds, WindowSpec};
+use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::{read, write};
 use pegel::panes::Commit;
-use pegel::panes::log::file::{FileLog, Found};
-use pegel::panes::log::{read, write};
 use pegel::source::{RawRecord, Sink as _};
 use std::time::Duration;
 
@@ -179,7 +179,7 @@ fn advance(engine: &mut Engine) -> Vec<String> {
 
 /// Everything that is exported, to the bit.
 pub(crate) fn picture(engine: &Engine) -> String {
-    let mut snapshot = engine.snapshot();
+    let mut snapshot = engine.view();
     snapshot.generation = 0;
     format!("{snapshot:?}")
 }
@@ -192,7 +192,7 @@ pub(crate) fn saved(engine: &Engine) -> Vec<u8> {
 
 pub(crate) fn restored(bytes: &[u8], plan: MonitorPlan) -> Engine {
     let mut engine = Engine::new(vec![plan]);
-    engine.restore(read::<SavedEngine>(bytes).unwrap());
+    engine.restore(read::<EngineSnapshot>(bytes).unwrap());
     engine
 }
 
@@ -216,7 +216,7 @@ fn a_reference_by_hour_keeps_no_list_of_alarms() {
     for commit in &stream(&plan()) {
         apply(&mut engine, commit);
     }
-    let fired = engine.snapshot().monitors[0].transitions.clone();
+    let fired = engine.view().monitors[0].transitions.clone();
     assert!(
         fired
             .iter()
@@ -240,7 +240,7 @@ fn restart_everywhere(plan: &dyn Fn() -> MonitorPlan, every: usize) {
         lines.push(apply(&mut engine, commit));
         boundaries.push(saved(&engine));
     }
-    let transitions: Vec<u64> = engine.snapshot().monitors[0]
+    let transitions: Vec<u64> = engine.view().monitors[0]
         .transitions
         .iter()
         .map(|(_, _, count)| *count)
@@ -303,13 +303,13 @@ fn what_was_shown_before_a_restart_was_read_is_not_shown_any_more() {
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
     let before = Exporter::new(["data"].into_iter(), 1000);
-    before.publish(engine.snapshot());
+    before.publish(engine.view());
     let mut other = Engine::new(vec![plan(watched())]);
     let after = Exporter::new(["data"].into_iter(), 1000);
-    after.publish(other.snapshot());
+    after.publish(other.view());
     assert_ne!(shown(&after), shown(&before), "nothing was read yet");
     other.restore(engine.save());
-    after.publish(other.snapshot());
+    after.publish(other.view());
     assert_eq!(shown(&after), shown(&before), "the same windows");
 }
 
@@ -325,8 +325,8 @@ impl Process {
         let opened = FileLog::open(directory, &mut |found| match found {
             Found::Snapshot(bytes) => engine.restore(read(&bytes).unwrap()),
             Found::Commit(position, commit, bytes) => {
-                engine.judge(0, position, &commit.claim()).unwrap();
-                engine.count(0, &commit, bytes);
+                engine.accept(0, position, &commit.claim()).unwrap();
+                engine.ingest_counts(0, &commit, bytes);
                 advance(&mut engine);
             }
         });
@@ -337,10 +337,10 @@ impl Process {
     fn take(&mut self, commit: &Commit) {
         let position = self.engine.log().next(0);
         assert_eq!(position, self.log.next(), "one count of records");
-        self.engine.judge(0, position, &commit.claim()).unwrap();
+        self.engine.accept(0, position, &commit.claim()).unwrap();
         let bytes = self.log.append(commit);
         self.log.sync().unwrap();
-        self.engine.count(0, commit, bytes);
+        self.engine.ingest_counts(0, commit, bytes);
         advance(&mut self.engine);
         if self.log.wants_snapshot() {
             self.log.roll(&saved(&self.engine)).unwrap();

@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pegel::cli::input::Input;
-use pegel::engine::{MonitorPlan, MonitorState};
+use pegel::batch::replay::Input;
+use pegel::engine::{MonitorPlan, MonitorView};
 use pegel::model::{
     BinsSpec, EventTime, FeatureSpec, Kind, MonitorSpec, ReferenceSpec, WindowSpec,
 };
@@ -82,7 +82,7 @@ pub(crate) fn record(time: EventTime, x: &str, c: &str) -> String {
 pub(crate) fn replay(
     text: &str,
     plans: Vec<MonitorPlan>,
-) -> (Vec<Map<String, Value>>, Vec<MonitorState>) {
+) -> (Vec<Map<String, Value>>, Vec<MonitorView>) {
     let mut file = tempfile::Builder::new()
         .suffix(".ndjson")
         .tempfile()
@@ -90,7 +90,7 @@ pub(crate) fn replay(
     file.write_all(text.as_bytes()).unwrap();
     let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
     let mut lines = Vec::new();
-    let states = pegel::cli::input::replay(&Input::File(data), plans, &mut |plan, window| {
+    let states = pegel::batch::replay::replay(&Input::File(data), plans, &mut |plan, window| {
         lines.extend(pegel::cli::replay::lines(plan, window, false));
     });
     (lines, states.unwrap())

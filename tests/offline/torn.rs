@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use pegel::pane_log::file::{FileLog, FileLogError, Found, Recovery, Scan, scan};
 use pegel::panes::Commit;
-use pegel::panes::log::file::{FileLog, FileLogError, Found, Recovery, Scan, scan};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 

@@ -26,7 +26,7 @@ fn good(extra: &str) -> Config {
 /// What a configuration says, wherever it says it.
 fn content(config: Config) -> Config {
     Config {
-        places: Places::default(),
+        places: SourceMap::default(),
         ..config
     }
 }
@@ -148,7 +148,7 @@ fn broken_syntax_says_where() {
     )
     .expect_err("cut off");
     assert!(
-        matches!(toml.problems[0].place, Place::File(2.., _)),
+        matches!(toml.problems[0].place, Location::File(2.., _)),
         "{toml}"
     );
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
-use super::queue::code_name;
+use super::librdkafka::code_name;
 
 /// Which part of the connection a problem belongs to; the first one is the one to tell.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

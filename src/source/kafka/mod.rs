@@ -13,16 +13,16 @@
 //! A broker that is down, a topic that does not exist and a missing authorization are states, not errors: they are told (`health`), retried with a
 //! back-off, and end by themselves.
 
-mod commit;
-mod context;
-mod discover;
+mod assignment;
+mod callbacks;
+mod group_offsets;
 mod health;
-mod offsets;
-mod queue;
+mod librdkafka;
+mod list_offsets;
+mod partitions;
 pub mod range;
+mod resume;
 mod settings;
-mod start;
-mod table;
 mod topic_id;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,16 +36,16 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use self::commit::Commits;
-use self::context::{Context, Event};
-use self::discover::Rhythm;
 use self::health::{Concern, Health};
-use self::offsets::Key;
-use self::queue::Link;
-use self::start::needs_restart;
-use self::table::{End, Failure, Table};
 use self::topic_id::TopicIds;
-use super::{Left, Memory, Sink, Source};
+use super::kafka::assignment::Rhythm;
+use super::kafka::callbacks::{CallbackContext, Event};
+use super::kafka::group_offsets::Commits;
+use super::kafka::librdkafka::Link;
+use super::kafka::list_offsets::Key;
+use super::kafka::partitions::{End, Failure, Table};
+use super::kafka::resume::needs_restart;
+use super::{ResumeLookup, ResumePoint, Sink, Source};
 use crate::clock;
 use crate::model::{KafkaReport, KafkaSpec, Shard, SourceSpec};
 
@@ -71,7 +71,7 @@ pub struct KafkaSource {
     /// The partitions the group gave us; `None` = all are ours.
     assigned: Option<BTreeSet<Key>>,
     /// How far partitions were counted before.
-    memory: Memory,
+    memory: ResumeLookup,
     /// Partitions let go, and when they may be begun again.
     held: BTreeMap<Key, Instant>,
     /// Topics that did not exist when they were first looked for: all they hold is newer than we are.
@@ -113,7 +113,7 @@ impl KafkaSource {
         timing: Timing,
     ) -> Result<Self, SourceError> {
         let config = settings::member_config(&spec.kafka, &timing);
-        let context = Context::new(&spec.name);
+        let context = CallbackContext::new(&spec.name);
         let member = BaseConsumer::from_config_and_context(&config, context)?;
         let topics: Vec<&str> = spec.kafka.topics.iter().map(String::as_str).collect();
         member.subscribe(&topics)?;
@@ -124,10 +124,10 @@ impl KafkaSource {
         spec: &SourceSpec,
         report: Arc<ArcSwap<KafkaReport>>,
         timing: Timing,
-        member: Option<BaseConsumer<Context>>,
+        member: Option<BaseConsumer<CallbackContext>>,
     ) -> Result<Self, SourceError> {
         let config = settings::client_config(&spec.kafka, &timing);
-        let context = Context::new(&spec.name);
+        let context = CallbackContext::new(&spec.name);
         let consumer = BaseConsumer::from_config_and_context(&config, context)?;
         let now = clock::monotonic();
         Ok(KafkaSource {
@@ -139,7 +139,7 @@ impl KafkaSource {
             table: Table::default(),
             health: Health::new(&spec.name, &spec.kafka.brokers),
             stranded: BTreeSet::new(),
-            memory: Box::new(|_| Left::Never),
+            memory: Box::new(|_| ResumePoint::Unread),
             held: BTreeMap::new(),
             awaited: BTreeSet::new(),
             first_seen: BTreeMap::new(),
@@ -155,7 +155,7 @@ impl KafkaSource {
 
     /// Asks `memory` where each partition was left; the group's positions are second to it.
     #[must_use]
-    pub fn with_memory(mut self, memory: Memory) -> Self {
+    pub fn with_resume_lookup(mut self, memory: ResumeLookup) -> Self {
         self.memory = memory;
         self
     }
@@ -335,7 +335,7 @@ impl KafkaSource {
 }
 
 /// Polls a client until no callback is due; records do not come this way, unless something is wrong.
-fn serve(client: &BaseConsumer<Context>, stray: &mut dyn FnMut(&BorrowedMessage<'_>)) {
+fn serve(client: &BaseConsumer<CallbackContext>, stray: &mut dyn FnMut(&BorrowedMessage<'_>)) {
     for _ in 0..MOST_CALLBACKS {
         let before = client.context().calls();
         if let Some(Ok(message)) = client.poll(Duration::ZERO) {

@@ -18,7 +18,7 @@ use rdkafka::bindings as rd;
 use rdkafka::consumer::Consumer;
 
 use super::KafkaSource;
-use super::queue::{Link, Queue};
+use super::librdkafka::{Link, Queue};
 use crate::clock;
 use crate::model::TopicId;
 use crate::source::Sink;

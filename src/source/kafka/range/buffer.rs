@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use crate::model::EventTime;
-use crate::source::kafka::queue::{Arrival, Receiver};
+use crate::source::kafka::librdkafka::{Arrival, Receiver};
 
 /// A record of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::session::{Session, trouble};
 use super::{RangeBounds, RangeError, RangePart, RangeStart};
 use crate::model::{EventTime, Shard, SourceSpec};
-use crate::source::kafka::context::Context;
+use crate::source::kafka::callbacks::CallbackContext;
 use crate::source::kafka::health::Concern;
-use crate::source::kafka::offsets::{self, Key, Trouble, at_time, listed};
-use crate::source::kafka::start::Bounds;
+use crate::source::kafka::list_offsets::{self, Key, Trouble, at_time, listed};
+use crate::source::kafka::resume::Bounds;
 
 /// Where the first record at or after a time is; `None` = there is none.
 type Places = BTreeMap<Key, Option<i64>>;
@@ -80,7 +80,7 @@ fn part(
 
 /// The partitions of a topic, each of which must have a leader.
 fn partitions(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<CallbackContext>,
     topic: &str,
     wait: Duration,
 ) -> Result<Vec<Key>, Trouble> {
@@ -101,22 +101,22 @@ fn partitions(
 }
 
 fn held(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<CallbackContext>,
     keys: &[Key],
     wait: Duration,
 ) -> Result<BTreeMap<Key, Bounds>, Trouble> {
-    let found = offsets::bounds(consumer, keys, wait);
-    complete(found.map_err(offsets::about_topic(keys))?, keys)
+    let found = list_offsets::bounds(consumer, keys, wait);
+    complete(found.map_err(list_offsets::about_topic(keys))?, keys)
 }
 
 fn first_at(
-    consumer: &BaseConsumer<Context>,
+    consumer: &BaseConsumer<CallbackContext>,
     keys: &[Key],
     time: EventTime,
     wait: Duration,
 ) -> Result<Places, Trouble> {
     let found = listed(consumer, keys, at_time(time), wait);
-    complete(found.map_err(offsets::about_topic(keys))?, keys)
+    complete(found.map_err(list_offsets::about_topic(keys))?, keys)
 }
 
 /// An answer about every partition; anything less is asked again.

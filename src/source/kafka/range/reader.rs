@@ -14,8 +14,8 @@ use super::session::Session;
 use super::{RangeError, RangePart};
 use crate::clock;
 use crate::source::kafka::health::Concern;
-use crate::source::kafka::offsets::list_of;
-use crate::source::kafka::start::needs_restart;
+use crate::source::kafka::list_offsets::list_of;
+use crate::source::kafka::resume::needs_restart;
 
 /// The longest wait for records: callbacks are served this often.
 const DRAIN: Duration = Duration::from_millis(100);

@@ -9,10 +9,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::RangeError;
 use crate::clock;
 use crate::model::SourceSpec;
-use crate::source::kafka::context::{Context, Event};
+use crate::source::kafka::callbacks::{CallbackContext, Event};
 use crate::source::kafka::health::{Concern, Health};
-use crate::source::kafka::offsets::Trouble;
-use crate::source::kafka::queue::Link;
+use crate::source::kafka::librdkafka::Link;
+use crate::source::kafka::list_offsets::Trouble;
 use crate::source::kafka::serve;
 use crate::source::kafka::settings::{self, SourceError, Timing};
 
@@ -37,7 +37,8 @@ impl Session {
         patience: Duration,
     ) -> Result<Self, SourceError> {
         let config = settings::range_config(&spec.kafka, partitions);
-        let consumer = BaseConsumer::from_config_and_context(&config, Context::new(&spec.name))?;
+        let consumer =
+            BaseConsumer::from_config_and_context(&config, CallbackContext::new(&spec.name))?;
         let link = Link::new(consumer, None, Timing::default().close);
         Ok(Session {
             link: link.ok_or(SourceError::Queue)?,
@@ -50,7 +51,7 @@ impl Session {
     /// Asks until there is an answer, or a refusal, or patience is at its end.
     pub(super) fn ask<T>(
         &mut self,
-        question: impl Fn(&BaseConsumer<Context>, Duration) -> Result<T, Trouble>,
+        question: impl Fn(&BaseConsumer<CallbackContext>, Duration) -> Result<T, Trouble>,
     ) -> Result<T, RangeError> {
         let deadline = clock::monotonic() + self.patience;
         loop {

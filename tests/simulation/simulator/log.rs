@@ -1,0 +1,104 @@
+//! The simulated log, in bytes, and its readers.
+
+use pegel::pane_log::{Chunk, Record, decode, encode_chunk, read, write};
+use pegel::panes::LogState;
+use pegel::panes::{Claim, Rejected};
+use serde::{Deserialize, Serialize};
+
+use super::stream::{Sums, add};
+
+/// Offsets of a log have gaps, and marks of the hash are far apart.
+const STRIDE: i64 = 7;
+
+/// Judges a claim, as [`LogState::fold`] does.
+pub(super) type Fold = fn(&mut LogState, i64, &Claim) -> Result<(), Rejected>;
+
+/// A totally ordered log.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    records: Vec<Vec<u8>>,
+    /// The newest snapshot that landed: its place, and the place its reader goes on from.
+    snapshot: Option<(usize, usize)>,
+}
+
+/// What a reader knows.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Reader {
+    pub(super) state: LogState,
+    pub(super) sums: Sums,
+}
+
+impl Log {
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn append(&mut self, bytes: Vec<u8>) {
+        self.records.push(bytes);
+    }
+
+    /// Writes a snapshot that was taken when the log had `as_of` records.
+    pub(super) fn append_snapshot(&mut self, reader: &Reader, as_of: usize) {
+        let (mut bytes, mut record) = (Vec::new(), Vec::new());
+        write(reader, &mut bytes);
+        encode_chunk(
+            &Chunk {
+                id: 1,
+                scope: String::new(),
+                part: 0,
+                parts: 1,
+                bytes,
+            },
+            &mut record,
+        );
+        self.snapshot = Some((self.len(), as_of));
+        self.append(record);
+    }
+
+    /// A reader that begins now, with the newest snapshot if there is one; `from_as_of` is the rule.
+    pub(super) fn read(&self, fold: Fold, from_as_of: bool) -> Reader {
+        let (mut reader, mut next) = (Reader::default(), 0);
+        if let Some((place, as_of)) = self.snapshot {
+            let Ok(Record::Snapshot(chunk)) = decode(&self.records[place]) else {
+                panic!("a snapshot lies at {place}");
+            };
+            reader = read(&chunk.bytes).unwrap();
+            next = if from_as_of { as_of } else { place + 1 };
+        }
+        reader.read_on(self, next, fold);
+        reader
+    }
+}
+
+impl Reader {
+    /// Reads all records from `next` on; returns whether the last one was an accepted commit.
+    pub(super) fn read_on(&mut self, log: &Log, next: usize, fold: Fold) -> bool {
+        let mut is_accepted = false;
+        for (place, bytes) in log.records.iter().enumerate().skip(next) {
+            is_accepted = self.take(i64::try_from(place).unwrap() * STRIDE, bytes, fold);
+        }
+        is_accepted
+    }
+
+    fn take(&mut self, position: i64, bytes: &[u8], fold: Fold) -> bool {
+        match decode(bytes).unwrap() {
+            Record::Commit(commit) => {
+                let is_accepted = fold(&mut self.state, position, &commit.claim()).is_ok();
+                if is_accepted {
+                    self.state.hash(0, &commit);
+                    add(&mut self.sums, &commit);
+                }
+                is_accepted
+            }
+            _ => {
+                self.state.pass(0, position);
+                false
+            }
+        }
+    }
+
+    /// The hash of all accepted counts.
+    pub(super) fn hash(&self) -> u64 {
+        self.state.partitions.get(&0).map_or(0, |place| place.hash)
+    }
+}

@@ -1,0 +1,374 @@
+//! One schedule: a seed decides everything that happens.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pegel::ingest::Ingest;
+use pegel::model::EventTime;
+use pegel::pane_log::{HeadLookup, encode_commit};
+use pegel::panes::LogState;
+use pegel::panes::{Claim, Heads};
+use pegel::source::Sink as _;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::log::{Fold, Log, Reader};
+use super::seen::Seen;
+use super::stream::{OFFSETS, PARTITIONS, Sums, Topic, position, shard};
+use crate::support::at;
+
+const OWNERS: usize = 3;
+const MOST_IN_FLIGHT: usize = 12;
+/// One claim in so many reads the log anew, the others know it from before.
+const READ_ONE_IN: u32 = 4;
+
+/// The rules of a protocol: the real ones, or a mutant's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) fold: Fold,
+    /// Whether a reader of a snapshot goes on from `as_of`.
+    pub(super) from_as_of: bool,
+    /// Whether an owner judges lateness by what earlier owners saw.
+    pub(super) remembers_newest: bool,
+}
+
+/// An owner: what it counted, and its position in each partition it reads.
+struct Owner {
+    ingest: Ingest,
+    head_lookup: Arc<HeadLookup>,
+    positions: BTreeMap<usize, usize>,
+    /// Goes up with every crash: what an earlier life sent is no news to this one.
+    life: u32,
+}
+
+/// A commit on its way.
+#[derive(Clone)]
+struct Sent {
+    owner: usize,
+    life: u32,
+    slot: usize,
+    bytes: Vec<u8>,
+}
+
+struct Schedule<'a> {
+    random: ChaCha8Rng,
+    rules: Rules,
+    topic: &'a Topic,
+    /// Where each partition begins and ends.
+    bounds: [(usize, usize); PARTITIONS],
+    now: EventTime,
+    log: Log,
+    owners: Vec<Owner>,
+    in_flight: Vec<Sent>,
+    full: Reader,
+    /// A snapshot that was taken, and not written yet.
+    taken: Option<(Reader, usize)>,
+    seen: Seen,
+}
+
+/// Runs the schedule of a seed.
+pub(super) fn run(
+    seed: u64,
+    rules: Rules,
+    topics: &[Topic],
+    seen: &mut Seen,
+) -> Result<(), String> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let topic = &topics[random.random_range(0..topics.len())];
+    let bounds = std::array::from_fn(|_| {
+        let start = random.random_range(0..20);
+        (start, random.random_range(start + 1..OFFSETS))
+    });
+    let mut schedule = Schedule {
+        rules,
+        topic,
+        bounds,
+        now: at(12, 0, 0),
+        log: Log::default(),
+        owners: (0..OWNERS).map(|_| Owner::new(topic, 0)).collect(),
+        in_flight: Vec::new(),
+        full: Reader::default(),
+        taken: None,
+        seen: Seen::default(),
+        random,
+    };
+    for _ in 0..schedule.random.random_range(15..80) {
+        schedule.step()?;
+    }
+    schedule.heal()?;
+    *seen = seen.plus(schedule.seen);
+    Ok(())
+}
+
+impl Owner {
+    fn new(topic: &Topic, life: u32) -> Self {
+        let head_lookup = Arc::new(HeadLookup::default());
+        Owner {
+            ingest: topic.ingest().with_head_lookup(Arc::clone(&head_lookup)),
+            head_lookup,
+            positions: BTreeMap::new(),
+            life,
+        }
+    }
+}
+
+impl Schedule<'_> {
+    fn step(&mut self) -> Result<(), String> {
+        let owner = self.random.random_range(0..OWNERS);
+        match self.random.random_range(0..100) {
+            0..30 => self.poll(owner),
+            30..45 => self.flush(owner),
+            45..70 => return self.network(),
+            70..86 => {
+                let partition = self.random.random_range(0..PARTITIONS);
+                return self.claim(owner, partition);
+            }
+            86..89 => self.crash(owner),
+            89..93 => self.revoke(owner),
+            93..96 => self.take_snapshot(),
+            96..98 => self.write_snapshot(),
+            _ => self.now = self.now.plus(Duration::from_secs(40)),
+        }
+        Ok(())
+    }
+
+    /// An owner claims a partition, whoever else has it, and begins at the head it finds.
+    fn claim(&mut self, owner: usize, partition: usize) -> Result<(), String> {
+        let is_read = self.random.random_ratio(1, READ_ONE_IN);
+        let found = if is_read {
+            self.read_anew()?
+        } else {
+            self.full.state.clone()
+        };
+        let shard = shard(partition);
+        let heads = if self.rules.remembers_newest {
+            found.heads
+        } else {
+            forget_newest(&found.heads)
+        };
+        let head = heads
+            .of(&shard)
+            .map(|head| usize::try_from(head.upto).unwrap());
+        let start = head.unwrap_or(self.bounds[partition].0);
+        let owner = &mut self.owners[owner];
+        owner.head_lookup.resolve(&shard, &heads);
+        owner.ingest.forget(partition);
+        owner.ingest.begin_batch(self.now, true);
+        owner
+            .ingest
+            .opened(partition, &shard, position(start), start == 0);
+        owner.positions.insert(partition, start);
+        Ok(())
+    }
+
+    /// What a reader knows that begins now, which is what all others know.
+    fn read_anew(&mut self) -> Result<LogState, String> {
+        self.seen.snapshot_reads += u64::from(self.seen.snapshots > 0);
+        let found = self.log.read(self.rules.fold, self.rules.from_as_of);
+        if found == self.full {
+            Ok(found.state)
+        } else {
+            Err(format!(
+                "readers disagree: {:?} and {:?}",
+                found.state, self.full.state
+            ))
+        }
+    }
+
+    fn poll(&mut self, owner: usize) {
+        let owned = self.owners[owner].positions.len();
+        if owned == 0 {
+            return;
+        }
+        let partition = self.random.random_range(0..owned);
+        let partition = *self.owners[owner].positions.keys().nth(partition).unwrap();
+        let most = self.random.random_range(1..12);
+        self.poll_partition(owner, partition, most);
+    }
+
+    fn poll_partition(&mut self, owner: usize, partition: usize, most: usize) {
+        let (end, now) = (self.bounds[partition].1, self.now);
+        let owner = &mut self.owners[owner];
+        owner.ingest.begin_batch(now, true);
+        let at = owner.positions[&partition];
+        let upto = (at + most).min(end).max(at);
+        (at..upto).for_each(|offset| self.topic.deliver(partition, offset, &mut owner.ingest));
+        owner
+            .ingest
+            .position(partition, position(upto), upto == end);
+        owner.positions.insert(partition, upto);
+    }
+
+    fn flush(&mut self, owner: usize) {
+        let sender = &mut self.owners[owner];
+        sender.ingest.begin_batch(self.now, true);
+        for flushed in sender.ingest.flush() {
+            let mut bytes = Vec::new();
+            encode_commit(&flushed.commit, &mut bytes);
+            if self.in_flight.len() < MOST_IN_FLIGHT {
+                let (life, slot) = (sender.life, flushed.slot);
+                self.in_flight.push(Sent {
+                    owner,
+                    life,
+                    slot,
+                    bytes,
+                });
+            } else {
+                self.seen.lost += 1;
+            }
+        }
+    }
+
+    /// Something happens to a commit on its way; which one does not depend on when it was sent.
+    fn network(&mut self) -> Result<(), String> {
+        if self.in_flight.is_empty() {
+            return Ok(());
+        }
+        let place = self.random.random_range(0..self.in_flight.len());
+        match self.random.random_range(0..10) {
+            0 => {
+                self.seen.lost += 1;
+                self.in_flight.swap_remove(place);
+                Ok(())
+            }
+            1 => {
+                self.seen.repeated += 1;
+                self.land(self.in_flight[place].clone())
+            }
+            _ => {
+                let sent = self.in_flight.swap_remove(place);
+                self.land(sent)
+            }
+        }
+    }
+
+    /// A commit lands, and its owner hears of it or does not.
+    fn land(&mut self, sent: Sent) -> Result<(), String> {
+        self.log.append(sent.bytes);
+        if self
+            .full
+            .read_on(&self.log, self.log.len() - 1, self.rules.fold)
+        {
+            self.seen.accepted += 1;
+            return Ok(());
+        }
+        self.seen.rejected += 1;
+        let owner = &mut self.owners[sent.owner];
+        if owner.life != sent.life || self.random.random_bool(0.5) {
+            self.seen.unnoticed += 1;
+            return Ok(());
+        }
+        owner.ingest.forget(sent.slot);
+        owner.positions.remove(&sent.slot);
+        Ok(())
+    }
+
+    fn crash(&mut self, owner: usize) {
+        self.seen.crashes += 1;
+        let life = self.owners[owner].life + 1;
+        self.owners[owner] = Owner::new(self.topic, life);
+    }
+
+    /// A partition is taken from its owner, which hands over what it counted.
+    fn revoke(&mut self, owner: usize) {
+        let owner = &mut self.owners[owner];
+        if let Some((partition, _)) = owner.positions.pop_first() {
+            owner.ingest.closed(partition);
+        }
+    }
+
+    fn take_snapshot(&mut self) {
+        self.taken = Some((self.full.clone(), self.log.len()));
+    }
+
+    fn write_snapshot(&mut self) {
+        if let Some((reader, as_of)) = self.taken.take() {
+            self.seen.snapshots += 1;
+            self.log.append_snapshot(&reader, as_of);
+            self.full
+                .read_on(&self.log, self.log.len() - 1, self.rules.fold);
+        }
+    }
+
+    /// The faults stop: what is on its way lands, one owner reads everything to its end.
+    fn heal(&mut self) -> Result<(), String> {
+        self.land_all()?;
+        self.crash(0);
+        for partition in 0..PARTITIONS {
+            self.claim(0, partition)?;
+            self.poll_partition(0, partition, OFFSETS);
+            self.flush(0);
+            self.land_all()?;
+        }
+        self.judge()
+    }
+
+    fn land_all(&mut self) -> Result<(), String> {
+        let sent = std::mem::take(&mut self.in_flight);
+        sent.into_iter().try_for_each(|sent| self.land(sent))
+    }
+
+    fn judge(&self) -> Result<(), String> {
+        let (mut expected, mut hash) = (Sums::new(), 0_u64);
+        for (partition, (start, end)) in self.bounds.into_iter().enumerate() {
+            let head = self
+                .full
+                .state
+                .heads
+                .of(&shard(partition))
+                .map(|head| head.upto);
+            if head != Some(position(end)) {
+                return Err(format!(
+                    "the head of {partition} is {head:?}, not its end {end}"
+                ));
+            }
+            expected.append(&mut self.topic.recount(partition, start..end));
+            hash = hash.wrapping_add(self.topic.undisturbed_hash(partition, start..end));
+        }
+        if self.full.sums != expected {
+            return Err(difference(&self.full.sums, &expected));
+        }
+        if self.full.hash() != hash {
+            return Err("an undisturbed owner counts something else".to_owned());
+        }
+        let late = self.log.read(self.rules.fold, self.rules.from_as_of);
+        if late == self.full {
+            Ok(())
+        } else {
+            Err("readers disagree at the end".to_owned())
+        }
+    }
+}
+
+/// The first sum that is not what it should be.
+fn difference(found: &Sums, expected: &Sums) -> String {
+    let keys = found.keys().chain(expected.keys());
+    let wrong = keys
+        .copied()
+        .find(|key| found.get(key) != expected.get(key));
+    wrong.map_or_else(String::new, |key| {
+        format!(
+            "{key:?}: counted {:?}, recounted {:?}",
+            found.get(&key),
+            expected.get(&key)
+        )
+    })
+}
+
+/// The same heads, without what lateness is judged by.
+fn forget_newest(heads: &Heads) -> Heads {
+    let mut forgotten = Heads::default();
+    for (shard, head) in heads.iter() {
+        let claim = Claim {
+            shard: Arc::new(shard.clone()),
+            base: head.upto,
+            upto: head.upto,
+            opens: true,
+            topic_id: None,
+            newest: Vec::new(),
+        };
+        forgotten.fold(&claim).unwrap();
+    }
+    forgotten
+}
