@@ -45,7 +45,7 @@ crash: (crash-test "--test-threads 9 --skip membership") (crash-test "membership
 # measures how long partitions are not read.
 [private]
 crash-test args:
-    PEGEL_TEST_REQUIRE=1 {{ with_kafka }} cargo test --locked --test kill -- --nocapture {{ args }}
+    PEGEL_TEST_REQUIRE=1 {{ with_kafka }} cargo test --locked --test crash -- --nocapture {{ args }}
 
 # Scores against SciPy's on the published data sets
 oracle:
@@ -70,6 +70,24 @@ demo:
     cargo test --locked --no-run --test e2e
     "${CARGO_TARGET_DIR:-target}/debug/pegel" demo --speed 20 --for 20s --listen 127.0.0.1:0
 
+# The pane log's protocol on many random schedules: `just simulation 1000000`
+simulation schedules="100000":
+    PEGEL_TEST_SCHEDULES={{ schedules }} cargo test --release --locked --test simulation
+
 # The benchmarks, or one of them: `just bench hot_path`
 bench name="hot_path":
     cargo bench --locked --bench {{ name }}
+
+# The figures of the style table, of this tree or of several: `just style-table OLD .`
+style-table *trees:
+    tests/support/style_table.py {{ trees }}
+
+# The command outputs and files that the documents quote, or `--check` that they are current
+outputs *args:
+    cargo build --release --locked
+    tests/support/outputs.py {{ args }}
+
+# The pictures of the documents
+pictures:
+    cargo build --release --locked
+    tests/support/pictures.sh
