@@ -1,46 +1,62 @@
 #!/bin/sh
-# One Apache Kafka node (KRaft) on loopback, from the jars of Maven Central.
+# Runs one Apache Kafka node (KRaft) on loopback, from the jars of Maven Central.
 #
-#   kafka.sh start DIR    starts a node whose files are in DIR and writes its address to DIR/bootstrap;
-#                         a DIR that held a node before is the same node again, on the same ports
-#   kafka.sh stop DIR     stops it (TERM, then KILL); `kafka.sh kill DIR` does not ask first
+#   kafka.sh start DIR       starts a node with its files in DIR and writes its address to
+#                            DIR/bootstrap; a used DIR is the same node again, on the same ports
+#   kafka.sh stop DIR        stops the node with SIGTERM, after ten seconds with SIGKILL
+#   kafka.sh kill DIR        stops the node with SIGKILL
+#   kafka.sh run COMMAND...  runs COMMAND with PEGEL_TEST_KAFKA set to a temporary node, or to the
+#                            node that the variable already names
 #
-# Needs java 17 or newer; mvn only when the jars are not in the cache yet.
+# Needs Java 17 or newer, and Maven when the jars are not in the cache yet.
 set -eu
 
 version=4.3.0
 cluster=4L6g3nShT-eMCtK--X86sw
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/pegel/kafka-$version
 
-say() { echo "kafka.sh: $*" >&2; }
+log() { echo "kafka.sh: $*" >&2; }
 
 fetch() {
     [ -f "$cache/complete" ] && return
     work=$(mktemp -d)
     cat >"$work/pom.xml" <<POM
 <project>
-  <modelVersion>4.0.0</modelVersion><groupId>pegel</groupId><artifactId>test-broker</artifactId><version>1</version>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>pegel</groupId>
+  <artifactId>test-broker</artifactId>
+  <version>1</version>
   <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka_2.13</artifactId>
+      <version>$version</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId>
+      <artifactId>slf4j-simple</artifactId>
+      <version>1.7.36</version>
+    </dependency>
   </dependencies>
 </project>
 POM
-    say "fetching Apache Kafka $version into $cache"
+    log "fetching Apache Kafka $version into $cache"
     mkdir -p "$cache"
-    (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$cache")
+    (cd "$work" && mvn -q -B dependency:copy-dependencies -DincludeScope=runtime \
+        -DoutputDirectory="$cache")
     touch "$cache/complete"
     rm -r "$work"
 }
 
-# The kernel's choice of free ports, held together so that they differ.
+# Prints two free ports. Both sockets are open at the same time, so the ports differ.
 ports() {
     cat >"$1/Ports.java" <<'JAVA'
 public class Ports {
     public static void main(String[] args) throws Exception {
         var local = java.net.InetAddress.getLoopbackAddress();
-        try (var a = new java.net.ServerSocket(0, 1, local); var b = new java.net.ServerSocket(0, 1, local)) {
-            System.out.println(a.getLocalPort() + " " + b.getLocalPort());
+        try (var broker = new java.net.ServerSocket(0, 1, local);
+                var controller = new java.net.ServerSocket(0, 1, local)) {
+            System.out.println(broker.getLocalPort() + " " + controller.getLocalPort());
         }
     }
 }
@@ -78,34 +94,41 @@ num.io.threads=2
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.backoff.ms=500
 CONF
-    java -cp "$cache/*" kafka.tools.StorageTool format -t "$cluster" -c "$1/server.properties" --ignore-formatted >"$1/format.log" 2>&1
+    java -cp "$cache/*" kafka.tools.StorageTool format -t "$cluster" -c "$1/server.properties" \
+        --ignore-formatted >"$1/format.log" 2>&1
     echo "127.0.0.1:$2" >"$1/address"
 }
 
-# A zombie that nobody reaps is not alive.
+# A zombie process still has a pid, but it no longer runs.
 alive() {
-    [ -f "$1/pid" ] && kill -0 "$(cat "$1/pid")" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$(cat "$1/pid")/status" 2>/dev/null
+    [ -f "$1/pid" ] && kill -0 "$(cat "$1/pid")" 2>/dev/null &&
+        ! grep -q '^State:.Z' "/proc/$(cat "$1/pid")/status" 2>/dev/null
 }
 
-# The node says so itself once it serves; only lines after this start count.
-answers() { tail -n +"$2" "$1/server.log" | grep -q 'Kafka Server started'; }
+# The node logs this line once it serves. Lines before line $2 belong to an earlier start.
+is_ready() { tail -n +"$2" "$1/server.log" | grep -q 'Kafka Server started'; }
 
 start() {
-    alive "$1" && { say "already runs in $1"; return; }
+    alive "$1" && { log "a node already runs in $1"; return; }
     fetch
     [ -f "$1/address" ] || configure "$1"
     touch "$1/server.log"
-    seen=$(($(wc -l <"$1/server.log") + 1))
-    java -Xmx512m -XX:TieredStopAtLevel=1 -cp "$cache/*" kafka.Kafka "$1/server.properties" >>"$1/server.log" 2>&1 </dev/null &
+    first_line=$(($(wc -l <"$1/server.log") + 1))
+    java -Xmx512m -XX:TieredStopAtLevel=1 -cp "$cache/*" kafka.Kafka "$1/server.properties" \
+        >>"$1/server.log" 2>&1 </dev/null &
     echo $! >"$1/pid"
     tries=0
-    until answers "$1" "$seen"; do
+    until is_ready "$1" "$first_line"; do
         tries=$((tries + 1))
-        alive "$1" && [ $tries -lt 300 ] || { say "no answer; the end of its log:"; tail -n 20 "$1/server.log" >&2; exit 1; }
+        alive "$1" && [ $tries -lt 300 ] || {
+            log "the node did not start; the end of $1/server.log:"
+            tail -n 20 "$1/server.log" >&2
+            exit 1
+        }
         sleep 0.2
     done
     cp "$1/address" "$1/bootstrap"
-    say "answers at $(cat "$1/bootstrap")"
+    log "listening on $(cat "$1/bootstrap")"
 }
 
 stop() {
@@ -120,12 +143,27 @@ stop() {
     rm -f "$1/pid" "$1/bootstrap"
 }
 
-[ $# -eq 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-mkdir -p "$2"
-dir=$(cd "$2" && pwd)
-case $1 in
+run() {
+    if [ -n "${PEGEL_TEST_KAFKA:-}" ]; then
+        "$@"
+        return
+    fi
+    dir=$(mktemp -d)
+    trap 'stop "$dir" TERM; rm -rf "$dir"' EXIT
+    trap 'exit 130' INT TERM
+    start "$dir"
+    PEGEL_TEST_KAFKA=$(cat "$dir/bootstrap") "$@"
+}
+
+[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+action=$1
+shift
+[ "$action" != run ] || { run "$@"; exit; }
+mkdir -p "$1"
+dir=$(cd "$1" && pwd)
+case $action in
     start) start "$dir" ;;
     stop) stop "$dir" TERM ;;
     kill) stop "$dir" KILL ;;
-    *) say "unknown command $1"; exit 2 ;;
+    *) log "unknown command $action, expected start, stop, kill or run"; exit 2 ;;
 esac
