@@ -230,7 +230,7 @@ fn a_restored_comparison_makes_the_same_evaluations() {
         evaluations.push(format!("{:?}", apply(&mut engine, commit)));
         saved.push(engine.save());
     }
-    for (position, saved) in saved.iter().enumerate().step_by(3) {
+    for (position, saved) in saved.iter().enumerate().step_by(7) {
         let mut restored = Engine::new(vec![plan.clone()]);
         restored.restore(saved.clone());
         assert!(restored.save() == *saved, "restored at {position}");
@@ -244,14 +244,14 @@ fn a_restored_comparison_makes_the_same_evaluations() {
 
 #[test]
 fn a_changed_threshold_keeps_scores_and_alert() {
-    let before = plan(with_alert(vec![previous()], 0.2));
+    let before = plan(with_alert(vec![previous(), fixed()], 0.2));
     let mut engine = Engine::new(vec![before.clone()]);
     let mut stream = Stream::default();
     read(&mut engine, &mut stream, &before, 0..15, 0.0);
     read(&mut engine, &mut stream, &before, 15..18, 2000.0);
     let firing = comparison(&engine, 0);
     assert_eq!(states(&firing), ["firing"]);
-    let after = plan(with_alert(vec![previous()], 0.4));
+    let after = plan(with_alert(vec![previous(), fixed()], 0.4));
     let reloaded = engine.with_monitors(vec![after]);
     let view = comparison(&reloaded, 0);
     assert_eq!(view.scores, firing.scores, "scores");
