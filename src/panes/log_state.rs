@@ -111,33 +111,36 @@ fn monitor_number(id: MonitorId) -> u64 {
 /// Indices do not overlap: bins from 0, cell counts from 2^16, cell sums from 2^17, tallies from
 /// 2^32.
 fn feature_hash(key: u64, delta: &FeatureDelta) -> u64 {
-    let tallies = [delta.tallies.values, delta.tallies.saturated]
+    let tallies = &delta.tallies;
+    let (first_bin, bins) = (u64::from(delta.bins.0), &delta.bins.1);
+    let first_cell = u64::from(delta.cells.first);
+    let (cell_counts, cell_sums) = (&delta.cells.counts, &delta.cells.sums);
+    [
+        weighted_sum(key, 1 << 32, [tallies.values, tallies.saturated]),
+        weighted_sum(key, (1 << 32) + 2, tallies.missing),
+        weighted_sum(key, (1 << 32) + 5, tallies.invalid),
+        weighted_sum(key, first_bin, bins.iter().copied().map(u64::from)),
+        weighted_sum(
+            key,
+            (1 << 16) + first_cell,
+            cell_counts.iter().copied().map(u64::from),
+        ),
+        weighted_sum(
+            key,
+            (1 << 17) + first_cell,
+            cell_sums.iter().map(|sum| sum.cast_unsigned()),
+        ),
+    ]
+    .into_iter()
+    .fold(0, u64::wrapping_add)
+}
+
+/// Sums `counts`, each multiplied by a number drawn from `key` and its index from `first` on,
+/// modulo 2^64.
+fn weighted_sum(key: u64, first: u64, counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts
         .into_iter()
-        .chain(delta.tallies.missing)
-        .chain(delta.tallies.invalid)
-        .zip(1_u64 << 32..);
-    let (first_bin, bins) = &delta.bins;
-    let bins = bins
-        .iter()
-        .map(|count| u64::from(*count))
-        .zip(u64::from(*first_bin)..);
-    let first_cell = u64::from(delta.cells.first) + (1 << 16);
-    let cell_counts = delta
-        .cells
-        .counts
-        .iter()
-        .map(|count| u64::from(*count))
-        .zip(first_cell..);
-    let cell_sums = delta
-        .cells
-        .sums
-        .iter()
-        .map(|sum| sum.cast_unsigned())
-        .zip(first_cell + (1 << 16)..);
-    tallies
-        .chain(bins)
-        .chain(cell_counts)
-        .chain(cell_sums)
+        .zip(first..)
         .filter(|(count, _)| *count != 0)
         .fold(0, |sum: u64, (count, index)| {
             sum.wrapping_add(mix(key, index).wrapping_mul(count))
