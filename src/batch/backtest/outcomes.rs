@@ -91,8 +91,12 @@ impl Outcomes {
         if previous.is_some_and(|previous| previous >= end) || end > self.span.1 {
             return;
         }
-        let mut alerts = window.features.iter().flat_map(WindowFeatureView::alerts);
-        if alerts.any(is_ready) {
+        let has_ready_rule = window
+            .features
+            .iter()
+            .flat_map(WindowFeatureView::alerts)
+            .any(is_ready);
+        if has_ready_rule {
             let first = self.ready_span.map_or(end, |(first, _)| first.min(end));
             self.ready_span = Some((first, end));
         }

@@ -32,7 +32,7 @@ const PSEUDO_COUNT: f64 = 0.5;
 /// Number of panes that the rows are cut into where no window gives a pane width.
 const PANES_OF_SPAN: i64 = 900;
 /// Number of panes beyond which the times of the rows are implausible and ignored.
-const MAX_PANES: i64 = 4_000_000;
+const MAX_PANES: usize = 4_000_000;
 /// Widest pane for which blocks are compared by hour of the week.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -237,12 +237,12 @@ fn pane_series(
     widths
         .into_iter()
         .map(|width| {
-            let mut panes = dataset::count_panes(rows, &plan, width)?;
-            let ends = panes.last_key_value().zip(panes.first_key_value());
-            if ends.is_some_and(|((last, _), (first, _))| last - first >= MAX_PANES) {
-                panes.clear();
+            let panes = dataset::count_panes(rows, &plan, width)?;
+            let mut series = PaneSeries { width, panes };
+            if series.span().is_some_and(|panes| panes > MAX_PANES) {
+                series.panes.clear();
             }
-            Ok(PaneSeries { width, panes })
+            Ok(series)
         })
         .collect()
 }

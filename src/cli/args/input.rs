@@ -12,7 +12,7 @@ use crate::source::range::RangeBounds;
 
 /// Arguments that choose the history.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct InputArgs {
+pub(crate) struct InputArgs {
     /// Data file: CSV or NDJSON, plain or gzipped; `-` reads standard input
     #[arg(
         long,
@@ -30,7 +30,7 @@ impl InputArgs {
     ///
     /// # Errors
     /// The bounds leave nothing to read.
-    pub(in crate::cli) fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
+    pub(crate) fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
         self.range.bounds()
     }
 
@@ -38,7 +38,7 @@ impl InputArgs {
     ///
     /// # Errors
     /// The file cannot be opened, or a range cannot be found.
-    pub(in crate::cli) fn open(
+    pub(crate) fn open(
         &self,
         bounds: Option<RangeBounds>,
         config: &Config,

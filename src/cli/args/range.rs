@@ -19,7 +19,7 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Arguments of commands that read a topic range.
 #[derive(Debug, Clone, Args)]
-pub(in crate::cli) struct RangeArgs {
+pub(crate) struct RangeArgs {
     /// Read the topics of the monitor's source instead of a file, from the first record whose Kafka
     /// time is not before this: a time as 2026-11-01T00:00:00Z, a duration before now as 7d, or
     /// earliest
@@ -72,7 +72,7 @@ impl RangeArgs {
     ///
     /// # Errors
     /// The bounds leave nothing to read.
-    pub(in crate::cli) fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
+    pub(crate) fn bounds(&self) -> Result<Option<RangeBounds>, UsageError> {
         self.bounds_at(clock::now())
     }
 
@@ -101,7 +101,7 @@ impl RangeArgs {
 ///
 /// # Errors
 /// A broker does not answer, a topic is missing, or a range holds no record.
-pub(in crate::cli) fn find(
+pub(crate) fn find(
     config: &Config,
     monitors: &[MonitorSpec],
     bounds: RangeBounds,

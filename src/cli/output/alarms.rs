@@ -14,7 +14,7 @@ const MAX_LISTED: usize = 50;
 
 /// Collects the scores and alarms of a replay.
 #[derive(Debug, Default)]
-pub(in crate::cli) struct AlarmSummary {
+pub(crate) struct AlarmSummary {
     scores: BTreeMap<StatisticKey, Vec<f64>>,
     /// Rules that fire in the latest evaluation.
     firing: BTreeSet<(StatisticKey, Severity)>,
@@ -42,7 +42,7 @@ struct StatisticKey {
 
 impl AlarmSummary {
     /// Adds an evaluation.
-    pub(in crate::cli) fn record(&mut self, plan: &MonitorPlan, window: &WindowView) {
+    pub(crate) fn record(&mut self, plan: &MonitorPlan, window: &WindowView) {
         let (Some(spec), Some(end)) = (plan.spec.windows.get(window.index), window.end) else {
             return;
         };
@@ -80,7 +80,7 @@ impl AlarmSummary {
 
     /// Returns the summary as text without a final newline; empty if nothing was recorded.
     #[must_use]
-    pub(in crate::cli) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut lines = Vec::new();
         for (key, scores) in &self.scores {
             let mut sorted = scores.clone();

@@ -15,7 +15,7 @@ use crate::batch::duration::format_exact;
 
 /// Returns the report as one object; durations in seconds, times in RFC 3339.
 #[must_use]
-pub(in crate::cli) fn json(report: &BacktestReport) -> Value {
+pub(crate) fn json(report: &BacktestReport) -> Value {
     let (first, last) = report.ready_span;
     let interval = &report.backtest.interval;
     let candidates: Vec<Value> = report

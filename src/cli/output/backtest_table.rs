@@ -58,7 +58,7 @@ const FAULT_COLUMNS: [FaultColumn; 4] = [
 
 /// Returns the whole report as text without a final newline.
 #[must_use]
-pub(in crate::cli) fn table(report: &BacktestReport) -> String {
+pub(crate) fn table(report: &BacktestReport) -> String {
     let mut blocks = vec![
         history(report),
         String::new(),

@@ -10,7 +10,7 @@ use crate::model::{Severity, Statistic};
 
 /// Returns a table of all features in their order.
 #[must_use]
-pub(in crate::cli) fn table(reports: &[FeatureReport<'_>], style: TableStyle) -> String {
+pub(crate) fn table(reports: &[FeatureReport<'_>], style: TableStyle) -> String {
     let header = [
         "feature",
         "verdict",
@@ -129,7 +129,7 @@ fn shift(report: &FeatureReport<'_>) -> String {
 
 /// Returns the number of drifted features, their names by verdict, and the calibration statuses.
 #[must_use]
-pub(in crate::cli) fn summary(reports: &[FeatureReport<'_>]) -> String {
+pub(crate) fn summary(reports: &[FeatureReport<'_>]) -> String {
     let names = |matches: fn(Verdict) -> bool| {
         reports
             .iter()

@@ -7,7 +7,7 @@ use crate::reference::Reference;
 
 /// Returns a table of the features of a reference.
 #[must_use]
-pub(in crate::cli) fn features(reference: &Reference) -> String {
+pub(crate) fn features(reference: &Reference) -> String {
     let header = [
         "feature", "kind", "samples", "missing", "bins", "median", "std", "range",
     ];
@@ -40,7 +40,7 @@ pub(in crate::cli) fn features(reference: &Reference) -> String {
 
 /// Returns a table of the inferred kinds with their reasons.
 #[must_use]
-pub(in crate::cli) fn inferred(columns: &[Inferred]) -> String {
+pub(crate) fn inferred(columns: &[Inferred]) -> String {
     let mut table = empty_table(TableStyle::Terminal, &["column", "kind", "reason"]);
     for column in columns {
         let kind = column.kind.map_or("left out", |kind| kind.name());

@@ -11,7 +11,7 @@ use crate::model::Statistic;
 
 /// Format of the evaluations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum ScoreFormat {
+pub(crate) enum ScoreFormat {
     /// One JSON object per line
     Ndjson,
     /// One row per evaluation, with scores and thresholds in columns
@@ -23,7 +23,7 @@ pub(in crate::cli) enum ScoreFormat {
 impl ScoreFormat {
     /// Returns the format for the ending of a file name, by default NDJSON.
     #[must_use]
-    pub(in crate::cli) fn for_file(name: &str) -> Self {
+    pub(crate) fn for_file(name: &str) -> Self {
         match name.rsplit_once('.') {
             Some((_, "csv")) => ScoreFormat::Csv,
             Some((_, "om" | "prom" | "openmetrics")) => ScoreFormat::Openmetrics,
@@ -59,7 +59,7 @@ const CALIBRATION_COLUMNS: [&str; 3] = ["noise_floor", "threshold", "p_value"];
 ///
 /// The engine's callback cannot fail, so the first error stops the writing and
 /// [`finish`](Self::finish) returns it.
-pub(in crate::cli) struct ScoreWriter {
+pub(crate) struct ScoreWriter {
     output: Output,
     error: Option<io::Error>,
 }
@@ -73,7 +73,7 @@ enum Output {
 impl ScoreWriter {
     /// Creates a writer, and writes the header of a table.
     #[must_use]
-    pub(in crate::cli) fn new(format: ScoreFormat, output: Box<dyn Write>) -> Self {
+    pub(crate) fn new(format: ScoreFormat, output: Box<dyn Write>) -> Self {
         let mut error = None;
         let output = match format {
             ScoreFormat::Ndjson => Output::Ndjson(BufWriter::new(output)),
@@ -90,7 +90,7 @@ impl ScoreWriter {
     }
 
     /// Writes an evaluation; `lines` are its lines of JSON.
-    pub(in crate::cli) fn write(
+    pub(crate) fn write(
         &mut self,
         plan: &MonitorPlan,
         window: &WindowView,
@@ -115,7 +115,7 @@ impl ScoreWriter {
     ///
     /// # Errors
     /// This or an earlier write failed.
-    pub(in crate::cli) fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         if let Some(error) = self.error {
             return Err(error);
         }

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 /// Style of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum TableStyle {
+pub(crate) enum TableStyle {
     /// Box lines and colour; the output stream drops the colour where it is not a terminal.
     Terminal,
     /// GitHub's Markdown.
