@@ -90,8 +90,8 @@ impl Rolling {
         window.slide * u32::try_from(slides_per_pane).unwrap_or(u32::MAX)
     }
 
-    /// The period `[start, end)` before a window that begins at `window_start`. It is a whole number
-    /// of panes and at least as long as asked for.
+    /// The period `[start, end)` before a window that begins at `window_start`. It is a whole
+    /// number of panes and at least as long as asked for.
     #[must_use]
     pub fn span(&self, window: &WindowSpec, window_start: EventTime) -> (EventTime, EventTime) {
         let width = self.pane_width(window);
