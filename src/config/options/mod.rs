@@ -46,7 +46,7 @@ pub struct ReservedOption {
     pub purpose: &'static str,
 }
 
-/// Planned options. Each gives the error [`NOT_SUPPORTED`].
+/// Planned options. Each gives the error `not supported yet`.
 pub const RESERVED: &[ReservedOption] = &[
     reserved("web.tls", "HTTPS"),
     reserved("web.auth", "authentication of HTTP clients"),
