@@ -40,8 +40,8 @@ pub(super) fn read_all(
     alerts
 }
 
-/// True if both rules have a threshold of one severity for one statistic, and neither takes precedence
-/// on some feature.
+/// True if both rules have a threshold of one severity for one statistic, and neither takes
+/// precedence on some feature.
 fn overlap(a: &AlertSpec, b: &AlertSpec) -> bool {
     let has_common_feature = match (&a.features, &b.features) {
         (None, None) => true,
@@ -159,8 +159,8 @@ fn false_alarm_interval(item: &Item<'_>) -> Option<Duration> {
     Some(interval)
 }
 
-/// Reads a tolerance: a number on the statistic's own scale, standard deviations (`0.2std`) or a share
-/// of values (`2%`).
+/// Reads a tolerance: a number on the statistic's own scale, standard deviations (`0.2std`) or a
+/// share of values (`2%`).
 fn tolerance(item: &Item<'_>, statistic: Option<Statistic>) -> Option<Tolerance> {
     let property = item.property()?;
     let text = property.trim();

@@ -1,7 +1,7 @@
 //! The defaults of all options, each written once.
 //!
-//! Defaults that stages need as well are constants of the types in `model`; the others are here. The
-//! readers and the manual use the same constants.
+//! Defaults that stages need as well are constants of the types in `model`; the others are here.
+//! The readers and the manual use the same constants.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -43,17 +43,17 @@ pub enum DefaultValue {
     Required,
     /// Without the option, nothing takes its place.
     None,
-    /// A string.
+    /// A string literal.
     Text(&'static str),
     /// `true` or `false`.
     Flag(bool),
     /// A whole number.
     Count(u64),
-    /// A number.
+    /// A number that need not be whole.
     Number(f64),
     /// A size in bytes.
     Bytes(usize),
-    /// A duration.
+    /// A duration with its unit.
     Duration(Duration),
     /// A duration, and another one where the pane log is on Kafka.
     FlushInterval(Duration, Duration),
@@ -72,6 +72,7 @@ impl DefaultValue {
     #[must_use]
     pub fn literal(&self) -> Option<String> {
         match self {
+            DefaultValue::Text("") => Some("\"\"".to_owned()),
             DefaultValue::Text(text) => Some((*text).to_owned()),
             DefaultValue::Flag(flag) => Some(flag.to_string()),
             DefaultValue::Count(count) => Some(count.to_string()),

@@ -1,8 +1,9 @@
-//! Merges the layers of a configuration: the file, the environment, `--set`. Later layers win, key by
-//! key.
+//! Merges the layers of a configuration: the file, the environment, `--set`. Later layers win, key
+//! by key.
 //!
 //! The `config` crate merges and does nothing else. It coerces types when it deserialises, so
-//! [`super::reader`] reads the merged value instead. Every value carries its location as its origin.
+//! [`super::reader`] reads the merged value instead. Every value carries its location as its
+//! origin.
 
 use std::collections::HashMap;
 use std::path::Path;

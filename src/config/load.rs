@@ -69,8 +69,8 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
     Ok(parse(path, &text, overrides)?)
 }
 
-/// Reads a configuration from text. The extension of `path` decides the format, and its directory is
-/// where relative paths begin.
+/// Reads a configuration from text. The extension of `path` decides the format, and its directory
+/// is where relative paths begin.
 ///
 /// # Errors
 /// The configuration is invalid; the error holds all problems.

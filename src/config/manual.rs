@@ -82,7 +82,7 @@ fn write_section(text: &mut String, path: &str, heading: &str) {
         for (value, error) in option.errors {
             push(
                 text,
-                format_args!("| `{}: {value}` | {error} |\n", split(option.path).1),
+                format_args!("| `{}: {value}` | `{error}` |\n", split(option.path).1),
             );
         }
     }

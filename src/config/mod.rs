@@ -1,8 +1,8 @@
 //! Reads the configuration and turns it into the parameters of the stages.
 //!
-//! A file (YAML, JSON or TOML), the environment and `--set` are layered, then read strictly: no value
-//! is coerced, and all problems are reported at once, each with its location, its path and what would
-//! be accepted. Options that are planned but not built are rejected, not ignored.
+//! A file (YAML, JSON or TOML), the environment and `--set` are layered, then read strictly: no
+//! value is coerced, and all problems are reported at once, each with its location, its path and
+//! what would be accepted. Options that are planned but not built are rejected, not ignored.
 //!
 //! [`OPTIONS`] lists every option; the manual in `docs/configuration.md` is rendered from it, and a
 //! test compares it with the options that the readers ask for.

@@ -1,8 +1,8 @@
 //! Parses a configuration file into a value whose parts carry their positions.
 //!
-//! The `config` crate has parsers too, but they lose positions and coerce numbers (`007` becomes 7).
-//! YAML and JSON are parsed by `serde_saphyr`, TOML by `toml`. A position is stored as the origin of a
-//! value, as `line:column`.
+//! The `config` crate has parsers too, but they lose positions and coerce numbers (`007` becomes
+//! 7). YAML and JSON are parsed by `serde_saphyr`, TOML by `toml`. A position is stored as the
+//! origin of a value, as `line:column`.
 
 use std::path::Path;
 
@@ -20,8 +20,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Value, Problem> {
     }
 }
 
-/// Parses the text of an override as YAML, so that `true`, `5` and `[a, b]` have their types. A text
-/// that is not valid YAML is a string.
+/// Parses the text of an override as YAML, so that `true`, `5` and `[a, b]` have their types. A
+/// text that is not valid YAML is a string.
 pub(super) fn parse_scalar(text: &str, layer: &str) -> Value {
     let kind = read_yaml(text).map_or_else(
         |_| ValueKind::String(text.to_owned()),

@@ -1,8 +1,8 @@
 //! A strict reader of merged values: no coercion, and all problems are collected.
 //!
-//! A reader asks a [`Table`] for its options by name and each [`Item`] for the type it expects. A wrong
-//! value adds a problem and reads as `None`, so that reading goes on and the user sees all problems at
-//! once. At the end, [`Table::finish`] rejects the options that no reader asked for.
+//! A reader asks a [`Table`] for its options by name and each [`Item`] for the type it expects. A
+//! wrong value adds a problem and reads as `None`, so that reading goes on and the user sees all
+//! problems at once. At the end, [`Table::finish`] rejects the options that no reader asked for.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -151,8 +151,8 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Reads a name that becomes a label or a file name: 1 to 200 bytes, without characters that need
-    /// escaping in HTML and shells.
+    /// Reads a name that becomes a label or a file name: 1 to 200 bytes, without characters that
+    /// need escaping in HTML and shells.
     pub(super) fn name(&self) -> Option<String> {
         const MAX_BYTES: usize = 200;
         let text = self.text()?;

@@ -46,9 +46,9 @@ pub(super) fn read(root: &Item<'_>, directory: &Path) -> Option<Config> {
     })
 }
 
-/// Reports the first monitor that would release a live partition. A partition without records commits
-/// at least every `flush_interval` or half `idle_after` (at most 30 s), whichever is longer; it is
-/// released after three missing commits, not earlier.
+/// Reports the first monitor that would release a live partition. A partition without records
+/// commits at least every `flush_interval` or half `idle_after` (at most 30 s), whichever is
+/// longer; it is released after three missing commits, not earlier.
 fn check_stall_after(table: &Table<'_>, monitors: &[MonitorSpec], state: &State) {
     for monitor in monitors {
         let lateness = &monitor.lateness;

@@ -1,7 +1,7 @@
 //! The mapping from columns of a table to slots.
 //!
-//! Rows of a table fill the same slots as JSON records, so everything behind the decoder treats both
-//! alike.
+//! Rows of a table fill the same slots as JSON records, so everything behind the decoder treats
+//! both alike.
 
 use super::buffer::RecordBuffer;
 use crate::model::Slot;

@@ -1,9 +1,10 @@
 //! Decodes a JSON record in one pass, visiting configured paths only.
 //!
-//! `serde_json` drives; a seed per trie node takes the configured values and skips the rest. The number
-//! parser of `serde_json` rejects `1e999`, which must not reject the record. Such a record is parsed a
-//! second time with configured values as raw text, whose numbers are parsed by `str::parse`. Depth is
-//! bounded before parsing by counting brackets; the exact depth is computed only if there are many.
+//! `serde_json` drives; a seed per trie node takes the configured values and skips the rest. The
+//! number parser of `serde_json` rejects `1e999`, which must not reject the record. Such a record
+//! is parsed a second time with configured values as raw text, whose numbers are parsed by
+//! `str::parse`. Depth is bounded before parsing by counting brackets; the exact depth is computed
+//! only if there are many.
 
 use std::fmt;
 
@@ -83,8 +84,8 @@ fn classify(error: &serde_json::Error, text: &str, buffer: &RecordBuffer) -> Dec
     }
 }
 
-/// True if brackets nest deeper than [`MAX_DEPTH`]. A record with few brackets cannot, so most records
-/// cost only one count of brackets.
+/// True if brackets nest deeper than [`MAX_DEPTH`]. A record with few brackets cannot, so most
+/// records cost only one count of brackets.
 fn is_too_deep(payload: &[u8]) -> bool {
     memchr::memchr2_iter(b'{', b'[', payload)
         .nth(MAX_DEPTH)

@@ -1,12 +1,12 @@
 //! Decodes records into the values at the configured paths.
 //!
-//! A record is visited once. Configured paths are compiled into one trie per source, and everything
-//! else is skipped without building a tree: a tree costs three times as much. The output is one
-//! [`Slot`](crate::model::Slot) per distinct path in a reused array, with texts copied into one reused
-//! buffer, so decoding does not allocate per record.
+//! A record is visited once. Configured paths are compiled into one trie per source, and
+//! everything else is skipped without building a tree: a tree costs three times as much. The
+//! output is one [`Slot`](crate::model::Slot) per distinct path in a reused array, with texts
+//! copied into one reused buffer, so decoding does not allocate per record.
 //!
-//! Malformed input anywhere in a record rejects the record with a bounded reason. A value that is only
-//! unusable (`1e999`, a text for a number) affects that value alone.
+//! Malformed input anywhere in a record rejects the record with a bounded reason. A value that is
+//! only unusable (`1e999`, a text for a number) affects that value alone.
 
 mod buffer;
 mod columns;

@@ -26,8 +26,8 @@ impl Paths {
         Self::default()
     }
 
-    /// Adds a path and returns its slot. In a table, the column `column` fills the slot if no column
-    /// is named after the path itself.
+    /// Adds a path and returns its slot. In a table, the column `column` fills the slot if no
+    /// column is named after the path itself.
     pub fn add(&mut self, path: &Pointer, column: Option<&str>) -> usize {
         let slot = self
             .entries

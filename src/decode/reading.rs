@@ -55,7 +55,8 @@ fn finite(value: f64) -> Reading<f64> {
     }
 }
 
-/// Reads a slot as a category. Numbers become canonical text in `buffer`; whole ones have no fraction.
+/// Reads a slot as a category. Numbers become canonical text in `buffer`; whole ones have no
+/// fraction.
 #[must_use]
 #[inline]
 pub fn category<'a>(slot: Slot, scratch: &'a str, buffer: &'a mut String) -> Reading<&'a str> {
@@ -70,7 +71,8 @@ pub fn category<'a>(slot: Slot, scratch: &'a str, buffer: &'a mut String) -> Rea
     }
 }
 
-/// Turns a whole number that a table holds as `5411.0` into the code `5411`; keeps every other text.
+/// Turns a whole number that a table holds as `5411.0` into the code `5411`; keeps every other
+/// text.
 fn canonical_cell<'a>(text: &'a str, buffer: &'a mut String) -> Reading<&'a str> {
     let whole = text.strip_suffix(".0").filter(|digits| {
         let digits = digits.strip_prefix('-').unwrap_or(digits);

@@ -28,8 +28,8 @@ impl Thresholds {
 /// The smallest effect that is worth an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Tolerance {
-    /// The default of the statistic: a shift of the mean by [`Tolerance::DEFAULT_STD`], or a share of
-    /// values for the rates, see [`Tolerance::default_share`].
+    /// The default of the statistic: a shift of the mean by [`Tolerance::DEFAULT_STD`], or a share
+    /// of values for the rates, see [`Tolerance::default_share`].
     #[default]
     Default,
     /// A number on the statistic's own scale.

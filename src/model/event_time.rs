@@ -1,7 +1,7 @@
 //! Event time: milliseconds since the Unix epoch, UTC.
 //!
-//! One integer type keeps the arithmetic of panes exact. Wall-clock times that meet event time, such
-//! as a record's arrival, have the same type and are arguments: no stage reads a clock.
+//! One integer type keeps the arithmetic of panes exact. Wall-clock times that meet event time,
+//! such as a record's arrival, have the same type and are arguments: no stage reads a clock.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Ids that change whenever the meaning of what is counted changes.
 //!
-//! Counts outlive the process and the configuration that made them, so a feature's name is not enough
-//! to find them. Two processes that bin, select or time records differently must not add their
-//! counts. An id is a hash of everything that decides which value is counted where.
+//! Counts outlive the process and the configuration that made them, so a feature's name is not
+//! enough to find them. Two processes that bin, select or time records differently must not add
+//! their counts. An id is a hash of everything that decides which value is counted where.
 
 use std::fmt;
 
@@ -44,8 +44,8 @@ id! {
 }
 
 id! {
-    /// The id of a feature's counts: its monitor, name, path and kind, and its bins and cells to the
-    /// last bit.
+    /// The id of a feature's counts: its monitor, name, path and kind, and its bins and cells to
+    /// the last bit.
     LayoutId
 }
 
@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_key_has_the_same_partition_in_every_process() {
-        // Computed once with Python's hashlib. A change would move every shard to another partition.
+        // Computed once with Python's hashlib. A change would move every shard to another
+        // partition.
         assert_eq!(place_of([&b"fraud"[..]], 8), 5, "fraud in 8 partitions");
     }
 }

@@ -197,3 +197,62 @@ fn greatest_common_divisor(a: u128, b: u128) -> u128 {
         greatest_common_divisor(b, a % b)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slide_is_a_whole_number_of_panes() {
+        let window = |slide: u64| WindowSpec {
+            name: format!("{slide}s"),
+            size: Duration::from_secs(slide * 15),
+            slide: Duration::from_secs(slide),
+            min_samples: WindowSpec::DEFAULT_MIN_SAMPLES,
+        };
+        let monitor = MonitorSpec {
+            windows: vec![window(60), window(90), window(300)],
+            ..MonitorSpec::bare()
+        };
+        assert_eq!(monitor.pane_width(), Duration::from_secs(30), "60, 90, 300");
+    }
+
+    #[test]
+    fn a_feature_without_a_path_is_below_the_root() {
+        let mut monitor = MonitorSpec {
+            root: Pointer::default().child("features"),
+            ..MonitorSpec::bare()
+        };
+        assert_eq!(monitor.path_of("x").to_string(), "/features/x", "root");
+        let mut feature = FeatureSpec::new("x", crate::model::Kind::Numeric);
+        feature.path = Pointer::parse("/y");
+        monitor.features.push(feature);
+        assert_eq!(monitor.path_of("x").to_string(), "/y", "its own path");
+    }
+
+    #[test]
+    fn a_rule_that_names_the_feature_hides_general_rules() {
+        let rule = |features: Option<&str>, critical| AlertSpec {
+            statistic: Statistic::Js,
+            thresholds: crate::model::Thresholds {
+                warning: None,
+                critical: Some(critical),
+            },
+            budget: None,
+            for_evaluations: AlertSpec::DEFAULT_FOR,
+            keep_firing_for: AlertSpec::DEFAULT_KEEP_FIRING_FOR,
+            features: features.map(|name| vec![name.to_owned()]),
+        };
+        let monitor = MonitorSpec {
+            alerts: vec![rule(None, 0.1), rule(Some("x"), 0.2)],
+            ..MonitorSpec::bare()
+        };
+        let critical = |feature| {
+            monitor
+                .alert_for(feature, Statistic::Js, Severity::Critical)
+                .and_then(|rule| rule.thresholds.critical)
+        };
+        assert_eq!(critical("x"), Some(0.2), "named");
+        assert_eq!(critical("y"), Some(0.1), "general");
+    }
+}

@@ -90,8 +90,8 @@ impl Rolling {
         window.slide * u32::try_from(slides_per_pane).unwrap_or(u32::MAX)
     }
 
-    /// The period `[start, end)` before a window that begins at `window_start`. It is a whole number
-    /// of panes and at least as long as asked for.
+    /// The period `[start, end)` before a window that begins at `window_start`. It is a whole
+    /// number of panes and at least as long as asked for.
     #[must_use]
     pub fn span(&self, window: &WindowSpec, window_start: EventTime) -> (EventTime, EventTime) {
         let width = self.pane_width(window);
@@ -114,4 +114,56 @@ pub struct Lookback {
     pub rolling: Rolling,
     /// Width of the reference's panes.
     pub width: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn window() -> WindowSpec {
+        WindowSpec {
+            name: "15m".to_owned(),
+            size: 15 * MINUTE,
+            slide: MINUTE,
+            min_samples: WindowSpec::DEFAULT_MIN_SAMPLES,
+        }
+    }
+
+    /// The span of a rolling reference before a window that starts at minute 1000, in minutes.
+    fn span(period: Option<Duration>, delay: Duration) -> (i64, i64) {
+        let start = EventTime::from_millis(1000 * 60_000);
+        let (start, end) = Rolling { period, delay }.span(&window(), start);
+        (start.as_millis() / 60_000, end.as_millis() / 60_000)
+    }
+
+    #[test]
+    fn a_period_ends_the_delay_before_the_window() {
+        assert_eq!(span(None, Duration::ZERO), (985, 1000), "previous window");
+        assert_eq!(span(Some(60 * MINUTE), 30 * MINUTE), (910, 970), "an hour");
+    }
+
+    #[test]
+    fn a_long_period_has_wider_panes_and_is_not_shorter_than_asked_for() {
+        let day = Rolling {
+            period: Some(1440 * MINUTE),
+            delay: Duration::ZERO,
+        };
+        assert_eq!(
+            day.pane_width(&window()),
+            8 * MINUTE,
+            "1440 slides in at most 200 panes"
+        );
+        assert_eq!(
+            span(day.period, day.delay),
+            (1000 - 1440, 1000),
+            "a whole number of panes"
+        );
+        assert_eq!(
+            span(Some(1441 * MINUTE), MINUTE),
+            (992 - 1448, 992),
+            "rounded up to panes"
+        );
+    }
 }

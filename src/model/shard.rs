@@ -1,7 +1,7 @@
 //! Source partitions as units of counting.
 
-/// The id that a cluster gives a topic from its creation to its deletion. A topic that is re-created
-/// under the same name has another id.
+/// The id that a cluster gives a topic from its creation to its deletion. A topic that is
+/// re-created under the same name has another id.
 pub type TopicId = [u8; 16];
 
 /// One partition of one source in one incarnation. A re-created topic makes new shards.

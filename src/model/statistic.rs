@@ -21,8 +21,8 @@ named_enum! {
         Wasserstein = "wasserstein",
         /// Wasserstein-1 in standard deviations of the reference.
         WassersteinNormalized = "wasserstein_normalized",
-        /// Wasserstein-1 between the bodies, in standard deviations of the clipped reference. A body
-        /// has its values clipped at the reference's 0.1 % and 99.9 % quantiles.
+        /// Wasserstein-1 between the bodies, in standard deviations of the clipped reference. A
+        /// body has its values clipped at the reference's 0.1 % and 99.9 % quantiles.
         WassersteinBody = "wasserstein_body",
         /// Population stability index, natural logarithm.
         Psi = "psi",
@@ -69,8 +69,8 @@ impl Statistic {
         matches!(self, Statistic::Samples)
     }
 
-    /// The statistic that an alert with a budget evaluates in place of this one. Raw Wasserstein has
-    /// no usable null distribution, because single outliers dominate it; its body has one.
+    /// The statistic that an alert with a budget evaluates in place of this one. Raw Wasserstein
+    /// has no usable null distribution, because single outliers dominate it; its body has one.
     #[must_use]
     pub const fn budgeted(self) -> Self {
         match self {
