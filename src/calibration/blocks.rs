@@ -1,167 +1,268 @@
-//! The reference's own stretches, each scored against the rest of it.
+//! The reference's own blocks, each scored against the rest of the reference.
 //!
-//! The reference is cut into panes in order of time; a stretch is as many as make a window, and there is one per pane. Each is taken out of the reference before
-//! it is compared with it, or it would resemble itself.
+//! The reference is cut into panes in order of time. A block is as long as a window, and one begins
+//! at each pane. Its counts are subtracted from the reference before the two are compared, because
+//! a block resembles a reference that contains it. The counts of a block change by one pane per
+//! step, so a step costs two panes whatever the length of the block.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::NullModel;
-use super::null_table::{SIMULATED, noise, quadratic};
-use crate::reference::BlockStatistics;
-use crate::reference::{HourCounts, HourMixture};
+use super::null_model::NullModel;
+use super::null_table::{SIMULATED, noise_variance, quadratic};
+use crate::reference::{BlockStatistics, HourCounts, HourMixture};
 use crate::score::Scorer;
-use crate::stats::{FeatureCounts, block_distribution, moments};
+use crate::stats::{FeatureCounts, MIN_BLOCKS, block_distribution, moments};
 
-/// More stretches than this say nothing new; longer references are stepped through faster.
-const MOST: usize = 20_000;
-/// The same where each stretch has a reference of its own.
-const MOST_SEASONAL: usize = 4_000;
+/// Number of blocks beyond which more blocks add nothing; longer references skip panes.
+const MAX_BLOCKS: usize = 20_000;
+/// The same where each block needs a reference of its own.
+const MAX_HOUR_OF_WEEK_BLOCKS: usize = 4_000;
 
-/// A reference in panes, in order of time.
+/// The panes of a reference, in order of time.
 #[expect(missing_debug_implementations, reason = "holds a function")]
 pub struct Panes<'a> {
-    /// How many.
+    /// Number of panes.
     pub count: usize,
-    /// Adds the counts of one.
+    /// Adds the counts of a pane.
     pub add: &'a dyn Fn(usize, &mut FeatureCounts),
-    /// The hour of the week that one begins in.
+    /// The hour of the week in which a pane begins.
     pub hour: &'a dyn Fn(usize) -> u16,
 }
 
-/// The stretches of one length.
+/// The blocks of one length.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockSpec {
-    /// Their length.
+    /// Length of a block.
     pub window: Duration,
-    /// Panes in one; at least 1.
+    /// Number of panes in a block; at least 1.
     pub panes: usize,
-    /// BlockStatistics with fewer values are left out, as such windows are.
+    /// Number of values below which a block is left out, as windows with fewer are.
     pub min_samples: u64,
 }
 
-/// The scores of every stretch, over `v`.
-#[derive(Default)]
-struct Series {
-    scores: Vec<Vec<f64>>,
-    missing: Vec<f64>,
-    v: Vec<f64>,
-    missing_noise_variance: Vec<f64>,
-    samples: Vec<f64>,
-}
-
-/// What the stretches of one length say; `None` where fewer than two fit side by side.
+/// The statistics of a reference's blocks of one length.
+///
+/// `None` where fewer than two blocks fit side by side.
 #[must_use]
 pub fn block_statistics(
-    calibration: &NullModel,
+    model: &NullModel,
     panes: &Panes<'_>,
     spec: &BlockSpec,
 ) -> Option<BlockStatistics> {
-    let step = step(panes, spec, MOST)?;
-    let reference = calibration.scorer().reference();
-    let mut window = FeatureCounts::new(&reference.layout);
-    let mut scratch = window.clone();
-    let mut series = Series::new();
-    walk(panes, spec, step, &mut |change, is_due| {
-        change.apply(panes, &mut window, &mut scratch);
+    let step = step(panes, spec, MAX_BLOCKS)?;
+    let reference = model.scorer().reference();
+    let mut block = FeatureCounts::new(&reference.layout);
+    let mut scratch = block.clone();
+    let mut scores = BlockScores::new();
+    slide(panes, spec, step, &mut |change, is_due| {
+        change.apply(panes, &mut block, &mut scratch);
         if is_due {
-            let rest = remainder(&reference.counts, &window);
-            series.take(&window, rest.as_ref(), calibration.scorer(), spec);
+            let rest = remainder(&reference.counts, &block);
+            scores.add(&block, rest.as_ref(), model.scorer(), spec);
         }
     });
-    summed_up(&series, calibration, spec, step)
+    scores.summarise(model, spec, step)
 }
 
-/// The same, each stretch against the rest of the reference in the same hours of the week.
+/// The statistics of blocks, each against the rest of the reference in the same hours of the week.
+///
+/// `None` where fewer than two blocks fit side by side.
 #[must_use]
 pub fn hour_of_week_block_statistics(
-    calibration: &NullModel,
-    seasonal: &HourMixture,
+    model: &NullModel,
+    mixture: &HourMixture,
     panes: &Panes<'_>,
     spec: &BlockSpec,
 ) -> Option<BlockStatistics> {
-    let step = step(panes, spec, MOST_SEASONAL)?;
-    let pseudo_count = calibration.scorer().pseudo_count();
-    let empty = || FeatureCounts::new(&seasonal.week().layout);
-    let (mut window, mut scratch, mut hours) = (empty(), empty(), HourCounts::new());
-    let mut series = Series::new();
-    walk(panes, spec, step, &mut |change, is_due| {
-        change.apply(panes, &mut window, &mut scratch);
-        let own = of_hour(&mut hours, (panes.hour)(change.pane()), empty);
-        change.apply(panes, own, &mut scratch);
+    let step = step(panes, spec, MAX_HOUR_OF_WEEK_BLOCKS)?;
+    let pseudo_count = model.scorer().pseudo_count();
+    let empty = || FeatureCounts::new(&mixture.week().layout);
+    let (mut block, mut scratch, mut hours) = (empty(), empty(), HourCounts::new());
+    let mut scores = BlockScores::new();
+    slide(panes, spec, step, &mut |change, is_due| {
+        change.apply(panes, &mut block, &mut scratch);
+        let in_hour = counts_of_hour(&mut hours, (panes.hour)(change.pane()), empty);
+        change.apply(panes, in_hour, &mut scratch);
         if is_due {
             let events: Vec<(u16, u64)> = hours
                 .iter()
-                .map(|(hour, part)| (*hour, part.tallies.events()))
+                .map(|(hour, counts)| (*hour, counts.tallies.events()))
                 .collect();
-            let rest = seasonal.mixed(&events, &hours);
-            let rest = rest.map(|rest| Scorer::new(Arc::new(rest), pseudo_count));
-            if let Some(scorer) = rest {
-                series.take(&window, Some(&scorer.reference().counts), &scorer, spec);
+            if let Some(rest) = mixture.mixed(&events, &hours) {
+                let scorer = Scorer::new(Arc::new(rest), pseudo_count);
+                scores.add(&block, Some(&scorer.reference().counts), &scorer, spec);
             }
         }
     });
-    summed_up(&series, calibration, spec, step)
+    scores.summarise(model, spec, step)
 }
 
-/// Every how many panes a stretch is looked at; `None` where none fits.
-fn step(panes: &Panes<'_>, spec: &BlockSpec, most: usize) -> Option<usize> {
-    let all = (panes.count + 1).checked_sub(spec.panes)?;
-    Some(all.div_ceil(most).max(1))
+/// Number of panes from one scored block to the next; `None` where no block fits.
+fn step(panes: &Panes<'_>, spec: &BlockSpec, max_blocks: usize) -> Option<usize> {
+    let blocks = (panes.count + 1).checked_sub(spec.panes)?;
+    Some(blocks.div_ceil(max_blocks).max(1))
 }
 
-/// The counts of an hour among those of a stretch.
-fn of_hour(
+/// The counts of an hour, which are added if the hour is new.
+fn counts_of_hour(
     hours: &mut HourCounts,
     hour: u16,
     empty: impl Fn() -> FeatureCounts,
 ) -> &mut FeatureCounts {
-    let place = hours.iter().position(|(known, _)| *known == hour);
-    let place = place.unwrap_or_else(|| {
-        hours.push((hour, empty()));
-        hours.len() - 1
-    });
-    &mut hours[place].1
+    let index = hours
+        .iter()
+        .position(|(known, _)| *known == hour)
+        .unwrap_or_else(|| {
+            hours.push((hour, empty()));
+            hours.len() - 1
+        });
+    &mut hours[index].1
 }
 
-/// What is left of a reference without a stretch of it; `None` where that is nothing.
-fn remainder(whole: &FeatureCounts, stretch: &FeatureCounts) -> Option<FeatureCounts> {
-    let mut rest = whole.clone();
-    (stretch.tallies.values < rest.tallies.values).then(|| rest.subtract(stretch))?;
+/// The reference without a block of it; `None` where no value is left.
+fn remainder(reference: &FeatureCounts, block: &FeatureCounts) -> Option<FeatureCounts> {
+    let mut rest = reference.clone();
+    (block.tallies.values < rest.tallies.values).then(|| rest.subtract(block))?;
     Some(rest)
 }
 
-fn summed_up(
-    series: &Series,
-    calibration: &NullModel,
+/// A pane that enters the block, or leaves it.
+#[derive(Clone, Copy)]
+enum PaneChange {
+    Enters(usize),
+    Leaves(usize),
+}
+
+impl PaneChange {
+    const fn pane(self) -> usize {
+        match self {
+            PaneChange::Enters(pane) | PaneChange::Leaves(pane) => pane,
+        }
+    }
+
+    /// Applies the change to `counts`; `scratch` holds the pane's counts for the subtraction.
+    fn apply(self, panes: &Panes<'_>, counts: &mut FeatureCounts, scratch: &mut FeatureCounts) {
+        match self {
+            PaneChange::Enters(pane) => (panes.add)(pane, counts),
+            PaneChange::Leaves(pane) => {
+                scratch.clear();
+                (panes.add)(pane, scratch);
+                counts.subtract(scratch);
+            }
+        }
+    }
+}
+
+/// Slides a block over all panes.
+///
+/// Calls `on_change` with each change, and with true when the block is then to be scored.
+fn slide(
+    panes: &Panes<'_>,
     spec: &BlockSpec,
     step: usize,
-) -> Option<BlockStatistics> {
-    let per_window = spec.panes as f64 / step as f64;
-    let effective = series.v.len() as f64 / per_window;
-    if effective < crate::stats::MIN_BLOCKS {
-        return None;
+    on_change: &mut dyn FnMut(PaneChange, bool),
+) {
+    for index in 0..panes.count {
+        if let Some(oldest) = index.checked_sub(spec.panes) {
+            on_change(PaneChange::Leaves(oldest), false);
+        }
+        let is_whole = index + 1 >= spec.panes;
+        let is_due = is_whole && (index + 1 - spec.panes).is_multiple_of(step);
+        on_change(PaneChange::Enters(index), is_due);
     }
-    let samples = moments(&series.samples).0;
-    let laws: Vec<_> = series
-        .scores
-        .iter()
-        .map(|scores| block_distribution(scores, per_window).filter(|law| law.mean > 0.0))
-        .collect();
-    let design_effect = laws.iter().enumerate().map(|(place, law)| {
-        let null = calibration.null(place, whole(samples))?;
-        Some((law.as_ref()?.mean / null.mean).max(1.0))
-    });
-    Some(BlockStatistics {
-        window_ms: u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX),
-        effective,
-        samples,
-        noise_variance: moments(&series.v).0,
-        design_effect: design_effect.map(|effect| effect.unwrap_or(1.0)).collect(),
-        missing: block_distribution(&series.missing, per_window).filter(|law| law.mean > 0.0),
-        missing_noise_variance: moments(&series.missing_noise_variance).0,
-        distributions: laws,
-    })
+}
+
+/// The scores of blocks in order of time.
+#[derive(Default)]
+struct BlockScores {
+    /// Scores on the quadratic scale over their noise variance, by simulated statistic.
+    scores: Vec<Vec<f64>>,
+    /// Squared differences of the missing rates over their noise variance.
+    missing: Vec<f64>,
+    noise_variance: Vec<f64>,
+    missing_noise_variance: Vec<f64>,
+    /// Values per block.
+    samples: Vec<f64>,
+}
+
+impl BlockScores {
+    fn new() -> Self {
+        BlockScores {
+            scores: vec![Vec::new(); SIMULATED.len()],
+            ..BlockScores::default()
+        }
+    }
+
+    /// Scores one block against the rest of the reference, unless it has too few values.
+    fn add(
+        &mut self,
+        block: &FeatureCounts,
+        rest: Option<&FeatureCounts>,
+        scorer: &Scorer,
+        spec: &BlockSpec,
+    ) {
+        let n = block.tallies.values;
+        let has_enough = n >= spec.min_samples.max(1);
+        let Some(rest) = rest.filter(|_| has_enough) else {
+            return;
+        };
+        let Some(scores) = scorer.against(block, rest) else {
+            return;
+        };
+        let of_values = noise_variance(n as f64, rest.tallies.values as f64);
+        for (series, score) in self.scores.iter_mut().zip(quadratic(&scores)) {
+            if score.is_finite() {
+                series.push(score / of_values);
+            }
+        }
+        let of_events = noise_variance(block.tallies.events() as f64, rest.tallies.events() as f64);
+        let [in_block, in_rest] =
+            [block, rest].map(|counts| counts.tallies.missing_ratio().unwrap_or(0.0));
+        self.missing.push((in_block - in_rest).powi(2) / of_events);
+        self.missing_noise_variance.push(of_events);
+        self.noise_variance.push(of_values);
+        self.samples.push(n as f64);
+    }
+
+    /// The statistics of all blocks; `None` where fewer than two fit side by side.
+    fn summarise(
+        &self,
+        model: &NullModel,
+        spec: &BlockSpec,
+        step: usize,
+    ) -> Option<BlockStatistics> {
+        let steps_per_block = spec.panes as f64 / step as f64;
+        let effective = self.samples.len() as f64 / steps_per_block;
+        if effective < MIN_BLOCKS {
+            return None;
+        }
+        let samples = moments(&self.samples).0;
+        let distribution = |series: &Vec<f64>| {
+            block_distribution(series, steps_per_block)
+                .filter(|distribution| distribution.mean > 0.0)
+        };
+        let distributions: Vec<_> = self.scores.iter().map(distribution).collect();
+        let design_effect = distributions
+            .iter()
+            .enumerate()
+            .map(|(index, distribution)| {
+                let simulated = model.simulated_distribution(index, whole(samples))?;
+                Some((distribution.as_ref()?.mean / simulated.mean).max(1.0))
+            })
+            .map(|effect| effect.unwrap_or(1.0))
+            .collect();
+        Some(BlockStatistics {
+            window_ms: u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX),
+            effective,
+            samples,
+            noise_variance: moments(&self.noise_variance).0,
+            design_effect,
+            missing: distribution(&self.missing),
+            missing_noise_variance: moments(&self.missing_noise_variance).0,
+            distributions,
+        })
+    }
 }
 
 #[expect(
@@ -173,81 +274,74 @@ fn whole(samples: f64) -> u64 {
     samples.round() as u64
 }
 
-/// A pane that comes into the stretch, or leaves it.
-#[derive(Clone, Copy)]
-enum Change {
-    Comes(usize),
-    Leaves(usize),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+    use crate::reference::{Column, FitOptions, fit};
 
-impl Change {
-    const fn pane(self) -> usize {
-        match self {
-            Change::Comes(pane) | Change::Leaves(pane) => pane,
-        }
+    const PANES: usize = 240;
+    const PER_PANE: u32 = 50;
+
+    /// Values of a pane, nearly uniform over 0..1000 and shifted by `shift`.
+    fn values(pane: usize, shift: f64) -> impl Iterator<Item = f64> {
+        let first = u32::try_from(pane).unwrap() * PER_PANE;
+        (first..first + PER_PANE)
+            .map(move |i| f64::from(i.wrapping_mul(2_654_435_761) >> 12) / 1048.576 + shift)
     }
 
-    /// Makes it happen to `counts`; `scratch` is what the pane is counted in on its way out.
-    fn apply(self, panes: &Panes<'_>, counts: &mut FeatureCounts, scratch: &mut FeatureCounts) {
-        match self {
-            Change::Comes(pane) => (panes.add)(pane, counts),
-            Change::Leaves(pane) => {
-                scratch.clear();
-                (panes.add)(pane, scratch);
-                counts.subtract(scratch);
-            }
-        }
-    }
-}
-
-/// Walks a stretch through all panes; `each` is told every change, and whether the stretch is then one to look at.
-fn walk(panes: &Panes<'_>, spec: &BlockSpec, step: usize, each: &mut dyn FnMut(Change, bool)) {
-    for index in 0..panes.count {
-        if let Some(left) = index.checked_sub(spec.panes) {
-            each(Change::Leaves(left), false);
-        }
-        let is_whole = index + 1 >= spec.panes;
-        let is_due = is_whole && (index + 1 - spec.panes).is_multiple_of(step);
-        each(Change::Comes(index), is_due);
-    }
-}
-
-impl Series {
-    fn new() -> Self {
-        Series {
-            scores: vec![Vec::new(); SIMULATED.len()],
-            ..Series::default()
-        }
-    }
-
-    /// Scores one stretch against the rest of the reference.
-    fn take(
-        &mut self,
-        stretch: &FeatureCounts,
-        rest: Option<&FeatureCounts>,
-        scorer: &Scorer,
-        spec: &BlockSpec,
-    ) {
-        let n = stretch.tallies.values;
-        let is_enough = n >= spec.min_samples.max(1);
-        let Some(rest) = rest.filter(|_| is_enough) else {
-            return;
+    /// Statistics of blocks of ten panes, whose values are shifted by `shift`.
+    fn statistics(shift: impl Fn(usize) -> f64, min_samples: u64) -> Option<BlockStatistics> {
+        let column = Column {
+            numbers: (0..PANES)
+                .flat_map(|pane| values(pane, shift(pane)))
+                .collect(),
+            ..Column::default()
         };
-        let Some(scores) = scorer.against(stretch, rest) else {
-            return;
+        let reference = fit("x", Kind::Numeric, column, &FitOptions::default()).unwrap();
+        let layout = Arc::clone(&reference.layout);
+        let model = NullModel::new(Scorer::new(Arc::new(reference), 0.5), "hash", None);
+        let panes = Panes {
+            count: PANES,
+            add: &|pane, counts| {
+                for x in values(pane, shift(pane)) {
+                    counts.record_number(layout.numeric().unwrap(), x);
+                }
+            },
+            hour: &|_| 0,
         };
-        let v = noise(n as f64, rest.tallies.values as f64);
-        let all = self.scores.iter_mut().zip(quadratic(&scores));
-        all.filter(|(_, score)| score.is_finite())
-            .for_each(|(series, score)| series.push(score / v));
-        let missing_v = noise(
-            stretch.tallies.events() as f64,
-            rest.tallies.events() as f64,
+        let spec = BlockSpec {
+            window: Duration::from_secs(600),
+            panes: 10,
+            min_samples,
+        };
+        block_statistics(&model, &panes, &spec)
+    }
+
+    #[test]
+    fn overlapping_blocks_count_as_many_as_fit_side_by_side() {
+        let blocks = statistics(|_| 0.0, 1).unwrap();
+        assert!((blocks.effective - 23.1).abs() < 1e-9, "231 blocks of 10");
+        assert!((blocks.samples - 500.0).abs() < 1e-9, "values in a block");
+        // 1/500 + 1/(12000 - 500)
+        let expected = 1.0 / 500.0 + 1.0 / 11_500.0;
+        assert!(
+            (blocks.noise_variance - expected).abs() < 1e-12,
+            "{blocks:?}"
         );
-        let rates = [stretch, rest].map(|counts| counts.tallies.missing_ratio().unwrap_or(0.0));
-        self.missing.push((rates[0] - rates[1]).powi(2) / missing_v);
-        self.missing_noise_variance.push(missing_v);
-        self.v.push(v);
-        self.samples.push(n as f64);
+        assert_eq!(blocks.window_ms, 600_000, "length");
+    }
+
+    #[test]
+    fn the_design_effect_is_one_unless_blocks_vary_more_than_samples() {
+        let steady = statistics(|_| 0.0, 1).unwrap();
+        assert!(steady.design_effect[0] < 1.2, "{:?}", steady.design_effect);
+        let slow = statistics(|pane| f64::from(u8::from(pane % 40 < 20)) * 300.0, 1).unwrap();
+        assert!(slow.design_effect[0] > 10.0, "{:?}", slow.design_effect);
+    }
+
+    #[test]
+    fn blocks_below_min_samples_are_left_out() {
+        assert!(statistics(|_| 0.0, 501).is_none(), "none has 501 values");
     }
 }

@@ -1,110 +1,118 @@
-//! A gauge: where a score's no-drift level and its alarm lines are, in one window.
+//! The null distribution of a statistic in one window: its values without drift.
 //!
-//! Two sources say how far a clean window may go: the null law, which knows bins, sizes and the reference's own noise but takes values for independent, and the
-//! reference's stretches, which know how the stream breathes. The line is the higher of the two.
+//! Two sources say how far a score goes without drift. Simulated windows know bins, sizes and the
+//! noise of the reference, but their values are independent. The reference's blocks know how much
+//! windows of the stream vary. The threshold is the higher of the two, moved out by a tolerance.
 
-use statrs::distribution::{ContinuousCDF as _, DiscreteCDF as _, FisherSnedecor};
+use statrs::distribution::{Binomial, DiscreteCDF as _};
 
+use super::block_threshold::BlockThreshold;
 use super::null_table::is_root;
-use super::tolerance::tolerant;
+use super::tolerance::with_tolerance;
 use crate::model::Statistic;
 use crate::stats::{EmpiricalDistribution, WindowRateDistribution};
 
-/// What one statistic does in one window when nothing happens.
+/// The null distribution of one statistic in one window.
 #[derive(Debug, Clone)]
 pub enum NullDistribution {
-    /// A comparison of distributions.
+    /// Null distribution of a score.
     Score(ScoreNull),
-    /// A rate.
+    /// Null distribution of a rate.
     Rate(RateNull),
 }
 
-/// The reference's own stretches, carried to a window's size.
-#[derive(Debug, Clone)]
-pub(super) enum BlockThreshold {
-    /// Enough of them for a tail; times `v`.
-    ExponentialTail { law: EmpiricalDistribution, v: f64 },
-    /// Their mean and spread only: a scaled F distribution; times `v`.
-    Spread {
-        mean: f64,
-        degrees_of_freedom: f64,
-        stretches: f64,
-        v: f64,
-    },
-}
-
-/// The gauge of a score.
+/// The null distribution of a score in a window of `n` values against `m` reference values.
 #[derive(Debug, Clone)]
 pub struct ScoreNull {
     pub(super) statistic: Statistic,
-    /// Of the quadratic scale over `v`.
-    pub(super) null: EmpiricalDistribution,
-    pub(super) v: f64,
-    /// At least 1.
+    /// Distribution of the score in simulated windows, on the quadratic scale over
+    /// `noise_variance`.
+    pub(super) simulated: EmpiricalDistribution,
+    /// Noise variance of the window, `1/n + 1/m`.
+    pub(super) noise_variance: f64,
+    /// Design effect `phi` of the stream; at least 1.
     pub(super) design_effect: f64,
     pub(super) blocks: Option<BlockThreshold>,
 }
 
-/// The gauge of a rate.
+/// The null distribution of a rate in a window of `n` events or values.
 #[derive(Debug, Clone)]
 pub struct RateNull {
-    pub(super) law: WindowRateDistribution,
-    /// The reference's rate.
+    /// Beta-binomial distribution of the rate, given the reference.
+    pub(super) distribution: WindowRateDistribution,
+    /// The rate in the reference, in 0..=1.
     pub(super) expected: f64,
-    /// Events or values of the window.
+    /// Number of events or values in the window.
     pub(super) n: u64,
+    /// Set where a rate that is too low is an alarm as well.
     pub(super) is_two_sided: bool,
+    /// Distribution of the squared difference from the expected rate.
     pub(super) blocks: Option<BlockThreshold>,
 }
 
-/// An alarm line, on the score's own scale.
+/// A threshold on the statistic's own scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ThresholdRange {
-    /// Above it is an alarm.
+    /// A statistic above this value is an alarm.
     pub upper: f64,
-    /// Below it is an alarm too; two-sided rates only.
+    /// A statistic below this value is an alarm too; two-sided rates only.
     pub lower: Option<f64>,
 }
 
 impl NullDistribution {
-    /// The no-drift level, on the score's own scale.
+    /// The expected value without drift, on the statistic's own scale.
+    ///
+    /// For a score `v phi mean`, or its root where the score is a distance; for a rate the rate in
+    /// the reference.
     #[must_use]
     pub fn noise_floor(&self) -> f64 {
         match self {
-            NullDistribution::Score(gauge) => {
-                gauge.on_own_scale(gauge.v * gauge.design_effect * gauge.null.mean)
+            NullDistribution::Score(null) => {
+                null.on_own_scale(null.noise_variance * null.design_effect * null.simulated.mean)
             }
-            NullDistribution::Rate(gauge) => gauge.expected,
+            NullDistribution::Rate(null) => null.expected,
         }
     }
 
-    /// By how much clean windows differ more than clean samples do; 1 for rates.
+    /// The design effect `phi`: variation of windows over that of independent samples; at least 1.
+    ///
+    /// 1 for rates.
     #[must_use]
     pub fn design_effect(&self) -> f64 {
         match self {
-            NullDistribution::Score(gauge) => gauge.design_effect,
+            NullDistribution::Score(null) => null.design_effect,
             NullDistribution::Rate(_) => 1.0,
         }
     }
 
-    /// The line that clean windows exceed at a rate of at most `alpha`, moved out by `tolerance`.
+    /// The threshold that at most a share `alpha` of windows without drift exceeds.
+    ///
+    /// `alpha` is in 0..=1. `tolerance` (at least 0, on the statistic's own scale) moves it out.
     #[must_use]
-    pub fn line(&self, alpha: f64, tolerance: f64) -> ThresholdRange {
+    pub fn threshold(&self, alpha: f64, tolerance: f64) -> ThresholdRange {
         match self {
-            NullDistribution::Score(gauge) => ThresholdRange {
-                upper: tolerant(gauge.statistic, gauge.null_line(alpha), tolerance),
+            NullDistribution::Score(null) => ThresholdRange {
+                upper: with_tolerance(null.statistic, null.quantile_above(alpha), tolerance),
                 lower: None,
             },
-            NullDistribution::Rate(gauge) => gauge.line(alpha, tolerance),
+            NullDistribution::Rate(null) => null.threshold(alpha, tolerance),
         }
     }
 
-    /// The `alpha` at which the line without tolerance is the score: small means clean windows hardly ever go there. In 0..=1.
+    /// The former name of [`NullDistribution::threshold`].
     #[must_use]
-    pub fn p_value(&self, score: f64) -> f64 {
+    pub fn line(&self, alpha: f64, tolerance: f64) -> ThresholdRange {
+        self.threshold(alpha, tolerance)
+    }
+
+    /// The `alpha` at which the threshold without tolerance equals the statistic, in 0..=1.
+    ///
+    /// For a distance or divergence on its own scale, or for a rate.
+    #[must_use]
+    pub fn p_value(&self, value: f64) -> f64 {
         match self {
-            NullDistribution::Score(gauge) => gauge.p_value(score),
-            NullDistribution::Rate(gauge) => gauge.p_value(score),
+            NullDistribution::Score(null) => null.p_value(value),
+            NullDistribution::Rate(null) => null.p_value(value),
         }
     }
 }
@@ -118,10 +126,15 @@ impl ScoreNull {
         }
     }
 
-    fn null_line(&self, alpha: f64) -> f64 {
-        let null = self.v * self.design_effect * self.null.quantile_above(alpha);
-        let blocks = self.blocks.as_ref().map(|blocks| blocks.line(alpha));
-        blocks.map_or(null, |line| line.max(null))
+    /// The score on the quadratic scale that a share `alpha` of windows exceeds.
+    ///
+    /// `max(v phi q0(alpha), block quantile(alpha))`, where `q0` is the simulated quantile.
+    fn quantile_above(&self, alpha: f64) -> f64 {
+        let simulated =
+            self.noise_variance * self.design_effect * self.simulated.quantile_above(alpha);
+        self.blocks.as_ref().map_or(simulated, |blocks| {
+            blocks.quantile_above(alpha).max(simulated)
+        })
     }
 
     fn p_value(&self, score: f64) -> f64 {
@@ -130,92 +143,172 @@ impl ScoreNull {
         } else {
             score
         };
-        let null = self
-            .null
-            .survival(quadratic / (self.v * self.design_effect));
-        let blocks = self.blocks.as_ref();
-        let blocks = blocks.map_or(0.0, |blocks| blocks.survival(quadratic));
-        null.max(blocks).clamp(0.0, 1.0)
+        let simulated = self
+            .simulated
+            .survival(quadratic / (self.noise_variance * self.design_effect));
+        let blocks = self
+            .blocks
+            .as_ref()
+            .map_or(0.0, |blocks| blocks.survival(quadratic));
+        simulated.max(blocks).clamp(0.0, 1.0)
     }
 }
 
 impl RateNull {
-    fn line(&self, alpha: f64, tolerance: f64) -> ThresholdRange {
-        let side = if self.is_two_sided {
+    /// The threshold of a rate; `alpha` is divided between the sides.
+    ///
+    /// `max(beta-binomial quantile, expected + root of the block quantile) + tolerance`, and the
+    /// mirror image below.
+    fn threshold(&self, alpha: f64, tolerance: f64) -> ThresholdRange {
+        let alpha_per_side = if self.is_two_sided {
             alpha / 2.0
         } else {
             alpha
         };
-        let reach = self.blocks.as_ref();
-        let reach = reach.map_or(0.0, |blocks| blocks.line(alpha).max(0.0).sqrt());
-        let tolerated = tolerated(self.n, tolerance, side);
-        let upper = self.law.upper(side).max(self.expected + reach) + tolerated;
-        let lower = self.law.lower(side).min(self.expected - reach) - tolerated;
+        let block_difference = self
+            .blocks
+            .as_ref()
+            .map_or(0.0, |blocks| blocks.quantile_above(alpha).max(0.0).sqrt());
+        let tolerance = tolerated_rate(self.n, tolerance, alpha_per_side);
+        let upper = self
+            .distribution
+            .upper(alpha_per_side)
+            .max(self.expected + block_difference);
+        let lower = self
+            .distribution
+            .lower(alpha_per_side)
+            .min(self.expected - block_difference);
         ThresholdRange {
-            upper,
-            lower: self.is_two_sided.then_some(lower),
+            upper: upper + tolerance,
+            lower: self.is_two_sided.then_some(lower - tolerance),
         }
     }
 
     fn p_value(&self, rate: f64) -> f64 {
-        let above = self.law.at_least(rate);
-        let excess = rate - self.expected;
-        let (null, excess) = if self.is_two_sided {
-            (2.0 * above.min(self.law.at_most(rate)), excess.abs())
+        let above = self.distribution.at_least(rate);
+        let difference = rate - self.expected;
+        let (sampled, difference) = if self.is_two_sided {
+            (
+                2.0 * above.min(self.distribution.at_most(rate)),
+                difference.abs(),
+            )
         } else {
-            (above, excess.max(0.0))
+            (above, difference.max(0.0))
         };
-        let blocks = self.blocks.as_ref();
-        let blocks = blocks.map_or(0.0, |blocks| blocks.survival(excess * excess));
-        null.max(blocks).clamp(0.0, 1.0)
+        let blocks = self
+            .blocks
+            .as_ref()
+            .map_or(0.0, |blocks| blocks.survival(difference * difference));
+        sampled.max(blocks).clamp(0.0, 1.0)
     }
 }
 
-/// The share that at most `alpha` of windows exceed when a tolerated rate is all there is.
-fn tolerated(n: u64, tolerance: f64, alpha: f64) -> f64 {
+/// The `1 - alpha` quantile of `Binomial(n, tolerance)` over `n`; 0 without tolerance or events.
+///
+/// The rate that at most a share `alpha` of windows exceeds when events at the tolerated rate are
+/// all there is.
+fn tolerated_rate(n: u64, tolerance: f64, alpha: f64) -> f64 {
     if tolerance <= 0.0 || n == 0 {
         return 0.0;
     }
-    let law = statrs::distribution::Binomial::new(tolerance.min(1.0), n);
-    law.map_or(tolerance, |law| {
-        law.inverse_cdf(1.0 - alpha) as f64 / n as f64
+    Binomial::new(tolerance.min(1.0), n).map_or(tolerance, |binomial| {
+        binomial.inverse_cdf(1.0 - alpha) as f64 / n as f64
     })
 }
 
-impl BlockThreshold {
-    /// The line on the quadratic scale that a share `alpha` of stretches exceeds.
-    fn line(&self, alpha: f64) -> f64 {
-        match self {
-            BlockThreshold::ExponentialTail { law, v } => v * law.quantile_above(alpha),
-            BlockThreshold::Spread { mean, v, .. } => {
-                let quantile = self
-                    .fisher()
-                    .map_or(0.0, |law| law.inverse_cdf(1.0 - alpha));
-                v * mean * quantile
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::RateDistribution;
+
+    /// Exponential scores of mean 1, over a noise variance of 0.01 and a design effect of 2.
+    fn score(statistic: Statistic, blocks: Option<BlockThreshold>) -> NullDistribution {
+        let mut draws: Vec<f64> = (0..10_000)
+            .map(|i| -(1.0 - (f64::from(i) + 0.5) / 10_000.0).ln())
+            .collect();
+        NullDistribution::Score(ScoreNull {
+            statistic,
+            simulated: EmpiricalDistribution::of(&mut draws, 0.01, |_| 100.0).unwrap(),
+            noise_variance: 0.01,
+            design_effect: 2.0,
+            blocks,
+        })
+    }
+
+    fn rate(is_two_sided: bool) -> NullDistribution {
+        NullDistribution::Rate(RateNull {
+            distribution: RateDistribution::seen(2500.0, 25_000.0)
+                .unwrap()
+                .window(5000),
+            expected: 0.1,
+            n: 5000,
+            is_two_sided,
+            blocks: None,
+        })
+    }
+
+    #[test]
+    fn floors_and_thresholds_are_on_the_statistics_own_scale() {
+        let js = score(Statistic::Js, None);
+        assert!((js.noise_floor() - 0.02).abs() < 1e-4, "v phi mean");
+        let upper = js.threshold(0.1, 0.0).upper;
+        assert!((upper - 0.02 * 10.0_f64.ln()).abs() < 1e-4, "{upper}");
+        let distance = score(Statistic::JsDistance, None);
+        let root = distance.threshold(0.1, 0.0).upper;
+        assert!((root * root - upper).abs() < 1e-12, "the root of {upper}");
+    }
+
+    #[test]
+    fn the_p_value_is_the_share_whose_threshold_is_the_score() {
+        for statistic in [Statistic::Js, Statistic::Ks] {
+            let null = score(statistic, None);
+            for alpha in [0.5, 0.05, 0.01, 1e-4] {
+                let p = null.p_value(null.threshold(alpha, 0.0).upper);
+                assert!((p / alpha - 1.0).abs() < 0.02, "{statistic} {alpha}: {p}");
             }
         }
     }
 
-    /// The share of stretches that exceed a score on the quadratic scale.
-    fn survival(&self, quadratic: f64) -> f64 {
-        match self {
-            BlockThreshold::ExponentialTail { law, v } => law.survival(quadratic / v),
-            BlockThreshold::Spread { mean, v, .. } if *mean > 0.0 => {
-                let ratio = quadratic / (v * mean);
-                self.fisher().map_or(0.0, |law| law.sf(ratio))
-            }
-            BlockThreshold::Spread { .. } => 0.0,
-        }
+    #[test]
+    fn blocks_only_raise_a_threshold() {
+        let plain = score(Statistic::Js, None).threshold(0.01, 0.0).upper;
+        let with = |mean: f64| {
+            let blocks = BlockThreshold::Moments {
+                mean,
+                degrees_of_freedom: 10.0,
+                blocks: 10.0,
+                noise_variance: 0.01,
+            };
+            score(Statistic::Js, Some(blocks))
+                .threshold(0.01, 0.0)
+                .upper
+        };
+        assert!((with(0.1) - plain).abs() < 1e-12, "quiet blocks");
+        assert!(with(50.0) > plain, "blocks that vary more");
     }
 
-    fn fisher(&self) -> Option<FisherSnedecor> {
-        match self {
-            BlockThreshold::ExponentialTail { .. } => None,
-            BlockThreshold::Spread {
-                degrees_of_freedom,
-                stretches,
-                ..
-            } => FisherSnedecor::new(*degrees_of_freedom, degrees_of_freedom * stretches).ok(),
-        }
+    #[test]
+    fn a_two_sided_rate_has_two_thresholds_and_the_budget_is_divided() {
+        // scipy 1.17: scipy.stats.betabinom(5000, 2500.5, 22500.5).isf(1e-3) and ppf(1e-3)
+        let two = rate(true).threshold(2e-3, 0.0);
+        assert!((two.upper * 5000.0 - 573.0).abs() < 1e-6, "{two:?}");
+        assert!(
+            (two.lower.unwrap() * 5000.0 - 430.0).abs() < 1e-6,
+            "{two:?}"
+        );
+        let single = rate(false).threshold(1e-3, 0.0);
+        assert!((single.upper - two.upper).abs() < 1e-12, "{single:?}");
+        assert_eq!(single.lower, None, "one side");
+        assert!(rate(true).p_value(0.1) > 0.9, "the expected rate");
+        assert!(rate(true).p_value(0.08) < 1e-3, "too low");
+        assert!(rate(false).p_value(0.08) > 0.99, "no alarm below");
+    }
+
+    #[test]
+    fn the_tolerated_rate_agrees_with_scipy() {
+        // scipy 1.17: scipy.stats.binom.isf(1e-3, 5000, 0.005) = 42
+        let tolerated = tolerated_rate(5000, 0.005, 1e-3);
+        assert!((tolerated * 5000.0 - 42.0).abs() < 1e-9, "{tolerated}");
+        assert!(tolerated_rate(0, 0.005, 1e-3) <= 0.0, "no events");
     }
 }

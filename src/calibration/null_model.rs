@@ -1,88 +1,66 @@
-//! NullModel: what is known about the scores of one feature against one reference when nothing happens.
+//! The null model of a feature against one reference: its null distributions for any window.
 //!
-//! Null laws are made on first need and kept, so asking twice gives the same answer; everything else is arithmetic on what the reference stores. A reference
-//! without time knows nothing of how the stream breathes: the first quiet windows teach it.
+//! Tables of simulated windows are computed on first need and kept; everything else is arithmetic
+//! on stored numbers. So the same question always has the same answer. Blocks of the reference give
+//! the design effect. A reference without time has no blocks; the first quiet windows of the stream
+//! then stand in for them.
 
 use std::time::Duration;
 
-use super::null_distribution::{BlockThreshold, NullDistribution, RateNull, ScoreNull};
+use super::block_threshold::{BlockThreshold, smaller};
+use super::null_distribution::{NullDistribution, RateNull, ScoreNull};
 use super::null_grid::NullGrid;
-use super::null_table::{noise, place, simulate};
+use super::null_table::{noise_variance, simulate, simulated_index};
 use super::online::{MIN_QUIET_WINDOWS, OnlineDispersion};
-use crate::model::{Kind, Statistic};
+use super::reference_rate::reference_rate;
+use super::status::CalibrationStatus;
+use crate::model::Statistic;
 use crate::reference::{
     BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable,
 };
 use crate::score::{Rates, Scorer, samples_behind};
-use crate::stats::{
-    EmpiricalDistribution, FeatureCounts, MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, RateDistribution,
-};
+use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS};
 
-/// Whole stretches that a shorter length must have to stand in for the window's.
-const STAND_IN: f64 = 8.0;
-/// The pseudo-count that stored tables were made with.
+/// Blocks side by side from which another length may stand in for the window's.
+const MIN_STAND_IN_BLOCKS: f64 = 8.0;
+/// Pseudo-count with which stored tables were computed.
 const STORED_PSEUDO_COUNT: f64 = 0.5;
 
-/// What limits the trust in a line; each is a value of the label `status`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CalibrationStatus {
-    /// The window holds more than a tenth of the reference: lines hold on average over references only.
-    ReferenceSmall,
-    /// The budget asks for rarer events than the reference's stretches can show.
-    BudgetExtrapolated,
-    /// The reference carries no time; how much windows differ is still being learned.
-    PhiLearning,
-    /// The reference is too short for stretches as long as the window; shorter ones stand in.
-    BlocksShort,
-    /// The window's values repeat each other so much that they are worth fewer than `min_samples`: calibrated alerts wait.
-    TooFewEffective,
-}
-
-impl CalibrationStatus {
-    /// Every status.
-    pub const ALL: [CalibrationStatus; 5] = [
-        CalibrationStatus::ReferenceSmall,
-        CalibrationStatus::BudgetExtrapolated,
-        CalibrationStatus::PhiLearning,
-        CalibrationStatus::BlocksShort,
-        CalibrationStatus::TooFewEffective,
-    ];
-
-    /// The name in JSON and labels.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            CalibrationStatus::ReferenceSmall => "reference_small",
-            CalibrationStatus::BudgetExtrapolated => "budget_extrapolated",
-            CalibrationStatus::PhiLearning => "phi_learning",
-            CalibrationStatus::BlocksShort => "blocks_short",
-            CalibrationStatus::TooFewEffective => "too_few_effective",
-        }
-    }
-}
-
-/// What is known about the window that is judged.
+/// Facts about the window to calibrate.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WindowContext<'a> {
-    /// Its length; `None` where time plays no part.
+    /// Length of the window; `None` where it has no time.
     pub window: Option<Duration>,
-    /// What quiet windows have taught.
+    /// Estimate from quiet windows, for a reference without time.
     pub learned: Option<&'a OnlineDispersion>,
-    /// What it is compared with, where that moves with the window; else what the laws were made from.
+    /// The reference to compare with; `None` for the reference of the null model.
+    ///
+    /// A rolling or hour-of-week reference changes from window to window.
     pub reference: Option<&'a FeatureReference>,
 }
 
-/// The calibration of one feature against one reference.
+/// The null distributions of one feature against one reference.
 #[derive(Debug)]
 pub struct NullModel {
     scorer: Scorer,
+    /// Seed of the simulation: the reference's hash.
     seed: String,
     nulls: NullGrid,
-    stretches: Vec<BlockStatistics>,
+    blocks: Vec<BlockStatistics>,
+}
+
+/// Variation of a statistic between windows of the stream without drift.
+struct Dispersion {
+    /// At least 1.
+    design_effect: f64,
+    blocks: Option<BlockThreshold>,
 }
 
 impl NullModel {
-    /// The calibration of what `scorer` compares with; `hash` is the reference's, `stored` what its artefact holds.
+    /// Creates the null model of the reference that `scorer` compares with.
+    ///
+    /// `hash` is the reference's hash, which seeds the simulation. `stored` is the calibration in
+    /// its artefact; its tables are used only if they were computed with the same pseudo-count.
     #[must_use]
     pub fn new(scorer: Scorer, hash: &str, stored: Option<&FeatureCalibration>) -> Self {
         let same_scores = (scorer.pseudo_count() - STORED_PSEUDO_COUNT).abs() < f64::EPSILON;
@@ -92,45 +70,53 @@ impl NullModel {
             scorer,
             seed: hash.to_owned(),
             nulls: NullGrid::new(bins, usable.flat_map(|stored| &stored.nulls)),
-            stretches: stored.map_or_else(Vec::new, |stored| stored.stretches.clone()),
+            blocks: stored.map_or_else(Vec::new, |stored| stored.stretches.clone()),
         }
     }
 
-    /// The scorer whose scores are judged.
+    /// The scorer whose scores this model describes.
     #[must_use]
     pub const fn scorer(&self) -> &Scorer {
         &self.scorer
     }
 
-    /// Makes the tables for windows of `n` values, if they are not made yet: about a tenth of a second.
+    /// Computes the tables for windows of `n` values if they do not exist: about 0.1 s each.
     pub fn prepare(&self, n: u64) {
         self.nulls.prepare(n, |size| self.simulated(size));
     }
 
-    /// Whether windows of `n` values need no more tables.
+    /// Returns true if the tables for windows of `n` values exist.
     #[must_use]
     pub fn is_prepared(&self, n: u64) -> bool {
         self.nulls.is_prepared(n)
     }
 
-    /// Everything that is worth storing with the reference.
+    /// The calibration to store with the reference.
     #[must_use]
     pub fn to_stored(&self) -> FeatureCalibration {
         FeatureCalibration {
-            nulls: self.nulls.made().cloned().collect(),
-            stretches: self.stretches.clone(),
+            nulls: self.nulls.tables().cloned().collect(),
+            stretches: self.blocks.clone(),
             hour_of_week: Vec::new(),
         }
     }
 
-    /// Takes what the reference's stretches say.
-    pub fn set_stretches(&mut self, stretches: Vec<BlockStatistics>) {
-        self.stretches = stretches;
+    /// Replaces the statistics of the reference's blocks.
+    pub fn set_blocks(&mut self, blocks: Vec<BlockStatistics>) {
+        self.blocks = blocks;
     }
 
-    /// The gauge of a statistic for a window; `None` where there is no such score or it has no law.
+    /// The former name of [`NullModel::set_blocks`].
+    pub fn set_stretches(&mut self, blocks: Vec<BlockStatistics>) {
+        self.set_blocks(blocks);
+    }
+
+    /// The null distribution of a statistic in a window with these counts.
+    ///
+    /// `None` where the feature has no such score, or where the score is always 0 or infinite
+    /// without drift.
     #[must_use]
-    pub fn gauge(
+    pub fn null_distribution(
         &self,
         statistic: Statistic,
         counts: &FeatureCounts,
@@ -141,21 +127,34 @@ impl NullModel {
                 .rate(statistic, counts, context)
                 .map(NullDistribution::Rate);
         }
-        let (n, m) = (counts.tallies.values, self.values_behind(context));
-        let place = place(statistic).filter(|_| n > 0)?;
-        let null = self.null(place, n)?;
-        let v = noise(n as f64, m);
-        let (design_effect, blocks) = self.breathing(place, &null, n, v, context);
+        let n = counts.tallies.values;
+        let index = simulated_index(statistic).filter(|_| n > 0)?;
+        let simulated = self.simulated_distribution(index, n)?;
+        let noise_variance = noise_variance(n as f64, self.reference_values(context));
+        let dispersion = self.dispersion(index, &simulated, n, noise_variance, context);
         Some(NullDistribution::Score(ScoreNull {
             statistic,
-            null,
-            v,
-            design_effect,
-            blocks,
+            simulated,
+            noise_variance,
+            design_effect: dispersion.design_effect,
+            blocks: dispersion.blocks,
         }))
     }
 
-    /// What limits the trust in the lines of a window of `n` values at `alpha`.
+    /// The former name of [`NullModel::null_distribution`].
+    #[must_use]
+    pub fn gauge(
+        &self,
+        statistic: Statistic,
+        counts: &FeatureCounts,
+        context: &WindowContext<'_>,
+    ) -> Option<NullDistribution> {
+        self.null_distribution(statistic, counts, context)
+    }
+
+    /// Reasons to trust the thresholds of a window of `n` values at `alpha` less.
+    ///
+    /// `TooFewEffective` is left to the caller, who knows `min_samples`.
     #[must_use]
     pub fn statuses(
         &self,
@@ -163,113 +162,133 @@ impl NullModel {
         alpha: f64,
         context: &WindowContext<'_>,
     ) -> Vec<CalibrationStatus> {
-        const SHOWN: f64 = 300.0;
+        const MANY_BLOCKS: f64 = 300.0;
         const RARE: f64 = 1e-3;
-        let found = self.stretches_for(n, context);
-        let learned = context.learned.filter(|learned| learned.is_complete());
-        let is_known = found.is_some() || learned.is_some();
-        let effective = found.map_or(f64::from(MIN_QUIET_WINDOWS), |(stretches, _)| {
-            stretches.effective
-        });
-        let holds = |status: &CalibrationStatus| match status {
-            CalibrationStatus::ReferenceSmall => n as f64 > self.values_behind(context) / 10.0,
-            CalibrationStatus::BudgetExtrapolated => is_known && effective < SHOWN && alpha < RARE,
-            CalibrationStatus::PhiLearning => !is_known,
-            CalibrationStatus::BlocksShort => found.is_some_and(|(_, is_short)| is_short),
-            // That is for who knows how many are needed.
-            CalibrationStatus::TooFewEffective => false,
-        };
-        CalibrationStatus::ALL.into_iter().filter(holds).collect()
+        let blocks = self.blocks_for(n, context);
+        let online = context.learned.filter(|online| online.is_complete());
+        let is_estimated = blocks.is_some() || online.is_some();
+        let effective = blocks.map_or(f64::from(MIN_QUIET_WINDOWS), |(blocks, _)| blocks.effective);
+        CalibrationStatus::ALL
+            .into_iter()
+            .filter(|status| match status {
+                CalibrationStatus::ReferenceSmall => {
+                    n as f64 > self.reference_values(context) / 10.0
+                }
+                CalibrationStatus::BudgetExtrapolated => {
+                    is_estimated && effective < MANY_BLOCKS && alpha < RARE
+                }
+                CalibrationStatus::PhiLearning => !is_estimated,
+                CalibrationStatus::BlocksShort => blocks.is_some_and(|(_, is_short)| is_short),
+                CalibrationStatus::TooFewEffective => false,
+            })
+            .collect()
     }
 
-    /// Whether the reference carries no time, so that quiet windows have to teach.
+    /// Returns true if the design effect is estimated from quiet windows: the reference has no
+    /// time.
     #[must_use]
     pub fn estimates_online(&self) -> bool {
-        self.stretches.is_empty()
+        self.blocks.is_empty()
     }
 
-    /// What a window is compared with.
+    /// The reference of a window.
     fn reference<'a>(&'a self, context: &WindowContext<'a>) -> &'a FeatureReference {
         context.reference.unwrap_or(self.scorer.reference())
     }
 
-    fn values_behind(&self, context: &WindowContext<'_>) -> f64 {
+    fn reference_values(&self, context: &WindowContext<'_>) -> f64 {
         self.reference(context).counts.tallies.values as f64
     }
 
-    /// The null law of a simulated statistic for windows of `n` values.
-    pub(super) fn null(&self, place: usize, n: u64) -> Option<EmpiricalDistribution> {
-        self.nulls.law(place, n, |size| self.simulated(size))
+    /// The distribution of a simulated statistic in windows of `n` values.
+    pub(super) fn simulated_distribution(
+        &self,
+        index: usize,
+        n: u64,
+    ) -> Option<EmpiricalDistribution> {
+        self.nulls
+            .distribution(index, n, |size| self.simulated(size))
     }
 
     fn simulated(&self, size: NullSize) -> NullTable {
         simulate(&self.scorer, size, &self.seed)
     }
 
-    /// How the stream breathes: design effect and block line of a statistic.
-    fn breathing(
+    /// The variation of a statistic between windows: from blocks, else from quiet windows.
+    ///
+    /// Without either it is that of independent samples.
+    fn dispersion(
         &self,
-        place: usize,
-        null: &EmpiricalDistribution,
+        index: usize,
+        simulated: &EmpiricalDistribution,
         n: u64,
-        v: f64,
+        noise_variance: f64,
         context: &WindowContext<'_>,
-    ) -> (f64, Option<BlockThreshold>) {
-        if let Some((stretches, is_short)) = self.stretches_for(n, context) {
-            let law = stretches.distributions.get(place).and_then(Option::as_ref);
-            let line = law.map(|law| {
-                let v = carried(v, stretches.noise_variance, is_short);
-                block_line(
-                    law,
-                    stretches.effective,
-                    v,
-                    null.mean,
-                    null.degrees_of_freedom,
-                )
-            });
-            let design_effect = stretches.design_effect.get(place).copied();
-            return (design_effect.unwrap_or(1.0), line);
+    ) -> Dispersion {
+        if let Some((blocks, is_short)) = self.blocks_for(n, context) {
+            let distribution = blocks.distributions.get(index).and_then(Option::as_ref);
+            return Dispersion {
+                design_effect: blocks.design_effect.get(index).copied().unwrap_or(1.0),
+                blocks: distribution.map(|distribution| {
+                    BlockThreshold::of(
+                        distribution,
+                        blocks.effective,
+                        carried(noise_variance, blocks.noise_variance, is_short),
+                        simulated.mean,
+                        simulated.degrees_of_freedom,
+                    )
+                }),
+            };
         }
-        let Some(learned) = context.learned.filter(|learned| learned.is_complete()) else {
-            return (1.0, None);
+        let Some(online) = context.learned.filter(|online| online.is_complete()) else {
+            return Dispersion {
+                design_effect: 1.0,
+                blocks: None,
+            };
         };
-        let design_effect = (learned.mean(place) / null.mean).max(1.0);
-        let line = least(null.degrees_of_freedom, learned.degrees_of_freedom(place)).map(
-            |degrees_of_freedom| BlockThreshold::Spread {
-                mean: learned.mean(place).max(null.mean),
+        let windows = f64::from(online.windows);
+        Dispersion {
+            design_effect: (online.mean(index) / simulated.mean).max(1.0),
+            blocks: smaller(
+                simulated.degrees_of_freedom,
+                online.degrees_of_freedom(index),
+            )
+            .map(|degrees_of_freedom| BlockThreshold::Moments {
+                mean: online.mean(index).max(simulated.mean),
                 degrees_of_freedom,
-                stretches: f64::from(learned.windows),
-                v: v.max(learned.v / f64::from(learned.windows)),
-            },
-        );
-        (design_effect, line)
+                blocks: windows,
+                noise_variance: noise_variance.max(online.noise_variance / windows),
+            }),
+        }
     }
 
-    /// The stretches that speak for a window, and whether they are shorter than it.
-    fn stretches_for(
-        &self,
-        n: u64,
-        context: &WindowContext<'_>,
-    ) -> Option<(&BlockStatistics, bool)> {
+    /// The blocks for a window, and true if they are shorter than it; `None` without usable blocks.
+    ///
+    /// Blocks of the window's length where there are any, else the longest shorter blocks, else the
+    /// shortest, with at least 8 side by side. For a window without time, the blocks whose number
+    /// of values is nearest.
+    fn blocks_for(&self, n: u64, context: &WindowContext<'_>) -> Option<(&BlockStatistics, bool)> {
         let usable = || {
-            self.stretches
+            self.blocks
                 .iter()
-                .filter(|own| own.effective >= MIN_BLOCKS)
+                .filter(|blocks| blocks.effective >= MIN_BLOCKS)
         };
         let Some(window) = context.window else {
-            let gap = |own: &&BlockStatistics| (own.samples.max(1.0) / n.max(1) as f64).ln().abs();
+            let gap =
+                |blocks: &&BlockStatistics| (blocks.samples.max(1.0) / n.max(1) as f64).ln().abs();
             let nearest = usable().min_by(|a, b| gap(a).total_cmp(&gap(b)))?;
             return Some((nearest, nearest.samples < n as f64 / 2.0));
         };
-        let wanted = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-        if let Some(own) = usable().find(|own| own.window_ms == wanted) {
-            return Some((own, false));
+        let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        if let Some(blocks) = usable().find(|blocks| blocks.window_ms == window_ms) {
+            return Some((blocks, false));
         }
-        let stand_ins = || usable().filter(|own| own.effective >= STAND_IN);
-        let shorter = stand_ins().filter(|own| own.window_ms < wanted);
-        let longest = shorter.max_by_key(|own| own.window_ms);
-        let stand_in = longest.or_else(|| stand_ins().min_by_key(|own| own.window_ms));
-        stand_in.map(|own| (own, own.window_ms < wanted))
+        let stand_ins = || usable().filter(|blocks| blocks.effective >= MIN_STAND_IN_BLOCKS);
+        stand_ins()
+            .filter(|blocks| blocks.window_ms < window_ms)
+            .max_by_key(|blocks| blocks.window_ms)
+            .or_else(|| stand_ins().min_by_key(|blocks| blocks.window_ms))
+            .map(|blocks| (blocks, blocks.window_ms < window_ms))
     }
 
     fn rate(
@@ -280,33 +299,31 @@ impl NullModel {
     ) -> Option<RateNull> {
         let reference = self.reference(context);
         Rates::of(counts, &reference.layout).get(statistic)?;
-        let tallies = &counts.tallies;
         let is_missing = statistic == Statistic::MissingRatio;
-        let n = samples_behind(statistic, tallies);
-        let law = rate_law(statistic, reference)?;
+        let n = samples_behind(statistic, &counts.tallies);
+        let distribution = reference_rate(statistic, reference)?.window(n);
         let expected = Rates::of(&reference.counts, &reference.layout)
             .get(statistic)
             .unwrap_or(0.0);
-        let window = law.window(n);
-        let stretches = self.stretches_for(tallies.values, context);
-        let blocks = stretches
+        let blocks = self
+            .blocks_for(counts.tallies.values, context)
             .filter(|_| is_missing)
-            .and_then(|(stretches, is_short)| {
-                let v = noise(n as f64, reference.counts.tallies.events() as f64);
-                let (mean, variance) = window.moments(|rate| (rate - expected).powi(2) / v);
+            .and_then(|(blocks, is_short)| {
+                let events = reference.counts.tallies.events() as f64;
+                let noise_variance = noise_variance(n as f64, events);
+                let (mean, variance) =
+                    distribution.moments(|rate| (rate - expected).powi(2) / noise_variance);
                 let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
-                let law = stretches.missing.as_ref()?;
-                let v = carried(v, stretches.missing_noise_variance, is_short);
-                Some(block_line(
-                    law,
-                    stretches.effective,
-                    v,
+                Some(BlockThreshold::of(
+                    blocks.missing.as_ref()?,
+                    blocks.effective,
+                    carried(noise_variance, blocks.missing_noise_variance, is_short),
                     mean,
                     degrees_of_freedom,
                 ))
             });
         Some(RateNull {
-            law: window,
+            distribution,
             expected,
             n,
             is_two_sided: is_missing,
@@ -315,69 +332,149 @@ impl NullModel {
     }
 }
 
-/// The line over stretches: their tail where there are enough of them, else their mean and spread, neither below the null's.
-fn block_line(
-    law: &EmpiricalDistribution,
-    effective: f64,
-    v: f64,
-    null_mean: f64,
-    null_freedom: Option<f64>,
-) -> BlockThreshold {
-    let degrees_of_freedom = least(null_freedom, law.degrees_of_freedom);
-    match degrees_of_freedom {
-        Some(degrees_of_freedom) if effective < MIN_BLOCKS_FOR_TAIL => BlockThreshold::Spread {
-            mean: law.mean.max(null_mean),
-            degrees_of_freedom,
-            stretches: effective,
-            v,
-        },
-        _ => BlockThreshold::ExponentialTail {
-            law: law.clone(),
-            v,
-        },
+/// The noise variance that carries blocks to a window.
+///
+/// Larger windows get no credit for averaging that the blocks do not show. Where only shorter
+/// blocks exist, averaging has to be assumed, and the status `blocks_short` says so.
+fn carried(noise_variance: f64, of_blocks: f64, is_short: bool) -> f64 {
+    if is_short {
+        noise_variance
+    } else {
+        noise_variance.max(of_blocks)
     }
 }
 
-/// The `v` that carries stretches to a window. Larger windows are given no credit for averaging that the stretches do not show, unless only shorter stretches
-/// exist at all: then averaging has to be believed in, and the status says so.
-fn carried(v: f64, of_stretches: f64, is_short: bool) -> f64 {
-    if is_short { v } else { v.max(of_stretches) }
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
 
-/// The smaller of what is known.
-fn least(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
+    use super::*;
+    use crate::model::Kind;
+    use crate::reference::{Column, FitOptions, fit};
+
+    fn scorer() -> Scorer {
+        let column = Column {
+            numbers: (0..1000).map(f64::from).collect(),
+            ..Column::default()
+        };
+        let options = FitOptions {
+            bins: Some(crate::model::BinsSpec::Count(4)),
+            ..FitOptions::default()
+        };
+        let reference = fit("x", Kind::Numeric, column, &options).unwrap();
+        Scorer::new(Arc::new(reference), 0.5)
     }
-}
 
-/// What the reference knows of a rate.
-fn rate_law(statistic: Statistic, reference: &FeatureReference) -> Option<RateDistribution> {
-    let counts = &reference.counts;
-    let (values, events) = (counts.tallies.values as f64, counts.tallies.events() as f64);
-    match statistic {
-        Statistic::MissingRatio => {
-            RateDistribution::seen(counts.tallies.missing_total() as f64, events)
+    fn blocks(minutes: u64, effective: f64) -> BlockStatistics {
+        BlockStatistics {
+            window_ms: minutes * 60_000,
+            effective,
+            samples: minutes as f64,
+            noise_variance: 1.0,
+            design_effect: vec![minutes as f64; 8],
+            distributions: vec![None; 8],
+            missing: None,
+            missing_noise_variance: 1.0,
         }
-        Statistic::UnseenRatio if reference.kind != Kind::Boolean => {
-            let seen = counts.unseen(&reference.layout).max(reference.seen_once) as f64;
-            let x = seen.max(0.5);
-            RateDistribution::try_new(x + 0.5, (values - x).max(0.0) + 0.5)
-        }
-        Statistic::OutOfRangeRatio => out_of_range_law(reference, values),
-        _ => None,
     }
-}
 
-/// Fitted edges lie at the extremes: one more value falls beyond each like the next of a sample. Given edges say nothing, so what was seen has to.
-fn out_of_range_law(reference: &FeatureReference, values: f64) -> Option<RateDistribution> {
-    let layout = reference.layout.numeric()?;
-    let (below, above) = reference.counts.out_of_range(&reference.layout);
-    let guards = [layout.bins.has_lower_guard(), layout.bins.has_upper_guard()];
-    let guards = guards.into_iter().filter(|guard| *guard).count();
-    if reference.numbers?.edges_given || below + above > 0 {
-        return RateDistribution::seen((below + above) as f64, values);
+    fn window(minutes: u64) -> WindowContext<'static> {
+        WindowContext {
+            window: Some(Duration::from_secs(60 * minutes)),
+            ..WindowContext::default()
+        }
     }
-    RateDistribution::try_new(guards as f64, values)
+
+    fn values(n: u64) -> FeatureCounts {
+        let mut counts = FeatureCounts::default();
+        counts.tallies.values = n;
+        counts
+    }
+
+    #[test]
+    fn stored_tables_are_used_instead_of_a_simulation() {
+        let threshold = |model: &NullModel| {
+            model
+                .null_distribution(Statistic::Js, &values(64), &WindowContext::default())
+                .unwrap()
+                .threshold(1e-4, 0.0)
+        };
+        let model = NullModel::new(scorer(), "hash", None);
+        assert!(!model.is_prepared(64), "nothing computed yet");
+        let computed = threshold(&model);
+        let stored = NullModel::new(scorer(), "hash", Some(&model.to_stored()));
+        assert!(stored.is_prepared(64), "stored");
+        assert_eq!(threshold(&stored), computed, "bit for bit");
+        let smoothed = Scorer::new(Arc::clone(scorer().reference()), 1.0);
+        let smoothed = NullModel::new(smoothed, "hash", Some(&model.to_stored()));
+        assert!(!smoothed.is_prepared(64), "another pseudo-count");
+    }
+
+    #[test]
+    fn blocks_of_the_windows_length_are_preferred_to_stand_ins() {
+        let mut model = NullModel::new(scorer(), "hash", None);
+        model.set_blocks(vec![
+            blocks(5, 100.0),
+            blocks(15, 30.0),
+            blocks(60, 7.0),
+            blocks(240, 1.5),
+        ]);
+        let chosen = |minutes| {
+            let (blocks, is_short) = model.blocks_for(100, &window(minutes)).unwrap();
+            (blocks.window_ms / 60_000, is_short)
+        };
+        assert_eq!(chosen(15), (15, false), "the same length");
+        assert_eq!(chosen(60), (60, false), "few are enough then");
+        assert_eq!(chosen(240), (15, true), "the longest with 8 or more");
+        assert_eq!(chosen(1), (5, false), "none is shorter");
+        let (untimed, _) = model.blocks_for(50, &WindowContext::default()).unwrap();
+        assert_eq!(untimed.window_ms, 60 * 60_000, "the nearest size");
+    }
+
+    #[test]
+    fn statuses_name_the_limits_of_a_threshold() {
+        let mut model = NullModel::new(scorer(), "hash", None);
+        let names = |model: &NullModel, n: u64, alpha: f64, minutes: u64| -> Vec<&str> {
+            model
+                .statuses(n, alpha, &window(minutes))
+                .into_iter()
+                .map(CalibrationStatus::name)
+                .collect()
+        };
+        assert_eq!(names(&model, 100, 0.01, 15), ["phi_learning"], "no time");
+        model.set_blocks(vec![blocks(15, 30.0)]);
+        assert_eq!(names(&model, 100, 0.01, 15), [""; 0], "no limit");
+        assert_eq!(
+            names(&model, 101, 1e-4, 60),
+            ["reference_small", "budget_extrapolated", "blocks_short"]
+        );
+    }
+
+    #[test]
+    fn the_design_effect_comes_from_blocks_else_from_quiet_windows() {
+        let mut model = NullModel::new(scorer(), "hash", None);
+        let effect = |model: &NullModel, context: &WindowContext<'_>| {
+            model
+                .null_distribution(Statistic::Js, &values(64), context)
+                .unwrap()
+                .design_effect()
+        };
+        assert!((effect(&model, &window(15)) - 1.0).abs() < 1e-12, "unknown");
+        let mean = model.simulated_distribution(0, 64).unwrap().mean;
+        let online = OnlineDispersion {
+            windows: MIN_QUIET_WINDOWS,
+            sums: [3.0 * mean * f64::from(MIN_QUIET_WINDOWS); 8],
+            ..OnlineDispersion::default()
+        };
+        let context = WindowContext {
+            learned: Some(&online),
+            ..window(15)
+        };
+        assert!(
+            (effect(&model, &context) - 3.0).abs() < 1e-9,
+            "quiet windows"
+        );
+        model.set_blocks(vec![blocks(15, 30.0)]);
+        assert!((effect(&model, &context) - 15.0).abs() < 1e-9, "blocks");
+    }
 }

@@ -1,20 +1,26 @@
-//! Null tables: what every score does in clean windows of one size.
+//! Null tables: the distributions of all scores in simulated windows of one size.
 //!
-//! Ten thousand windows are drawn from the reference and scored by the very code that scores the stream, so the law holds for smoothing, guards and rare bins as
-//! they are. Scores are taken on their quadratic scale and divided by `v = 1/n + 1/m`, on which they hardly depend on the size any more: a coarse grid is
-//! enough, and laws between two sizes are interpolated.
+//! Ten thousand windows are drawn from the reference and scored by the code that scores the stream,
+//! so the distributions hold for smoothing, guards and rare bins as they are. A formula does not:
+//! chi-square thresholds fail in about 80 % of the cases, because of rare bins, ties and the finite
+//! reference.
+//!
+//! Scores are taken on their quadratic scale `T` and divided by the noise variance `1/n + 1/m`.
+//! `T / noise variance` hardly depends on the size, so a coarse grid of sizes is enough.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha256};
 
-use super::{NullAtom, NullWindows};
+use super::null_window::{NullAtom, NullWindows};
 use crate::model::{Kind, Statistic};
 use crate::reference::{FeatureReference, NullSize, NullTable};
 use crate::score::{Scorer, Scores};
 use crate::stats::{EmpiricalDistribution, FULL_WIDTH, FeatureCounts, Layout};
 
-/// The statistics that are simulated, in the order of the tables. `js_distance` is the root of `js`.
+/// The statistics that are simulated, in the order of the tables.
+///
+/// `js_distance` is not among them: it is the root of `js`.
 pub(super) const SIMULATED: [Statistic; 8] = [
     Statistic::Js,
     Statistic::Kl,
@@ -26,20 +32,23 @@ pub(super) const SIMULATED: [Statistic; 8] = [
     Statistic::WassersteinBody,
 ];
 
-/// Where the tail of a null law begins; lines more frequent than this are read.
-pub(super) const ZETA: f64 = 0.01;
+/// The share of draws to which the tail is fitted; quantiles of larger shares are read from draws.
+const TAIL_SHARE: f64 = 0.01;
+/// Number of windows per table.
 const DRAWS: usize = 10_000;
 
-/// The place of a statistic in the tables.
-pub(super) fn place(statistic: Statistic) -> Option<usize> {
+/// The index of a statistic in the tables; `None` for a statistic that is not simulated.
+pub(super) fn simulated_index(statistic: Statistic) -> Option<usize> {
     let simulated = match statistic {
         Statistic::JsDistance => Statistic::Js,
         other => other,
     };
-    SIMULATED.iter().position(|known| *known == simulated)
+    SIMULATED.iter().position(|entry| *entry == simulated)
 }
 
-/// Whether a statistic is the root of its quadratic scale: a distance that obeys the triangle inequality.
+/// Returns true for a distance, which is the root of its quadratic scale.
+///
+/// Distances obey the triangle inequality and grow with an effect, divergences with its square.
 pub(super) const fn is_root(statistic: Statistic) -> bool {
     matches!(
         statistic,
@@ -51,7 +60,9 @@ pub(super) const fn is_root(statistic: Statistic) -> bool {
     )
 }
 
-/// Every simulated score on its quadratic scale; not a number where the kind has no such score.
+/// Every simulated score on its quadratic scale; NaN where the kind has no such score.
+///
+/// The square of a distance, a divergence as it is.
 pub(super) fn quadratic(scores: &Scores) -> [f64; SIMULATED.len()] {
     SIMULATED.map(|statistic| {
         let score = scores.get(statistic).unwrap_or(f64::NAN);
@@ -63,43 +74,53 @@ pub(super) fn quadratic(scores: &Scores) -> [f64; SIMULATED.len()] {
     })
 }
 
-/// `1/n + 1/m`.
-pub(super) fn noise(n: f64, m: f64) -> f64 {
+/// The noise variance `1/n + 1/m` of a window of `n` against a reference of `m` values.
+///
+/// The variance of the difference of two means, in units of the variance of a value. Infinite where
+/// a side is empty.
+pub(super) fn noise_variance(n: f64, m: f64) -> f64 {
     1.0 / n + 1.0 / m
 }
 
-/// The laws of all simulated scores in clean windows of one size; `None` where there is no such score, it never moves, or it is infinite.
+/// Simulates windows of one size and returns the distributions of all scores.
+///
+/// `None` where the feature has no such score, where it is always 0, or where it is infinite in any
+/// window. The generator is seeded by `seed`, the feature's name and the size, so every process
+/// computes the same table.
 pub(super) fn simulate(scorer: &Scorer, size: NullSize, seed: &str) -> NullTable {
     let reference = scorer.reference();
     let n = size.values();
-    let v = noise(n as f64, reference.counts.tallies.values as f64);
+    let noise_variance = noise_variance(n as f64, reference.counts.tallies.values as f64);
     let digest = Sha256::digest(format!("{seed} {} {size}", reference.name).as_bytes());
     let mut rng = ChaCha8Rng::from_seed(digest.into());
-    let mut clean = NullWindows::new(&atoms(reference), n);
+    let mut windows = NullWindows::new(&atoms(reference), n);
     let mut window = FeatureCounts::new(&reference.layout);
     let mut draws: Vec<Vec<f64>> = vec![Vec::with_capacity(DRAWS); SIMULATED.len()];
     for _ in 0..DRAWS {
-        clean.draw(&mut rng, &mut window);
+        windows.draw(&mut rng, &mut window);
         if let Some(scores) = scorer.against(&window, &reference.counts) {
-            let all = draws.iter_mut().zip(quadratic(&scores));
-            all.for_each(|(draws, score)| draws.push(score / v));
+            draws
+                .iter_mut()
+                .zip(quadratic(&scores))
+                .for_each(|(draws, score)| draws.push(score / noise_variance));
         }
     }
     NullTable {
         size,
-        distributions: draws.into_iter().map(law).collect(),
+        distributions: draws.into_iter().map(distribution).collect(),
     }
 }
 
-fn law(mut draws: Vec<f64>) -> Option<EmpiricalDistribution> {
+fn distribution(mut draws: Vec<f64>) -> Option<EmpiricalDistribution> {
     if draws.iter().any(|score| !score.is_finite()) {
         return None;
     }
-    let independent = draws.len() as f64 * ZETA;
-    EmpiricalDistribution::of(&mut draws, ZETA, |_| independent).filter(|law| law.mean > 0.0)
+    let exceedances = draws.len() as f64 * TAIL_SHARE;
+    EmpiricalDistribution::of(&mut draws, TAIL_SHARE, |_| exceedances)
+        .filter(|distribution| distribution.mean > 0.0)
 }
 
-/// What a clean window is made of.
+/// The atoms of which simulated windows consist.
 pub(super) fn atoms(reference: &FeatureReference) -> Vec<NullAtom> {
     match reference.layout.as_ref() {
         Layout::Numeric(_) => numbers(reference),
@@ -108,22 +129,29 @@ pub(super) fn atoms(reference: &FeatureReference) -> Vec<NullAtom> {
 }
 
 fn numbers(reference: &FeatureReference) -> Vec<NullAtom> {
-    let seen = reference.atoms.iter().map(|atom| NullAtom {
-        weight: atom.count as f64,
-        bin: atom.bin,
-        place: Some((atom.cell, atom.sum as f64 / atom.count.max(1) as f64)),
-    });
-    seen.chain(guards(reference)).collect()
+    reference
+        .atoms
+        .iter()
+        .map(|atom| NullAtom {
+            weight: atom.count as f64,
+            bin: atom.bin,
+            position: Some((atom.cell, atom.sum as f64 / atom.count.max(1) as f64)),
+        })
+        .chain(guards(reference))
+        .collect()
 }
 
-/// Guards the reference left empty: what lies beyond its extremes lies, for all that is known, at them.
+/// Atoms for the guards that are empty in the reference, at its extremes.
+///
+/// The next value lies beyond each extreme with the weight of one value. The weight is 1/2 where
+/// the extreme is tied or the edges do not come from the values: beyond is then less likely.
 fn guards(reference: &FeatureReference) -> Vec<NullAtom> {
     let (Some(layout), Some(facts)) = (reference.layout.numeric(), reference.numbers) else {
         return Vec::new();
     };
     let (lower, upper) = (layout.bins.has_lower_guard(), layout.bins.has_upper_guard());
     let guard = |bin: usize, extreme: f64, is_tied: bool| {
-        let place = layout.cells.locate(extreme);
+        let position = layout.cells.locate(extreme);
         let is_empty = reference.counts.bins[bin] == 0;
         is_empty.then_some(NullAtom {
             weight: if is_tied || facts.edges_given {
@@ -132,7 +160,7 @@ fn guards(reference: &FeatureReference) -> Vec<NullAtom> {
                 1.0
             },
             bin,
-            place: Some((place.cell, place.outward.min(FULL_WIDTH) as f64)),
+            position: Some((position.cell, position.outward.min(FULL_WIDTH) as f64)),
         })
     };
     let below = lower.then(|| guard(0, facts.min, facts.min_tied));
@@ -140,6 +168,10 @@ fn guards(reference: &FeatureReference) -> Vec<NullAtom> {
     [below, above].into_iter().flatten().flatten().collect()
 }
 
+/// One atom per category, `other` and `unseen`.
+///
+/// Categories that occur once estimate the weight of the unseen (Good and Turing), at least 1/2.
+/// Their counts come out of `other`, where they are counted.
 fn categories(reference: &FeatureReference) -> Vec<NullAtom> {
     let Layout::Categorical(layout) = reference.layout.as_ref() else {
         return Vec::new();
@@ -148,12 +180,12 @@ fn categories(reference: &FeatureReference) -> Vec<NullAtom> {
     let atom = |weight: f64, bin: usize| NullAtom {
         weight,
         bin,
-        place: None,
+        position: None,
     };
     let mut atoms: Vec<NullAtom> = (0..layout.other())
         .map(|bin| atom(count(bin), bin))
         .collect();
-    // Whatever is neither true nor false is unusable, not unseen.
+    // A value that is neither true nor false is invalid, so booleans have nothing unseen.
     if reference.kind != Kind::Boolean {
         let once = reference.seen_once as f64;
         if !layout.others().is_empty() {

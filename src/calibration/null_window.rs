@@ -1,40 +1,42 @@
-//! Windows in which nothing has drifted, drawn at random from what is known about the reference.
+//! Null windows: simulated windows without drift.
 //!
-//! The reference is a sample itself, so a clean window is not a draw from its shares but from what the shares may be: Dirichlet-multinomial. With equal-mass
-//! edges that is exactly so, and it covers the reference's own noise, guards and small counts at once, where chi-square lines fail in most cases.
+//! The reference is a sample itself. So a window without drift is not drawn from the reference's
+//! shares but from the posterior of the shares: its counts are Dirichlet-multinomial. With
+//! equal-mass edges that is exact. It covers the noise of the reference, guards and small counts at
+//! once, where chi-square thresholds fail in most cases.
 //!
-//! An atom is the values of one cell in one score bin, or one category. Its weight is its count in the reference. What the reference does not hold but a clean
-//! window may hold has a weight of its own: the next value of a sample lies beyond its extreme like one more value would (1; 1/2 where the extreme is tied),
-//! and a category never seen comes as often as those seen once.
+//! Values of the same atom are interchangeable: those of one cell in one score bin, or of one
+//! category. The weight of an atom is its count in the reference. An atom that is empty in the
+//! reference and may occur in a window has a weight too; `null_table` chooses it.
 
 use rand::Rng;
 use rand_distr::{Binomial, Distribution, Gamma};
 
 use super::polya_urn::Urn;
-use crate::stats::FeatureCounts;
+use crate::stats::{FeatureCounts, Tallies};
 
-/// Values that move together: those of one cell in one score bin, or of one category.
+/// The values of one cell in one score bin, or of one category.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NullAtom {
     /// Weight in the reference; positive.
     pub weight: f64,
-    /// The score bin.
+    /// Index of the score bin.
     pub bin: usize,
-    /// The cell and the mean place in it, in `0..=FULL_WIDTH`; numbers only.
-    pub place: Option<(usize, f64)>,
+    /// The cell, and the mean position in it in `0..=FULL_WIDTH`; numbers only.
+    pub position: Option<(usize, f64)>,
 }
 
-/// A source of clean windows of one size.
+/// Draws null windows of one size.
 #[derive(Debug, Clone)]
 pub struct NullWindows {
     size: u64,
-    /// The heaviest first, so that small windows are full early.
+    /// Atoms with the heaviest first, so that small windows are full early.
     atoms: Vec<NullAtom>,
     counts: Vec<u64>,
     source: Source,
 }
 
-/// Two ways to the same law: tables for sizes where they fit, else shares and what falls into each.
+/// Two ways to draw from the same distribution: tables for sizes where they fit, else shares first.
 #[derive(Debug, Clone)]
 enum Source {
     Urn(Urn),
@@ -42,29 +44,35 @@ enum Source {
 }
 
 impl NullWindows {
-    /// Windows of `size` values of these atoms; atoms without weight never occur.
+    /// Windows of `size` values of these atoms; atoms without a positive, finite weight never
+    /// occur.
     #[must_use]
     pub fn new(atoms: &[NullAtom], size: u64) -> Self {
-        let has_weight = |atom: &&NullAtom| atom.weight > 0.0 && atom.weight.is_finite();
-        let mut atoms: Vec<NullAtom> = atoms.iter().filter(has_weight).copied().collect();
+        let mut atoms: Vec<NullAtom> = atoms
+            .iter()
+            .filter(|atom| atom.weight > 0.0 && atom.weight.is_finite())
+            .copied()
+            .collect();
         atoms.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let weights: Vec<f64> = atoms.iter().map(|atom| atom.weight).collect();
-        let shares = || Source::Shares(Shares::new(&weights));
         NullWindows {
             size,
             counts: vec![0; atoms.len()],
-            source: Urn::try_new(&weights, size).map_or_else(shares, Source::Urn),
+            source: Urn::try_new(&weights, size)
+                .map_or_else(|| Source::Shares(Shares::new(&weights)), Source::Urn),
             atoms,
         }
     }
 
-    /// Draws a window into `window`, which has the reference's layout and is emptied first.
+    /// Draws a window into `window`, which has the reference's layout and is reset first.
+    ///
+    /// Without atoms all bins stay empty.
     pub fn draw(&mut self, rng: &mut impl Rng, window: &mut FeatureCounts) {
         window.bins.fill(0);
         window.cells.clear();
-        window.tallies = crate::stats::Tallies {
+        window.tallies = Tallies {
             values: self.size,
-            ..crate::stats::Tallies::default()
+            ..Tallies::default()
         };
         if self.atoms.is_empty() {
             return;
@@ -74,62 +82,68 @@ impl NullWindows {
             Source::Shares(shares) => shares.draw(rng, self.size, &mut self.counts),
         }
         for (atom, count) in self.atoms.iter().zip(&self.counts) {
-            put(atom, *count, window);
+            add(atom, *count, window);
         }
     }
 }
 
-/// Shares by a Dirichlet law, counts by conditional binomials.
+/// Draws shares from a Dirichlet distribution, and counts from binomials given the shares.
+///
+/// Dirichlet shares are independent gamma variates over their sum; multinomial counts are binomial,
+/// each given the counts before it (Devroye, Non-Uniform Random Variate Generation, 1986).
 #[derive(Debug, Clone)]
 struct Shares {
-    laws: Vec<Gamma<f64>>,
+    gammas: Vec<Gamma<f64>>,
+    /// Gamma variates of the latest draw, not normalised.
     shares: Vec<f64>,
 }
 
 impl Shares {
-    /// Of atoms with these positive weights.
+    /// Shares of atoms with these positive weights.
     fn new(weights: &[f64]) -> Self {
-        let law = |weight: &f64| Gamma::new(*weight, 1.0).ok();
         Shares {
-            laws: weights.iter().filter_map(law).collect(),
+            gammas: weights
+                .iter()
+                .filter_map(|weight| Gamma::new(*weight, 1.0).ok())
+                .collect(),
             shares: vec![0.0; weights.len()],
         }
     }
 
     fn draw(&mut self, rng: &mut impl Rng, n: u64, counts: &mut [u64]) {
-        for (law, share) in self.laws.iter().zip(&mut self.shares) {
-            *share = law.sample(rng);
+        for (gamma, share) in self.gammas.iter().zip(&mut self.shares) {
+            *share = gamma.sample(rng);
         }
-        let mut weight_left: f64 = self.shares.iter().sum();
-        let mut left = n;
+        let mut remaining_share: f64 = self.shares.iter().sum();
+        let mut remaining = n;
         for (count, share) in counts.iter_mut().zip(&self.shares) {
-            *count = if left == 0 {
+            *count = if remaining == 0 {
                 0
             } else {
-                part(rng, left, share / weight_left)
+                binomial(rng, remaining, share / remaining_share)
             };
-            weight_left -= share;
-            left -= *count;
+            remaining_share -= share;
+            remaining -= *count;
         }
-        // What rounding of the shares leaves over belongs to the heaviest.
-        counts[0] += left;
+        // Values that rounding of the shares leaves over go to the heaviest atom.
+        counts[0] += remaining;
     }
 }
 
-/// How many of `n` values fall into a share.
-fn part(rng: &mut impl Rng, n: u64, share: f64) -> u64 {
-    Binomial::new(n, share.clamp(0.0, 1.0)).map_or(0, |law| law.sample(rng))
+/// Draws how many of `n` values fall into a share.
+fn binomial(rng: &mut impl Rng, n: u64, share: f64) -> u64 {
+    Binomial::new(n, share.clamp(0.0, 1.0)).map_or(0, |binomial| binomial.sample(rng))
 }
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "a place has 25 bits, a count of a window far fewer than 38"
+    reason = "a position has 25 bits, a count of a window far fewer than 38"
 )]
-fn put(atom: &NullAtom, count: u64, window: &mut FeatureCounts) {
+fn add(atom: &NullAtom, count: u64, window: &mut FeatureCounts) {
     window.bins[atom.bin] += count;
-    if let Some((cell, place)) = atom.place {
-        // Rounded; no place is negative.
-        let sum = (place * count as f64 + 0.5) as i64;
+    if let Some((cell, position)) = atom.position {
+        // The cast rounds to the nearest integer, because no position is negative.
+        let sum = (position * count as f64 + 0.5) as i64;
         window.cells.add(cell, count, sum);
     }
 }
@@ -141,26 +155,30 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
 
     fn atoms(weights: &[f64]) -> Vec<NullAtom> {
-        let atom = |(bin, weight): (usize, &f64)| NullAtom {
-            weight: *weight,
-            bin,
-            place: None,
-        };
-        weights.iter().enumerate().map(atom).collect()
+        weights
+            .iter()
+            .enumerate()
+            .map(|(bin, weight)| NullAtom {
+                weight: *weight,
+                bin,
+                position: None,
+            })
+            .collect()
     }
 
     fn drawn(weights: &[f64], n: u64, windows: u64) -> Vec<Vec<u64>> {
-        let mut clean = NullWindows::new(&atoms(weights), n);
+        let mut source = NullWindows::new(&atoms(weights), n);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut window = FeatureCounts {
             bins: vec![0; weights.len()],
             ..FeatureCounts::default()
         };
-        let mut draw = |_| {
-            clean.draw(&mut rng, &mut window);
-            window.bins.clone()
-        };
-        (0..windows).map(&mut draw).collect()
+        (0..windows)
+            .map(|_| {
+                source.draw(&mut rng, &mut window);
+                window.bins.clone()
+            })
+            .collect()
     }
 
     #[test]
@@ -179,18 +197,20 @@ mod tests {
     fn counts_have_the_mean_and_spread_of_a_dirichlet_multinomial() {
         let windows = 20_000;
         let check = |n: u64| {
-            let found = drawn(&[30.0, 70.0], n, windows);
-            let firsts = || found.iter().map(|bins| bins[0] as f64 / n as f64);
+            let drawn = drawn(&[30.0, 70.0], n, windows);
+            let firsts = || drawn.iter().map(|bins| bins[0] as f64 / n as f64);
             let mean = firsts().sum::<f64>() / windows as f64;
             let variance = firsts().map(|x| (x - mean).powi(2)).sum::<f64>() / windows as f64;
-            // p (1 - p) (n + a) / (1 + a) / n with p = 0.3 and a = 100.
+            // p (1 - p) (n + a) / (1 + a) / n with p = 0.3 and a = 100. For n = 200 that is, by
+            // scipy 1.17, scipy.stats.dirichlet_multinomial.cov([30, 70], 200)[0, 0] / 200**2
+            // = 0.003119.
             let expected = 0.3 * 0.7 * (n as f64 + 100.0) / 101.0 / n as f64;
             assert!((mean - 0.3).abs() < 0.002, "mean {mean} in {n}");
             let ratio = variance / expected;
             assert!((ratio - 1.0).abs() < 0.05, "spread {ratio} in {n}");
         };
         check(200);
-        // Too large for tables.
+        // This size is too large for tables.
         check(1_000_000);
     }
 }

@@ -1,0 +1,44 @@
+//! Limits of a calibrated threshold, as values of the label `status`.
+
+/// A reason to trust a calibrated threshold less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CalibrationStatus {
+    /// The window holds more than a tenth of the reference's values.
+    ///
+    /// Thresholds then keep their budget only on average over references.
+    ReferenceSmall,
+    /// The budget asks for rarer events than the reference's blocks can show.
+    BudgetExtrapolated,
+    /// The reference has no time, and too few quiet windows were seen to estimate the design
+    /// effect.
+    PhiLearning,
+    /// The reference is too short for blocks as long as the window; shorter blocks stand in.
+    BlocksShort,
+    /// The window's samples over the design effect are fewer than `min_samples`.
+    ///
+    /// Calibrated alerts of the window wait.
+    TooFewEffective,
+}
+
+impl CalibrationStatus {
+    /// Every status, in the order of reports.
+    pub const ALL: [CalibrationStatus; 5] = [
+        CalibrationStatus::ReferenceSmall,
+        CalibrationStatus::BudgetExtrapolated,
+        CalibrationStatus::PhiLearning,
+        CalibrationStatus::BlocksShort,
+        CalibrationStatus::TooFewEffective,
+    ];
+
+    /// The name in JSON and labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            CalibrationStatus::ReferenceSmall => "reference_small",
+            CalibrationStatus::BudgetExtrapolated => "budget_extrapolated",
+            CalibrationStatus::PhiLearning => "phi_learning",
+            CalibrationStatus::BlocksShort => "blocks_short",
+            CalibrationStatus::TooFewEffective => "too_few_effective",
+        }
+    }
+}
