@@ -208,7 +208,7 @@ fn a_fixed_threshold_below_the_noise_floor_is_warned_about() {
         "{messages}"
     );
     assert!(
-        !messages.contains("critical line"),
+        !messages.contains("critical threshold"),
         "the other line is fine: {messages}"
     );
 }
