@@ -71,7 +71,7 @@ struct Merge<'a> {
 impl<'a> Merge<'a> {
     fn new(range: &'a TopicRange, mut ingest: Ingest) -> Self {
         for (slot, part) in range.parts().iter().enumerate() {
-            // Records before a range are never known to be absent, even at offset 0.
+            // Not from the start, even at offset 0: nothing is known about records before a range.
             ingest.opened(slot, &part.shard, part.begin, false);
         }
         Merge {
