@@ -83,13 +83,15 @@ fn read(table: &Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> 
         .get("keep_firing_for")
         .and_then(|item| evaluations(&item, 0, windows))
         .unwrap_or(AlertSpec::DEFAULT_KEEP_FIRING_FOR);
-    let names = table.get("features").and_then(|item| item.list());
-    let names = names.map(|items| {
-        items
-            .iter()
-            .filter_map(|item| feature_name(item, statistic, features))
-            .collect()
-    });
+    let names = table
+        .get("features")
+        .and_then(|item| item.list())
+        .map(|items| {
+            items
+                .iter()
+                .filter_map(|item| feature_name(item, statistic, features))
+                .collect()
+        });
     table.finish();
     Some(AlertSpec {
         statistic: statistic?,

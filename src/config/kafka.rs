@@ -98,10 +98,12 @@ fn check_format(item: &Item<'_>) {
 }
 
 fn kafka(client: &Client, table: &Table<'_>) -> Option<KafkaSpec> {
-    let brokers = table.need("brokers", "a list of host:port");
-    let brokers = brokers.and_then(|item| names(&item, "broker"));
-    let topics = table.need("topics", "a list of topic names");
-    let topics = topics.and_then(|item| names(&item, "topic"));
+    let brokers = table
+        .need("brokers", "a list of host:port")
+        .and_then(|item| names(&item, "broker"));
+    let topics = table
+        .need("topics", "a list of topic names")
+        .and_then(|item| names(&item, "topic"));
     let group_id = table.get("group_id").and_then(|item| item.name());
     let start = table.get("start").and_then(|item| start(&item));
     let properties = table

@@ -156,8 +156,8 @@ impl<'a> Item<'a> {
     pub(super) fn name(&self) -> Option<String> {
         const MAX_BYTES: usize = 200;
         let text = self.text()?;
-        let is_forbidden = |c: char| c.is_control() || "<>&\"'\\".contains(c);
-        if text.is_empty() || text.len() > MAX_BYTES || text.contains(is_forbidden) {
+        let has_forbidden = text.contains(|c: char| c.is_control() || "<>&\"'\\".contains(c));
+        if text.is_empty() || text.len() > MAX_BYTES || has_forbidden {
             return self.expected("a name of 1 to 200 characters without quotes, <, >, & and \\");
         }
         Some(text)

@@ -162,10 +162,9 @@ fn later_layers_win_and_keep_the_case_of_names() {
         ("PEGEL__WEB__LISTEN_ADDRESS", "0.0.0.0:1"),
         ("PEGEL__MONITORS__0__MIN_COVERAGE", "0.5"),
         ("PEGELX", "ignored"),
-    ];
-    let environment = environment
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec();
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec();
     let set = vec![
         "web.listen_address=0.0.0.0:2".to_owned(),
         "monitors[0].windows[0].min_samples=7".to_owned(),
@@ -233,8 +232,8 @@ fn a_printed_configuration_reads_back_the_same() {
     for name in ["pegel.yaml", "minimal.yaml"] {
         let config =
             load(&root.join(name), &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
-        let again = parse(&root.join(name), &print(&config), &Overrides::default());
-        let again = again.unwrap_or_else(|problems| panic!("{problems}\n{}", print(&config)));
+        let again = parse(&root.join(name), &print(&config), &Overrides::default())
+            .unwrap_or_else(|problems| panic!("{problems}\n{}", print(&config)));
         assert_eq!(
             without_locations(again),
             without_locations(config),
