@@ -337,7 +337,7 @@ mod tests {
         let steady = statistics(|_| 0.0, 1).unwrap();
         assert!(steady.design_effect[0] < 1.2, "{:?}", steady.design_effect);
         let slow = statistics(|pane| f64::from(u8::from(pane % 40 < 20)) * 300.0, 1).unwrap();
-        assert!(slow.design_effect[0] > 10.0, "{:?}", slow.design_effect);
+        assert!(slow.design_effect[0] > 5.0, "{:?}", slow.design_effect);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The null distribution of a statistic in one window: its values without drift.
 //!
-//! Two sources say how far a score goes without drift. Simulated windows know bins, sizes and the
-//! noise of the reference, but their values are independent. The reference's blocks know how much
-//! windows of the stream vary. The threshold is the higher of the two, moved out by a tolerance.
+//! It has two sources. Simulated windows take account of bins, sizes and the noise of the
+//! reference, but their values are independent. The reference's blocks show how much windows of the
+//! stream vary. The threshold is the higher of the two, moved out by a tolerance.
 
 use statrs::distribution::{Binomial, DiscreteCDF as _};
 
@@ -107,7 +107,7 @@ impl NullDistribution {
 
     /// The `alpha` at which the threshold without tolerance equals the statistic, in 0..=1.
     ///
-    /// For a distance or divergence on its own scale, or for a rate.
+    /// `value` is on the statistic's own scale.
     #[must_use]
     pub fn p_value(&self, value: f64) -> f64 {
         match self {

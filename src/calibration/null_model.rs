@@ -51,7 +51,7 @@ pub struct NullModel {
 
 /// Variation of a statistic between windows of the stream without drift.
 struct Dispersion {
-    /// At least 1.
+    /// Design effect `phi`; at least 1.
     design_effect: f64,
     blocks: Option<BlockThreshold>,
 }

@@ -31,8 +31,8 @@ pub(super) fn reference_rate(
 /// The posterior of values beyond the outer edges.
 ///
 /// Fitted edges lie at the extremes of the sample: the share beyond one extreme of `m` values is
-/// distributed as Beta(1, m), beyond both as Beta(2, m). Given edges say nothing about that, so the
-/// posterior then follows from the values that were seen beyond them.
+/// distributed as Beta(1, m), beyond both nearly as Beta(2, m). Given edges say nothing about that,
+/// so the posterior then follows from the values that were seen beyond them.
 fn out_of_range(reference: &FeatureReference, values: f64) -> Option<RateDistribution> {
     let layout = reference.layout.numeric()?;
     let (below, above) = reference.counts.out_of_range(&reference.layout);

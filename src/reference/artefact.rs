@@ -11,7 +11,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::document::{Content, ContentError};
+use super::content_error::ContentError;
+use super::document::Content;
 use super::null_tables::FeatureCalibration;
 use crate::model::EventTime;
 

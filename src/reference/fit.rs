@@ -33,7 +33,7 @@ pub enum FitError {
         "no usable value in {events} rows ({missing} missing, {invalid} of the wrong kind or infinite)"
     )]
     NoValues {
-        /// Rows read.
+        /// Number of rows read.
         events: u64,
         /// Rows without a value.
         missing: u64,

@@ -7,6 +7,7 @@
 
 mod artefact;
 mod atom;
+mod content_error;
 mod document;
 mod feature_reference;
 mod fit;
@@ -19,7 +20,7 @@ mod weighted_counts;
 
 pub use artefact::{ArtefactError, VERSION};
 pub use atom::Atom;
-pub use document::ContentError;
+pub use content_error::ContentError;
 pub use feature_reference::FeatureReference;
 pub use fit::{Column, DEFAULT_BINS, DEFAULT_TOP, FitError, FitOptions, fit};
 pub use hour_mixture::{HourCounts, HourMixture, dominant};

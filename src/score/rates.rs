@@ -1,7 +1,7 @@
 //! Rates of a window: shares of missing, out-of-range and unseen values.
 //!
-//! A rate needs no reference distribution, only the reference's layout. It sees the breaks that
-//! divergences hide: a value that is absent has no bin.
+//! A rate needs no reference distribution, only the reference's layout. It shows breaks that
+//! divergences do not: a missing value has no bin.
 
 use crate::model::Statistic;
 use crate::stats::{FeatureCounts, Layout, share};

@@ -276,7 +276,7 @@ impl CellCounts {
     }
 
     /// Subtracts counts that were added before; the touched range stays.
-    pub fn subtract(&mut self, other: &CellCounts) {
+    pub fn subtract(&mut self, other: &Self) {
         for cell in other.touched() {
             self.counts[cell] -= other.counts[cell];
             self.sums[cell] -= other.sums[cell];

@@ -42,12 +42,12 @@ impl CategoricalLayout {
     /// `others` occur in the reference and share the bin `other`. No name occurs twice.
     #[must_use]
     pub fn new(names: Vec<String>, others: Vec<String>) -> Self {
-        let other = names.len();
+        let other_bin = names.len();
         let lookup = names
             .iter()
             .enumerate()
             .map(|(bin, name)| (name.as_str().into(), bin))
-            .chain(others.iter().map(|name| (name.as_str().into(), other)))
+            .chain(others.iter().map(|name| (name.as_str().into(), other_bin)))
             .collect();
         CategoricalLayout {
             names,
