@@ -233,7 +233,7 @@ fn topics_by_source(sources: &[SourceSpec]) -> BTreeMap<String, Vec<String>> {
 fn resume_point(head_lookup: &HeadLookup, shard: &Shard) -> ResumePoint {
     match head_lookup.get(shard) {
         HeadAnswer::Pending => ResumePoint::Pending,
-        HeadAnswer::Never => ResumePoint::Unread,
+        HeadAnswer::NeverCounted => ResumePoint::Unread,
         HeadAnswer::Head(latest, head) => ResumePoint::At {
             incarnation: latest.incarnation,
             upto: head.upto,

@@ -213,7 +213,9 @@ impl Daemon {
             bail!("{} changed: that needs a restart", changed.join(", "));
         }
         let plans: Vec<MonitorPlan> = monitors.into_iter().map(load_monitor).collect();
-        config.places.refuse(monitor_problems(&config, &plans))?;
+        config
+            .source_map
+            .ensure_none(monitor_problems(&config, &plans))?;
         let longest_window = longest_window(&plans);
         if config.state.panes.is_some() && longest_window > self.longest_window {
             bail!(

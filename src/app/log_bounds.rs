@@ -52,7 +52,7 @@ impl LogBounds {
     pub(super) fn oldest_state(&self) -> LogState {
         let mut state = LogState::default();
         for (partition, (first, _)) in self.partitions.iter().filter(|(_, (first, _))| *first > 0) {
-            state.heads = Heads::gone();
+            state.heads = Heads::with_lost_history();
             state.pass(*partition, first - 1);
         }
         info!("reading the pane log from its oldest record");

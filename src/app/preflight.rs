@@ -12,11 +12,11 @@ use anyhow::bail;
 use tracing::{info, warn};
 
 use super::roles::ProcessRole;
-use crate::config::{Client, Config, Problem, SourceMap, Subject};
+use crate::config::{ClientUser, Config, OptionSubject, Problem, SourceMap};
 use crate::engine::{LoadedReference, MonitorPlan};
 use crate::export::estimate_series;
 use crate::model::{MonitorSpec, PanesTopicSpec};
-use crate::pane_log::kafka::{self, KafkaLogError, Needs, ensure, open_partitions};
+use crate::pane_log::kafka::{self, KafkaLogError, TopicRequirements, ensure, open_partitions};
 use crate::reference::Reference;
 use crate::source::{client_problem, property_problems};
 
@@ -56,18 +56,18 @@ pub fn monitor_problems(config: &Config, plans: &[MonitorPlan]) -> Vec<Problem> 
         .flat_map(|plan| {
             let monitor = &plan.spec.name;
             let of_references = plan.references.iter().filter_map(|reference| {
-                let subject = Subject::Reference {
+                let subject = OptionSubject::Reference {
                     monitor: monitor.clone(),
                     reference: reference.name.clone(),
                 };
                 let message = reference.problem.clone()?;
-                Some(config.places.problem(&subject, message))
+                Some(config.source_map.problem(&subject, message))
             });
-            let subject = Subject::Monitor(monitor.clone());
+            let subject = OptionSubject::Monitor(monitor.clone());
             let of_monitor = plan
                 .problems
                 .iter()
-                .map(move |message| config.places.problem(&subject, message.clone()));
+                .map(move |message| config.source_map.problem(&subject, message.clone()));
             of_references.chain(of_monitor)
         })
         .collect()
@@ -78,22 +78,28 @@ pub fn monitor_problems(config: &Config, plans: &[MonitorPlan]) -> Vec<Problem> 
 pub fn client_problems(config: &Config) -> Vec<Problem> {
     let panes = config.state.panes.as_ref();
     let of_panes = panes.into_iter().flat_map(|panes| {
-        refused_properties(&Client::PaneLog, &panes.properties, &config.places, || {
-            kafka::client_problem(panes)
-        })
+        refused_properties(
+            &ClientUser::PaneLog,
+            &panes.properties,
+            &config.source_map,
+            || kafka::client_problem(panes),
+        )
     });
     let of_sources = config.sources.iter().flat_map(|source| {
-        let client = Client::Source(source.name.clone());
-        refused_properties(&client, &source.kafka.properties, &config.places, || {
-            client_problem(&source.kafka, panes.is_some())
-        })
+        let client = ClientUser::Source(source.name.clone());
+        refused_properties(
+            &client,
+            &source.kafka.properties,
+            &config.source_map,
+            || client_problem(&source.kafka, panes.is_some()),
+        )
     });
     of_panes.chain(of_sources).collect()
 }
 
 /// Properties that are refused each by itself. When none is, the client with all of them is tried.
 fn refused_properties(
-    client: &Client,
+    client: &ClientUser,
     properties: &BTreeMap<String, String>,
     locations: &SourceMap,
     try_client: impl FnOnce() -> Option<String>,
@@ -101,7 +107,7 @@ fn refused_properties(
     let refused = property_problems(properties);
     if refused.is_empty() {
         return try_client()
-            .map(|message| locations.problem(&Subject::Client(client.clone()), message))
+            .map(|message| locations.problem(&OptionSubject::ClientUser(client.clone()), message))
             .into_iter()
             .collect();
     }
@@ -109,7 +115,7 @@ fn refused_properties(
         .into_iter()
         .map(|(property, message)| {
             let client = client.clone();
-            locations.problem(&Subject::Property { client, property }, message)
+            locations.problem(&OptionSubject::Property { client, property }, message)
         })
         .collect()
 }
@@ -181,13 +187,13 @@ pub(super) fn prepare_topic(
     longest_window: Duration,
     may_create: bool,
 ) -> Result<(), KafkaLogError> {
-    let needs = Needs {
+    let needs = TopicRequirements {
         longest_window,
         may_create,
     };
     loop {
         match try_prepare_topic(spec, needs) {
-            Err(problem) if problem.may_pass() => {
+            Err(problem) if problem.is_transient() => {
                 warn!(
                     brokers = spec.brokers.join(","),
                     error = format!("{:#}", anyhow::Error::new(problem)),
@@ -200,7 +206,7 @@ pub(super) fn prepare_topic(
     }
 }
 
-fn try_prepare_topic(spec: &PanesTopicSpec, needs: Needs) -> Result<(), KafkaLogError> {
+fn try_prepare_topic(spec: &PanesTopicSpec, needs: TopicRequirements) -> Result<(), KafkaLogError> {
     for warning in ensure(spec, needs)? {
         warn!(topic = spec.topic, "pane log topic: {warning}");
     }

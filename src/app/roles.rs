@@ -4,7 +4,7 @@
 //! scorers are separate processes. Several scorers split the monitors by a hash of their names, so
 //! they agree on who scores a monitor without talking to each other.
 
-use crate::model::place_of;
+use crate::model::bucket_of;
 
 /// The halves of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,7 +51,7 @@ impl MonitorSplit {
     /// True when this scorer is responsible for the monitor or source of this name.
     #[must_use]
     pub fn has(self, name: &str) -> bool {
-        place_of([name.as_bytes()], self.count) == self.index
+        bucket_of([name.as_bytes()], self.count) == self.index
     }
 
     /// The label of this scorer's snapshots, such as `0/2`.

@@ -74,7 +74,7 @@ impl FeatureReport<'_> {
             .iter()
             .enumerate()
             .filter_map(|(index, rule)| match rule.threshold_source {
-                ThresholdSource::Fixed(threshold) => Some((rule, rule.fixed_line(threshold))),
+                ThresholdSource::Fixed(threshold) => Some((rule, rule.fixed_threshold(threshold))),
                 ThresholdSource::Budget { .. } => {
                     let calibrated = &self.assessment.as_ref()?.lines;
                     Some((rule, calibrated.get(index).copied().flatten()?))

@@ -99,12 +99,6 @@ impl NullDistribution {
         }
     }
 
-    /// The former name of [`NullDistribution::threshold`].
-    #[must_use]
-    pub fn line(&self, alpha: f64, tolerance: f64) -> ThresholdRange {
-        self.threshold(alpha, tolerance)
-    }
-
     /// The `alpha` at which the threshold without tolerance equals the statistic, in 0..=1.
     ///
     /// `value` is on the statistic's own scale.

@@ -32,7 +32,7 @@ pub struct WindowContext<'a> {
     /// Length of the window; `None` where it has no time.
     pub window: Option<Duration>,
     /// Estimate from quiet windows, for a reference without time.
-    pub learned: Option<&'a OnlineDispersion>,
+    pub online: Option<&'a OnlineDispersion>,
     /// The reference to compare with; `None` for the reference of the null model.
     ///
     /// A rolling or hour-of-week reference changes from window to window.
@@ -106,11 +106,6 @@ impl NullModel {
         self.blocks = blocks;
     }
 
-    /// The former name of [`NullModel::set_blocks`].
-    pub fn set_stretches(&mut self, blocks: Vec<BlockStatistics>) {
-        self.set_blocks(blocks);
-    }
-
     /// The null distribution of a statistic in a window with these counts.
     ///
     /// `None` where the feature has no such score, or where the score is always 0 or infinite
@@ -141,17 +136,6 @@ impl NullModel {
         }))
     }
 
-    /// The former name of [`NullModel::null_distribution`].
-    #[must_use]
-    pub fn gauge(
-        &self,
-        statistic: Statistic,
-        counts: &FeatureCounts,
-        context: &WindowContext<'_>,
-    ) -> Option<NullDistribution> {
-        self.null_distribution(statistic, counts, context)
-    }
-
     /// Reasons to trust the thresholds of a window of `n` values at `alpha` less.
     ///
     /// `TooFewEffective` is left to the caller, who knows `min_samples`.
@@ -165,7 +149,7 @@ impl NullModel {
         const MANY_BLOCKS: f64 = 300.0;
         const RARE: f64 = 1e-3;
         let blocks = self.blocks_for(n, context);
-        let online = context.learned.filter(|online| online.is_complete());
+        let online = context.online.filter(|online| online.is_complete());
         let is_estimated = blocks.is_some() || online.is_some();
         let effective = blocks.map_or(f64::from(MIN_QUIET_WINDOWS), |(blocks, _)| blocks.effective);
         CalibrationStatus::ALL
@@ -240,7 +224,7 @@ impl NullModel {
                 }),
             };
         }
-        let Some(online) = context.learned.filter(|online| online.is_complete()) else {
+        let Some(online) = context.online.filter(|online| online.is_complete()) else {
             return Dispersion {
                 design_effect: 1.0,
                 blocks: None,
@@ -467,7 +451,7 @@ mod tests {
             ..OnlineDispersion::default()
         };
         let context = WindowContext {
-            learned: Some(&online),
+            online: Some(&online),
             ..window(15)
         };
         assert!(

@@ -20,7 +20,7 @@ use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
 use crate::model::{KafkaReport, Kind, PanesTopicSpec, Shard, SourceSpec, TopicId};
 use crate::observe::{ObserverPlan, is_selected};
-use crate::pane_log::kafka::{Needs, ensure, inspect};
+use crate::pane_log::kafka::{TopicRequirements, ensure, inspect};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
 
 /// Time after which a source without an answer counts as unreachable.
@@ -80,7 +80,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     if let Some(sample) = &args.sample {
         print_sample(sample, &plans, config.limits.max_message_bytes)?;
     }
-    config.places.refuse(problems)?;
+    config.source_map.ensure_none(problems)?;
     if series > config.limits.max_series {
         return Err(UsageError::TooManySeries {
             limit: config.limits.max_series,
@@ -183,7 +183,7 @@ fn check_pane_log(config: &Config, panes: &PanesTopicSpec) -> Exit {
         .flat_map(|monitor| &monitor.windows)
         .map(|window| window.size)
         .max();
-    let needs = Needs {
+    let needs = TopicRequirements {
         longest_window: longest_window.unwrap_or_default(),
         may_create: false,
     };

@@ -101,7 +101,9 @@ impl RunArgs {
 /// The configuration is wrong, or the daemon cannot start.
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
-    config.places.refuse(app::client_problems(&config))?;
+    config
+        .source_map
+        .ensure_none(app::client_problems(&config))?;
     let process_role = args.process_role(&config)?;
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::problems::{Location, Problem};
-use super::source_map::{SourceMap, Subject};
+use super::source_map::{OptionSubject, SourceMap};
 
 /// The problems and locations of one configuration. Readers share it, so it is mutable inside.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Diagnostics {
     }
 
     /// Records the location of a subject; the first one counts.
-    pub(super) fn record_location(&self, subject: Subject, location: &Location, path: &str) {
+    pub(super) fn record_location(&self, subject: OptionSubject, location: &Location, path: &str) {
         self.source_map.borrow_mut().record(subject, location, path);
     }
 

@@ -20,7 +20,7 @@ pub struct Config {
     /// Monitors, in the order of the file; at least one.
     pub monitors: Vec<MonitorSpec>,
     /// Locations of options that are checked later.
-    pub places: SourceMap,
+    pub source_map: SourceMap,
 }
 
 /// Options of the HTTP server.

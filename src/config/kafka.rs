@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::defaults;
 use super::problems::suggest;
 use super::reader::{Item, Table};
-use super::source_map::{Client, Subject};
+use super::source_map::{ClientUser, OptionSubject};
 use crate::model::{EventTime, KafkaSpec, SourceSpec, StartAt};
 
 /// librdkafka properties that pegel sets itself, and what to do instead.
@@ -62,8 +62,8 @@ pub(super) fn sources(table: &Table<'_>) -> Vec<SourceSpec> {
 }
 
 fn source(name: &str, item: &Item<'_>) -> Option<SourceSpec> {
-    let client = Client::Source(name.to_owned());
-    item.record_location(Subject::Client(client.clone()));
+    let client = ClientUser::Source(name.to_owned());
+    item.record_location(OptionSubject::ClientUser(client.clone()));
     let table = item.table()?;
     let kafka = table
         .need("kafka", "brokers and topics")
@@ -97,7 +97,7 @@ fn check_format(item: &Item<'_>) {
     }
 }
 
-fn kafka(client: &Client, table: &Table<'_>) -> Option<KafkaSpec> {
+fn kafka(client: &ClientUser, table: &Table<'_>) -> Option<KafkaSpec> {
     let brokers = table
         .need("brokers", "a list of host:port")
         .and_then(|item| names(&item, "broker"));
@@ -145,10 +145,10 @@ fn start(item: &Item<'_>) -> Option<StartAt> {
 }
 
 /// Reads librdkafka properties. librdkafka checks names and values later.
-pub(super) fn properties(client: &Client, table: &Table<'_>) -> BTreeMap<String, String> {
+pub(super) fn properties(client: &ClientUser, table: &Table<'_>) -> BTreeMap<String, String> {
     let mut properties = BTreeMap::new();
     for (name, item) in table.entries() {
-        item.record_location(Subject::Property {
+        item.record_location(OptionSubject::Property {
             client: client.clone(),
             property: name.clone(),
         });

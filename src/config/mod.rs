@@ -37,4 +37,4 @@ pub use manual::configuration_markdown;
 pub use options::{Default, OPTIONS, OptionDoc, RESERVED, ReservedOption, defaults};
 pub use print::print;
 pub use problems::{Location, Problem, Problems};
-pub use source_map::{Client, SourceMap, Subject};
+pub use source_map::{ClientUser, OptionSubject, SourceMap};

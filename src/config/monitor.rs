@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::problems::suggest;
 use super::reader::{Item, Table};
-use super::source_map::Subject;
+use super::source_map::OptionSubject;
 use super::{alert, defaults, feature, reference, window};
 use crate::model::{Lateness, MonitorSpec, Select, Statistic, TimestampSpec};
 
@@ -35,7 +35,9 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
         .need("name", "the name of the monitor")
         .and_then(|item| item.name())
         .unwrap_or_default();
-    table.item().record_location(Subject::Monitor(name.clone()));
+    table
+        .item()
+        .record_location(OptionSubject::Monitor(name.clone()));
     let source = source(table, sources).unwrap_or_default();
     let select = table.get("select").and_then(|item| select(&item));
     let timestamp = timestamp(table);

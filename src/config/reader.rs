@@ -13,7 +13,7 @@ use super::diagnostics::Diagnostics;
 use super::options::NOT_SUPPORTED;
 use super::parse::location_of;
 use super::problems::{Location, suggest};
-use super::source_map::Subject;
+use super::source_map::OptionSubject;
 use crate::model::{Literal, Pointer, Statistic};
 
 /// Units of sizes, in bytes, the longest suffix first.
@@ -82,7 +82,7 @@ impl<'a> Item<'a> {
     }
 
     /// Records this value as the location of a subject.
-    pub(super) fn record_location(&self, subject: Subject) {
+    pub(super) fn record_location(&self, subject: OptionSubject) {
         self.diagnostics
             .record_location(subject, &self.location, &self.path);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::defaults;
 use super::reader::{Item, Table};
-use super::source_map::Subject;
+use super::source_map::OptionSubject;
 use crate::model::{Origin, ReferenceSpec, Rolling, WindowSpec, duration};
 
 /// The longest slide of a window that is compared by hour of the week.
@@ -39,7 +39,7 @@ pub(super) fn read_all(
         {
             item.error(format!("duplicate reference name {:?}", reference.name));
         }
-        item.record_location(Subject::Reference {
+        item.record_location(OptionSubject::Reference {
             monitor: monitor.to_owned(),
             reference: reference.name.clone(),
         });

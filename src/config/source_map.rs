@@ -7,13 +7,13 @@ use super::problems::{Location, Problem, Problems};
 /// A thing of the configuration that can only be checked against something else: a reference file,
 /// a client library.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub enum OptionSubject {
     /// A Kafka client.
-    Client(Client),
+    ClientUser(ClientUser),
     /// A property of a Kafka client.
     Property {
         /// The client that has the property.
-        client: Client,
+        client: ClientUser,
         /// Name of the property.
         property: String,
     },
@@ -30,7 +30,7 @@ pub enum Subject {
 
 /// The user of a Kafka client.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Client {
+pub enum ClientUser {
     /// A source, by name.
     Source(String),
     /// The pane log.
@@ -41,12 +41,12 @@ pub enum Client {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SourceMap {
     pub(super) file: String,
-    by_subject: BTreeMap<Subject, (Location, String)>,
+    by_subject: BTreeMap<OptionSubject, (Location, String)>,
 }
 
 impl SourceMap {
     /// Records the location of a subject; the first one counts.
-    pub(super) fn record(&mut self, subject: Subject, location: &Location, path: &str) {
+    pub(super) fn record(&mut self, subject: OptionSubject, location: &Location, path: &str) {
         self.by_subject
             .entry(subject)
             .or_insert_with(|| (location.clone(), path.to_owned()));
@@ -56,7 +56,7 @@ impl SourceMap {
     ///
     /// # Errors
     /// There is at least one problem.
-    pub fn refuse(&self, mut problems: Vec<Problem>) -> Result<(), Problems> {
+    pub fn ensure_none(&self, mut problems: Vec<Problem>) -> Result<(), Problems> {
         if problems.is_empty() {
             return Ok(());
         }
@@ -71,7 +71,7 @@ impl SourceMap {
 
     /// A problem at the location of a subject; at the start of the file if it has none.
     #[must_use]
-    pub fn problem(&self, subject: &Subject, message: String) -> Problem {
+    pub fn problem(&self, subject: &OptionSubject, message: String) -> Problem {
         let (location, path) = self
             .by_subject
             .get(subject)

@@ -8,7 +8,7 @@ use super::defaults;
 use super::effective::State;
 use super::kafka::{names, properties};
 use super::reader::{Item, Table};
-use super::source_map::{Client, Subject};
+use super::source_map::{ClientUser, OptionSubject};
 use crate::model::{PanesTopicSpec, SourceSpec, duration};
 
 /// The largest accepted number of partitions of the pane log.
@@ -98,7 +98,7 @@ fn panes_partitions(table: &Table<'_>) -> Option<u32> {
 fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
     table
         .item()
-        .record_location(Subject::Client(Client::PaneLog));
+        .record_location(OptionSubject::ClientUser(ClientUser::PaneLog));
     let topic = table.get("panes_topic");
     let brokers = table.get("brokers");
     let partitions = panes_partitions(table);
@@ -106,7 +106,7 @@ fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
     let properties = table
         .get("properties")
         .and_then(|item| item.table())
-        .map(|table| properties(&Client::PaneLog, &table));
+        .map(|table| properties(&ClientUser::PaneLog, &table));
     let Some(topic) = topic else {
         for item in TOPIC_OPTIONS.iter().filter_map(|option| table.get(option)) {
             item.error("has no effect without state.panes_topic");

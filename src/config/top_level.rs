@@ -42,7 +42,7 @@ pub(super) fn read(root: &Item<'_>, directory: &Path) -> Option<Config> {
         limits,
         sources,
         monitors,
-        places: SourceMap::default(),
+        source_map: SourceMap::default(),
     })
 }
 

@@ -45,7 +45,7 @@ pub struct StatisticAssessment {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Assessment {
     /// One entry for each statistic that has a null distribution.
-    pub levels: Vec<StatisticAssessment>,
+    pub statistics: Vec<StatisticAssessment>,
     /// The design effect of `js`; 1 where it is unknown.
     pub design_effect: f64,
     /// The reasons why thresholds deserve less trust.
@@ -57,8 +57,8 @@ pub struct Assessment {
 impl Assessment {
     /// The entry of a statistic.
     #[must_use]
-    pub fn level(&self, statistic: Statistic) -> Option<&StatisticAssessment> {
-        self.levels
+    pub fn statistic(&self, statistic: Statistic) -> Option<&StatisticAssessment> {
+        self.statistics
             .iter()
             .find(|level| level.statistic == statistic)
     }
@@ -99,7 +99,8 @@ pub fn assess(
     let distributions: Vec<(Statistic, NullDistribution)> = Statistic::ALL
         .iter()
         .filter_map(|statistic| {
-            let distribution = null_model.gauge(*statistic, input.counts, &input.context)?;
+            let distribution =
+                null_model.null_distribution(*statistic, input.counts, &input.context)?;
             Some((*statistic, distribution))
         })
         .collect();
@@ -128,7 +129,7 @@ pub fn assess(
         })
         .fold(1.0, f64::min);
     Assessment {
-        levels: distributions
+        statistics: distributions
             .iter()
             .filter_map(|(statistic, distribution)| {
                 let value = input.value(*statistic)?;
@@ -179,7 +180,7 @@ fn threshold_of(
     step: Option<Duration>,
 ) -> Option<Threshold> {
     match rule.threshold_source {
-        ThresholdSource::Fixed(threshold) => Some(rule.fixed_line(threshold)),
+        ThresholdSource::Fixed(threshold) => Some(rule.fixed_threshold(threshold)),
         ThresholdSource::Budget {
             interval,
             tolerance,
@@ -189,7 +190,7 @@ fn threshold_of(
             let scorer = null_model.scorer();
             let tolerance = tolerance_on(of, tolerance, scorer.reference(), scorer.body());
             let alpha = alpha(interval, feature.budgeted_statistics, step);
-            let range = distribution.line(alpha, tolerance);
+            let range = distribution.threshold(alpha, tolerance);
             let floor = distribution.noise_floor();
             let cleared = (1.0 - HYSTERESIS) * range.upper + HYSTERESIS * floor;
             Some(Threshold {
@@ -230,7 +231,7 @@ fn default_threshold(
         scorer.body(),
     );
     let alpha = alpha(Budget::INTERVAL, feature.budgeted_statistics, step);
-    distribution.line(alpha, tolerance).upper
+    distribution.threshold(alpha, tolerance).upper
 }
 
 /// The number of independent values that a window of clustered ones is worth: `samples / phi`,
@@ -241,7 +242,7 @@ fn default_threshold(
     clippy::cast_sign_loss,
     reason = "at most the number of samples"
 )]
-pub fn effective(samples: u64, design_effect: f64) -> u64 {
+pub fn effective_samples(samples: u64, design_effect: f64) -> u64 {
     (samples as f64 / design_effect.max(1.0)) as u64
 }
 
@@ -280,9 +281,13 @@ mod tests {
 
     #[test]
     fn clustered_samples_are_worth_fewer_and_never_more() {
-        assert_eq!(effective(100, 2.5), 40);
-        assert_eq!(effective(100, 0.5), 100, "a design effect is at least 1");
-        assert_eq!(effective(5, 2.0), 2, "rounded down");
+        assert_eq!(effective_samples(100, 2.5), 40);
+        assert_eq!(
+            effective_samples(100, 0.5),
+            100,
+            "a design effect is at least 1"
+        );
+        assert_eq!(effective_samples(5, 2.0), 2, "rounded down");
     }
 
     /// A feature with a fixed threshold on `js` and a budgeted one on `psi`, in a clean window.
@@ -320,14 +325,14 @@ mod tests {
             panic!("two thresholds");
         };
         assert_eq!((js.above, js.cleared), (0.5, 0.5), "a fixed number");
-        let level = assessment.level(Statistic::Psi).unwrap();
+        let level = assessment.statistic(Statistic::Psi).unwrap();
         let expected = 0.8 * psi.above + 0.2 * level.noise_floor;
         assert_near(psi.cleared, expected, "a fifth of the way to the floor");
         assert!(level.noise_floor < psi.above, "noise does not alarm");
         assert_near(level.threshold, psi.above, "that of the rule");
-        let js = assessment.level(Statistic::Js).unwrap();
+        let js = assessment.statistic(Statistic::Js).unwrap();
         assert_near(js.threshold, 0.5, "a fixed one as well");
-        let kl = assessment.level(Statistic::Kl).unwrap();
+        let kl = assessment.statistic(Statistic::Kl).unwrap();
         assert!(kl.threshold > kl.noise_floor, "by the default budget");
         assert!(level.p_value > 0.01, "a clean window: {}", level.p_value);
         assert_eq!(

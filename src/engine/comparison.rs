@@ -11,7 +11,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::assess::{Assessment, AssessmentInput, assess, effective};
+use super::assess::{Assessment, AssessmentInput, assess, effective_samples};
 use super::counters::TransitionCounts;
 use super::plan::FeaturePlan;
 use super::reference::{ComparedReference, CountedPanes, DynamicReferenceState, WindowFeatureRef};
@@ -133,13 +133,13 @@ impl Comparison {
                 step: Some(sample.window.slide),
                 context: WindowContext {
                     window: Some(sample.window.size),
-                    learned: Some(&self.dispersion),
+                    online: Some(&self.dispersion),
                     reference: self.scored_against.as_deref(),
                 },
             },
         );
         let samples = counts.tallies.values;
-        if effective(samples, assessment.design_effect) < sample.window.min_samples {
+        if effective_samples(samples, assessment.design_effect) < sample.window.min_samples {
             assessment.statuses.push(CalibrationStatus::TooFewEffective);
         }
         Some(assessment)

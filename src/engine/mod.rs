@@ -31,7 +31,7 @@ mod view;
 mod window;
 mod window_feature;
 
-pub use assess::{Assessment, AssessmentInput, StatisticAssessment, assess, effective};
+pub use assess::{Assessment, AssessmentInput, StatisticAssessment, assess, effective_samples};
 pub use engine::Engine;
 pub use plan::{
     FeaturePlan, HourOfWeekReference, LoadedReference, MonitorPlan, ReferenceDynamics,

@@ -1,6 +1,6 @@
 //! One rule of one comparison: its alert and the latest view of it.
 
-use super::assess::{Assessment, effective};
+use super::assess::{Assessment, effective_samples};
 use super::counters::TransitionCounts;
 use super::plan::{Rule, ThresholdSource};
 use super::sample::FeatureSample;
@@ -27,7 +27,7 @@ impl RuleState {
         let state = AlertState::NotReady(NotReady::Warming);
         RuleState {
             rule: *rule,
-            is_evaluated: rule.statistic.is_judged_against(reference),
+            is_evaluated: rule.statistic.applies_to_reference(reference),
             alert: Alert::default(),
             view: alert_view(rule, threshold.as_ref(), None, state),
         }
@@ -107,7 +107,7 @@ impl RuleState {
         match (self.rule.threshold_source, calibrated, sample.counts) {
             (ThresholdSource::Budget { .. }, Some(calibrated), Some(_)) => {
                 let samples = sample.samples_behind(self.rule.statistic);
-                let have = effective(samples, calibrated.design_effect);
+                let have = effective_samples(samples, calibrated.design_effect);
                 let need = sample.window.min_samples;
                 if have < need {
                     return Err(NotReady::TooFewSamples { have, need });
@@ -138,7 +138,7 @@ impl Calibrated {
 
 fn threshold_of(rule: &Rule, calibrated: Option<Calibrated>) -> Option<Threshold> {
     match rule.threshold_source {
-        ThresholdSource::Fixed(threshold) => Some(rule.fixed_line(threshold)),
+        ThresholdSource::Fixed(threshold) => Some(rule.fixed_threshold(threshold)),
         ThresholdSource::Budget { .. } => calibrated?.threshold,
     }
 }

@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::commit_index::CommitIndex;
 use crate::model::{EventTime, Lateness, NotReady, Shard};
 use crate::panes::{Commit, MonitorCommit};
-use crate::window::{Coverage, Covered, LogTime, Progress, coverage, watermark};
+use crate::window::{Coverage, LogTime, Progress, ShardCoverage, coverage, watermark};
 
 /// The state of one shard for one monitor.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct ShardState {
     progress: Progress,
     /// By feature; one entry for the monitor's events where it has no feature.
-    pub(super) covered: Vec<Covered>,
+    pub(super) covered: Vec<ShardCoverage>,
 }
 
 impl ShardState {
@@ -137,7 +137,7 @@ impl Shards {
                     last_event_at: commit.written_at,
                     ..Progress::default()
                 },
-                covered: vec![Covered::default(); self.features],
+                covered: vec![ShardCoverage::default(); self.features],
             });
         let missed_from = shard
             .progress
@@ -204,7 +204,7 @@ impl Shards {
             let is_released = shard.progress.is_released(self.time, stall_after);
             (&shard.covered[feature], is_released)
         });
-        let nothing = Covered::default();
+        let nothing = ShardCoverage::default();
         let missing = std::iter::repeat_n((&nothing, true), self.missing());
         coverage(shards.chain(missing), window, slide, kept_from)
     }

@@ -4,7 +4,7 @@
 //! the bin whose share changed most, the medians, and the unit error that the shift looks like.
 
 use crate::engine::{
-    AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective,
+    AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective_samples,
 };
 use crate::reference::FeatureReference;
 use crate::stats::{CellScale, FeatureCounts, Layout};
@@ -125,7 +125,7 @@ pub(super) fn explain(alert: &AlertView, context: &AlertContext<'_>) -> String {
     clauses.extend(threshold_text(alert));
     let level = context
         .assessment
-        .and_then(|assessment| assessment.level(alert.statistic));
+        .and_then(|assessment| assessment.statistic(alert.statistic));
     if let Some(level) = level {
         clauses.push(format!("{} without drift", short_number(level.noise_floor)));
     }
@@ -173,7 +173,7 @@ fn samples_text(counts: &FeatureCounts, assessment: Option<&Assessment>) -> Stri
     let samples = counts.tallies.values;
     let mut text = format!("{} samples", grouped(samples));
     if let Some(assessment) = assessment.filter(|assessment| assessment.design_effect > 1.0) {
-        let effective = effective(samples, assessment.design_effect);
+        let effective = effective_samples(samples, assessment.design_effect);
         text += &format!(" ({} effective)", grouped(effective));
     }
     text
@@ -216,7 +216,7 @@ mod tests {
         let mut window = FeatureCounts::new(&reference.layout);
         (0..6210).for_each(|i| window.record_number(layout, 100.0 * (10.0 + f64::from(i % 100))));
         let assessment = Assessment {
-            levels: vec![StatisticAssessment {
+            statistics: vec![StatisticAssessment {
                 statistic: Statistic::Js,
                 noise_floor: 0.004,
                 p_value: 1e-9,

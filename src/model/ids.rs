@@ -64,7 +64,7 @@ fn digest<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> [u8; 8] {
 /// Assigns a key to one of `count` partitions, in `0..count`. The result is the same in every
 /// process and version.
 #[must_use]
-pub fn place_of<'a>(key: impl IntoIterator<Item = &'a [u8]>, count: u32) -> u32 {
+pub fn bucket_of<'a>(key: impl IntoIterator<Item = &'a [u8]>, count: u32) -> u32 {
     let partition = u64::from_be_bytes(digest(key)) % u64::from(count.max(1));
     u32::try_from(partition).unwrap_or_default()
 }
@@ -88,6 +88,6 @@ mod tests {
     fn a_key_has_the_same_partition_in_every_process() {
         // Computed once with Python's hashlib. A change would move every shard to another
         // partition.
-        assert_eq!(place_of([&b"fraud"[..]], 8), 5, "fraud in 8 partitions");
+        assert_eq!(bucket_of([&b"fraud"[..]], 8), 5, "fraud in 8 partitions");
     }
 }

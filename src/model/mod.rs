@@ -27,7 +27,7 @@ mod window;
 pub use alert::{AlertSpec, Budget, Thresholds, Tolerance};
 pub use event_time::EventTime;
 pub use feature::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
-pub use ids::{LayoutId, MonitorId, place_of};
+pub use ids::{LayoutId, MonitorId, bucket_of};
 pub use monitor::{Lateness, Literal, MonitorSpec, Select, TimestampSpec};
 pub use not_ready::NotReady;
 pub use pointer::Pointer;

@@ -7,7 +7,7 @@ named_enum! {
     Severity {
         /// Can wait until the next working day.
         Warning = "warning",
-        /// Needs somebody at once.
+        /// TopicRequirements somebody at once.
         Critical = "critical",
     }
 }

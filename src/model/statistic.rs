@@ -59,7 +59,7 @@ impl Statistic {
     /// True if rules compare it with the monitor's `reference`-th reference. Volume does not depend
     /// on a reference, so only the first one evaluates it.
     #[must_use]
-    pub const fn is_judged_against(self, reference: usize) -> bool {
+    pub const fn applies_to_reference(self, reference: usize) -> bool {
         reference == 0 || !self.alarms_below()
     }
 

@@ -27,14 +27,14 @@ pub enum Record {
     /// The counts of one shard.
     Commit(Commit),
     /// A piece of a snapshot.
-    Snapshot(Chunk),
+    Snapshot(SnapshotChunk),
     /// The first record of a partition.
     Opening(Opening),
 }
 
 /// A piece of a snapshot; the pieces in order are its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Chunk {
+pub struct SnapshotChunk {
     /// The same for all pieces of one snapshot, and different for another snapshot.
     pub id: u64,
     /// The part of the monitors that the snapshot covers, as `0/1`: a scorer restores the snapshot
@@ -119,7 +119,7 @@ pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
 }
 
 /// Appends the encoding of a snapshot piece to `out`.
-pub fn encode_chunk(chunk: &Chunk, out: &mut Vec<u8>) {
+pub fn encode_chunk(chunk: &SnapshotChunk, out: &mut Vec<u8>) {
     begin(SNAPSHOT, out);
     write(chunk, out);
 }

@@ -17,7 +17,7 @@ pub enum HeadAnswer {
     /// The head is not known yet; ask again.
     Pending,
     /// No incarnation of the partition was ever counted.
-    Never,
+    NeverCounted,
     /// The latest incarnation, and its head.
     Head(Shard, Head),
 }
@@ -64,7 +64,7 @@ impl HeadLookup {
         let is_complete = inner.is_complete;
         match inner.answers.get(&without_incarnation(shard)) {
             Some(Some(answer)) => answer.clone(),
-            None if is_complete => HeadAnswer::Never,
+            None if is_complete => HeadAnswer::NeverCounted,
             Some(None) => HeadAnswer::Pending,
             None => {
                 inner.answers.insert(without_incarnation(shard), None);
@@ -88,7 +88,7 @@ impl HeadLookup {
     pub fn resolve(&self, shard: &Shard, heads: &Heads) {
         let answer = heads
             .latest(shard)
-            .map_or(HeadAnswer::Never, |(latest, head)| {
+            .map_or(HeadAnswer::NeverCounted, |(latest, head)| {
                 HeadAnswer::Head(latest.clone(), head.clone())
             });
         self.lock()
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(head_lookup.get(&shard(0, 0)), latest(), "the latest");
         assert_eq!(
             head_lookup.get(&shard(1, 0)),
-            HeadAnswer::Never,
+            HeadAnswer::NeverCounted,
             "another partition"
         );
     }

@@ -145,7 +145,7 @@ impl Heads {
     /// Returns the heads of a reader that begins in the middle of a log: none is known, and shards
     /// may have been counted before.
     #[must_use]
-    pub fn unknown() -> Self {
+    pub fn with_unknown_history() -> Self {
         Heads {
             history: HistoryKnowledge::Unknown,
             ..Heads::default()
@@ -158,7 +158,7 @@ impl Heads {
     /// The oldest commit of each shard gives it its head. That this commit was an accepted one is
     /// likely but not certain, so a reader that finds a snapshot begins there instead.
     #[must_use]
-    pub fn gone() -> Self {
+    pub fn with_lost_history() -> Self {
         Heads {
             history: HistoryKnowledge::Gone,
             ..Heads::default()
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_starts_mid_log_opens_no_shard() {
-        let mut heads = Heads::unknown();
+        let mut heads = Heads::with_unknown_history();
         assert_eq!(
             heads.fold(&claim(700, 800)),
             Err(Rejected::NoHead),
@@ -319,14 +319,14 @@ mod tests {
             opens: false,
             ..claim(base, upto)
         };
-        let mut heads = Heads::gone();
+        let mut heads = Heads::with_lost_history();
         assert_eq!(heads.fold(&later_commit(700, 800)), Ok(()), "the oldest");
         assert_eq!(
             heads.fold(&later_commit(700, 800)),
             Err(Rejected::Overlap),
             "once"
         );
-        let mut complete = Heads::gone();
+        let mut complete = Heads::with_lost_history();
         complete.settle();
         assert_eq!(
             complete.fold(&later_commit(700, 800)),

@@ -16,5 +16,3 @@ pub use progress::{LogTime, Progress, watermark};
 pub use ring::Ring;
 pub use schedule::{Due, Schedule};
 pub use shard_coverage::ShardCoverage;
-/// The former name of [`ShardCoverage`], until the engine uses the new one.
-pub use shard_coverage::ShardCoverage as Covered;

@@ -16,7 +16,7 @@ use pegel::app::observer_plan;
 use pegel::engine::{Engine, EngineSnapshot, MonitorPlan};
 use pegel::ingest::Ingest;
 use pegel::model::{EventTime, FeatureSpec, Kind, MonitorSpec, ReferenceSpec, Shard, WindowSpec};
-use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::file::{FileLog, RecoveredEntry};
 use pegel::pane_log::{decode, encode_commit, read, write};
 use pegel::panes::{Commit, CommitSchema, Frame, MonitorCommit, MonitorSchema, RecordCounts};
 use pegel::reference::{Column, FitOptions, Reference, fit};
@@ -258,8 +258,8 @@ fn tail(log: &mut FileLog, plans: &[MonitorPlan], pane_ms: i64, snapshot_bytes: 
 fn recover(directory: &Path, plans: Vec<MonitorPlan>) -> Engine {
     let mut engine = Engine::new(plans);
     let opened = FileLog::open(directory, &mut |actual| match actual {
-        Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
-        Found::Commit(position, commit, bytes) => {
+        RecoveredEntry::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
+        RecoveredEntry::Commit(position, commit, bytes) => {
             engine.accept(0, position, &commit.claim()).unwrap();
             engine.ingest_counts(0, &commit, bytes);
             for monitor in 0..engine.monitors() {

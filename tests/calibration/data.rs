@@ -141,7 +141,7 @@ fn plan(
         block_statistics(&calibration, &history, &spec)
     });
     let exceeded: Vec<_> = exceeded.collect();
-    calibration.set_stretches(exceeded);
+    calibration.set_blocks(exceeded);
     reference.calibration = vec![calibration.to_stored()];
     let mut spec = MonitorSpec::bare();
     spec.features_from_reference = true;
@@ -206,7 +206,7 @@ fn alarms(
             step: None,
             context: WindowContext {
                 window: Some(std::time::Duration::from_secs(window_rows as u64)),
-                learned: None,
+                online: None,
                 ..WindowContext::default()
             },
         };
@@ -217,7 +217,7 @@ fn alarms(
             let (Some(score), Some(line)) = (score, line) else {
                 continue;
             };
-            let level = assessment.level(rule.statistic).unwrap();
+            let level = assessment.statistic(rule.statistic).unwrap();
             println!(
                 "{feature} window {at} {}: {score:.5} line {:.5} floor {:.5} p {:.1e} phi {:.2} {:?}",
                 rule.statistic,

@@ -102,11 +102,14 @@ fn exceedances(cell: Cell, seed: u64) -> [u32; STATISTICS.len()] {
         };
         let scores = calibration.scorer().evaluate(&window, 1).unwrap();
         for (actual, statistic) in actual.iter_mut().zip(STATISTICS) {
-            let gauge = calibration.gauge(statistic, &window, &WindowContext::default());
+            let distribution =
+                calibration.null_distribution(statistic, &window, &WindowContext::default());
             let score = scores.get(statistic);
-            let exceeds = gauge
+            let exceeds = distribution
                 .zip(score)
-                .is_some_and(|(gauge, score)| score > gauge.line(0.01, 0.0).upper);
+                .is_some_and(|(distribution, score)| {
+                    score > distribution.threshold(0.01, 0.0).upper
+                });
             *actual += u32::from(exceeds);
         }
     }

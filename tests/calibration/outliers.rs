@@ -51,11 +51,14 @@ impl Feature {
             &self.reference,
             self.calibration.scorer().body(),
         );
-        let gauge = self
+        let distribution = self
             .calibration
-            .gauge(statistic, &window, &WindowContext::default())
+            .null_distribution(statistic, &window, &WindowContext::default())
             .unwrap();
-        (score, gauge.line(1.0 / 43_200.0, tolerance).upper)
+        (
+            score,
+            distribution.threshold(1.0 / 43_200.0, tolerance).upper,
+        )
     }
 }
 
@@ -133,10 +136,10 @@ fn the_same_reference_has_the_same_thresholds_bit_for_bit() {
     let window = count_numbers(&feature.reference, sample(true, 10, 700));
     for statistic in [Statistic::Js, Statistic::Psi, Statistic::WassersteinBody] {
         let line = |model: &NullModel| {
-            let gauge = model
-                .gauge(statistic, &window, &WindowContext::default())
+            let distribution = model
+                .null_distribution(statistic, &window, &WindowContext::default())
                 .unwrap();
-            gauge.line(1e-4, 0.0).upper.to_bits()
+            distribution.threshold(1e-4, 0.0).upper.to_bits()
         };
         assert_eq!(
             line(&loaded),

@@ -109,7 +109,7 @@ fn calibrated(seed: u64) -> (Arc<FeatureReference>, NullModel) {
         &spec,
     )
     .unwrap();
-    calibration.set_stretches(vec![actual]);
+    calibration.set_blocks(vec![actual]);
     (reference, calibration)
 }
 
@@ -134,7 +134,7 @@ fn panes_until_found(
     let mut actual = [PANES + 1; 2];
     let context = WindowContext {
         window: Some(Duration::from_secs(3600)),
-        learned: None,
+        online: None,
         ..WindowContext::default()
     };
     for at in 0..PANES {
@@ -147,9 +147,9 @@ fn panes_until_found(
         let scores = calibration.scorer().evaluate(&window, 1).unwrap();
         for (actual, statistic) in actual.iter_mut().zip(statistics) {
             let line = calibration
-                .gauge(statistic, &window, &context)
+                .null_distribution(statistic, &window, &context)
                 .unwrap()
-                .line(ALPHA, 0.0);
+                .threshold(ALPHA, 0.0);
             if scores.get(statistic).unwrap() > line.upper {
                 *actual = (*actual).min(at + 1);
             }

@@ -121,8 +121,10 @@ fn lines_of(
         ..WindowContext::default()
     };
     STATISTICS.map(|statistic| {
-        let gauge = calibration.gauge(statistic, window, &context).unwrap();
-        gauge.line(alpha, 0.0).upper
+        let distribution = calibration
+            .null_distribution(statistic, window, &context)
+            .unwrap();
+        distribution.threshold(alpha, 0.0).upper
     })
 }
 
@@ -157,7 +159,7 @@ fn exceedances(stream: Stream, reference_days: usize, seed: u64) -> [u32; STATIS
         min_samples: 1,
     };
     let actual = block_statistics(&calibration, &panes, &spec).unwrap();
-    calibration.set_stretches(vec![actual]);
+    calibration.set_blocks(vec![actual]);
     let mut ring: Vec<FeatureCounts> = vec![FeatureCounts::new(&reference.layout); WINDOW];
     let mut window = FeatureCounts::new(&reference.layout);
     let mut lines = None;

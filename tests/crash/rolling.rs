@@ -1,5 +1,5 @@
 //! The file log with segments of three commits, so that many kills hit the change from one segment
-//! to the next. Needs no broker.
+//! to the next. TopicRequirements no broker.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -10,7 +10,7 @@ use pegel::app::observer_plan;
 use pegel::engine::{Engine, EngineSnapshot};
 use pegel::ingest::Ingest;
 use pegel::model::Shard;
-use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::file::{FileLog, RecoveredEntry};
 use pegel::pane_log::{HeadLookup, read, write};
 use pegel::source::{RawRecord, Sink as _};
 use rand::RngExt as _;
@@ -109,8 +109,8 @@ fn write_until_killed(directory: &Path) {
 fn recover(directory: &Path) -> (Engine, FileLog) {
     let (_, mut engine) = engine(&directory.join("pegel.yaml"));
     let opened = FileLog::open(&directory.join("state"), &mut |actual| match actual {
-        Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
-        Found::Commit(position, commit, bytes) => {
+        RecoveredEntry::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
+        RecoveredEntry::Commit(position, commit, bytes) => {
             engine.accept(0, position, &commit.claim()).unwrap();
             engine.ingest_counts(0, &commit, bytes);
         }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use pegel::engine::{Engine, EngineSnapshot};
-use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::file::{FileLog, RecoveredEntry};
 use pegel::pane_log::{Record, decode, read};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
@@ -178,8 +178,10 @@ impl Stage {
     fn read_files(&self) -> (Engine, u64) {
         let ((_, mut engine), mut lost) = (engine(&self.config), 0);
         let opened = FileLog::open(&self.state(), &mut |actual| match actual {
-            Found::Snapshot(bytes) => engine.restore(read::<EngineSnapshot>(&bytes).unwrap()),
-            Found::Commit(position, commit, bytes) => {
+            RecoveredEntry::Snapshot(bytes) => {
+                engine.restore(read::<EngineSnapshot>(&bytes).unwrap())
+            }
+            RecoveredEntry::Commit(position, commit, bytes) => {
                 engine.accept(0, position, &commit.claim()).unwrap();
                 lost += commit.offsets_lost;
                 engine.ingest_counts(0, &commit, bytes);

@@ -2,7 +2,7 @@
 //! rules, and the answers of its API.
 //!
 //!
-//! Needs `prometheus` and `promtool` on the path. Where they are absent the tests print so and
+//! TopicRequirements `prometheus` and `promtool` on the path. Where they are absent the tests print so and
 //! pass, unless `PEGEL_TEST_REQUIRE=1`.
 #![allow(
     clippy::unwrap_used,

@@ -13,7 +13,7 @@ use pegel::decode::DecodeError;
 use pegel::engine::Engine;
 use pegel::model::{EventTime, LayoutId, MonitorId, Shard};
 use pegel::pane_log::file::{FileLog, FileLogError, scan};
-use pegel::pane_log::{Chunk, FORMAT, Opening, Record, decode, read};
+use pegel::pane_log::{FORMAT, Opening, Record, SnapshotChunk, decode, read};
 use pegel::pane_log::{encode_chunk, encode_commit, encode_opening};
 use pegel::panes::{
     Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
@@ -87,8 +87,8 @@ fn commit() -> Commit {
     }
 }
 
-fn chunk() -> Chunk {
-    Chunk {
+fn chunk() -> SnapshotChunk {
+    SnapshotChunk {
         id: 77,
         scope: "0/2".to_owned(),
         part: 1,

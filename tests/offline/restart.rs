@@ -6,7 +6,7 @@ use pegel::engine::{Engine, EngineSnapshot, MonitorPlan};
 use pegel::export::Exporter;
 use pegel::ingest::Ingest;
 use pegel::model::{AlertSpec, MonitorSpec, Shard, Statistic, Thresholds, WindowSpec};
-use pegel::pane_log::file::{FileLog, Found};
+use pegel::pane_log::file::{FileLog, RecoveredEntry};
 use pegel::pane_log::{read, write};
 use pegel::panes::Commit;
 use pegel::source::{RawRecord, Sink as _};
@@ -326,8 +326,8 @@ impl Process {
     fn start(directory: &std::path::Path) -> Self {
         let mut engine = Engine::new(vec![plan(watched())]);
         let opened = FileLog::open(directory, &mut |actual| match actual {
-            Found::Snapshot(bytes) => engine.restore(read(&bytes).unwrap()),
-            Found::Commit(position, commit, bytes) => {
+            RecoveredEntry::Snapshot(bytes) => engine.restore(read(&bytes).unwrap()),
+            RecoveredEntry::Commit(position, commit, bytes) => {
                 engine.accept(0, position, &commit.claim()).unwrap();
                 engine.ingest_counts(0, &commit, bytes);
                 advance(&mut engine);

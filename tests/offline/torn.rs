@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use pegel::pane_log::file::{FileLog, FileLogError, Found, Recovery, Scan, scan};
+use pegel::pane_log::file::{FileLog, FileLogError, RecoveredEntry, Recovery, Scan, scan};
 use pegel::panes::Commit;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -189,8 +189,8 @@ fn open(directory: &Path, segments: [&[u8]; 2]) -> (FileLog, Vec<Commit>, bool, 
     }
     let (mut commits, mut has_snapshot) = (Vec::new(), false);
     let opened = FileLog::open(directory, &mut |actual| match actual {
-        Found::Snapshot(_) => has_snapshot = true,
-        Found::Commit(_, commit, _) => commits.push(*commit),
+        RecoveredEntry::Snapshot(_) => has_snapshot = true,
+        RecoveredEntry::Commit(_, commit, _) => commits.push(*commit),
     });
     let (log, recovery) = opened.unwrap();
     (log, commits, has_snapshot, recovery)
@@ -231,7 +231,7 @@ fn check(written: &Written, damaged: &[u8], what: &str) {
     drop(log);
     let mut again = Vec::new();
     let opened = FileLog::open(directory, &mut |actual| {
-        if let Found::Commit(_, commit, _) = actual {
+        if let RecoveredEntry::Commit(_, commit, _) = actual {
             again.push(*commit);
         }
     });

@@ -45,7 +45,7 @@ pub(crate) fn fold(view: View, sent: Sent) -> Result<View, Rejected> {
 
 /// The real fold of a reader that starts in the middle of a log.
 pub(crate) fn in_the_middle() -> View {
-    let judged = Heads::unknown().fold(&claim(opening(0)));
+    let judged = Heads::with_unknown_history().fold(&claim(opening(0)));
     View {
         upto: None,
         is_complete: judged.is_ok(),
@@ -56,7 +56,7 @@ fn heads_of(view: View) -> Heads {
     let mut known = if view.is_complete {
         Heads::default()
     } else {
-        Heads::unknown()
+        Heads::with_unknown_history()
     };
     if let Some(upto) = view.upto {
         let mut behind = Heads::default();

@@ -201,7 +201,7 @@ impl CommitPublisher {
                 self.retry_at = None;
                 self.report_problem(None);
             }
-            Err(problem) if problem.may_pass() => {
+            Err(problem) if problem.is_transient() => {
                 let error = format!("{:#}", anyhow::Error::new(problem));
                 warn!(error, "cannot look up heads in the pane log, retrying");
                 self.report_problem(Some(error));

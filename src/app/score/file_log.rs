@@ -23,7 +23,7 @@ use super::worker::ScoreWorker;
 use crate::app::ingest::worker::PendingCommit;
 use crate::clock;
 use crate::engine::{Engine, EngineSnapshot};
-use crate::pane_log::file::{FileLog, FileLogError, Found};
+use crate::pane_log::file::{FileLog, FileLogError, RecoveredEntry};
 use crate::pane_log::{HeadLookup, read};
 
 /// The longest time between two ticks while no commit arrives.
@@ -43,11 +43,11 @@ pub(in crate::app) fn recover(
     let started_at = clock::monotonic();
     let mut unreadable = None;
     let (log, recovery) = FileLog::open(directory, &mut |entry| match entry {
-        Found::Snapshot(bytes) => match read::<EngineSnapshot>(&bytes) {
+        RecoveredEntry::Snapshot(bytes) => match read::<EngineSnapshot>(&bytes) {
             Ok(snapshot) => engine.restore(snapshot),
             Err(error) => unreadable = Some(error),
         },
-        Found::Commit(position, commit, bytes) => {
+        RecoveredEntry::Commit(position, commit, bytes) => {
             if engine.accept(0, position, &commit.claim()).is_ok() {
                 engine.ingest_counts(0, &commit, bytes);
                 for monitor in engine.monitors_of(&commit.shard.source) {

@@ -19,7 +19,8 @@ use crate::clock;
 use crate::engine::EngineSnapshot;
 use crate::model::PanesTopicSpec;
 use crate::pane_log::kafka::{
-    Assembly, Entry, KafkaLogError, Reader, Whole, Writer, newest_snapshots, partition_of,
+    AssembledSnapshot, Entry, KafkaLogError, Reader, SnapshotAssembly, Writer, newest_snapshots,
+    partition_of,
 };
 use crate::pane_log::{CodecError, Record, decode, decode_claim, read};
 use crate::panes::{Commit, Rejected};
@@ -40,7 +41,7 @@ pub(in crate::app) struct LogFollower {
     scope: String,
     reader: Reader,
     writer: Writer,
-    assembly: Assembly,
+    assembly: SnapshotAssembly,
     /// The start of reading; `None` once everything that was in the log at that time is read.
     catching_up_since: Option<Instant>,
     lag_due_at: Instant,
@@ -62,7 +63,7 @@ impl LogFollower {
             scope,
             reader: Reader::try_new(spec)?,
             writer: Writer::try_new(spec)?,
-            assembly: Assembly::default(),
+            assembly: SnapshotAssembly::default(),
             catching_up_since: Some(now),
             lag_due_at: now,
             snapshot_due_at: now,
@@ -95,7 +96,7 @@ impl LogFollower {
     ) -> Result<(), KafkaLogError> {
         loop {
             match self.try_restore(worker) {
-                Err(problem) if problem.may_pass() && !stop.load(Ordering::Relaxed) => {
+                Err(problem) if problem.is_transient() && !stop.load(Ordering::Relaxed) => {
                     let error = format!("{:#}", anyhow::Error::new(problem));
                     warn!(error, "cannot read the pane log yet, retrying");
                     worker.log_health.problem = Some(error);
@@ -128,7 +129,7 @@ impl LogFollower {
         worker: &ScoreWorker,
         bounds: &LogBounds,
     ) -> Result<Option<EngineSnapshot>, KafkaLogError> {
-        let has_our_scope = |snapshot: &Whole| snapshot.scope == self.scope;
+        let has_our_scope = |snapshot: &AssembledSnapshot| snapshot.scope == self.scope;
         let mut candidates = newest_snapshots(&self.spec, clock::now(), &|snapshots| {
             snapshots.iter().any(has_our_scope)
         })?;

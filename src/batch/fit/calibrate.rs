@@ -137,7 +137,7 @@ fn calibrate_feature(
         let min_samples = lengths.iter().map(|length| length.min_samples).min();
         null_model.prepare(2 * min_samples.unwrap_or(USUAL_SAMPLES));
     }
-    null_model.set_stretches(blocks);
+    null_model.set_blocks(blocks);
     FeatureCalibration {
         hour_of_week: hour_of_week.unwrap_or_default(),
         ..null_model.to_stored()

@@ -134,7 +134,7 @@ fn describe(range: &TopicRange) -> String {
     let curtailed: Vec<String> = range
         .parts()
         .iter()
-        .filter(|part| part.is_curtailed)
+        .filter(|part| part.is_truncated)
         .map(|part| {
             let (partition, topic) = (part.shard.partition, &part.shard.topic);
             format!(

@@ -63,7 +63,7 @@ fn score(report: &FeatureReport<'_>, statistic: Statistic) -> Cell {
     let calibrated = report
         .assessment
         .as_ref()
-        .and_then(|assessment| assessment.level(statistic));
+        .and_then(|assessment| assessment.statistic(statistic));
     Cell::new(match calibrated {
         Some(assessment) => format!("{} ({})", decimals(value), decimals(assessment.threshold)),
         None => decimals(value),
@@ -86,7 +86,7 @@ fn smallest_p_value(report: &FeatureReport<'_>) -> Option<f64> {
     report
         .assessment
         .as_ref()?
-        .levels
+        .statistics
         .iter()
         .filter(|level| {
             report

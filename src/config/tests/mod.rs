@@ -28,7 +28,7 @@ fn load_with(extra: &str) -> Config {
 /// A configuration without its locations.
 fn without_locations(config: Config) -> Config {
     Config {
-        places: SourceMap::default(),
+        source_map: SourceMap::default(),
         ..config
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn noise_warnings(
                 return None;
             }
             let floor = null_model
-                .gauge(rule.statistic, &window, &WindowContext::default())?
+                .null_distribution(rule.statistic, &window, &WindowContext::default())?
                 .noise_floor();
             (floor >= threshold).then(|| {
                 format!(

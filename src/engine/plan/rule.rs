@@ -41,7 +41,7 @@ pub struct Rule {
 impl Rule {
     /// The threshold at a number given by the user: a minimum for volume, a maximum for the others.
     #[must_use]
-    pub const fn fixed_line(&self, threshold: f64) -> Threshold {
+    pub const fn fixed_threshold(&self, threshold: f64) -> Threshold {
         if self.statistic.alarms_below() {
             Threshold::at_least(threshold)
         } else {

@@ -117,7 +117,7 @@ fn comparison_json(reference: &str, comparison: &ComparisonView) -> Value {
 #[must_use]
 pub fn calibration_json(assessment: &Assessment) -> Value {
     let mut object: Map<String, Value> = assessment
-        .levels
+        .statistics
         .iter()
         .map(|level| {
             let value = json!({
@@ -171,7 +171,7 @@ fn feature_alerts<'a>(
             comparison
                 .alerts
                 .iter()
-                .filter(move |alert| alert.statistic.is_judged_against(index))
+                .filter(move |alert| alert.statistic.applies_to_reference(index))
                 .map(move |alert| {
                     let value = json!({
                         "monitor": monitor.spec.name,

@@ -242,7 +242,7 @@ fn score_and_threshold(
     let level = comparison
         .assessment
         .as_deref()
-        .and_then(|assessment| assessment.level(calibrated));
+        .and_then(|assessment| assessment.statistic(calibrated));
     match level {
         Some(level) => format!("{score} / {}", short_number(level.threshold)),
         None => score,

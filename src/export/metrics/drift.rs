@@ -107,7 +107,7 @@ fn add_feature(
         let alerts: Vec<&AlertView> = comparison
             .alerts
             .iter()
-            .filter(|alert| alert.statistic.is_judged_against(index))
+            .filter(|alert| alert.statistic.applies_to_reference(index))
             .collect();
         add_scores(families, &labels, comparison);
         for statistic in Statistic::ALL {
@@ -211,7 +211,7 @@ fn add_statistic(
     let level = comparison
         .assessment
         .as_deref()
-        .and_then(|assessment| assessment.level(statistic))
+        .and_then(|assessment| assessment.statistic(statistic))
         .filter(|_| first_alert.is_some() || is_exported(monitor, statistic));
     if let Some(level) = level {
         families.add(
@@ -348,7 +348,7 @@ fn smallest_p_value(comparison: &ComparisonView) -> Option<f64> {
     let p_values: Vec<f64> = comparison
         .assessment
         .as_deref()?
-        .levels
+        .statistics
         .iter()
         .filter(|level| {
             comparison

@@ -9,7 +9,7 @@ use tracing::warn;
 use super::directory::{self, segment_name, segments};
 use super::error::FileLogError;
 use super::segment::{SegmentContent, append_framed, header, read_segment};
-use crate::pane_log::codec::{Chunk, encode_chunk, encode_commit};
+use crate::pane_log::codec::{SnapshotChunk, encode_chunk, encode_commit};
 use crate::panes::Commit;
 
 /// Growth after which a segment is followed by a new one, unless twice its snapshot is more.
@@ -30,7 +30,7 @@ pub struct Recovery {
 
 /// An entry of the log, in order: at most one snapshot, then commits.
 #[derive(Debug)]
-pub enum Found {
+pub enum RecoveredEntry {
     /// The bytes of a snapshot.
     Snapshot(Vec<u8>),
     /// A commit with its record number and its size in bytes.
@@ -70,7 +70,7 @@ impl FileLog {
     /// operating system reports one.
     pub fn open(
         directory: &Path,
-        on_entry: &mut dyn FnMut(Found),
+        on_entry: &mut dyn FnMut(RecoveredEntry),
     ) -> Result<(Self, Recovery), FileLogError> {
         std::fs::create_dir_all(directory).map_err(FileLogError::io(directory, "be created"))?;
         let lock = directory::lock(directory)?;
@@ -143,15 +143,15 @@ impl FileLog {
     fn replay(
         &mut self,
         content: SegmentContent,
-        on_entry: &mut dyn FnMut(Found),
+        on_entry: &mut dyn FnMut(RecoveredEntry),
         recovery: &mut Recovery,
     ) -> Result<(), FileLogError> {
         let scan = content.scan;
         if !scan.snapshot.is_empty() {
-            on_entry(Found::Snapshot(scan.snapshot));
+            on_entry(RecoveredEntry::Snapshot(scan.snapshot));
         }
         for (commit, bytes) in scan.commits {
-            on_entry(Found::Commit(self.next, Box::new(commit), bytes));
+            on_entry(RecoveredEntry::Commit(self.next, Box::new(commit), bytes));
             self.next += 1;
             recovery.commits += 1;
         }
@@ -250,7 +250,7 @@ impl FileLog {
         let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         let mut bytes = header(self.next);
         for (part, piece) in (0..count).zip(pieces) {
-            let chunk = Chunk {
+            let chunk = SnapshotChunk {
                 id: self.snapshot_id,
                 scope: String::new(),
                 part,

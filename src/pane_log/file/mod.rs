@@ -21,5 +21,5 @@ mod log;
 mod segment;
 
 pub use error::FileLogError;
-pub use log::{FileLog, Found, Recovery};
+pub use log::{FileLog, RecoveredEntry, Recovery};
 pub use segment::{Scan, scan};

@@ -154,7 +154,7 @@ impl KafkaLogError {
 
     /// Returns true if a retry may help.
     #[must_use]
-    pub fn may_pass(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             KafkaLogError::Kafka { .. }

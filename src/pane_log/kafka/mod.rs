@@ -27,6 +27,6 @@ pub use openings::{inspect, open_partitions};
 pub use reader::{Entry, Reader};
 pub use record_key::RecordKey;
 pub use routing::partition_of;
-pub use snapshots::{Assembly, Whole, newest_snapshots};
-pub use topic::{Needs, ensure};
+pub use snapshots::{AssembledSnapshot, SnapshotAssembly, newest_snapshots};
+pub use topic::{TopicRequirements, ensure};
 pub use writer::{DeliveryFailure, Writer};

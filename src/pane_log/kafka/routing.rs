@@ -1,12 +1,12 @@
 //! Routing: the partition of the log that holds the commits of a shard.
 
-use crate::model::{PanesTopicSpec, Shard, place_of};
+use crate::model::{PanesTopicSpec, Shard, bucket_of};
 
 /// Returns the partition that holds a shard's commits, the same for all incarnations.
 #[must_use]
 pub fn partition_of(shard: &Shard, spec: &PanesTopicSpec) -> u32 {
     let partition = shard.partition.to_le_bytes();
-    place_of(
+    bucket_of(
         [
             shard.source.as_bytes(),
             shard.cluster.as_bytes(),

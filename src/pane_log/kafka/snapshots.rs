@@ -7,7 +7,7 @@
 use super::error::KafkaLogError;
 use super::reader::{MAX_EMPTY_POLLS, POLL_WAIT, Reader};
 use crate::model::{EventTime, PanesTopicSpec};
-use crate::pane_log::codec::{Chunk, CodecError, Record, decode};
+use crate::pane_log::codec::{CodecError, Record, SnapshotChunk, decode};
 
 /// Snapshot intervals that are searched before the whole partition is.
 const RECENT_INTERVALS: u32 = 3;
@@ -16,7 +16,7 @@ const MAX_INCOMPLETE: usize = 8;
 
 /// A complete snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whole {
+pub struct AssembledSnapshot {
     /// The part of the monitors that it covers, as `0/1`.
     pub scope: String,
     /// The bytes of all its pieces.
@@ -33,15 +33,15 @@ struct Incomplete {
 
 /// Joins pieces to snapshots; the pieces of several writers may be interleaved.
 #[derive(Debug, Default)]
-pub struct Assembly {
+pub struct SnapshotAssembly {
     incomplete: Vec<Incomplete>,
 }
 
-impl Assembly {
+impl SnapshotAssembly {
     /// Adds a piece, and returns the snapshot that it completes.
     ///
     /// A piece out of order drops its snapshot.
-    pub fn take(&mut self, chunk: Chunk) -> Option<Whole> {
+    pub fn take(&mut self, chunk: SnapshotChunk) -> Option<AssembledSnapshot> {
         if chunk.part == 0 {
             self.incomplete.retain(|snapshot| snapshot.id != chunk.id);
             if self.incomplete.len() >= MAX_INCOMPLETE {
@@ -64,7 +64,7 @@ impl Assembly {
         }
         snapshot.bytes.extend_from_slice(&chunk.bytes);
         snapshot.next_part += 1;
-        (snapshot.next_part == chunk.parts).then(|| Whole {
+        (snapshot.next_part == chunk.parts).then(|| AssembledSnapshot {
             scope: chunk.scope,
             bytes: self.incomplete.remove(index).bytes,
         })
@@ -81,8 +81,8 @@ impl Assembly {
 pub fn newest_snapshots(
     spec: &PanesTopicSpec,
     now: EventTime,
-    is_enough: &dyn Fn(&[Whole]) -> bool,
-) -> Result<Vec<Whole>, KafkaLogError> {
+    is_enough: &dyn Fn(&[AssembledSnapshot]) -> bool,
+) -> Result<Vec<AssembledSnapshot>, KafkaLogError> {
     let partition = spec.snapshots();
     let reader = Reader::try_new(spec)?;
     let beginning = reader.beginnings()?.get(&partition).copied().unwrap_or(0);
@@ -112,8 +112,8 @@ fn read_snapshots(
     spec: &PanesTopicSpec,
     from: i64,
     end: i64,
-) -> Result<Vec<Whole>, KafkaLogError> {
-    let (mut assembly, mut snapshots) = (Assembly::default(), Vec::new());
+) -> Result<Vec<AssembledSnapshot>, KafkaLogError> {
+    let (mut assembly, mut snapshots) = (SnapshotAssembly::default(), Vec::new());
     let (mut next, mut newer, mut empty_polls) = (from, None, 0);
     reader.follow(spec.snapshots(), from)?;
     while next < end && newer.is_none() {
@@ -147,7 +147,7 @@ fn read_snapshots(
 }
 
 /// Adds a complete snapshot, replacing an older one of the same scope.
-fn keep_newest(completed: Option<Whole>, snapshots: &mut Vec<Whole>) {
+fn keep_newest(completed: Option<AssembledSnapshot>, snapshots: &mut Vec<AssembledSnapshot>) {
     if let Some(completed) = completed {
         snapshots.retain(|older| older.scope != completed.scope);
         snapshots.push(completed);
@@ -158,8 +158,8 @@ fn keep_newest(completed: Option<Whole>, snapshots: &mut Vec<Whole>) {
 mod tests {
     use super::*;
 
-    fn chunk(id: u64, part: u32, parts: u32, text: &str) -> Chunk {
-        Chunk {
+    fn chunk(id: u64, part: u32, parts: u32, text: &str) -> SnapshotChunk {
+        SnapshotChunk {
             id,
             scope: "0/1".to_owned(),
             part,
@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn interleaved_pieces_of_two_writers_make_two_snapshots() {
-        let mut assembly = Assembly::default();
-        let mut check = |chunk: Chunk, expected: Option<&str>| {
+        let mut assembly = SnapshotAssembly::default();
+        let mut check = |chunk: SnapshotChunk, expected: Option<&str>| {
             let text = format!("{chunk:?}");
             let bytes = assembly.take(chunk).map(|whole| whole.bytes);
             assert_eq!(bytes.as_deref(), expected.map(str::as_bytes), "{text}");
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_with_a_missing_piece_is_never_completed() {
-        let mut assembly = Assembly::default();
+        let mut assembly = SnapshotAssembly::default();
         for (part, text) in [(0, "a"), (2, "c"), (1, "b"), (2, "c")] {
             let whole = assembly.take(chunk(1, part, 3, text));
             assert_eq!(whole, None, "piece {part}");

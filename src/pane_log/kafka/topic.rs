@@ -22,7 +22,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The requirements of the configuration on the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needs {
+pub struct TopicRequirements {
     /// The longest window of any monitor.
     pub longest_window: Duration,
     /// True if a missing topic should be created.
@@ -51,7 +51,10 @@ pub(super) fn admin_client(
 ///
 /// # Errors
 /// Returns an error if no broker answers, the topic does not exist, or it cannot hold the log.
-pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<Vec<String>, KafkaLogError> {
+pub fn ensure(
+    spec: &PanesTopicSpec,
+    needs: TopicRequirements,
+) -> Result<Vec<String>, KafkaLogError> {
     let admin = admin_client(spec)?;
     let metadata = admin
         .inner()
@@ -86,7 +89,7 @@ pub fn ensure(spec: &PanesTopicSpec, needs: Needs) -> Result<Vec<String>, KafkaL
 
 fn create(
     spec: &PanesTopicSpec,
-    needs: Needs,
+    needs: TopicRequirements,
     admin: &AdminClient<DefaultClientContext>,
     replicas: usize,
 ) -> Result<(), KafkaLogError> {
@@ -116,7 +119,7 @@ fn create(
 /// Returns the settings that pegel gives a new topic.
 ///
 /// Records are kept for twice the longest window, and for a day at least.
-fn settings_for(needs: Needs, replicas: usize) -> Vec<(&'static str, String)> {
+fn settings_for(needs: TopicRequirements, replicas: usize) -> Vec<(&'static str, String)> {
     let day = Duration::from_secs(24 * 3600);
     let retention = (needs.longest_window * 2).max(day);
     vec![
@@ -133,7 +136,7 @@ fn settings_for(needs: Needs, replicas: usize) -> Vec<(&'static str, String)> {
 }
 
 /// Returns the shell command that creates the topic with the same settings.
-fn create_command(spec: &PanesTopicSpec, needs: Needs, replicas: usize) -> String {
+fn create_command(spec: &PanesTopicSpec, needs: TopicRequirements, replicas: usize) -> String {
     let settings: String = settings_for(needs, replicas)
         .iter()
         .map(|(name, value)| format!(" --config {name}={value}"))
@@ -177,7 +180,7 @@ fn fetch_settings(
 fn check(
     facts: &TopicFacts,
     spec: &PanesTopicSpec,
-    needs: Needs,
+    needs: TopicRequirements,
 ) -> Result<Vec<String>, TopicProblem> {
     if u32::try_from(facts.partitions) != Ok(spec.partitions) {
         return Err(TopicProblem::PartitionCount {
@@ -235,7 +238,7 @@ mod tests {
         }
     }
 
-    const NEEDS: Needs = Needs {
+    const NEEDS: TopicRequirements = TopicRequirements {
         longest_window: Duration::from_secs(3600),
         may_create: false,
     };

@@ -17,7 +17,7 @@ use super::error::KafkaLogError;
 use super::record_key::RecordKey;
 use super::routing::partition_of;
 use crate::model::PanesTopicSpec;
-use crate::pane_log::codec::{Chunk, Opening, encode_chunk, encode_commit, encode_opening};
+use crate::pane_log::codec::{Opening, SnapshotChunk, encode_chunk, encode_commit, encode_opening};
 use crate::panes::Commit;
 
 /// Size of the pieces in which a snapshot is written: a broker accepts 1 MiB per record unless
@@ -137,7 +137,7 @@ impl Writer {
         let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         let id = rand::random();
         for (part, piece) in (0..count).zip(pieces) {
-            let chunk = Chunk {
+            let chunk = SnapshotChunk {
                 id,
                 scope: scope.to_owned(),
                 part,

@@ -1,6 +1,6 @@
 //! The simulated log, in bytes, and its readers.
 
-use pegel::pane_log::{Chunk, Record, decode, encode_chunk, read, write};
+use pegel::pane_log::{Record, SnapshotChunk, decode, encode_chunk, read, write};
 use pegel::panes::LogState;
 use pegel::panes::{Claim, Rejected};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Log {
         let (mut bytes, mut record) = (Vec::new(), Vec::new());
         write(reader, &mut bytes);
         encode_chunk(
-            &Chunk {
+            &SnapshotChunk {
                 id: 1,
                 scope: String::new(),
                 part: 0,

@@ -8,7 +8,7 @@ use rdkafka::error::RDKafkaErrorCode;
 
 use super::bounds::{RangeBounds, RangeStart};
 use super::error::RangeError;
-use super::partition::RangePart;
+use super::partition::RangePartition;
 use super::session::Session;
 use crate::model::{EventTime, Shard, SourceSpec};
 use crate::source::kafka::callbacks::CallbackContext;
@@ -25,7 +25,7 @@ pub(super) fn find_partitions(
     spec: &SourceSpec,
     bounds: RangeBounds,
     patience: Duration,
-) -> Result<Vec<RangePart>, RangeError> {
+) -> Result<Vec<RangePartition>, RangeError> {
     let mut session = Session::try_new(spec, 1, patience)?;
     let mut names = Vec::new();
     for topic in &spec.kafka.topics {
@@ -69,12 +69,12 @@ fn range_of_partition(
     held: OffsetBounds,
     from: Option<Option<i64>>,
     to: Option<Option<i64>>,
-) -> RangePart {
+) -> RangePartition {
     let held_end = held.high.max(held.low);
     let clamp =
         |offset: Option<i64>| offset.map_or(held_end, |offset| offset.clamp(held.low, held_end));
     let begin = from.map_or(held.low, clamp);
-    RangePart {
+    RangePartition {
         shard: Shard {
             source: source.to_owned(),
             cluster: String::new(),
@@ -84,7 +84,7 @@ fn range_of_partition(
         },
         begin,
         end: to.map_or(held.high, clamp),
-        is_curtailed: from.is_some() && begin == held.low && held.low > 0,
+        is_truncated: from.is_some() && begin == held.low && held.low > 0,
     }
 }
 
@@ -159,10 +159,10 @@ mod tests {
     fn offsets_are_clamped_to_the_bounds_of_the_partition() {
         let name = TopicPartition::new("t", 0);
         let held = OffsetBounds { low: 10, high: 50 };
-        let check = |from, to, begin: i64, end: i64, is_curtailed: bool| {
+        let check = |from, to, begin: i64, end: i64, is_truncated: bool| {
             let range = range_of_partition("s", &name, held, from, to);
-            let actual = (range.begin, range.end, range.is_curtailed);
-            assert_eq!(actual, (begin, end, is_curtailed), "{from:?} to {to:?}");
+            let actual = (range.begin, range.end, range.is_truncated);
+            assert_eq!(actual, (begin, end, is_truncated), "{from:?} to {to:?}");
         };
         check(None, None, 10, 50, false);
         check(Some(Some(20)), Some(Some(30)), 20, 30, false);

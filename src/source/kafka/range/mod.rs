@@ -22,6 +22,6 @@ mod topic_range;
 pub use self::bounds::{RangeBounds, RangeStart};
 pub use self::buffer::RangeRecord;
 pub use self::error::RangeError;
-pub use self::partition::RangePart;
+pub use self::partition::RangePartition;
 pub use self::reader::RangeReader;
 pub use self::topic_range::TopicRange;

@@ -4,7 +4,7 @@ use crate::model::Shard;
 
 /// The offsets of a range in one partition, `[begin, end)`; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RangePart {
+pub struct RangePartition {
     /// The partition, without cluster and incarnation.
     pub shard: Shard,
     /// The first offset.
@@ -13,5 +13,5 @@ pub struct RangePart {
     pub end: i64,
     /// The range begins at the oldest record of the partition, and older ones were deleted: some of
     /// them may have been in the range.
-    pub is_curtailed: bool,
+    pub is_truncated: bool,
 }

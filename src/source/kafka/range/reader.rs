@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::buffer::{RangeRecord, RecordBuffer};
 use super::error::RangeError;
-use super::partition::RangePart;
+use super::partition::RangePartition;
 use super::session::Session;
 use crate::clock;
 use crate::source::kafka::error_code::stops_reading;
@@ -39,7 +39,7 @@ pub struct RangeReader {
 
 /// The reading of one partition.
 struct PartitionCursor {
-    range: RangePart,
+    range: RangePartition,
     /// The index of its partition queue.
     queue: usize,
     buffer: RecordBuffer,
@@ -56,7 +56,7 @@ impl PartitionCursor {
 impl RangeReader {
     pub(super) fn try_new(
         mut session: Session,
-        partitions: &[RangePart],
+        partitions: &[RangePartition],
     ) -> Result<Self, RangeError> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         let mut cursors = Vec::with_capacity(partitions.len());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::bounds::RangeBounds;
 use super::error::RangeError;
 use super::find::find_partitions;
-use super::partition::RangePart;
+use super::partition::RangePartition;
 use super::reader::RangeReader;
 use super::session::Session;
 use crate::model::SourceSpec;
@@ -16,7 +16,7 @@ pub struct TopicRange {
     spec: SourceSpec,
     topics: String,
     bounds: RangeBounds,
-    partitions: Vec<RangePart>,
+    partitions: Vec<RangePartition>,
     patience: Duration,
 }
 
@@ -74,7 +74,7 @@ impl TopicRange {
     /// The partitions, grouped by topic and in order. The index of a partition is its slot in a
     /// reader.
     #[must_use]
-    pub fn parts(&self) -> &[RangePart] {
+    pub fn parts(&self) -> &[RangePartition] {
         &self.partitions
     }
 
