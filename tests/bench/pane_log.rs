@@ -6,6 +6,11 @@
 //!    daemon writes the log on another thread than it reads on, so its ratio is better.
 //! 2. The size of a commit, and the cost of writing and reading one.
 //! 3. The time of a start with 1,000 features: a snapshot, and the longest log that can follow it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark fails by panicking and reads clocks"
+)]
 
 use std::hint::black_box;
 use std::path::Path;

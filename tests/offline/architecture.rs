@@ -348,37 +348,31 @@ fn a_room_imports_only_rooms_below_it() {
 }
 
 #[test]
-#[ignore = "on once the rooms are moved"]
 fn the_table_lists_every_room() {
     assert_none(unlisted_rooms(&Tree::new(product())), &[]);
 }
 
 #[test]
-#[ignore = "on once the rooms are moved"]
 fn arrows_point_down() {
     assert_none(upward_arrows(&Tree::new(product())), &[]);
 }
 
 #[test]
-#[ignore = "on once the rooms are moved"]
 fn crates_stay_in_their_rooms() {
     assert_none(strayed_crates(&Tree::new(product())), &[]);
 }
 
 #[test]
-#[ignore = "on once the rooms are moved"]
 fn pure_rooms_do_not_reach_outside() {
     assert_none(impurities(&Tree::new(product())), &[]);
 }
 
 #[test]
-#[ignore = "on once the rooms are moved"]
 fn files_of_a_folder_form_no_circle() {
     assert_none(circles(&Tree::new(product())), ALLOWED_CIRCLES);
 }
 
 #[test]
-#[ignore = "on once the rooms are moved"]
 fn impls_stand_with_their_type() {
     assert_none(strayed_impls(&Tree::new(product())), ALLOWED_IMPLS);
 }

@@ -184,25 +184,21 @@ fn failures(rule: fn(&str, &str) -> Vec<String>) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "on once the rooms are rewritten"]
 fn doc_comments_begin_with_their_subject() {
     assert_none(failures(headless_docs), ALLOWED_BEGINNINGS);
 }
 
 #[test]
-#[ignore = "on once the rooms are rewritten"]
 fn doc_comments_say_something() {
     assert_none(failures(short_docs), ALLOWED_SHORT_DOCS);
 }
 
 #[test]
-#[ignore = "on once the rooms are rewritten"]
 fn comments_wrap_at_the_limit() {
     assert_none(failures(wide_comments), ALLOWED_WIDE_COMMENTS);
 }
 
 #[test]
-#[ignore = "on once the rooms are rewritten"]
 fn bindings_name_their_thing() {
     assert_none(failures(banned_bindings), ALLOWED_BINDINGS);
 }
