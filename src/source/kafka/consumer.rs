@@ -32,8 +32,8 @@ use super::health::Health;
 use super::librdkafka::Client;
 use super::partition_reader::PartitionReader;
 use super::settings::{SourceError, Timing, client_config, member_config};
-use super::topic_partition::TopicPartition;
 use crate::clock;
+use crate::kafka::TopicPartition;
 use crate::model::{KafkaReport, SourceSpec};
 use crate::source::{ResumeLookup, Sink, Source};
 
