@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{Message as _, Timestamp};
 
-use super::client::client_config;
+use super::client::log_client_config;
 use super::error::KafkaLogError;
 use super::record_key::RecordKey;
 use crate::kafka::{TopicPartition, at_time, list_offsets};
@@ -77,7 +77,7 @@ impl Reader {
             ("fetch.wait.max.ms", "100"),
             ("queued.max.messages.kbytes", "65536"),
         ];
-        let consumer = client_config(spec, &properties)
+        let consumer = log_client_config(spec, &properties)
             .create()
             .map_err(KafkaLogError::client)?;
         Ok(Reader {
