@@ -19,6 +19,7 @@
 //! - [`decode`]: bytes to the values of the configured paths
 //! - [`observe`]: values to counts of a shard: selection, event time, lateness
 //! - [`panes`]: counts of a slice of event time, commits, and the fold that accepts them
+//! - [`kafka`]: shared parts of the Kafka clients: configuration, offsets of partitions
 //! - [`pane_log`]: encoding and IO of the log: files on one machine, a Kafka topic on many
 //! - [`source`]: the traits of sources and sinks; Kafka, files, rows
 //! - [`ingest`]: decoder and observer behind a sink
@@ -67,6 +68,7 @@ pub mod demo;
 pub mod engine;
 pub mod export;
 pub mod ingest;
+pub mod kafka;
 pub mod model;
 pub mod observe;
 pub mod pane_log;

@@ -17,12 +17,13 @@ const ROOMS: &[(&str, &str)] = &[
     ("stats", ""),
     ("model", ""),
     ("clock", "model"),
+    ("kafka", "model"),
     ("alert", "model"),
     ("decode", "model"),
     ("panes", "stats model decode"),
     ("observe", "stats model decode panes"),
-    ("pane_log", "stats model panes"),
-    ("source", "model clock decode"),
+    ("pane_log", "stats model kafka panes"),
+    ("source", "model clock kafka decode"),
     ("ingest", "model decode panes observe pane_log source"),
     ("window", "stats model panes"),
     ("reference", "stats model"),
@@ -61,6 +62,7 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "rdkafka",
         &[
+            "kafka",
             "source/kafka",
             "pane_log/kafka",
             "demo/broker",

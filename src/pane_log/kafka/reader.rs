@@ -11,9 +11,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::{Message as _, Timestamp};
 
-use super::client::client_config;
+use super::client::log_client_config;
 use super::error::KafkaLogError;
 use super::record_key::RecordKey;
+use crate::kafka::{TopicPartition, at_time, list_offsets};
 use crate::model::{EventTime, PanesTopicSpec};
 
 /// Wait of one poll while records that exist are read.
@@ -76,7 +77,7 @@ impl Reader {
             ("fetch.wait.max.ms", "100"),
             ("queued.max.messages.kbytes", "65536"),
         ];
-        let consumer = client_config(spec, &properties)
+        let consumer = log_client_config(spec, &properties)
             .create()
             .map_err(KafkaLogError::client)?;
         Ok(Reader {
@@ -159,7 +160,7 @@ impl Reader {
     /// # Errors
     /// Returns an error if a broker does not answer.
     pub fn beginnings(&self) -> Result<BTreeMap<u32, i64>, KafkaLogError> {
-        self.list_offsets(0..self.spec.partitions, Offset::Beginning)
+        self.request_offsets(0..self.spec.partitions, Offset::Beginning)
     }
 
     /// Returns the offset after the newest record of these partitions.
@@ -170,7 +171,7 @@ impl Reader {
         &self,
         partitions: impl IntoIterator<Item = u32>,
     ) -> Result<BTreeMap<u32, i64>, KafkaLogError> {
-        self.list_offsets(partitions, Offset::End)
+        self.request_offsets(partitions, Offset::End)
     }
 
     /// Returns the offset of the first record written at or after a time, or the end if there is
@@ -179,7 +180,8 @@ impl Reader {
     /// # Errors
     /// Returns an error if a broker does not answer.
     pub fn position_at(&self, partition: u32, time_ms: i64) -> Result<i64, KafkaLogError> {
-        let offsets = self.list_offsets([partition], Offset::Offset(time_ms.max(0)))?;
+        let time = EventTime::from_millis(time_ms);
+        let offsets = self.request_offsets([partition], at_time(time))?;
         match offsets.get(&partition) {
             Some(offset) => Ok(*offset),
             None => Ok(self
@@ -190,31 +192,25 @@ impl Reader {
         }
     }
 
-    /// Sends Kafka's ListOffsets for many partitions at once.
+    /// Requests the offsets of many partitions at once, as [`list_offsets`] does.
     ///
-    /// `at` is a time in milliseconds as [`Offset::Offset`], or one of librdkafka's logical offsets
-    /// for the two ends. A partition without a record at or after the time is left out.
-    fn list_offsets(
+    /// A partition without a record at or after the time is left out. The first partition whose
+    /// leader does not answer fails the request.
+    fn request_offsets(
         &self,
         partitions: impl IntoIterator<Item = u32>,
         at: Offset,
     ) -> Result<BTreeMap<u32, i64>, KafkaLogError> {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            list.add_partition(&self.spec.topic, kafka_partition(partition));
-        }
-        let answer = list
-            .set_all_offsets(at)
-            .and_then(|()| self.consumer.offsets_for_times(list, REQUEST_TIMEOUT))
+        let topic_partitions: Vec<TopicPartition> = partitions
+            .into_iter()
+            .map(|partition| TopicPartition::new(&self.spec.topic, kafka_partition(partition)))
+            .collect();
+        let answer = list_offsets(&self.consumer, &topic_partitions, at, REQUEST_TIMEOUT)
             .map_err(KafkaLogError::kafka(&self.spec, "list offsets"))?;
         let mut offsets = BTreeMap::new();
-        for element in answer.elements() {
-            element
-                .error()
-                .map_err(KafkaLogError::kafka(&self.spec, "list offsets"))?;
-            if let (Ok(partition), Offset::Offset(offset)) =
-                (u32::try_from(element.partition()), element.offset())
-            {
+        for (TopicPartition { partition, .. }, offset) in answer {
+            let offset = offset.map_err(KafkaLogError::kafka(&self.spec, "list offsets"))?;
+            if let (Ok(partition), Some(offset)) = (u32::try_from(partition), offset) {
                 offsets.insert(partition, offset);
             }
         }

@@ -13,7 +13,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
-use super::client::{MAX_MESSAGE_BYTES, client_config};
+use super::client::{MAX_MESSAGE_BYTES, log_client_config};
 use super::error::{KafkaLogError, TopicProblem};
 use crate::model::PanesTopicSpec;
 
@@ -42,7 +42,7 @@ struct TopicFacts {
 pub(super) fn admin_client(
     spec: &PanesTopicSpec,
 ) -> Result<AdminClient<DefaultClientContext>, KafkaLogError> {
-    client_config(spec, &[])
+    log_client_config(spec, &[])
         .create()
         .map_err(KafkaLogError::client)
 }

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
-use super::client::{MAX_MESSAGE_BYTES, client_config};
+use super::client::{MAX_MESSAGE_BYTES, log_client_config};
 use super::error::KafkaLogError;
 use super::record_key::RecordKey;
 use super::routing::partition_of;
@@ -88,7 +88,7 @@ impl Writer {
             ("queue.buffering.max.kbytes", "65536"),
             ("message.max.bytes", MAX_MESSAGE_BYTES),
         ];
-        let producer = client_config(spec, &properties)
+        let producer = log_client_config(spec, &properties)
             .create_with_context(DeliveryReports(sender))
             .map_err(KafkaLogError::client)?;
         Ok(Writer {

@@ -15,14 +15,14 @@ use super::backoff::Backoff;
 use super::discovery::Discovery;
 use super::group_offsets::fetch_committed;
 use super::health::RequestError;
-use super::list_offsets::{at_time, list_bounds, list_offsets};
+use super::partition_offsets::{list_bounds, list_offsets_at};
 use super::partition_reader::PartitionReader;
 use super::partitions::PartitionTable;
 use super::resume::{previous_position, resume, start_at};
 use super::settings::Timing;
 use super::topic_id::TopicIds;
-use super::topic_partition::TopicPartition;
 use crate::clock;
+use crate::kafka::TopicPartition;
 use crate::model::{KafkaSpec, Shard, StartAt};
 use crate::source::{ResumeLookup, ResumePoint, Sink};
 
@@ -311,10 +311,10 @@ impl Assignment {
         if let StartAt::Timestamp(time) = self.spec.start
             && !from_configured.is_empty()
         {
-            let offsets = list_offsets(
+            let offsets = list_offsets_at(
                 reader.client.consumer(),
                 &from_configured,
-                at_time(time),
+                time,
                 self.backoff.timeout(),
             )
             .map_err(RequestError::in_topic_of(&from_configured))?;

@@ -19,8 +19,8 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::{debug, error, info, warn};
 
-use super::topic_partition::TopicPartition;
 use crate::clock;
+use crate::kafka::TopicPartition;
 
 /// The shortest time between two logged lines of one kind.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);

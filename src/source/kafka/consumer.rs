@@ -31,9 +31,9 @@ use super::group_offsets::GroupOffsets;
 use super::health::Health;
 use super::librdkafka::Client;
 use super::partition_reader::PartitionReader;
-use super::settings::{SourceError, Timing, client_config, member_config};
-use super::topic_partition::TopicPartition;
+use super::settings::{SourceError, Timing, member_config, reader_config};
 use crate::clock;
+use crate::kafka::TopicPartition;
 use crate::model::{KafkaReport, SourceSpec};
 use crate::source::{ResumeLookup, Sink, Source};
 
@@ -99,7 +99,7 @@ impl KafkaSource {
         timing: Timing,
         member: Option<BaseConsumer<CallbackContext>>,
     ) -> Result<Self, SourceError> {
-        let config = client_config(&spec.kafka, &timing);
+        let config = reader_config(&spec.kafka, &timing);
         let context = CallbackContext::new(&spec.name);
         let consumer = BaseConsumer::from_config_and_context(&config, context)?;
         let is_in_group = member.is_some();

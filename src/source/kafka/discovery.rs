@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::health::{ProblemScope, RequestError};
 use super::librdkafka::Client;
 use super::partition_reader::PartitionReader;
-use super::topic_partition::TopicPartition;
+use crate::kafka::TopicPartition;
 
 /// The partitions that one round of requests returned.
 #[derive(Debug)]

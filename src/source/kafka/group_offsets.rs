@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
+use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::health::{ProblemScope, RequestError};
 use super::partition_reader::PartitionReader;
 use super::settings::Timing;
-use super::topic_partition::{TopicPartition, offsets_of, partition_list};
 use crate::clock;
+use crate::kafka::{TopicPartition, partition_list};
 
 /// Commits accepted offsets to the group.
 ///
@@ -104,5 +106,21 @@ pub(super) fn fetch_committed(
         .and_then(|list| offsets_of(&list))
         .map_err(RequestError::in_scope(ProblemScope::Group))?;
     reader.health.set_problem(ProblemScope::Group, None);
+    Ok(offsets)
+}
+
+/// Reads the offsets of a list; a partition without one is left out.
+///
+/// # Errors
+/// The list carries an error for one of its partitions.
+fn offsets_of(list: &TopicPartitionList) -> KafkaResult<BTreeMap<TopicPartition, i64>> {
+    let mut offsets = BTreeMap::new();
+    for element in list.elements() {
+        element.error()?;
+        if let Offset::Offset(offset) = element.offset() {
+            let partition = TopicPartition::new(element.topic(), element.partition());
+            offsets.insert(partition, offset);
+        }
+    }
     Ok(offsets)
 }

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
 use super::error_code::{code_name, error_words, is_unanswered};
-use super::topic_partition::TopicPartition;
+use crate::kafka::TopicPartition;
 
 /// The thing a problem concerns. Of several problems, the report shows the one whose scope comes
 /// first in this order.

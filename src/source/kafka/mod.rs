@@ -3,10 +3,10 @@
 //! [`KafkaSource`] reads topics continuously, for the daemon; [`range`] reads a part of a topic
 //! once, for commands. librdkafka is the client of both.
 //!
-//! The files form a staircase, from the bottom: names and codes (`topic_partition`, `error_code`),
-//! the connection (`health`, `callbacks`, `librdkafka`, `settings`), the partitions (`partitions`,
-//! `resume`, `list_offsets`, `topic_id`), the parts of the source (`partition_reader`,
-//! `group_offsets`, `discovery`, `backoff`, `assignment`), and the poll loop (`consumer`).
+//! The files form a staircase, from the bottom: error codes (`error_code`), the connection
+//! (`health`, `callbacks`, `librdkafka`, `settings`), the partitions (`partitions`, `resume`,
+//! `partition_offsets`, `topic_id`), the parts of the source (`partition_reader`, `group_offsets`,
+//! `discovery`, `backoff`, `assignment`), and the poll loop (`consumer`).
 
 mod assignment;
 mod backoff;
@@ -17,14 +17,13 @@ mod error_code;
 mod group_offsets;
 mod health;
 mod librdkafka;
-mod list_offsets;
+mod partition_offsets;
 mod partition_reader;
 mod partitions;
 pub mod range;
 mod resume;
 mod settings;
 mod topic_id;
-mod topic_partition;
 
 pub use self::consumer::KafkaSource;
 pub use self::settings::{SourceError, Timing, client_problem, property_problems};

@@ -18,11 +18,11 @@ use super::callbacks::{CallbackEvent, serve_callbacks};
 use super::error_code::stops_reading;
 use super::health::{Health, ProblemScope, RequestError};
 use super::librdkafka::Client;
-use super::list_offsets::list_bounds;
+use super::partition_offsets::list_bounds;
 use super::partitions::{PartitionEnd, PartitionFailure, PartitionTable};
 use super::resume::{OffsetBounds, PreviousPosition, StartPosition, resume};
 use super::topic_id::TopicIds;
-use super::topic_partition::{TopicPartition, partition_list};
+use crate::kafka::{TopicPartition, partition_list};
 use crate::model::Shard;
 use crate::source::Sink;
 

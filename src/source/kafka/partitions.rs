@@ -10,7 +10,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::librdkafka::{KafkaEvent, RecordHandler};
-use super::topic_partition::TopicPartition;
+use crate::kafka::TopicPartition;
 use crate::model::{Shard, TopicId, TopicReport};
 use crate::source::{RawRecord, Sink};
 

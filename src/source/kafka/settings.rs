@@ -7,6 +7,7 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 
+use crate::kafka::client_config;
 use crate::model::KafkaSpec;
 
 /// An error that prevents the creation of a Kafka source.
@@ -115,7 +116,7 @@ pub fn property_problems(properties: &BTreeMap<String, String>) -> Vec<(String, 
 pub fn client_problem(spec: &KafkaSpec, is_in_group: bool) -> Option<String> {
     let timing = Timing::default();
     let member = is_in_group.then(|| member_config(spec, &timing));
-    std::iter::once(client_config(spec, &timing))
+    std::iter::once(reader_config(spec, &timing))
         .chain(member)
         .find_map(|mut config| {
             config.remove("bootstrap.servers");
@@ -132,19 +133,14 @@ pub fn client_problem(spec: &KafkaSpec, is_in_group: bool) -> Option<String> {
 /// would gain nothing: partitions start at the heads of the pane log anyway. The group expels a
 /// member that sends no heartbeat for 15 s, unless `kafka.properties` sets another timeout.
 pub(super) fn member_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
-    let mut config = client_config(spec, timing);
-    for (property, value) in [
+    let properties = [
         ("partition.assignment.strategy", "range,roundrobin"),
         ("session.timeout.ms", "15000"),
         ("heartbeat.interval.ms", "2000"),
         ("topic.metadata.refresh.interval.ms", "30000"),
         ("statistics.interval.ms", "0"),
-    ] {
-        if !spec.properties.contains_key(property) {
-            config.set(property, value);
-        }
-    }
-    config
+    ];
+    source_config(spec, timing, &properties)
 }
 
 /// The limit of all partition queues of a range together, in KiB, as long as each has room for a
@@ -156,59 +152,95 @@ const MIN_QUEUE_KBYTES: usize = 2 * 1024;
 /// The properties of a client that reads a range of this many partitions. Each partition has a
 /// queue of its own, and the queues share the memory.
 pub(super) fn range_config(spec: &KafkaSpec, partitions: usize) -> ClientConfig {
-    let mut config = client_config(spec, &Timing::default());
     let queue_kbytes = (RANGE_KBYTES / partitions.max(1)).clamp(MIN_QUEUE_KBYTES, RANGE_KBYTES / 4);
-    for (property, value) in [
-        ("statistics.interval.ms", "0".to_owned()),
-        ("queued.min.messages", "100000".to_owned()),
-        ("queued.max.messages.kbytes", queue_kbytes.to_string()),
-    ] {
-        if !spec.properties.contains_key(property) {
-            config.set(property, value);
-        }
-    }
-    config
+    let properties = [
+        ("statistics.interval.ms", "0"),
+        ("queued.min.messages", "100000"),
+        ("queued.max.messages.kbytes", &queue_kbytes.to_string()),
+    ];
+    source_config(spec, &Timing::default(), &properties)
 }
 
-/// The properties of every client: pegel's, overridden by the user's.
+/// The properties of the client that reads a source.
+pub(super) fn reader_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
+    source_config(spec, timing, &[])
+}
+
+/// The properties of every client of a source, before those of its use.
 ///
 /// `auto.offset.reset=error`: otherwise librdkafka moves an offset that retention deleted to the
 /// end without a notice and skips the records that are left (librdkafka #521).
 /// `fetch.queue.backoff.ms=20`: with a small queue, the default pauses for a second each time the
 /// queue was full.
-pub(super) fn client_config(spec: &KafkaSpec, timing: &Timing) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    // Otherwise the level depends on a logger of the `log` crate, which pegel does not install.
-    config.set_log_level(RDKafkaLogLevel::Info);
-    for (property, value) in [
-        ("client.id", "pegel"),
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "error"),
-        ("isolation.level", "read_committed"),
-        ("enable.partition.eof", "true"),
-        ("allow.auto.create.topics", "false"),
-        ("check.crcs", "true"),
-        ("queued.min.messages", "10000"),
-        ("queued.max.messages.kbytes", "16384"),
-        ("fetch.message.max.bytes", "1048576"),
-        ("fetch.max.bytes", "16777216"),
-        ("fetch.queue.backoff.ms", "20"),
-        ("socket.keepalive.enable", "true"),
-        ("reconnect.backoff.max.ms", "10000"),
-        ("log.connection.close", "false"),
-    ] {
-        config.set(property, value);
+const SOURCE_PROPERTIES: [(&str, &str); 12] = [
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "error"),
+    ("isolation.level", "read_committed"),
+    ("enable.partition.eof", "true"),
+    ("check.crcs", "true"),
+    ("queued.min.messages", "10000"),
+    ("queued.max.messages.kbytes", "16384"),
+    ("fetch.message.max.bytes", "1048576"),
+    ("fetch.max.bytes", "16777216"),
+    ("fetch.queue.backoff.ms", "20"),
+    ("reconnect.backoff.max.ms", "10000"),
+];
+
+/// The properties of a client: those of every client, overridden by `properties` for its use, and
+/// by the user's.
+fn source_config(spec: &KafkaSpec, timing: &Timing, properties: &[(&str, &str)]) -> ClientConfig {
+    let statistics_interval_ms = timing.statistics.as_millis().to_string();
+    let properties = SOURCE_PROPERTIES
+        .into_iter()
+        .chain([
+            ("group.id", spec.group_id.as_str()),
+            ("statistics.interval.ms", &statistics_interval_ms),
+        ])
+        .chain(properties.iter().copied());
+    client_config(
+        &spec.brokers,
+        RDKafkaLogLevel::Info,
+        properties,
+        &spec.properties,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::StartAt;
+
+    #[test]
+    fn the_properties_of_a_use_override_the_source_and_the_user_overrides_both() {
+        let spec = KafkaSpec {
+            brokers: vec!["a:9092".to_owned(), "b:9092".to_owned()],
+            topics: vec!["loans".to_owned()],
+            group_id: "pegel-loans".to_owned(),
+            start: StartAt::Latest,
+            properties: BTreeMap::from([
+                ("queued.min.messages".to_owned(), "5".to_owned()),
+                ("session.timeout.ms".to_owned(), "45000".to_owned()),
+            ]),
+        };
+        let assert_value = |config: &ClientConfig, property: &str, expected: &str| {
+            assert_eq!(config.get(property), Some(expected), "{property}");
+        };
+        let reader = reader_config(&spec, &Timing::default());
+        assert_value(&reader, "bootstrap.servers", "a:9092,b:9092");
+        assert_value(&reader, "group.id", "pegel-loans");
+        assert_value(&reader, "statistics.interval.ms", "2000");
+        assert_value(&reader, "queued.max.messages.kbytes", "16384");
+        assert_value(&reader, "reconnect.backoff.max.ms", "10000");
+        assert_value(&reader, "queued.min.messages", "5");
+
+        let member = member_config(&spec, &Timing::default());
+        assert_value(&member, "statistics.interval.ms", "0");
+        assert_value(&member, "session.timeout.ms", "45000");
+
+        let range = range_config(&spec, 4);
+        assert_value(&range, "statistics.interval.ms", "0");
+        assert_value(&range, "queued.max.messages.kbytes", "8192");
+        assert_value(&range, "queued.min.messages", "5");
     }
-    config
-        .set("bootstrap.servers", spec.brokers.join(","))
-        .set("group.id", &spec.group_id)
-        .set(
-            "statistics.interval.ms",
-            timing.statistics.as_millis().to_string(),
-        );
-    for (property, value) in &spec.properties {
-        config.set(property, value);
-    }
-    config
 }

@@ -10,12 +10,12 @@ use super::bounds::{RangeBounds, RangeStart};
 use super::error::RangeError;
 use super::partition::RangePartition;
 use super::session::Session;
+use crate::kafka::TopicPartition;
 use crate::model::{EventTime, Shard, SourceSpec};
 use crate::source::kafka::callbacks::CallbackContext;
 use crate::source::kafka::health::{ProblemScope, RequestError};
-use crate::source::kafka::list_offsets::{at_time, list_bounds, list_offsets};
+use crate::source::kafka::partition_offsets::{list_bounds, list_offsets_at};
 use crate::source::kafka::resume::OffsetBounds;
-use crate::source::kafka::topic_partition::TopicPartition;
 
 /// The first offset at or after a time, by partition; `None` if there is no such record.
 type TimeOffsets = BTreeMap<TopicPartition, Option<i64>>;
@@ -131,7 +131,7 @@ fn request_offsets(
     time: EventTime,
     timeout: Duration,
 ) -> Result<TimeOffsets, RequestError> {
-    let offsets = list_offsets(consumer, partitions, at_time(time), timeout)
+    let offsets = list_offsets_at(consumer, partitions, time, timeout)
         .map_err(RequestError::in_topic_of(partitions))?;
     require_all(offsets, partitions)
 }

@@ -16,10 +16,10 @@ use super::error::RangeError;
 use super::partition::RangePartition;
 use super::session::Session;
 use crate::clock;
+use crate::kafka::{TopicPartition, partition_list};
 use crate::source::kafka::error_code::stops_reading;
 use crate::source::kafka::health::ProblemScope;
 use crate::source::kafka::settings::SourceError;
-use crate::source::kafka::topic_partition::{TopicPartition, partition_list};
 
 /// The longest wait for records, so that callbacks are served at least this often.
 const MAX_DRAIN_WAIT: Duration = Duration::from_millis(100);
