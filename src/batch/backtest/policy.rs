@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use crate::batch::duration::format_exact;
-use crate::model::{AlertSpec, Budget, Statistic, Thresholds, Tolerance};
+use crate::model::{AlertSpec, Budget, Statistic, Thresholds, Tolerance, duration};
 
 /// Statistics of every candidate: shape, distance moved, and the three rates.
 const STATISTICS: [Statistic; 5] = [
@@ -46,7 +45,7 @@ impl Policy {
     /// Names the policy by its options, as `30d 0.28std for 3`.
     #[must_use]
     pub(crate) fn name(&self) -> String {
-        let mut name = format_exact(self.interval);
+        let mut name = duration::format(self.interval);
         if let Some(tolerance) = tolerance_text(self.tolerance(Statistic::Js)) {
             name += &format!(" {tolerance}");
         }
@@ -88,7 +87,7 @@ impl Policy {
     /// Returns the rules as lines of a configuration without indentation.
     #[must_use]
     pub(crate) fn yaml(&self, statistics: &[Statistic]) -> Vec<String> {
-        let interval = format_exact(self.interval);
+        let interval = duration::format(self.interval);
         let mut lines = vec!["alerts:".to_owned()];
         for statistic in statistics {
             let mut options = format!("statistic: {statistic}, false_alarm_interval: {interval}");
