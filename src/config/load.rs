@@ -90,7 +90,7 @@ pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Config, P
     source_map.file.clone_from(&file);
     match config {
         Some(config) if problems.is_empty() => Ok(Config {
-            source_map: source_map,
+            source_map,
             ..config
         }),
         _ => Err(Problems { file, problems }),
