@@ -14,7 +14,7 @@ use super::null_table::{noise_variance, simulate, simulated_index};
 use super::online::{MIN_QUIET_WINDOWS, OnlineDispersion};
 use super::reference_rate::reference_rate;
 use super::status::CalibrationStatus;
-use crate::model::Statistic;
+use crate::model::{MonitorSpec, Statistic};
 use crate::reference::{
     BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable,
 };
@@ -23,8 +23,8 @@ use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS};
 
 /// Blocks side by side from which another length may stand in for the window's.
 const MIN_STAND_IN_BLOCKS: f64 = 8.0;
-/// Pseudo-count with which stored tables were computed.
-const STORED_PSEUDO_COUNT: f64 = 0.5;
+/// Pseudo-count with which stored tables were computed: a fit uses the default.
+const STORED_PSEUDO_COUNT: f64 = MonitorSpec::DEFAULT_PSEUDO_COUNT;
 
 /// Facts about the window to calibrate.
 #[derive(Debug, Clone, Copy, Default)]
