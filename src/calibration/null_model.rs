@@ -70,7 +70,7 @@ impl NullModel {
             scorer,
             seed: hash.to_owned(),
             nulls: NullGrid::new(bins, usable.flat_map(|stored| &stored.nulls)),
-            blocks: stored.map_or_else(Vec::new, |stored| stored.stretches.clone()),
+            blocks: stored.map_or_else(Vec::new, |stored| stored.blocks.clone()),
         }
     }
 
@@ -96,7 +96,7 @@ impl NullModel {
     pub fn to_stored(&self) -> FeatureCalibration {
         FeatureCalibration {
             nulls: self.nulls.tables().cloned().collect(),
-            stretches: self.blocks.clone(),
+            blocks: self.blocks.clone(),
             hour_of_week: Vec::new(),
         }
     }

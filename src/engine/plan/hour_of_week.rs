@@ -44,7 +44,7 @@ impl HourOfWeekReference {
             pseudo_count,
             hash: hash.to_owned(),
             stored: FeatureCalibration {
-                stretches: stored.hour_of_week,
+                blocks: stored.hour_of_week,
                 nulls: stored.nulls,
                 ..FeatureCalibration::default()
             },
