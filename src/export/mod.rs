@@ -18,5 +18,5 @@ mod numbers;
 pub use explain::describe_shift;
 pub use exporter::Exporter;
 pub use http::{ReloadRequest, calibration_json, serve};
-pub use metrics::{CATALOG, Metric, OpenMetrics, Type, estimate_series, markdown};
+pub use metrics::{CATALOG, Metric, MetricType, OpenMetrics, estimate_series, markdown};
 pub use numbers::{grouped, percent, short_number};
