@@ -166,7 +166,7 @@ impl Heads {
     }
 
     /// Marks the log as read to its end: a shard without a head was never counted.
-    pub fn settle(&mut self) {
+    pub fn mark_complete(&mut self) {
         self.history = HistoryKnowledge::Known;
     }
 
@@ -327,7 +327,7 @@ mod tests {
             "once"
         );
         let mut complete = Heads::with_lost_history();
-        complete.settle();
+        complete.mark_complete();
         assert_eq!(
             complete.fold(&later_commit(700, 800)),
             Err(Rejected::NoHead),

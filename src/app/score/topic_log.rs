@@ -224,7 +224,7 @@ impl LogFollower {
         let took = now.duration_since(started_at);
         info!(took_ms = took.as_millis(), "pane log read");
         self.catching_up_since = None;
-        worker.engine.log_mut().heads.settle();
+        worker.engine.log_mut().heads.mark_complete();
         worker.log_health.recovery = Some(took);
         worker.publish();
     }
