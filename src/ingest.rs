@@ -2,8 +2,8 @@
 //! counts into commits for the pane log.
 //!
 //! It is a [`Sink`], so one thread owns it together with the source. A record passes through by
-//! reference, without a lock, a channel or an allocation. It does not know the engine: the plan of
-//! values to count is an argument.
+//! reference, without a lock, a channel or an allocation. It does not import the engine: the plan
+//! of values to count is an argument.
 
 use std::sync::Arc;
 use std::time::Duration;

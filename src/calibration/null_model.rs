@@ -1,7 +1,7 @@
 //! The null model of a feature against one reference: its null distributions for any window.
 //!
 //! Tables of simulated windows are computed on first need and kept; everything else is arithmetic
-//! on stored numbers. So the same question always has the same answer. Blocks of the reference give
+//! on stored numbers. So equal arguments always give equal results. Blocks of the reference give
 //! the design effect. A reference without time has no blocks; the first quiet windows of the stream
 //! then stand in for them.
 
@@ -136,9 +136,9 @@ impl NullModel {
         }))
     }
 
-    /// Reasons to trust the thresholds of a window of `n` values at `alpha` less.
+    /// Reasons why the thresholds of a window of `n` values at `alpha` are less reliable.
     ///
-    /// `TooFewEffective` is left to the caller, who knows `min_samples`.
+    /// `TooFewEffective` is left to the caller, which has `min_samples`.
     #[must_use]
     pub fn statuses(
         &self,
@@ -319,7 +319,7 @@ impl NullModel {
 /// The noise variance that carries blocks to a window.
 ///
 /// Larger windows get no credit for averaging that the blocks do not show. Where only shorter
-/// blocks exist, averaging has to be assumed, and the status `blocks_short` says so.
+/// blocks exist, averaging has to be assumed, and the status `blocks_short` reports it.
 fn carried(noise_variance: f64, of_blocks: f64, is_short: bool) -> f64 {
     if is_short {
         noise_variance

@@ -1,4 +1,4 @@
-//! Alert rules as a user asks for them.
+//! Alert rules as configured.
 
 use std::time::Duration;
 
@@ -108,8 +108,8 @@ impl AlertSpec {
     pub const DEFAULT_FOR: u32 = 1;
     /// The default of `keep_firing_for`, in evaluations.
     pub const DEFAULT_KEEP_FIRING_FOR: u32 = 0;
-    /// The statistics of a comparison without configured alerts, and of the policies that a backtest
-    /// proposes: shape, distance moved, and the three rates.
+    /// The statistics of a comparison without configured alerts, and of the policies that a
+    /// backtest proposes: shape, distance moved, and the three rates.
     pub const PROPOSED_STATISTICS: [Statistic; 5] = [
         Statistic::Js,
         Statistic::Wasserstein,

@@ -8,10 +8,10 @@
 //!
 //! A shard without a head is opened by the first commit that has `opens` set, whatever its base:
 //! its writer found no head and counted from where it began. Later commits of that writer do not
-//! have it set. If they did and the first one were lost, the offsets of the first would be a gap
-//! that nobody notices.
+//! have it set. If they did and the first one were lost, the offsets of the first would be an
+//! undetected gap.
 //!
-//! Only a reader that knows the whole history opens shards: it began at a snapshot, or at the first
+//! Only a reader with the whole history opens shards: it began at a snapshot, or at the first
 //! record the log ever had. A reader that begins in the middle would accept a commit of a replaced
 //! writer as the first one.
 

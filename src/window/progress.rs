@@ -33,7 +33,7 @@ pub struct LogTime {
     pub now: Option<EventTime>,
     /// Time of the first commit after a silence of all writers.
     ///
-    /// Such a silence affects every shard and is no sign that a single one is idle or gone.
+    /// Such a silence affects every shard and is not a sign that a single one is idle or lost.
     pub resumed_at: Option<EventTime>,
 }
 
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(
             time.resumed_at,
             Some(at(5000)),
-            "a short pause between commits is no silence"
+            "a short pause between commits is not a silence"
         );
         time.now = Some(at(5300));
         assert!(

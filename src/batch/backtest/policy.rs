@@ -1,7 +1,7 @@
 //! Candidate policies: false alarm interval, tolerance, and evaluations above the threshold.
 //!
-//! The candidates are a small grid and not the result of a search. The person whom an alert wakes
-//! has to understand the policy, and a history of some weeks cannot distinguish finer steps.
+//! The candidates are a small grid and not the result of a search. The on-call engineer has to
+//! understand the policy, and a history of some weeks cannot distinguish finer steps.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Metric families that are built for one scrape and encoded by the Prometheus library.
 //!
-//! The library's own gauges and counters live as long as the process and keep the series of a
-//! feature that is gone. These families hold only what the current view has.
+//! The library's own gauges and counters last as long as the process and keep the series of a
+//! feature that was removed. These families hold only what the current view has.
 
 use hdrhistogram::Histogram;
 use prometheus::proto::{self, LabelPair, MetricFamily};
