@@ -2,8 +2,8 @@
 //! counts into commits for the pane log.
 //!
 //! It is a [`Sink`], so one thread owns it together with the source. A record passes through by
-//! reference, without a lock, a channel or an allocation. It does not know the engine: the plan of
-//! values to count is an argument.
+//! reference, without a lock, a channel or an allocation. It does not import the engine: the plan
+//! of values to count is an argument.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct Flushed {
 pub trait RecordTransform: std::fmt::Debug + Send {
     /// Returns a record's fields as they are to be counted, or `None` to drop the record;
     /// `source_time` is the timestamp that the source holds for it.
-    fn alter<'a>(
+    fn apply<'a>(
         &'a mut self,
         fields: Fields<'a>,
         source_time: Option<EventTime>,
@@ -253,7 +253,7 @@ fn transformed<'a>(
     source_time: Option<EventTime>,
 ) -> Option<Fields<'a>> {
     match transform {
-        Some(transform) => transform.alter(fields, source_time),
+        Some(transform) => transform.apply(fields, source_time),
         None => Some(fields),
     }
 }

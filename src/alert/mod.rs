@@ -2,7 +2,7 @@
 //! flap.
 //!
 //! A threshold may differ from window to window with the number of samples, so it is an argument of
-//! every evaluation. Nothing here knows where it comes from.
+//! every evaluation. Its origin, fixed or calibrated, makes no difference here.
 
 #[expect(clippy::module_inception, reason = "the alert itself")]
 mod alert;

@@ -39,7 +39,7 @@ use super::threads::Threads;
 use crate::config::{Config, Web};
 use crate::engine::MonitorPlan;
 use crate::export::{Exporter, ReloadRequest, serve};
-use crate::model::LogReport;
+use crate::model::{LogReport, duration};
 
 /// The interval at which the process checks that all its threads are running.
 const THREAD_CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -221,8 +221,8 @@ impl Daemon {
             bail!(
                 "the retention of state.panes_topic was checked for windows up to {}, not for {}: \
                  that needs a restart",
-                humantime::format_duration(self.longest_window),
-                humantime::format_duration(longest_window)
+                duration::format(self.longest_window),
+                duration::format(longest_window)
             );
         }
         check_series(&plans, self.process_role, config.limits.max_series)?;

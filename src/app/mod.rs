@@ -1,8 +1,8 @@
-//! The running process: its life, its threads, and the checks before they start.
+//! The running process: its lifecycle, its threads, and the checks before they start.
 //!
-//! This is the only room that knows both halves, the exporter and the configuration, and connects
+//! This is the only room that imports both halves, the exporter and the configuration, and connects
 //! them. Records are handled on dedicated threads; tokio serves only HTTP and signals. Read
-//! `lifecycle` first: it has the life of the process from top to bottom.
+//! `lifecycle` first: it runs the process from start to exit.
 
 mod builder;
 mod ingest;

@@ -1,7 +1,7 @@
 //! The plan of an observer, taken from the plans of the monitors that the engine evaluates.
 //!
-//! It connects the two halves of pegel: `observe` and `ingest` do not know the engine, and the
-//! engine does not know them.
+//! It connects the two halves of pegel: `observe` and `ingest` do not import the engine, and the
+//! engine does not import them.
 
 use std::sync::Arc;
 

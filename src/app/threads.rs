@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use tracing::{error, warn};
 
 use crate::clock;
+use crate::model::duration;
 
 /// The interval at which a stopping process checks whether a thread has ended.
 const JOIN_POLL: Duration = Duration::from_millis(5);
@@ -57,7 +58,7 @@ impl Threads {
                 if clock::monotonic() >= deadline {
                     warn!(
                         thread = thread.thread().name(),
-                        grace = %humantime::format_duration(grace),
+                        grace = %duration::format(grace),
                         "thread did not stop within the shutdown grace period"
                     );
                     return false;

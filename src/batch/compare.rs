@@ -12,21 +12,10 @@ use super::progress;
 use super::report::FeatureReport;
 use crate::calibration::WindowContext;
 use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, assess};
-use crate::model::{
-    AlertSpec, Budget, MonitorSpec, NotReady, ReferenceSpec, Statistic, Thresholds,
-};
+use crate::model::{AlertSpec, Budget, MonitorSpec, NotReady, ReferenceSpec, Thresholds};
 use crate::reference::Reference;
 use crate::score::{Rates, Scorer, Scores};
 use crate::stats::FeatureCounts;
-
-/// Statistics with a rule if no configuration has alerts.
-const STATISTICS: [Statistic; 5] = [
-    Statistic::Js,
-    Statistic::Wasserstein,
-    Statistic::MissingRatio,
-    Statistic::UnseenRatio,
-    Statistic::OutOfRangeRatio,
-];
 
 /// Two sides that cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -60,14 +49,14 @@ pub fn plan(
     spec.references = vec![ReferenceSpec::fitted("training", PathBuf::new())];
     spec.features_from_reference |= spec.features.is_empty();
     if !is_configured {
-        spec.alerts = STATISTICS
+        spec.alerts = AlertSpec::PROPOSED_STATISTICS
             .iter()
             .map(|statistic| AlertSpec {
                 statistic: *statistic,
                 thresholds: Thresholds::default(),
                 budget: Some(Budget::default()),
-                for_evaluations: 1,
-                keep_firing_for: 0,
+                for_evaluations: AlertSpec::DEFAULT_FOR,
+                keep_firing_for: AlertSpec::DEFAULT_KEEP_FIRING_FOR,
                 features: None,
             })
             .collect();

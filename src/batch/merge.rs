@@ -8,7 +8,7 @@
 //! follows event time and not Kafka's time, because a topic may have been filled later, partition
 //! by partition.
 //!
-//! **Clock.** The newest event of the slowest partition stands for the wall clock of a live stream:
+//! **Clock.** The newest event of the slowest partition replaces the wall clock of a live stream:
 //! at that moment, every partition has been read up to that time. Commits carry it as their write
 //! time and as the time at which their shard was caught up. So a partition without events of a
 //! monitor becomes idle after `idle_after`, as it does live, and does not hold the monitor's
@@ -19,8 +19,8 @@
 //! a file: a topic of one partition gives the same evaluations as a file with its records. In
 //! between, all shards send heartbeats.
 //!
-//! Kafka's time of a record stands for its arrival: `max_future` is measured from it, and records
-//! without a time of their own may use it.
+//! Kafka's time of a record replaces its arrival time: `max_future` is measured from it, and
+//! records without a time of their own may use it.
 
 use indicatif::ProgressBar;
 

@@ -6,7 +6,6 @@
 pub mod backtest;
 pub mod compare;
 pub mod dataset;
-pub mod duration;
 pub mod evaluation;
 pub mod fit;
 mod merge;

@@ -1,7 +1,7 @@
 //! The null model of a feature against one reference: its null distributions for any window.
 //!
 //! Tables of simulated windows are computed on first need and kept; everything else is arithmetic
-//! on stored numbers. So the same question always has the same answer. Blocks of the reference give
+//! on stored numbers. So equal arguments always give equal results. Blocks of the reference give
 //! the design effect. A reference without time has no blocks; the first quiet windows of the stream
 //! then stand in for them.
 
@@ -14,7 +14,7 @@ use super::null_table::{noise_variance, simulate, simulated_index};
 use super::online::{MIN_QUIET_WINDOWS, OnlineDispersion};
 use super::reference_rate::reference_rate;
 use super::status::CalibrationStatus;
-use crate::model::Statistic;
+use crate::model::{MonitorSpec, Statistic};
 use crate::reference::{
     BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable,
 };
@@ -23,8 +23,8 @@ use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS};
 
 /// Blocks side by side from which another length may stand in for the window's.
 const MIN_STAND_IN_BLOCKS: f64 = 8.0;
-/// Pseudo-count with which stored tables were computed.
-const STORED_PSEUDO_COUNT: f64 = 0.5;
+/// Pseudo-count with which stored tables were computed: a fit uses the default.
+const STORED_PSEUDO_COUNT: f64 = MonitorSpec::DEFAULT_PSEUDO_COUNT;
 
 /// Facts about the window to calibrate.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,7 +70,7 @@ impl NullModel {
             scorer,
             seed: hash.to_owned(),
             nulls: NullGrid::new(bins, usable.flat_map(|stored| &stored.nulls)),
-            blocks: stored.map_or_else(Vec::new, |stored| stored.stretches.clone()),
+            blocks: stored.map_or_else(Vec::new, |stored| stored.blocks.clone()),
         }
     }
 
@@ -96,7 +96,7 @@ impl NullModel {
     pub fn to_stored(&self) -> FeatureCalibration {
         FeatureCalibration {
             nulls: self.nulls.tables().cloned().collect(),
-            stretches: self.blocks.clone(),
+            blocks: self.blocks.clone(),
             hour_of_week: Vec::new(),
         }
     }
@@ -136,9 +136,9 @@ impl NullModel {
         }))
     }
 
-    /// Reasons to trust the thresholds of a window of `n` values at `alpha` less.
+    /// Reasons why the thresholds of a window of `n` values at `alpha` are less reliable.
     ///
-    /// `TooFewEffective` is left to the caller, who knows `min_samples`.
+    /// `TooFewEffective` is left to the caller, which has `min_samples`.
     #[must_use]
     pub fn statuses(
         &self,
@@ -319,7 +319,7 @@ impl NullModel {
 /// The noise variance that carries blocks to a window.
 ///
 /// Larger windows get no credit for averaging that the blocks do not show. Where only shorter
-/// blocks exist, averaging has to be assumed, and the status `blocks_short` says so.
+/// blocks exist, averaging has to be assumed, and the status `blocks_short` reports it.
 fn carried(noise_variance: f64, of_blocks: f64, is_short: bool) -> f64 {
     if is_short {
         noise_variance

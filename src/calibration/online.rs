@@ -1,7 +1,7 @@
 //! An estimate of the design effect from quiet windows, where the reference has no time.
 //!
 //! Only windows side by side are used, because overlapping windows repeat each other, and only
-//! while no alert is pending or firing: a window with drift says nothing about the noise.
+//! while no alert is pending or firing: a window with drift is not a measure of the noise.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl OnlineDispersion {
     /// Adds a quiet window of length `size` that ends at `end`, unless it overlaps the latest one.
     ///
     /// `n` and `m` are the numbers of values in the window and in the reference.
-    pub fn take(&mut self, end: EventTime, size: Duration, scores: &Scores, n: f64, m: f64) {
+    pub fn add(&mut self, end: EventTime, size: Duration, scores: &Scores, n: f64, m: f64) {
         let overlaps = self.until.is_some_and(|until| end.minus(size) < until);
         if self.is_complete() || overlaps {
             return;
@@ -72,7 +72,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn add(dispersion: &mut OnlineDispersion, second: i64, js: f64) {
+    fn add_window(dispersion: &mut OnlineDispersion, second: i64, js: f64) {
         let scores = Scores {
             divergences: Divergences {
                 js,
@@ -81,14 +81,14 @@ mod tests {
             distances: None,
         };
         let end = EventTime::from_millis(second * 1000);
-        dispersion.take(end, MINUTE, &scores, 100.0, 100.0);
+        dispersion.add(end, MINUTE, &scores, 100.0, 100.0);
     }
 
     #[test]
     fn overlapping_windows_are_ignored() {
         let mut dispersion = OnlineDispersion::default();
         for second in [60, 90, 120, 179] {
-            add(&mut dispersion, second, 0.02);
+            add_window(&mut dispersion, second, 0.02);
         }
         assert_eq!(dispersion.windows, 2, "those that end at 60 and 120 s");
     }
@@ -97,7 +97,7 @@ mod tests {
     fn mean_and_degrees_of_freedom_are_of_scores_over_their_noise_variance() {
         let mut dispersion = OnlineDispersion::default();
         for minute in 1..=40 {
-            add(
+            add_window(
                 &mut dispersion,
                 minute * 60,
                 if minute % 2 == 0 { 0.02 } else { 0.06 },

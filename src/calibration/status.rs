@@ -1,13 +1,13 @@
 //! Limits of a calibrated threshold, as values of the label `status`.
 
-/// A reason to trust a calibrated threshold less.
+/// A reason why a calibrated threshold is less reliable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CalibrationStatus {
     /// The window holds more than a tenth of the reference's values.
     ///
     /// Thresholds then keep their budget only on average over references.
     ReferenceSmall,
-    /// The budget asks for rarer events than the reference's blocks can show.
+    /// The budget needs rarer events than the reference's blocks can show.
     BudgetExtrapolated,
     /// The reference has no time, and too few quiet windows were seen to estimate the design
     /// effect.

@@ -10,15 +10,16 @@ use crate::model::{Statistic, Tolerance};
 use crate::reference::FeatureReference;
 use crate::stats::Body;
 
-/// The default effect: a shift of the mean, in standard deviations of a normal feature.
-const SHIFT: f64 = 0.14;
-/// The same effect as a share of moved mass: `2 Phi(SHIFT / 2) - 1`.
+/// The default effect, [`Tolerance::DEFAULT_STD`], as a share of moved mass.
+///
+/// `2 Phi(DEFAULT_STD / 2) - 1`, rounded.
 const MASS: f64 = 0.056;
 
 /// The default tolerance of a statistic, on its own scale.
 ///
-/// The score of N(SHIFT, 1) against N(0, 1), rounded; a share of values for rates.
-const fn default_tolerance(statistic: Statistic) -> f64 {
+/// The score of N(d, 1) against N(0, 1) with d = [`Tolerance::DEFAULT_STD`], rounded; a share of
+/// values for rates.
+fn default_tolerance(statistic: Statistic) -> f64 {
     match statistic {
         Statistic::Js => 0.0036,
         Statistic::JsDistance => 0.06,
@@ -27,10 +28,12 @@ const fn default_tolerance(statistic: Statistic) -> f64 {
         Statistic::Hellinger => 0.05,
         Statistic::TotalVariation | Statistic::Ks => MASS,
         Statistic::Wasserstein | Statistic::WassersteinNormalized | Statistic::WassersteinBody => {
-            SHIFT
+            Tolerance::DEFAULT_STD
         }
-        Statistic::MissingRatio | Statistic::Samples => 0.0,
-        Statistic::UnseenRatio | Statistic::OutOfRangeRatio => 0.001,
+        Statistic::MissingRatio
+        | Statistic::UnseenRatio
+        | Statistic::OutOfRangeRatio
+        | Statistic::Samples => Tolerance::default_share(statistic).unwrap_or(0.0),
     }
 }
 
@@ -75,7 +78,7 @@ pub fn tolerance_on(
         (Tolerance::Score(score), _) => score,
         (Tolerance::Mass(share), _) if statistic.is_rate() => share,
         (Tolerance::Mass(share), _) => score_of_effect(statistic, share / MASS),
-        (Tolerance::Std(std), _) => score_of_effect(statistic, std / SHIFT),
+        (Tolerance::Std(std), _) => score_of_effect(statistic, std / Tolerance::DEFAULT_STD),
     }
 }
 
@@ -107,9 +110,9 @@ pub fn detectable_shift(statistic: Statistic, threshold: f64) -> Option<f64> {
     }
     let multiple = threshold / default_tolerance(statistic);
     Some(if is_divergence(statistic) {
-        SHIFT * multiple.sqrt()
+        Tolerance::DEFAULT_STD * multiple.sqrt()
     } else {
-        SHIFT * multiple
+        Tolerance::DEFAULT_STD * multiple
     })
 }
 
@@ -146,7 +149,10 @@ mod tests {
         {
             let score = score_of_effect(*statistic, 2.0);
             let shift = detectable_shift(*statistic, score).unwrap();
-            assert!((shift - 2.0 * SHIFT).abs() < 1e-12, "{statistic}: {shift}");
+            assert!(
+                (shift - 2.0 * Tolerance::DEFAULT_STD).abs() < 1e-12,
+                "{statistic}: {shift}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! Exit codes of the process, and the mapping from errors to them.
 //!
-//! The codes are part of the contract: scripts tell a wrong command from a failure and drift from a
-//! feature that is not ready.
+//! The codes are part of the contract: scripts distinguish a wrong command from a failure, and
+//! drift from a feature that is not ready.
 
 use super::usage::UsageError;
 use crate::batch::backtest::BacktestError;

@@ -71,7 +71,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let mut alarms = AlarmSummary::default();
     let views = replay(&input, plans, &mut |plan, window| {
         alarms.record(plan, window);
-        writer.write(plan, window, &lines(plan, window, args.bins));
+        writer.write(plan, window, &json_lines(plan, window, args.bins));
     })?;
     writer
         .finish()
@@ -116,7 +116,11 @@ fn monitors(args: &ReplayArgs, config: &Config) -> Result<Vec<MonitorSpec>, Usag
 
 /// Returns one JSON object per feature and reference of an evaluation.
 #[must_use]
-pub fn lines(plan: &MonitorPlan, window: &WindowView, with_bins: bool) -> Vec<Map<String, Value>> {
+pub fn json_lines(
+    plan: &MonitorPlan,
+    window: &WindowView,
+    with_bins: bool,
+) -> Vec<Map<String, Value>> {
     let Some(spec) = plan.spec.windows.get(window.index) else {
         return Vec::new();
     };

@@ -34,7 +34,7 @@ pub use defaults::DefaultValue;
 pub use effective::{Config, Limits, State, Web};
 pub use load::{ConfigError, Overrides, load, load_file, parse};
 pub use manual::configuration_markdown;
-pub use options::{Default, OPTIONS, OptionDoc, RESERVED, ReservedOption, defaults};
+pub use options::{OPTIONS, OptionDoc, RESERVED, ReservedOption};
 pub use print::print;
 pub use problems::{Location, Problem, Problems};
 pub use source_map::{ClientUser, OptionSubject, SourceMap};

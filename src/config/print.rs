@@ -6,10 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::defaults;
 use super::effective::{Config, State};
-use crate::model::duration::format as duration;
 use crate::model::{
     AlertSpec, BinsSpec, FeatureSpec, KafkaSpec, Literal, MonitorSpec, Origin, ReferenceSpec,
-    Rolling, StartAt, Statistic, Tolerance, WindowSpec,
+    Rolling, StartAt, Statistic, Tolerance, WindowSpec, duration,
 };
 
 /// Prints every option with its value as YAML. Paths are absolute.
@@ -31,7 +30,7 @@ pub fn print(config: &Config) -> String {
         "limits": {
             "max_series": config.limits.max_series,
             "max_message_bytes": defaults::size(config.limits.max_message_bytes),
-            "shutdown_grace": duration(config.limits.shutdown_grace),
+            "shutdown_grace": duration::format(config.limits.shutdown_grace),
         },
         "sources": sources,
         "monitors": config.monitors.iter().map(monitor).collect::<Vec<_>>(),
@@ -61,13 +60,13 @@ fn without_nulls(value: Value) -> Value {
 fn state(state: &State) -> Value {
     let mut options = json!({
         "path": state.path.as_deref().map(absolute),
-        "flush_interval": duration(state.flush_interval),
+        "flush_interval": duration::format(state.flush_interval),
     });
     if let Some(panes) = &state.panes {
         options["panes_topic"] = json!(panes.topic);
         options["panes_partitions"] = json!(panes.partitions);
         options["brokers"] = json!(panes.brokers);
-        options["snapshot_interval"] = json!(duration(panes.snapshot_interval));
+        options["snapshot_interval"] = json!(duration::format(panes.snapshot_interval));
         options["properties"] = json!(panes.properties);
     }
     options
@@ -111,10 +110,10 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "statistics": spec.statistics.iter().map(|statistic| statistic.name()).collect::<Vec<_>>(),
         "alerts": spec.alerts.iter().map(alert).collect::<Vec<_>>(),
         "lateness": {
-            "out_of_orderness": duration(spec.lateness.out_of_orderness),
-            "idle_after": duration(spec.lateness.idle_after),
-            "max_future": duration(spec.lateness.max_future),
-            "stall_after": duration(spec.lateness.stall_after),
+            "out_of_orderness": duration::format(spec.lateness.out_of_orderness),
+            "idle_after": duration::format(spec.lateness.idle_after),
+            "max_future": duration::format(spec.lateness.max_future),
+            "stall_after": duration::format(spec.lateness.stall_after),
         },
         "min_coverage": spec.min_coverage,
         "pseudo_count": spec.pseudo_count,
@@ -132,8 +131,8 @@ fn literal(literal: &Literal) -> Value {
 fn window(spec: &WindowSpec) -> Value {
     json!({
         "name": spec.name,
-        "size": duration(spec.size),
-        "slide": duration(spec.slide),
+        "size": duration::format(spec.size),
+        "slide": duration::format(spec.slide),
         "min_samples": spec.min_samples,
     })
 }
@@ -183,7 +182,7 @@ fn alert(spec: &AlertSpec) -> Value {
         "warning": spec.thresholds.warning,
         "critical": spec.thresholds.critical,
         "severity": spec.budget.map(|budget| budget.severity.name()),
-        "false_alarm_interval": spec.budget.map(|budget| duration(budget.false_alarm_interval)),
+        "false_alarm_interval": spec.budget.map(|budget| duration::format(budget.false_alarm_interval)),
         "tolerance": spec.budget.map(|budget| tolerance(spec.statistic, budget.tolerance)),
         "for": spec.for_evaluations,
         "keep_firing_for": spec.keep_firing_for,
@@ -203,7 +202,7 @@ fn reference(spec: &ReferenceSpec) -> Value {
             period: Some(period),
             delay,
         }) => {
-            json!({"name": name, "trailing": {"period": duration(*period), "delay": duration(*delay)}})
+            json!({"name": name, "trailing": {"period": duration::format(*period), "delay": duration::format(*delay)}})
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A strict reader of merged values: no coercion, and all problems are collected.
 //!
 //! A reader asks a [`Table`] for its options by name and each [`Item`] for the type it expects. A
-//! wrong value adds a problem and reads as `None`, so that reading goes on and the user sees all
+//! wrong value adds a problem and reads as `None`, so that reading continues and the user sees all
 //! problems at once. At the end, [`Table::finish`] rejects the options that no reader asked for.
 
 use std::cell::RefCell;

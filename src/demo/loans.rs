@@ -1,8 +1,8 @@
 //! A simulated loan-scoring service: the stream of `pegel demo`.
 //!
 //! Applications arrive with a daily rhythm. Amounts and incomes are log-normal, one field is often
-//! null, and the score of the model depends on amount and income. A broken upstream shows incidents
-//! that people know: amounts in cents, a new country, twice as many nulls, a collapsed score.
+//! null, and the score of the model depends on amount and income. A broken upstream shows typical
+//! incidents: amounts in cents, a new country, twice as many nulls, a collapsed score.
 //!
 //! The stream depends only on the seed and the event times, so a run can be repeated.
 

@@ -1,5 +1,5 @@
 //! Assesses a feature in one window against one reference: noise floors, thresholds, p-values, and
-//! the statuses that limit the trust in them.
+//! the statuses that qualify them.
 //!
 //! The stream, a replayed file and `compare` share this code. They differ only in the time between
 //! windows, from which the accepted frequency of false alarms follows.
@@ -15,8 +15,8 @@ use crate::model::{Budget, Statistic, Tolerance};
 use crate::score::{Rates, Scores};
 use crate::stats::FeatureCounts;
 
-/// The largest share of clean windows that may exceed a threshold, however long the interval
-/// between windows. It is also the share where there is only one window.
+/// The largest share of windows without drift that may exceed a threshold, however long the
+/// interval between windows. It is also the share where there is only one window.
 const MAX_ALPHA: f64 = 0.01;
 /// The part of the way from threshold to noise floor that a score must fall before its alert
 /// clears.
@@ -29,12 +29,12 @@ pub struct StatisticAssessment {
     pub statistic: Statistic,
     /// The mean of the null distribution, on the score's own scale.
     pub noise_floor: f64,
-    /// The share of clean windows that score at least as high, 0..=1.
+    /// The share of windows without drift that score at least as high, 0..=1.
     pub p_value: f64,
     /// The lowest threshold of any rule; without a rule, that of the default budget and tolerance.
     pub threshold: f64,
-    /// The design effect phi: how much more clean windows vary than independent samples; at least
-    /// 1.
+    /// The design effect phi: how much more windows without drift vary than independent samples; at
+    /// least 1.
     pub design_effect: f64,
     /// The shift of a normal feature's mean, in standard deviations, that reaches the threshold;
     /// `None` for rates.
@@ -48,7 +48,7 @@ pub struct Assessment {
     pub statistics: Vec<StatisticAssessment>,
     /// The design effect of `js`; 1 where it is unknown.
     pub design_effect: f64,
-    /// The reasons why thresholds deserve less trust.
+    /// The reasons why the thresholds are less reliable.
     pub statuses: Vec<CalibrationStatus>,
     /// One threshold for each rule of the feature; `None` where a budgeted rule has none.
     pub lines: Vec<Option<Threshold>>,
@@ -162,8 +162,8 @@ fn assess_statistic(
     }
 }
 
-/// The share of clean windows that may exceed one threshold, so that all statistics of a feature
-/// together keep the budget: `min(step / interval, MAX_ALPHA) / budgeted_statistics`.
+/// The share of windows without drift that may exceed one threshold, so that all statistics of a
+/// feature together keep the budget: `min(step / interval, MAX_ALPHA) / budgeted_statistics`.
 fn alpha(interval: Duration, budgeted_statistics: u32, step: Option<Duration>) -> f64 {
     let frequency = step.map_or(MAX_ALPHA, |step| {
         step.as_secs_f64() / interval.as_secs_f64()
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(effective_samples(5, 2.0), 2, "rounded down");
     }
 
-    /// A feature with a fixed threshold on `js` and a budgeted one on `psi`, in a clean window.
+    /// A feature with a fixed threshold on `js` and a budgeted one on `psi`, without drift.
     fn assessment(step: Option<Duration>) -> Assessment {
         let mut spec = spec(vec![fixed()]);
         spec.alerts = vec![
@@ -334,7 +334,7 @@ mod tests {
         assert_near(js.threshold, 0.5, "a fixed one as well");
         let kl = assessment.statistic(Statistic::Kl).unwrap();
         assert!(kl.threshold > kl.noise_floor, "by the default budget");
-        assert!(level.p_value > 0.01, "a clean window: {}", level.p_value);
+        assert!(level.p_value > 0.01, "no drift: {}", level.p_value);
         assert_eq!(
             assessment.statuses,
             [CalibrationStatus::PhiLearning],

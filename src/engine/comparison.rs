@@ -89,7 +89,7 @@ impl Comparison {
         {
             let n = counts.tallies.values as f64;
             let m = reference.counts.tallies.values as f64;
-            self.dispersion.take(end, window.size, scores, n, m);
+            self.dispersion.add(end, window.size, scores, n, m);
         }
     }
 

@@ -69,7 +69,8 @@ pub(super) enum ReferenceBasis {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct DynamicReferenceState {
     basis: ReferenceBasis,
-    /// Spans of the stream that are no reference: first instant inside and first after, ascending.
+    /// Spans of the stream that are not used as reference: first instant inside and first after,
+    /// ascending.
     excluded: Vec<(EventTime, EventTime)>,
     /// Counts that the null model was built from, and when; rolling references only.
     null_basis: Option<(EventTime, FeatureCounts)>,

@@ -25,7 +25,7 @@ pub(super) struct ShardState {
 impl ShardState {
     fn note_progress(&mut self, commit: &Commit, counts: Option<&MonitorCommit>) {
         let progress = &mut self.progress;
-        progress.heard_at = progress.heard_at.max(commit.written_at);
+        progress.committed_at = progress.committed_at.max(commit.written_at);
         if let Some(counts) = counts.filter(|counts| counts.events > 0) {
             progress.newest = progress.newest.max(counts.max_event_time);
             progress.last_event_at = commit.written_at;
@@ -119,7 +119,7 @@ impl Shards {
         index: Option<&CommitIndex>,
         lateness: &Lateness,
     ) {
-        self.time.hear(commit.written_at, lateness.stall_after);
+        self.time.advance(commit.written_at, lateness.stall_after);
         if commit.source_shards != self.expected.shards && commit.source_shards > 0 {
             self.expected = ShardCount {
                 shards: commit.source_shards,

@@ -6,10 +6,11 @@
 use crate::engine::{
     AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective_samples,
 };
+use crate::model::duration;
 use crate::reference::FeatureReference;
 use crate::stats::{CellScale, FeatureCounts, Layout};
 
-use super::numbers::{bin_text, grouped, percent, short_number, span};
+use super::numbers::{bin_text, grouped, percent, short_number};
 
 /// Factors of common unit errors: powers of ten, time, inch and centimetre, pound and kilogram,
 /// mile and kilometre.
@@ -164,7 +165,7 @@ fn threshold_text(alert: &AlertView) -> Option<String> {
         text += &format!(" or below {}", short_number(lower));
     }
     if let Some(interval) = alert.interval {
-        text += &format!(" (1 false alarm per {})", span(interval));
+        text += &format!(" (1 false alarm per {})", duration::format(interval));
     }
     Some(text)
 }
@@ -235,7 +236,7 @@ mod tests {
             assessment: Some(&assessment),
         };
         let line = explain(&alert(), &context);
-        let beginning = "amount: js 0.900 bit, threshold 0.01900 (1 false alarm per 30 d), \
+        let beginning = "amount: js 0.900 bit, threshold 0.01900 (1 false alarm per 30d), \
                          0.00400 without drift, 6,210 samples (4,140 effective); \
                          above 109: 0.0 % -> ";
         assert!(line.starts_with(beginning), "{line}");

@@ -1,13 +1,13 @@
 //! Results for others: metrics for Prometheus, JSON for scripts, and a page for people.
 //!
 //! Everything is rendered from an immutable view that the scorer publishes, and never from label
-//! vectors that live as long as the process. What is gone from the view is gone from the next
-//! scrape.
+//! vectors that last as long as the process. A series whose score has left the view is absent from
+//! the next scrape.
 //!
 //! A scrape is three blocks. The *drift block* (scores, thresholds, alerts, windows) is encoded
 //! once per evaluation, the *counters block* once per published view, both on the scorer's thread.
-//! The *live block* (Kafka, pane log, process) is small and encoded per scrape. So a scrape waits
-//! for nobody and costs no evaluation.
+//! The *live block* (Kafka, pane log, process) is small and encoded per scrape. So a scrape
+//! neither waits for an evaluation nor costs one.
 
 mod explain;
 mod exporter;
@@ -18,5 +18,5 @@ mod numbers;
 pub use explain::describe_shift;
 pub use exporter::Exporter;
 pub use http::{ReloadRequest, calibration_json, serve};
-pub use metrics::{CATALOG, Metric, OpenMetrics, Type, estimate_series, markdown};
+pub use metrics::{CATALOG, Metric, MetricType, OpenMetrics, estimate_series, markdown};
 pub use numbers::{grouped, percent, short_number};

@@ -1,14 +1,9 @@
 //! Numbers, shares and bins as short text for people.
 
-use std::time::Duration;
-
 use crate::stats::{BinName, Interval};
 
 /// The most characters of a category that are shown.
 const MAX_LABEL_CHARACTERS: usize = 30;
-
-/// Units of a time span, from the largest, in seconds.
-const TIME_UNITS: [(u64, &str); 3] = [(86_400, "d"), (3600, "h"), (60, "min")];
 
 /// A value with about three significant digits.
 #[must_use]
@@ -72,19 +67,6 @@ pub(super) fn bin_text(name: BinName<'_>) -> String {
     }
 }
 
-/// A time span in its largest whole unit.
-#[must_use]
-pub(super) fn span(interval: Duration) -> String {
-    let secs = interval.as_secs();
-    TIME_UNITS
-        .iter()
-        .find(|(unit, _)| secs >= *unit && secs.is_multiple_of(*unit))
-        .map_or_else(
-            || format!("{secs} s"),
-            |(unit, name)| format!("{} {name}", secs / unit),
-        )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,11 +85,5 @@ mod tests {
             [0.0, 0.0004, 0.25].map(percent),
             ["0.0 %", "<0.1 %", "25.0 %"]
         );
-    }
-
-    #[test]
-    fn a_span_has_its_largest_whole_unit() {
-        let texts = [90, 120, 7200, 30 * 86_400].map(|secs| span(Duration::from_secs(secs)));
-        assert_eq!(texts, ["90 s", "2 min", "2 h", "30 d"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Alert rules as a user asks for them.
+//! Alert rules as configured.
 
 use std::time::Duration;
 
@@ -108,6 +108,15 @@ impl AlertSpec {
     pub const DEFAULT_FOR: u32 = 1;
     /// The default of `keep_firing_for`, in evaluations.
     pub const DEFAULT_KEEP_FIRING_FOR: u32 = 0;
+    /// The statistics of a comparison without configured alerts, and of the policies that a
+    /// backtest proposes: shape, distance moved, and the three rates.
+    pub const PROPOSED_STATISTICS: [Statistic; 5] = [
+        Statistic::Js,
+        Statistic::Wasserstein,
+        Statistic::MissingRatio,
+        Statistic::UnseenRatio,
+        Statistic::OutOfRangeRatio,
+    ];
 
     /// True if the rule raises alerts of this severity.
     #[must_use]

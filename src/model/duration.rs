@@ -1,7 +1,8 @@
 //! The one way to print a duration, in the spelling of the configuration.
 //!
 //! `humantime` parses durations, but prints 30 days as `30days` or `1month`. A user writes `30d`,
-//! so texts that are shown or pasted into a configuration use [`format`].
+//! so texts that are shown or pasted into a configuration use [`format`], and tables use
+//! [`format_rounded`].
 
 use std::time::Duration;
 
@@ -36,6 +37,21 @@ pub fn format(duration: Duration) -> String {
     }
 }
 
+/// Prints a duration for a table: rounded down to its largest unit and the next one.
+///
+/// Durations from a second on have no parts of a second; shorter ones are exact to the millisecond.
+#[must_use]
+pub fn format_rounded(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match LONG_UNITS.iter().position(|(length, _)| seconds >= *length) {
+        Some(largest) => {
+            let (finest, _) = LONG_UNITS[(largest + 1).min(LONG_UNITS.len() - 1)];
+            format(Duration::from_secs(seconds / finest * finest))
+        }
+        None => format(Duration::from_millis(duration.subsec_millis().into())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +69,25 @@ mod tests {
         check(36 * 3_600_000, "1d 12h");
         check(30 * 86_400_000, "30d");
         check(365 * 86_400_000, "365d");
+    }
+
+    #[test]
+    fn a_rounded_duration_has_two_neighbouring_units() {
+        let check = |millis: u64, expected: &str| {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(format_rounded(duration), expected, "{millis} ms");
+        };
+        check(0, "0s");
+        check(250, "250ms");
+        check(45_500, "45s");
+        check(180_000, "3m");
+        check(3_661_000, "1h 1m");
+        check(14 * 86_400_000 + 59_000, "14d");
+    }
+
+    #[test]
+    fn a_rounded_duration_below_a_second_is_exact_to_the_millisecond() {
+        assert_eq!(format_rounded(Duration::from_micros(1500)), "1ms");
     }
 
     proptest! {

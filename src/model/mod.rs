@@ -1,9 +1,9 @@
 //! The vocabulary that all stages share: plain data with typed names and no behaviour of its own.
 //!
 //! A stage that needs one of these types takes it from here, so that no stage imports another stage
-//! for a name. Validated specifications (`*Spec`) say what a user asks for, reports say how reading
-//! goes, and small enums are the bounded values of metric labels. Defaults that more than one room
-//! needs are constants of their types. This module imports nothing else of pegel.
+//! for a name. Validated specifications (`*Spec`) hold the configuration, reports hold the state of
+//! the readers, and small enums are the bounded values of metric labels. Defaults that more than
+//! one room needs are constants of their types. This module imports nothing else of pegel.
 
 mod alert;
 pub mod duration;

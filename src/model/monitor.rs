@@ -1,7 +1,7 @@
-//! Monitors as a user asks for them, validated.
+//! Monitors as configured, validated.
 //!
-//! The configuration builds these values, and every stage takes the fields it needs. No stage knows
-//! the file format they come from.
+//! The configuration builds these values, and every stage takes the fields it needs. No stage
+//! depends on the file format they come from.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! References as a user asks for them: fitted files, and past periods of the stream itself.
+//! References as configured: fitted files, and past periods of the stream itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The option that asks for this kind of reference.
+    /// The option that configures this kind of reference.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {

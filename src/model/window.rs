@@ -1,4 +1,4 @@
-//! Sliding windows as a user asks for them.
+//! Sliding windows as configured.
 
 use std::time::Duration;
 

@@ -179,7 +179,7 @@ impl ShardObserver {
     /// Returns true if the next commit should not grow any more.
     ///
     /// The size is estimated when a pane was opened and every [`RECORDS_PER_ESTIMATE`] records;
-    /// between estimates the answer is false.
+    /// between estimates it is false.
     pub(super) fn is_large(&mut self, opened_pane: bool) -> bool {
         if !opened_pane && self.records_since_estimate < RECORDS_PER_ESTIMATE {
             return false;

@@ -1,4 +1,4 @@
-//! Laws of the observer: the outcome of a record, and the commits that its counts end up in.
+//! Tests of the observer: the outcome of a record, and the commits that its counts end up in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,7 +214,7 @@ fn the_source_s_time_is_used_only_as_the_configured_fallback() {
     let starts: Vec<EventTime> = counts.panes.iter().map(|pane| pane.start).collect();
     assert_eq!(starts, [at(3000), at(3060)], "fallback, then the field");
     let dropped = counts.dropped[DropReason::NoTimestamp as usize];
-    assert_eq!(dropped, 2, "a time of 0 is no time");
+    assert_eq!(dropped, 2, "a time of 0 is not a time");
 }
 
 #[test]

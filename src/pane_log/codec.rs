@@ -165,7 +165,7 @@ pub fn read_prefix<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, CodecEr
 /// Decodes a record.
 ///
 /// # Errors
-/// Returns the reason if the bytes are no record, or one of a newer format.
+/// Returns the reason if the bytes are not a record, or one of a newer format.
 pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
     let (kind, body) = split_header(bytes)?;
     match kind {
@@ -179,7 +179,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, CodecError> {
 /// Decodes only the claim of a commit; returns `None` for a record of another kind.
 ///
 /// # Errors
-/// Returns the reason if the bytes are no record, or one of a newer format.
+/// Returns the reason if the bytes are not a record, or one of a newer format.
 pub fn decode_claim(bytes: &[u8]) -> Result<Option<Claim>, CodecError> {
     let (kind, body) = split_header(bytes)?;
     if kind != COMMIT {

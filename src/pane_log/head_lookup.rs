@@ -1,4 +1,4 @@
-//! The lookup of heads: tells the reader of a source how far a partition was counted.
+//! Looks up heads: how far a partition was counted, for the reader of a source.
 //!
 //! A file log knows all heads once it is open. A log in Kafka must first be read to its end for the
 //! partition in question, so a lookup may be pending: the source asks, the thread that reads the

@@ -8,10 +8,10 @@
 //!
 //! A shard without a head is opened by the first commit that has `opens` set, whatever its base:
 //! its writer found no head and counted from where it began. Later commits of that writer do not
-//! have it set. If they did and the first one were lost, the offsets of the first would be a gap
-//! that nobody notices.
+//! have it set. If they did and the first one were lost, the offsets of the first would be an
+//! undetected gap.
 //!
-//! Only a reader that knows the whole history opens shards: it began at a snapshot, or at the first
+//! Only a reader with the whole history opens shards: it began at a snapshot, or at the first
 //! record the log ever had. A reader that begins in the middle would accept a commit of a replaced
 //! writer as the first one.
 
@@ -166,7 +166,7 @@ impl Heads {
     }
 
     /// Marks the log as read to its end: a shard without a head was never counted.
-    pub fn settle(&mut self) {
+    pub fn mark_complete(&mut self) {
         self.history = HistoryKnowledge::Known;
     }
 
@@ -327,7 +327,7 @@ mod tests {
             "once"
         );
         let mut complete = Heads::with_lost_history();
-        complete.settle();
+        complete.mark_complete();
         assert_eq!(
             complete.fold(&later_commit(700, 800)),
             Err(Rejected::NoHead),

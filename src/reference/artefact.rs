@@ -2,8 +2,8 @@
 //!
 //! The file stores atoms, from which the counts per bin and per cell follow. A hash of the content
 //! is verified when the file is loaded, so that a damaged or edited file is refused and never
-//! compared with. A version that this program does not know is refused as well. Numbers survive the
-//! round trip to the last bit.
+//! compared with. An unknown version is refused as well. Numbers survive the round trip to the last
+//! bit.
 
 use std::io::Write as _;
 use std::path::Path;

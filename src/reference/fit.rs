@@ -12,16 +12,12 @@ use rustc_hash::FxHashMap;
 use super::atom::{atoms_of_values, counts_of_atoms};
 use super::feature_reference::FeatureReference;
 use super::number_facts::NumberFacts;
-use crate::model::{BinsSpec, HdrBins, Kind};
+use crate::model::{BinsSpec, FeatureSpec, HdrBins, Kind};
 use crate::stats::{
     Bins, BinsError, CategoricalLayout, CellScale, FeatureCounts, Layout, NumericLayout, Tallies,
     histogram_edges,
 };
 
-/// Default number of bins of equal mass.
-pub const DEFAULT_BINS: usize = 20;
-/// Default number of categories with a bin each.
-pub const DEFAULT_TOP: usize = 50;
 /// Rows from which a category has a bin of its own; with fewer it shares the bin `other`.
 const MIN_ROWS: u64 = 5;
 
@@ -68,11 +64,11 @@ pub struct Column {
 /// Options for the layout of a feature.
 #[derive(Debug, Clone, Default)]
 pub struct FitOptions {
-    /// Numeric features: `None` = [`DEFAULT_BINS`] of equal mass.
+    /// Numeric features: `None` = [`BinsSpec::DEFAULT_COUNT`] of equal mass.
     pub bins: Option<BinsSpec>,
     /// Number of categories with a bin each, the most frequent first, however rare they are.
     ///
-    /// `None` = those with at least 5 rows, at most [`DEFAULT_TOP`].
+    /// `None` = those with at least 5 rows, at most [`FeatureSpec::DEFAULT_TOP`].
     pub top: Option<usize>,
     /// Layout to use instead of a fitted one.
     pub layout: Option<Arc<Layout>>,
@@ -144,7 +140,7 @@ fn edges(
         Some(BinsSpec::Edges(edges)) => Ok(edges.clone()),
         Some(BinsSpec::Hdr(hdr)) => hdr_edges(facts, *hdr),
         Some(BinsSpec::Count(count)) => Ok(histogram_edges(sorted, *count)),
-        None => Ok(histogram_edges(sorted, DEFAULT_BINS)),
+        None => Ok(histogram_edges(sorted, BinsSpec::DEFAULT_COUNT)),
     }
 }
 
@@ -233,7 +229,9 @@ fn categories(column: &Column, top: Option<usize>) -> CategoricalLayout {
         .iter()
         .filter(|(_, count)| *count >= MIN_ROWS)
         .count();
-    let top = top.unwrap_or(frequent.min(DEFAULT_TOP)).min(ranked.len());
+    let top = top
+        .unwrap_or(frequent.min(FeatureSpec::DEFAULT_TOP))
+        .min(ranked.len());
     let names = |ranked: &[(&str, u64)]| {
         ranked
             .iter()

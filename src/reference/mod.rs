@@ -22,7 +22,7 @@ pub use artefact::{ArtefactError, VERSION};
 pub use atom::Atom;
 pub use content_error::ContentError;
 pub use feature_reference::FeatureReference;
-pub use fit::{Column, DEFAULT_BINS, DEFAULT_TOP, FitError, FitOptions, fit};
+pub use fit::{Column, FitError, FitOptions, fit};
 pub use hour_mixture::{HourCounts, HourMixture, dominant};
 pub use hour_of_week::{HOURS, HourOfWeek, Profiles, UnknownTimezone};
 pub use monitor_reference::Reference;

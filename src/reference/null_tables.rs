@@ -19,7 +19,8 @@ pub struct FeatureCalibration {
     /// Null distributions, one table per size of window.
     pub nulls: Vec<NullTable>,
     /// Statistics of blocks, by length; empty where the reference's rows have no time.
-    pub stretches: Vec<BlockStatistics>,
+    #[serde(rename = "stretches")]
+    pub blocks: Vec<BlockStatistics>,
     /// Statistics of blocks against the rest of the reference in the same hours of the week.
     ///
     /// Empty where the reference has no counts by hour of the week.

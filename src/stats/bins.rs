@@ -223,7 +223,7 @@ fn check(edges: &[f64]) -> Result<(), BinsError> {
 /// `sorted` has the reference's values in ascending order, all finite. Edges are the quantiles
 /// `0, 1/count, ..., 1` by linear interpolation (`numpy.quantile`), without duplicates; the outer
 /// edges are the smallest and largest value. A value that holds at least one bin's share of the
-/// reference gets a bin of its own: without it, a constant column that comes alive is invisible.
+/// reference gets a bin of its own: without it, a constant column that starts to vary is invisible.
 ///
 /// At most 20 distinct values get one bin each, with edges halfway between. A single value is a
 /// point mass. Without values there are no edges.

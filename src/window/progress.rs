@@ -19,7 +19,7 @@ pub struct Progress {
     /// Wall time at which an event was last counted, or of the shard's first commit.
     pub last_event_at: Option<EventTime>,
     /// Wall time of the latest commit.
-    pub heard_at: Option<EventTime>,
+    pub committed_at: Option<EventTime>,
     /// The latest moment at which the shard had no further record.
     pub caught_up_at: Option<EventTime>,
 }
@@ -33,7 +33,7 @@ pub struct LogTime {
     pub now: Option<EventTime>,
     /// Time of the first commit after a silence of all writers.
     ///
-    /// Such a silence affects every shard and is no sign that a single one is idle or gone.
+    /// Such a silence affects every shard and is not a sign that a single one is idle or lost.
     pub resumed_at: Option<EventTime>,
 }
 
@@ -43,8 +43,8 @@ pub struct LogTime {
 const ALL_SILENT: Duration = Duration::from_secs(180);
 
 impl LogTime {
-    /// Takes in the time of a commit.
-    pub fn hear(&mut self, written_at: Option<EventTime>, stall_after: Duration) {
+    /// Advances to the time of a commit, and notes when commits resume after a silence.
+    pub fn advance(&mut self, written_at: Option<EventTime>, stall_after: Duration) {
         let gap = ALL_SILENT.min(stall_after);
         if self.now.is_none_or(|now| written_at >= Some(now.plus(gap))) {
             self.resumed_at = written_at;
@@ -71,7 +71,7 @@ impl Progress {
     /// Returns true if the shard sent no commit for `stall_after` while others did.
     #[must_use]
     pub fn is_released(&self, time: LogTime, stall_after: Duration) -> bool {
-        let silent_since = self.heard_at.max(time.resumed_at);
+        let silent_since = self.committed_at.max(time.resumed_at);
         matches!(
             (time.now, silent_since),
             (Some(now), Some(since)) if now >= since.plus(stall_after)
@@ -133,7 +133,7 @@ mod tests {
         Progress {
             newest: now,
             last_event_at: now,
-            heard_at: now,
+            committed_at: now,
             caught_up_at: None,
         }
     }
@@ -141,7 +141,7 @@ mod tests {
     fn idle(newest: i64, caught_up: i64) -> Progress {
         Progress {
             caught_up_at: Some(at(caught_up)),
-            heard_at: Some(at(caught_up)),
+            committed_at: Some(at(caught_up)),
             ..busy(newest)
         }
     }
@@ -187,19 +187,19 @@ mod tests {
     fn a_silence_of_all_shards_releases_none() {
         let shards = [busy(1000), idle(1000, 1090)];
         let mut time = LogTime::default();
-        time.hear(Some(at(1090)), LATENESS.stall_after);
-        time.hear(Some(at(5000)), LATENESS.stall_after);
+        time.advance(Some(at(1090)), LATENESS.stall_after);
+        time.advance(Some(at(5000)), LATENESS.stall_after);
         let held = watermark(shards.iter(), time, &LATENESS);
         assert_eq!(held, Some(at(970)), "both are waited for after a night");
         assert!(
             !shards[1].is_idle(LATENESS.idle_after, time),
             "it was caught up only before the silence"
         );
-        time.hear(Some(at(5020)), LATENESS.stall_after);
+        time.advance(Some(at(5020)), LATENESS.stall_after);
         assert_eq!(
             time.resumed_at,
             Some(at(5000)),
-            "a short pause between commits is no silence"
+            "a short pause between commits is not a silence"
         );
         time.now = Some(at(5300));
         assert!(

@@ -204,7 +204,7 @@ fn a_fixed_threshold_below_the_noise_floor_is_warned_about() {
         "a warning is no mistake: {messages}"
     );
     assert!(
-        messages.contains("feature x: js of clean windows of 512 samples is 0.0"),
+        messages.contains("feature x: js of windows of 512 samples without drift is 0.0"),
         "{messages}"
     );
     assert!(

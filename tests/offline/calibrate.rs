@@ -318,7 +318,7 @@ fn a_history_that_cannot_be_judged_is_an_error_with_its_reason() {
     check(
         &["-c", "pegel.yaml", "--input", "short.csv"],
         1,
-        "could be judged",
+        "no rule was ready",
     );
     check(
         &["-c", "pegel.yaml", "--input", "missing.csv"],

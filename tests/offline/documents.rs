@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 use pegel::engine::EngineView;
-use pegel::export::{CATALOG, Exporter, Type, markdown};
+use pegel::export::{CATALOG, Exporter, MetricType, markdown};
 use pegel::model::{AlertSpec, Statistic, Thresholds};
 
 use crate::support::{at, plan, record, replay, spec};
@@ -207,7 +207,7 @@ fn every_series_is_in_the_catalogue_with_its_labels() {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().unwrap();
         let is_own = |metric: &&pegel::export::Metric| match metric.kind {
-            Type::Histogram => name
+            MetricType::Histogram => name
                 .strip_prefix(metric.name)
                 .is_some_and(|rest| ["_bucket", "_sum", "_count"].contains(&rest)),
             _ => metric.name == name,

@@ -169,7 +169,7 @@ fn advance(engine: &mut Engine) -> Vec<String> {
     let mut lines = Vec::new();
     for monitor in engine.monitors_of("data") {
         engine.advance(monitor, &mut |plan, window| {
-            let actual = pegel::cli::replay::lines(plan, window, true);
+            let actual = pegel::cli::replay::json_lines(plan, window, true);
             lines.extend(
                 actual
                     .into_iter()

@@ -91,7 +91,7 @@ pub(crate) fn replay(
     let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
     let mut lines = Vec::new();
     let states = pegel::batch::replay::replay(&Input::File(data), plans, &mut |plan, window| {
-        lines.extend(pegel::cli::replay::lines(plan, window, false));
+        lines.extend(pegel::cli::replay::json_lines(plan, window, false));
     });
     (lines, states.unwrap())
 }

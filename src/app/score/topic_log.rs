@@ -1,7 +1,7 @@
 //! Scoring from a pane log in Kafka: reads the whole log and feeds the engine.
 //!
-//! Every scorer reads for itself, from its newest snapshot on. Two scorers with the same monitors
-//! are twins: they show the same and need not know of each other. A scorer writes a snapshot every
+//! Every scorer reads all partitions, from its newest snapshot on. Two scorers with the same
+//! monitors export the same and do not coordinate. A scorer writes a snapshot every
 //! `snapshot_interval`, unless a scorer with the same monitors has just written one.
 //!
 //! Until the scorer has read what the log held at its start, `/-/ready` reports how many records
@@ -164,7 +164,7 @@ impl LogFollower {
                     scope_was_saved |=
                         snapshot.is_some_and(|snapshot| snapshot.scope == self.scope);
                 }
-                // A record without our key is foreign, whatever its first byte says.
+                // A record without our key is foreign, whatever its first byte is.
                 Err(source @ CodecError::Newer { .. }) if entry.key.is_some() => {
                     problem.get_or_insert(KafkaLogError::Newer {
                         topic: self.spec.topic.clone(),
@@ -224,7 +224,7 @@ impl LogFollower {
         let took = now.duration_since(started_at);
         info!(took_ms = took.as_millis(), "pane log read");
         self.catching_up_since = None;
-        worker.engine.log_mut().heads.settle();
+        worker.engine.log_mut().heads.mark_complete();
         worker.log_health.recovery = Some(took);
         worker.publish();
     }

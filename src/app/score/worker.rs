@@ -26,7 +26,7 @@ const MIN_PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 /// Receives views on the scorer's thread.
 pub(in crate::app) type Publish = Box<dyn FnMut(EngineView) + Send>;
 
-/// The facts about the log that its reader knows and the engine does not.
+/// The facts about the log that only its reader has, for the view.
 #[derive(Debug, Clone, Default)]
 pub(in crate::app) struct LogHealth {
     /// The reason why the view is behind the log.

@@ -2,10 +2,9 @@
 
 use super::policy::{MIN_WINDOWS_PER_ALARM, SHORTEST_INTERVAL};
 use super::report::BacktestReport;
-use crate::batch::duration::{format_exact, format_rounded};
 use crate::calibration::CalibrationStatus;
 use crate::export::percent;
-use crate::model::NotReady;
+use crate::model::{NotReady, duration};
 
 /// Returns all caveats as sentences without a full stop.
 #[must_use]
@@ -88,9 +87,9 @@ fn short_history(report: &BacktestReport) -> Option<String> {
         format!(
             "{} of history cannot show that the budget of one false alarm in {} is kept: that \
              takes {}; until then the promise rests on the reference",
-            format_rounded(history.length),
-            format_exact(history.budget),
-            format_rounded(history.needed_length())
+            duration::format_rounded(history.length),
+            duration::format(history.budget),
+            duration::format_rounded(history.needed_length())
         )
     })
 }
@@ -104,8 +103,8 @@ fn rare_windows(report: &BacktestReport) -> Option<String> {
             "at most one window without drift in {MIN_WINDOWS_PER_ALARM} exceeds a threshold: \
              with a window every {}, all intervals below {} have the same effect, and only the \
              longest is listed",
-            format_rounded(slide),
-            format_rounded(shortest_effective)
+            duration::format_rounded(slide),
+            duration::format_rounded(shortest_effective)
         )
     })
 }

@@ -195,7 +195,7 @@ impl FaultInjector {
 }
 
 impl RecordTransform for FaultInjector {
-    fn alter<'a>(
+    fn apply<'a>(
         &'a mut self,
         fields: Fields<'a>,
         source_time: Option<EventTime>,
@@ -259,7 +259,7 @@ mod tests {
             slots: &slots,
             scratch: "de",
         };
-        let faulty = injector.alter(fields, None)?;
+        let faulty = injector.apply(fields, None)?;
         let category = match faulty.slots[1] {
             Slot::Text(text) => text.of(faulty.scratch).to_owned(),
             other => format!("{other:?}"),

@@ -1,30 +1,19 @@
 //! Candidate policies: false alarm interval, tolerance, and evaluations above the threshold.
 //!
-//! The candidates are a small grid and not the result of a search. The person whom an alert wakes
-//! has to understand the policy, and a history of some weeks cannot distinguish finer steps.
+//! The candidates are a small grid and not the result of a search. The on-call engineer has to
+//! understand the policy, and a history of some weeks cannot distinguish finer steps.
 
 use std::time::Duration;
 
-use crate::batch::duration::format_exact;
-use crate::model::{AlertSpec, Budget, Statistic, Thresholds, Tolerance};
+use crate::model::{AlertSpec, Budget, Statistic, Thresholds, Tolerance, duration};
 
-/// Statistics of every candidate: shape, distance moved, and the three rates.
-const STATISTICS: [Statistic; 5] = [
-    Statistic::Js,
-    Statistic::Wasserstein,
-    Statistic::MissingRatio,
-    Statistic::UnseenRatio,
-    Statistic::OutOfRangeRatio,
-];
 /// False alarm intervals of one feature in days.
 const INTERVALS_DAYS: [u32; 3] = [7, 30, 90];
 /// The shortest of the false alarm intervals.
 pub(crate) const SHORTEST_INTERVAL: Duration =
     Duration::from_secs(INTERVALS_DAYS[0] as u64 * 86_400);
-/// Twice the default tolerance of scores.
-const WIDE_SCORE_TOLERANCE: Tolerance = Tolerance::Std(0.28);
-/// Twice the default tolerance of rates; that of missing values is 0 and stays 0.
-const WIDE_RATE_TOLERANCE: Tolerance = Tolerance::Mass(0.002);
+/// The tolerances of a tolerant policy, in multiples of the default tolerances.
+const WIDE_TOLERANCE: f64 = 2.0;
 /// Numbers of consecutive evaluations above the threshold before an alert fires.
 pub(crate) const FOR_EVALUATIONS: [u32; 2] = [1, 3];
 /// At most one window without drift in this many exceeds a threshold, however short the interval.
@@ -46,7 +35,7 @@ impl Policy {
     /// Names the policy by its options, as `30d 0.28std for 3`.
     #[must_use]
     pub(crate) fn name(&self) -> String {
-        let mut name = format_exact(self.interval);
+        let mut name = duration::format(self.interval);
         if let Some(tolerance) = tolerance_text(self.tolerance(Statistic::Js)) {
             name += &format!(" {tolerance}");
         }
@@ -79,7 +68,7 @@ impl Policy {
                     ..Budget::default()
                 }),
                 for_evaluations: self.for_evaluations,
-                keep_firing_for: 0,
+                keep_firing_for: AlertSpec::DEFAULT_KEEP_FIRING_FOR,
                 features: None,
             })
             .collect()
@@ -88,7 +77,7 @@ impl Policy {
     /// Returns the rules as lines of a configuration without indentation.
     #[must_use]
     pub(crate) fn yaml(&self, statistics: &[Statistic]) -> Vec<String> {
-        let interval = format_exact(self.interval);
+        let interval = duration::format(self.interval);
         let mut lines = vec!["alerts:".to_owned()];
         for statistic in statistics {
             let mut options = format!("statistic: {statistic}, false_alarm_interval: {interval}");
@@ -104,11 +93,11 @@ impl Policy {
     }
 
     fn tolerance(&self, statistic: Statistic) -> Tolerance {
-        match statistic {
+        match Tolerance::default_share(statistic) {
             _ if !self.is_tolerant => Tolerance::Default,
-            Statistic::MissingRatio => Tolerance::Default,
-            rate if rate.is_rate() => WIDE_RATE_TOLERANCE,
-            _ => WIDE_SCORE_TOLERANCE,
+            Some(0.0) => Tolerance::Default,
+            Some(share) => Tolerance::Mass(WIDE_TOLERANCE * share),
+            None => Tolerance::Std(WIDE_TOLERANCE * Tolerance::DEFAULT_STD),
         }
     }
 }
@@ -126,7 +115,7 @@ fn tolerance_text(tolerance: Tolerance) -> Option<String> {
 /// Returns the statistics of the candidates that at least one feature has.
 #[must_use]
 pub(crate) fn candidate_statistics(is_available: impl Fn(Statistic) -> bool) -> Vec<Statistic> {
-    STATISTICS
+    AlertSpec::PROPOSED_STATISTICS
         .into_iter()
         .filter(|statistic| is_available(*statistic))
         .collect()

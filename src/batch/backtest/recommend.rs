@@ -12,7 +12,7 @@ use super::alarm_trace::AlarmCounts;
 use super::candidates::{Candidate, Candidates};
 use super::operating_curve::Backtest;
 use super::policy::{Policy, effective_intervals};
-use crate::batch::duration::format_exact;
+use crate::model::duration;
 
 /// Length of a supporting history in budgets.
 ///
@@ -184,7 +184,7 @@ pub(crate) fn recommend(
 }
 
 fn reason(keeps_budget: bool, history: &HistoryBudget) -> String {
-    let budget = format_exact(history.budget);
+    let budget = duration::format(history.budget);
     if !keeps_budget {
         return format!(
             "No candidate keeps the budget of one false alarm of the whole monitor in {budget}; \

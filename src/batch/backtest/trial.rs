@@ -19,7 +19,7 @@ use crate::source::RowsError;
 
 /// A time after that of every record.
 const END_OF_TIME: EventTime = EventTime::from_millis(i64::MAX);
-/// Longest time to an alarm that is measured, at least; nobody waits longer for an alarm.
+/// Lower bound of the longest time to an alarm that is measured: a later alarm is of no use.
 const MIN_DETECTION_TIME: Duration = DAY;
 /// The same as a number of the longest windows; the longer of both is used.
 const MIN_DETECTION_WINDOWS: u32 = 10;
@@ -71,7 +71,7 @@ pub enum BacktestError {
     },
     /// No rule was ready in any evaluation.
     #[error(
-        "{input}: none of {evaluations} evaluations could be judged: {}",
+        "{input}: no rule was ready in any of {evaluations} evaluations: {}",
         .reasons.iter().copied().collect::<Vec<_>>().join(", ")
     )]
     NeverReady {

@@ -25,10 +25,6 @@ use crate::score::Scorer;
 use crate::source::{Rows, RowsError};
 use crate::stats::FeatureCounts;
 
-/// Values in a window where no configuration gives `min_samples`.
-const USUAL_SAMPLES: u64 = 500;
-/// Pseudo count of the scorer that blocks are compared with.
-const PSEUDO_COUNT: f64 = 0.5;
 /// Number of panes that the rows are cut into where no window gives a pane width.
 const PANES_OF_SPAN: i64 = 900;
 /// Number of panes beyond which the times of the rows are implausible and ignored.
@@ -115,7 +111,7 @@ fn calibrate_feature(
     lengths: &[BlockLength],
     hours: Option<(&HourOfWeek, &Profiles)>,
 ) -> FeatureCalibration {
-    let scorer = Scorer::new(Arc::new(feature.clone()), PSEUDO_COUNT);
+    let scorer = Scorer::new(Arc::new(feature.clone()), MonitorSpec::DEFAULT_PSEUDO_COUNT);
     let mut null_model = NullModel::new(scorer, hash, None);
     let blocks: Vec<BlockStatistics> = lengths
         .iter()
@@ -135,7 +131,7 @@ fn calibrate_feature(
     });
     if blocks.is_empty() {
         let min_samples = lengths.iter().map(|length| length.min_samples).min();
-        null_model.prepare(2 * min_samples.unwrap_or(USUAL_SAMPLES));
+        null_model.prepare(2 * min_samples.unwrap_or(WindowSpec::DEFAULT_MIN_SAMPLES));
     }
     null_model.set_blocks(blocks);
     FeatureCalibration {

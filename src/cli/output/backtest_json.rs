@@ -11,7 +11,7 @@ use crate::batch::backtest::faults::Fault;
 use crate::batch::backtest::operating_curve::nearest_rank;
 use crate::batch::backtest::outcomes::Outcomes;
 use crate::batch::backtest::report::BacktestReport;
-use crate::batch::duration::format_exact;
+use crate::model::duration;
 
 /// Returns the report as one object; durations in seconds, times in RFC 3339.
 #[must_use]
@@ -68,7 +68,7 @@ fn candidate_json(report: &BacktestReport, index: usize, candidate: &Candidate) 
         .collect();
     json!({
         "name": candidate.name,
-        "false_alarm_interval": candidate.policy.map(|policy| format_exact(policy.interval)),
+        "false_alarm_interval": candidate.policy.map(|policy| duration::format(policy.interval)),
         "for": candidate.policy.map(|policy| policy.for_evaluations),
         "tolerates_twice": candidate.policy.map(|policy| policy.is_tolerant),
         "judged": result.counts.ready,

@@ -10,8 +10,8 @@ use crate::batch::backtest::caveats::caveats;
 use crate::batch::backtest::faults::Fault;
 use crate::batch::backtest::operating_curve::{Detection, nearest_rank};
 use crate::batch::backtest::report::BacktestReport;
-use crate::batch::duration::{format_exact, format_rounded};
 use crate::export::grouped;
+use crate::model::duration;
 
 const LEGEND: &str = "alarms/above: alarms, and evaluations of a feature above a threshold; \
     budget: kept, over, or open (kept on this history, but nothing supports that it will be; a long \
@@ -95,14 +95,14 @@ fn history(report: &BacktestReport) -> String {
          {last} ({})",
         report.monitor(),
         grouped(report.events),
-        format_rounded(report.history.length)
+        duration::format_rounded(report.history.length)
     );
     let faults = format!(
         "faults injected from {} on, detection measured for {}; budget: one false alarm of the \
          whole monitor in {}",
         report.backtest.interval.onset,
-        format_rounded(report.backtest.interval.length()),
-        format_exact(report.history.budget)
+        duration::format_rounded(report.backtest.interval.length()),
+        duration::format(report.history.budget)
     );
     format!("{}\n{}", wrapped(&history), wrapped(&faults))
 }
@@ -232,7 +232,7 @@ fn median_time(report: &BacktestReport, candidate: usize) -> String {
         .flat_map(|(_, outcomes)| report.backtest.detection(candidate, outcomes).delays)
         .collect();
     delays.sort_unstable();
-    nearest_rank(&delays, 0.5).map_or_else(|| "-".to_owned(), format_rounded)
+    nearest_rank(&delays, 0.5).map_or_else(|| "-".to_owned(), duration::format_rounded)
 }
 
 /// Returns a table of the features with the most alarms; `None` if no feature was above a
@@ -330,7 +330,7 @@ fn detections(report: &BacktestReport, candidate: usize) -> String {
             fault.name(),
             format!("{}/{}", detection.delays.len(), detection.features),
             median_and_high(&detection.evaluations, ToString::to_string),
-            median_and_high(&detection.delays, |delay| format_rounded(*delay)),
+            median_and_high(&detection.delays, |delay| duration::format_rounded(*delay)),
             first_names(report, &detection.missed),
         ]);
     }

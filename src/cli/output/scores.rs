@@ -106,7 +106,7 @@ impl ScoreWriter {
             Output::Csv(table) => lines
                 .iter()
                 .try_for_each(|line| table.write_record(row(line)).map_err(io::Error::from)),
-            Output::OpenMetrics(metrics, _) => metrics.take(plan, window),
+            Output::OpenMetrics(metrics, _) => metrics.add(plan, window),
         };
         self.error = written.err();
     }

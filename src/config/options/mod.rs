@@ -86,26 +86,3 @@ const fn reserved(path: &'static str, purpose: &'static str) -> ReservedOption {
 
 /// The error of a planned option.
 pub(super) const NOT_SUPPORTED: &str = "not supported yet";
-
-/// An option and its default, for a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Default {
-    /// Path of the option.
-    pub option: &'static str,
-    /// Default as a user would write it.
-    pub value: String,
-}
-
-/// All options that have a default.
-#[must_use]
-pub fn defaults() -> Vec<Default> {
-    OPTIONS
-        .iter()
-        .filter_map(|option| {
-            Some(Default {
-                option: option.path,
-                value: option.default.literal()?,
-            })
-        })
-        .collect()
-}

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::model::{BinsSpec, FeatureSpec, Kind, Origin, Rolling, StartAt};
+use crate::model::{BinsSpec, Kind, Origin, Rolling, StartAt};
 
 const HEAD: &str = "version: 1\nsources: {s: {kafka: {brokers: [b:9092], topics: [t]}}}\n";
 const MONITOR: &str = "monitors:\n  - name: m\n    source: s\n    windows: [{size: 15m, slide: 1m}]\n    features: [{name: x, kind: numeric}, {name: c, kind: categorical}]\n";

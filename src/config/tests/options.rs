@@ -8,7 +8,6 @@ use super::*;
 use crate::config::diagnostics::Diagnostics;
 use crate::config::reader::Item;
 use crate::config::{layers, top_level};
-use crate::reference::{DEFAULT_BINS, DEFAULT_TOP};
 
 /// Configurations that reach every branch of the readers.
 const COMPLETE: [&str; 2] = [
@@ -203,8 +202,6 @@ fn the_defaults_of_the_table_are_those_of_a_minimal_configuration() {
         );
     }
     assert_eq!(on_kafka["state"]["flush_interval"], "10s", "with a topic");
-    assert_eq!(DEFAULT_BINS, BinsSpec::DEFAULT_COUNT, "bins of a fit");
-    assert_eq!(DEFAULT_TOP, FeatureSpec::DEFAULT_TOP, "categories of a fit");
 }
 
 fn root(path: &str) -> std::path::PathBuf {

@@ -1,7 +1,7 @@
-//! The laws of a comparison, with a fixed, a rolling and an hour-of-week reference.
+//! Tests of a comparison, with a fixed, a rolling and an hour-of-week reference.
 //!
 //! They drive the whole engine with one monitor of one feature, because the order in which a window
-//! calls its comparisons is part of the laws.
+//! calls its comparisons is part of the behaviour.
 
 use super::*;
 use crate::engine::engine::Engine;

@@ -1,7 +1,7 @@
 //! A feature's reference by hour of the week, with one null model for each hour.
 //!
-//! A window is compared with a mixture of hours, but its null model is that of one hour: a mixture of
-//! its own for every window would need a simulation for every window.
+//! A window is compared with a mixture of hours, but its null model is that of one hour: the
+//! mixture of each window would need a simulation of each window.
 
 use std::sync::{Arc, OnceLock};
 
@@ -44,7 +44,7 @@ impl HourOfWeekReference {
             pseudo_count,
             hash: hash.to_owned(),
             stored: FeatureCalibration {
-                stretches: stored.hour_of_week,
+                blocks: stored.hour_of_week,
                 nulls: stored.nulls,
                 ..FeatureCalibration::default()
             },

@@ -43,8 +43,8 @@ pub(super) fn noise_warnings(
                 .noise_floor();
             (floor >= threshold).then(|| {
                 format!(
-                    "feature {}: {} of clean windows of {samples} samples is {floor:.4} on average, \
-                     not below the {} threshold of {threshold}",
+                    "feature {}: {} of windows of {samples} samples without drift is {floor:.4} on \
+                     average, not below the {} threshold of {threshold}",
                     feature.name, rule.statistic, rule.severity
                 )
             })

@@ -149,9 +149,9 @@ fn rolling_dynamics(
         like,
         blocks: FeatureCalibration {
             // A window differs from the one right before it less than from the long run.
-            stretches: stored
+            blocks: stored
                 .filter(|_| rolling.period.is_some())
-                .map_or_else(Vec::new, |stored| stored.stretches.clone()),
+                .map_or_else(Vec::new, |stored| stored.blocks.clone()),
             ..FeatureCalibration::default()
         },
     }

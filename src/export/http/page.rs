@@ -249,7 +249,7 @@ fn score_and_threshold(
     }
 }
 
-/// The reasons to trust the calibrated thresholds of a comparison less.
+/// The reasons why the calibrated thresholds of a comparison are less reliable.
 fn statuses_text(comparison: &ComparisonView) -> String {
     let names: Vec<&str> = comparison
         .assessment

@@ -6,7 +6,7 @@
 
 /// The type of a metric, as Prometheus has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Type {
+pub enum MetricType {
     /// A value that goes up and down.
     Gauge,
     /// A count that only goes up.
@@ -15,13 +15,13 @@ pub enum Type {
     Histogram,
 }
 
-impl Type {
+impl MetricType {
     /// The word in the documentation and in the text format.
     const fn name(self) -> &'static str {
         match self {
-            Type::Gauge => "gauge",
-            Type::Counter => "counter",
-            Type::Histogram => "histogram",
+            MetricType::Gauge => "gauge",
+            MetricType::Counter => "counter",
+            MetricType::Histogram => "histogram",
         }
     }
 }
@@ -32,7 +32,7 @@ pub struct Metric {
     /// The full name.
     pub name: &'static str,
     /// The type of its samples.
-    pub kind: Type,
+    pub kind: MetricType,
     /// The label names, in the order of the samples.
     pub labels: &'static [&'static str],
     /// The meaning, in one sentence, and the values of its fixed labels.
@@ -90,7 +90,7 @@ const PROCESS: &[&str] = &[];
 
 macro_rules! catalog {
     ($($(#[$doc:meta])* $id:ident: $kind:ident $name:literal $labels:expr, $help:literal;)+) => {
-        $($(#[$doc])* pub(in crate::export) const $id: Metric = Metric { name: concat!("pegel_", $name), kind: Type::$kind, labels: $labels, help: $help };)+
+        $($(#[$doc])* pub(in crate::export) const $id: Metric = Metric { name: concat!("pegel_", $name), kind: MetricType::$kind, labels: $labels, help: $help };)+
         /// All metrics of pegel. `process_*` come from the Prometheus library.
         pub const CATALOG: &[Metric] = &[$($id,)+];
     };
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn counters_end_in_total_and_help_texts_are_sentences() {
         for metric in CATALOG {
-            let (name, is_counter) = (metric.name, metric.kind == Type::Counter);
+            let (name, is_counter) = (metric.name, metric.kind == MetricType::Counter);
             assert_eq!(is_counter, name.ends_with("_total"), "{name}");
             assert!(metric.help.ends_with('.'), "{name}: help is a sentence");
         }

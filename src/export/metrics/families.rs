@@ -1,13 +1,13 @@
 //! Metric families that are built for one scrape and encoded by the Prometheus library.
 //!
-//! The library's own gauges and counters live as long as the process and keep the series of a
-//! feature that is gone. These families hold only what the current view has.
+//! The library's own gauges and counters last as long as the process and keep the series of a
+//! feature that was removed. These families hold only what the current view has.
 
 use hdrhistogram::Histogram;
-use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
+use prometheus::proto::{self, LabelPair, MetricFamily};
 use prometheus::{Encoder as _, TextEncoder};
 
-use super::catalog::{Metric, Type};
+use super::catalog::{Metric, MetricType};
 
 /// Label names and values of one sample.
 pub(in crate::export) type Labels = Vec<(String, String)>;
@@ -26,12 +26,12 @@ impl Families {
         }
         let mut sample = labelled(metric, labels);
         match metric.kind {
-            Type::Counter => {
+            MetricType::Counter => {
                 let mut counter = proto::Counter::default();
                 counter.set_value(value);
                 sample.set_counter(counter);
             }
-            Type::Gauge | Type::Histogram => {
+            MetricType::Gauge | MetricType::Histogram => {
                 let mut gauge = proto::Gauge::default();
                 gauge.set_value(value);
                 sample.set_gauge(gauge);
@@ -90,11 +90,11 @@ impl Families {
         self.families
             .iter()
             .map(|(metric, samples)| match metric.kind {
-                Type::Histogram => samples
+                MetricType::Histogram => samples
                     .iter()
                     .map(|sample| sample.get_histogram().get_bucket().len() + 3)
                     .sum(),
-                Type::Counter | Type::Gauge => samples.len(),
+                MetricType::Counter | MetricType::Gauge => samples.len(),
             })
             .sum()
     }
@@ -143,9 +143,9 @@ fn family(metric: Metric, samples: Vec<proto::Metric>) -> MetricFamily {
     family.set_name(metric.name.to_owned());
     family.set_help(metric.help.to_owned());
     family.set_field_type(match metric.kind {
-        Type::Gauge => MetricType::GAUGE,
-        Type::Counter => MetricType::COUNTER,
-        Type::Histogram => MetricType::HISTOGRAM,
+        MetricType::Gauge => proto::MetricType::GAUGE,
+        MetricType::Counter => proto::MetricType::COUNTER,
+        MetricType::Histogram => proto::MetricType::HISTOGRAM,
     });
     family.set_metric(samples);
     family

@@ -11,6 +11,6 @@ pub(in crate::export) mod families;
 pub(in crate::export) mod live;
 mod openmetrics;
 
-pub use catalog::{CATALOG, Metric, Type, markdown};
+pub use catalog::{CATALOG, Metric, MetricType, markdown};
 pub use estimate::estimate_series;
 pub use openmetrics::OpenMetrics;

@@ -29,7 +29,7 @@ impl OpenMetrics {
     ///
     /// # Errors
     /// A temporary file cannot be written.
-    pub fn take(&mut self, plan: &MonitorPlan, window: &WindowView) -> io::Result<()> {
+    pub fn add(&mut self, plan: &MonitorPlan, window: &WindowView) -> io::Result<()> {
         let Some(end) = window.end else {
             return Ok(());
         };
