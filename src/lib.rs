@@ -24,7 +24,7 @@
 //! - [`source`]: the traits of sources and sinks; Kafka, files, rows
 //! - [`ingest`]: decoder and observer behind a sink
 //! - [`window`]: rings of panes, their schedule, the watermark, coverage
-//! - [`reference`]: the fitted reference: fit, file format, hours of the week
+//! - [`mod@reference`]: the fitted reference: fit, file format, hours of the week
 //! - [`score`]: a window against a reference: scores, or the reason why there are none
 //! - [`calibration`]: distributions of scores without drift, and the thresholds from them
 //! - [`alert`]: the state machine of one alert rule

@@ -1,7 +1,7 @@
 //! `pegel check`: validates a configuration, and tries it on a message or on the brokers.
 //!
-//! It writes nothing and commits no offset, so it can run beside a daemon with the same
-//! configuration.
+//! It writes no file. With `--connect` it opens the sources, and a source commits its position to
+//! the consumer group when it is closed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -204,7 +204,7 @@ fn check_pane_log(config: &Config, panes: &PanesTopicSpec) -> Exit {
 
 /// Polls a source until its partitions are known; `Err` inside is the problem at the timeout.
 ///
-/// No offset is committed.
+/// The source commits its position to the consumer group when it is closed.
 fn count_partitions(spec: &SourceSpec) -> anyhow::Result<Result<usize, String>> {
     let report = Arc::new(ArcSwap::from_pointee(KafkaReport::default()));
     let mut source = KafkaSource::try_new(spec, Arc::clone(&report))?;

@@ -21,9 +21,9 @@ use crate::stats::{FeatureCounts, Layout, Tallies};
 pub struct EngineView {
     /// Grows whenever a score, an alert or a window changes.
     pub generation: u64,
-    /// In configuration order.
+    /// The monitors, in configuration order.
     pub monitors: Vec<MonitorView>,
-    /// By name.
+    /// The sources, ordered by name.
     pub sources: Vec<SourceView>,
 }
 

@@ -1,7 +1,7 @@
 //! The one way to print a duration, in the spelling of the configuration.
 //!
 //! `humantime` parses durations, but prints 30 days as `30days` or `1month`. A user writes `30d`,
-//! so texts that are shown or pasted into a configuration use [`format`], and tables use
+//! so texts that are shown or pasted into a configuration use [`fn@format`], and tables use
 //! [`format_rounded`].
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ named_enum! {
     Severity {
         /// Can wait until the next working day.
         Warning = "warning",
-        /// TopicRequirements somebody at once.
+        /// Needs somebody at once.
         Critical = "critical",
     }
 }

@@ -1,6 +1,5 @@
 //! The ingest half against a bare consumer: `cargo bench --bench end_to_end`.
 //!
-//!
 //! Each round reads the same 600-byte messages from the embedded broker twice: with a bare
 //! librdkafka callback loop that ignores them, and with source, decoder and observer and 10 of 27
 //! fields monitored. It compares CPU time per message over all threads of the client, without the

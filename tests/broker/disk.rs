@@ -12,7 +12,6 @@ const STATE: &str = "path: state, flush_interval: 100ms";
 
 /// Runs a daemon that may write files of this many kibibytes, until it exits by itself.
 ///
-///
 /// The limit makes a write fail half way, as a full disk does. Its signal is ignored, so that the
 /// error reaches the program.
 fn limited(config: &Path, kibibytes: u64) -> Output {

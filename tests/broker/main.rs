@@ -1,7 +1,6 @@
 //! The Kafka source against brokers: the mock cluster in this process (always), and Apache Kafka
 //! (`real`, when there is one).
 //!
-//!
 //! No test sleeps for a fixed time. It polls the source until the expected state is reached, or a
 //! deadline fails with the actual state.
 

@@ -1,7 +1,6 @@
 //! On Apache Kafka: what the mock cluster cannot do (transactions, timestamps, retention, added
 //! partitions, restarts).
 //!
-//!
 //! `PEGEL_TEST_KAFKA=host:port` names a broker (`kafka.sh start DIR` runs one). Without it these
 //! tests print that they are skipped, or fail when `PEGEL_TEST_REQUIRE=1`.
 

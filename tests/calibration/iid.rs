@@ -1,7 +1,6 @@
 //! Independent values: the 1 % threshold is exceeded by 1 % of windows, for all bins, sizes and
 //! shapes of the data.
 //!
-//!
 //! Every cell uses fresh references, because a threshold that holds on average over the windows of
 //! one reference may fail on the next one.
 

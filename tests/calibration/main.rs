@@ -1,7 +1,6 @@
 //! Calibrated thresholds checked against simulation and published data: a clean stream stays quiet,
 //! and a real shift is found.
 //!
-//!
 //! The grids are thinned so that the suite takes about two minutes on two cores;
 //! `PEGEL_TEST_FULL=1` runs all of them. Each test prints its table (`--nocapture`). The data sets
 //! are outside of the repository, as in `tests/oracle`.

@@ -1,6 +1,5 @@
 //! Shifts of a known size are found within a known number of panes.
 //!
-//!
 //! Windows of 60 panes of 100 values, a budget of one false alarm in 30 days of one-minute steps,
 //! no tolerance, a reference of 14 days with its blocks. A shift starts and fills the window pane
 //! by pane. The result is the pane at which the score first exceeds its threshold.

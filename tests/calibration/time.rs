@@ -1,7 +1,6 @@
 //! Thirty days of minutes: a clean stream keeps its budget whether its values are independent,
 //! clustered or autocorrelated.
 //!
-//!
 //! Each feature has a reference of its own (3 to 14 days), windows of 15 minutes at 60 values a
 //! minute, and a threshold for one exceedance in 30 days per statistic, before any division between
 //! statistics. Overlapping windows exceed together, so a few runs show little: the assertion is on

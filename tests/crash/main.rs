@@ -1,7 +1,6 @@
 //! Nothing is lost and nothing is counted twice: real `pegel run` processes on a real Apache Kafka,
 //! killed, stopped and restarted while records arrive.
 //!
-//!
 //! At the end of each test the library reads the topic again in one go, without a process, a log or
 //! a restart, and every count must be the same. `PEGEL_TEST_KAFKA=host:port` names a broker
 //! (`tests/broker/kafka.sh start DIR` runs one). Without it the tests print that they are skipped,

@@ -21,7 +21,6 @@ const INGESTERS: usize = 3;
 const MOST_INGESTERS: usize = 7;
 /// Changes in a burst; then every partition must advance again before the next burst.
 ///
-///
 /// A burst holds at most one death or stop, and nobody leaves after it. A member that dies, or
 /// leaves without waiting for the answer, while the group waits for another death gets partitions
 /// once more before it is missed. That costs a second session timeout, whatever pegel does.

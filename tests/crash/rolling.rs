@@ -1,5 +1,5 @@
 //! The file log with segments of three commits, so that many kills hit the change from one segment
-//! to the next. TopicRequirements no broker.
+//! to the next. Needs no broker.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! Good and bad records that can be told apart, and a thread that writes them.
 //!
-//!
 //! All event times are in one hour. The last record of each partition is at its end and closes the
 //! one window that holds the whole hour.
 

@@ -1,8 +1,7 @@
 //! The alert path on real parts: a running daemon, Debian's Prometheus that scrapes it, the shipped
 //! rules, and the answers of its API.
 //!
-//!
-//! TopicRequirements `prometheus` and `promtool` on the path. Where they are absent the tests print so and
+//! Needs `prometheus` and `promtool` on the path. Where they are absent the tests print so and
 //! pass, unless `PEGEL_TEST_REQUIRE=1`.
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Checks that the documents agree with the code: tables, quoted files, links, options, paths, and the
-//! golden scrape.
+//! Checks that the documents agree with the code: tables, quoted files, links, options, paths, and
+//! the golden scrape.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! The bytes of the pane log's formats, as earlier programs wrote them. Newer formats and a second
 //! process are refused.
 //!
-//!
 //! `PEGEL_TEST_WRITE=1` writes the files of the present format again: for a format that no release
 //! has written yet, or beside the number of a new format.
 
@@ -203,11 +202,11 @@ fn refused(bytes: &[u8]) -> FileLogError {
 
 #[test]
 fn a_newer_format_is_refused_and_left_alone() {
-    let check = |bytes: &[u8], found: u8| {
+    let check = |bytes: &[u8], format: u8| {
         let refused = refused(bytes);
         assert!(matches!(refused, FileLogError::Newer { .. }), "{refused:?}");
         let text = format!(
-            "written in format {found}, this program reads up to {FORMAT}: use the program that wrote it, or a newer one"
+            "written in format {format}, this program reads up to {FORMAT}: use the program that wrote it, or a newer one"
         );
         // As the command line prints it: each cause once.
         let printed = format!("{:#}", anyhow::Error::new(refused));

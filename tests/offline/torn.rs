@@ -305,7 +305,7 @@ fn a_log_that_cannot_be_written_names_the_path() {
     let problem = FileLog::open(&path, &mut |_| ()).unwrap_err();
     assert!(matches!(problem, FileLogError::Io { .. }), "{problem:?}");
     assert!(
-        problem.to_string().contains("file: cannot be made"),
+        problem.to_string().contains("file: cannot be created"),
         "{problem}"
     );
 }

@@ -1,6 +1,5 @@
 //! Wasserstein from cells compared with the exact distance of the same samples.
 //!
-//!
 //! Shifts far outside of the reference, an offset of a million standard deviations, heavy tails,
 //! two humps and integers: in these cases quantile sketches and equal-mass bins are off by a tenth
 //! up to a factor of two hundred.

@@ -1,7 +1,6 @@
 //! Scores compared with numbers computed by others: SciPy on published data, closed forms, and
 //! exact distances by sorting.
 //!
-//!
 //! The data sets are outside of the repository (`PEGEL_SHARED`, else `../shared`). Where they are
 //! absent their tests print so and pass, unless `PEGEL_TEST_REQUIRE=1` requires them.
 

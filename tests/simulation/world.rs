@@ -1,11 +1,9 @@
 //! The protocol in small: writers that own one shard, a network that loses, repeats and delays
 //! commits, and readers of the log.
 //!
-//!
 //! The knowledge of a reader is a function of the log alone. Readers therefore fold each record
 //! when it lands and the log itself is not kept: it has no bound, and there are still finitely many
 //! states. Records, writers and commits in flight are bounded.
-//!
 //!
 //! A writer need not notice anything. It may continue after its commit was lost or rejected (a
 //! zombie), and may restart at the head at any moment: after it noticed, or after a crash. Commits
@@ -201,17 +199,17 @@ impl Protocol {
         writer: usize,
         step: &mut dyn FnMut(String, Result<State, String>),
     ) {
-        let Some(own) = state.writers[writer] else {
+        let Some(current) = state.writers[writer] else {
             return;
         };
-        if own.position < self.bounds.records {
+        if current.position < self.bounds.records {
             let mut next = *state;
             next.writers[writer] = Some(Writer {
-                position: own.position + 1,
-                ..own
+                position: current.position + 1,
+                ..current
             });
             step(
-                format!("it counts record {}", own.position),
+                format!("it counts record {}", current.position),
                 Ok(sorted(next)),
             );
         }
@@ -230,11 +228,11 @@ impl Protocol {
             base,
             position,
             opens,
-        } = own;
+        } = current;
         let after = Writer {
             base: position,
             opens: opens && base == position,
-            ..own
+            ..current
         };
         send(
             Sent {
@@ -252,7 +250,7 @@ impl Protocol {
                     upto: base - 1,
                     opens,
                 },
-                own,
+                current,
             );
         }
     }

@@ -43,8 +43,8 @@ fn row(report: &FeatureReport<'_>) -> Vec<Cell> {
     vec![
         Cell::new(&report.plan.name),
         verdict(report.verdict()),
-        score(report, Statistic::Js),
-        score(report, distance),
+        score_with_threshold(report, Statistic::Js),
+        score_with_threshold(report, distance),
         score(report, Statistic::Psi),
         score(report, Statistic::Ks),
         Cell::new(p_value.unwrap_or_else(|| "-".to_owned())),
@@ -55,8 +55,14 @@ fn row(report: &FeatureReport<'_>) -> Vec<Cell> {
     ]
 }
 
-/// Returns a score, with its threshold in parentheses where it is calibrated.
+/// Returns a score, or a dash where there is none.
 fn score(report: &FeatureReport<'_>, statistic: Statistic) -> Cell {
+    let value = report.scores.ok().and_then(|scores| scores.get(statistic));
+    Cell::new(value.map_or_else(|| "-".to_owned(), decimals))
+}
+
+/// Returns a score, with its threshold in parentheses where it is calibrated.
+fn score_with_threshold(report: &FeatureReport<'_>, statistic: Statistic) -> Cell {
     let Some(value) = report.scores.ok().and_then(|scores| scores.get(statistic)) else {
         return Cell::new("-");
     };

@@ -158,12 +158,12 @@ fn keep_newest(completed: Option<AssembledSnapshot>, snapshots: &mut Vec<Assembl
 mod tests {
     use super::*;
 
-    fn chunk(id: u64, part: u32, parts: u32, text: &str) -> SnapshotChunk {
+    fn chunk(id: u64, part: u32, count: u32, text: &str) -> SnapshotChunk {
         SnapshotChunk {
             id,
             scope: "0/1".to_owned(),
             part,
-            parts,
+            parts: count,
             bytes: text.as_bytes().to_vec(),
         }
     }

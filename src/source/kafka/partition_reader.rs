@@ -1,5 +1,5 @@
-//! Reads the partitions that are assigned to this process, and restarts those that librdkafka stopped
-//! reading.
+//! Reads the partitions that are assigned to this process, and restarts those that librdkafka
+//! stopped reading.
 //!
 //! Two streams meet here: records come from one data queue, everything else as events of callbacks.
 //! The owner takes the events first and drains the data after that, so a decision never competes

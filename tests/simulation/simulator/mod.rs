@@ -1,13 +1,11 @@
 //! Seeded schedules of owners, a network and readers, with the real ingest half (decoder,
 //! observer), the real bytes and the real fold.
 //!
-//!
 //! Every owner may claim every partition at any moment, crash, pause, wake, and continue without
 //! noticing that it lost the partition. Commits are lost, repeated, delayed and reordered within
 //! and between owners; snapshots land late. At the end the faults stop and everything is read to
 //! its end. The sums of the accepted panes must equal a plain recount of the records, and readers
 //! at one position must hold the same state, hash included.
-//!
 //!
 //! `PEGEL_TEST_SEED=n` runs one schedule; `PEGEL_TEST_SCHEDULES=n` runs that many.
 

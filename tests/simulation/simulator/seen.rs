@@ -14,7 +14,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn plus(self, other: Seen) -> Seen {
+    pub(super) fn plus(self, other: Self) -> Self {
         Seen {
             accepted: self.accepted + other.accepted,
             rejected: self.rejected + other.rejected,

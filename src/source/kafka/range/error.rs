@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::duration;
 use crate::source::kafka::settings::SourceError;
 
 /// An error that ends the search for a range, or its reading.
@@ -43,7 +44,7 @@ pub enum RangeError {
     /// No record arrived for longer than the range's patience.
     #[error(
         "partition {partition} of topic {topic}: nothing came for {} at offset {offset} of {end}: {problem}",
-        humantime::format_duration(*.patience)
+        duration::format(*.patience)
     )]
     Silent {
         /// The topic of the partition.
