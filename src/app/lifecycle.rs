@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   start --> wait --+-- SIGHUP, POST /-/reload --> reload, then wait again
-//!                    +-- SIGTERM, SIGINT ---------> drain, exit 0
+//!                    +-- SIGTERM, SIGINT ---------> drain, exit 0 (1 after the grace period)
 //!                    +-- a thread has ended ------> drain, exit 1
 //! ```
 //!
@@ -12,7 +12,9 @@
 //! threads start, and SIGTERM ends the process at any point of this.
 //!
 //! **Reload.** All or nothing: the new configuration is loaded and checked completely before the
-//! first thread receives it, so a refused reload changes nothing.
+//! first thread receives it, so a refused reload changes nothing. Each thread applies it between two
+//! batches (`ScoreWorker::tick`, `IngestWorker::poll_once`), and alerts use new thresholds at their
+//! next evaluation.
 //!
 //! **Drain.** Ingest threads flush and wait for the outcome of their last commits, the log is
 //! written, and HTTP closes last, so that `/-/ready` reports the shutdown. Nothing depends on a

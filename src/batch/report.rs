@@ -76,7 +76,7 @@ impl FeatureReport<'_> {
             .filter_map(|(index, rule)| match rule.threshold_source {
                 ThresholdSource::Fixed(threshold) => Some((rule, rule.fixed_threshold(threshold))),
                 ThresholdSource::Budget { .. } => {
-                    let calibrated = &self.assessment.as_ref()?.lines;
+                    let calibrated = &self.assessment.as_ref()?.thresholds;
                     Some((rule, calibrated.get(index).copied().flatten()?))
                 }
             })

@@ -29,7 +29,7 @@ pub(super) enum BlockThreshold {
 }
 
 impl BlockThreshold {
-    /// The distribution of `blocks` blocks side by side.
+    /// The distribution of `blocks` blocks without overlap.
     ///
     /// From 20 blocks on, their quantiles and tail. With fewer, their mean and degrees of freedom,
     /// neither of which claims less variation than null windows have.

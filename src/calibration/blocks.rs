@@ -1,9 +1,9 @@
 //! The reference's own blocks, each scored against the rest of the reference.
 //!
-//! The reference is cut into panes in order of time. A block is as long as a window, and one begins
-//! at each pane. Its counts are subtracted from the reference before the two are compared, because
-//! a block resembles a reference that contains it. The counts of a block change by one pane per
-//! step, so a step costs two panes whatever the length of the block.
+//! The reference is cut into panes in order of time. A block is as long as a window, and a new
+//! block begins at each pane. Its counts are subtracted from the reference before the two are compared, because
+//! a block resembles a reference that contains it. A step to the
+//! next block adds one pane and removes one, for any length of a block.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::stats::{FeatureCounts, MIN_BLOCKS, block_distribution, moments};
 
 /// Number of blocks beyond which more blocks add nothing; longer references skip panes.
 const MAX_BLOCKS: usize = 20_000;
-/// The same where each block needs a reference of its own.
+/// The limit for hour-of-week references, where each block is compared with another reference.
 const MAX_HOUR_OF_WEEK_BLOCKS: usize = 4_000;
 
 /// The panes of a reference, in order of time.
@@ -37,13 +37,13 @@ pub struct BlockSpec {
     pub window: Duration,
     /// Number of panes in a block; at least 1.
     pub panes: usize,
-    /// Number of values below which a block is left out, as windows with fewer are.
+    /// Blocks with fewer values are skipped, as windows are.
     pub min_samples: u64,
 }
 
 /// The statistics of a reference's blocks of one length.
 ///
-/// `None` where fewer than two blocks fit side by side.
+/// `None` where there are fewer than two blocks without overlap.
 #[must_use]
 pub fn block_statistics(
     model: &NullModel,
@@ -67,7 +67,7 @@ pub fn block_statistics(
 
 /// The statistics of blocks, each against the rest of the reference in the same hours of the week.
 ///
-/// `None` where fewer than two blocks fit side by side.
+/// `None` where there are fewer than two blocks without overlap.
 #[must_use]
 pub fn hour_of_week_block_statistics(
     model: &NullModel,
@@ -225,7 +225,7 @@ impl BlockScores {
         self.samples.push(n as f64);
     }
 
-    /// The statistics of all blocks; `None` where fewer than two fit side by side.
+    /// The statistics of all blocks; `None` where there are fewer than two without overlap.
     fn summarise(
         &self,
         model: &NullModel,

@@ -21,7 +21,7 @@ use crate::reference::{
 use crate::score::{Rates, Scorer, samples_behind};
 use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS};
 
-/// Blocks side by side from which another length may stand in for the window's.
+/// Number of blocks without overlap from which another length may stand in for the window's.
 const MIN_STAND_IN_BLOCKS: f64 = 8.0;
 /// Pseudo-count with which stored tables were computed: a fit uses the default.
 const STORED_PSEUDO_COUNT: f64 = MonitorSpec::DEFAULT_PSEUDO_COUNT;
@@ -249,7 +249,7 @@ impl NullModel {
     /// The blocks for a window, and true if they are shorter than it; `None` without usable blocks.
     ///
     /// Blocks of the window's length where there are any, else the longest shorter blocks, else the
-    /// shortest, with at least 8 side by side. For a window without time, the blocks whose number
+    /// shortest, with at least 8 without overlap. For a window without time, the blocks whose number
     /// of values is nearest.
     fn blocks_for(&self, n: u64, context: &WindowContext<'_>) -> Option<(&BlockStatistics, bool)> {
         let usable = || {

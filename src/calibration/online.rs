@@ -1,6 +1,6 @@
 //! An estimate of the design effect from quiet windows, where the reference has no time.
 //!
-//! Only windows side by side are used, because overlapping windows repeat each other, and only
+//! Only windows without overlap are used, because overlapping windows repeat each other, and only
 //! while no alert is pending or firing: a window with drift is not a measure of the noise.
 
 use std::time::Duration;

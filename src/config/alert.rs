@@ -40,8 +40,8 @@ pub(super) fn read_all(
     alerts
 }
 
-/// True if both rules have a threshold of one severity for one statistic, and neither takes
-/// precedence on some feature.
+/// True if both rules have a threshold of one severity for one statistic, and for a common feature
+/// neither takes precedence.
 fn overlap(a: &AlertSpec, b: &AlertSpec) -> bool {
     let has_common_feature = match (&a.features, &b.features) {
         (None, None) => true,
@@ -235,7 +235,8 @@ fn check_thresholds(
     }
 }
 
-/// Reads a number of evaluations. A duration is rejected with its conversion for the first window.
+/// Reads a number of evaluations. A duration is rejected; the error shows it in evaluations of the
+/// first window.
 fn evaluations(item: &Item<'_>, min: u64, windows: &[WindowSpec]) -> Option<u32> {
     let text = item.property().unwrap_or_default();
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());

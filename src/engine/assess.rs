@@ -51,7 +51,7 @@ pub struct Assessment {
     /// The reasons why the thresholds are less reliable.
     pub statuses: Vec<CalibrationStatus>,
     /// One threshold for each rule of the feature; `None` where a budgeted rule has none.
-    pub lines: Vec<Option<Threshold>>,
+    pub thresholds: Vec<Option<Threshold>>,
 }
 
 impl Assessment {
@@ -142,7 +142,7 @@ pub fn assess(
             .collect(),
         design_effect: distribution_of(Statistic::Js).map_or(1.0, NullDistribution::design_effect),
         statuses: null_model.statuses(input.counts.tallies.values, rarest_alpha, &input.context),
-        lines: thresholds,
+        thresholds,
     }
 }
 
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn each_rule_has_a_threshold_and_each_statistic_an_assessment() {
         let assessment = assessment(Some(MINUTE));
-        let [Some(js), Some(psi)] = assessment.lines[..] else {
+        let [Some(js), Some(psi)] = assessment.thresholds[..] else {
             panic!("two thresholds");
         };
         assert_eq!((js.above, js.cleared), (0.5, 0.5), "a fixed number");
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn more_frequent_windows_have_a_higher_threshold() {
-        let psi = |step| assessment(step).lines[1].unwrap().above;
+        let psi = |step| assessment(step).thresholds[1].unwrap().above;
         assert!(psi(Some(MINUTE)) > psi(None));
     }
 }

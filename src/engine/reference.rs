@@ -2,9 +2,9 @@
 //!
 //! A dynamic reference keeps its basis in plain numbers, so that a restart compares with exactly
 //! the same. A rolling reference excludes every window whose own alerts were pending or firing:
-//! drift must not become normal by lasting. When a change stays, the panes from before it leave the
-//! period, the reference runs out of values, its alerts end for want of it, and the new state
-//! becomes the reference.
+//! drift must not become the reference only because it lasts. When a change stays, the panes from
+//! before it leave the period and the reference runs out of values. Then there is no score, its
+//! alerts end, and the new state becomes the reference.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::score::Scorer;
 use crate::stats::{FeatureCounts, divergences};
 use crate::window::{Due, Ring};
 
-/// Null distributions of a rolling reference are rebuilt at least this often, or once per period
-/// where that is longer.
+/// Null distributions of a rolling reference are rebuilt after this time, or after one period if
+/// the period is longer.
 const MAX_NULL_AGE: Duration = Duration::from_secs(86_400);
-/// They are also rebuilt when the reference holds this many times more or fewer values than then.
+/// They are also rebuilt when the number of values has grown or shrunk by this factor since then.
 const MAX_SIZE_RATIO: u64 = 2;
 /// They are also rebuilt when its distribution has moved this far, in bits of JS divergence.
 const MAX_SHAPE_CHANGE_BITS: f64 = 0.05;

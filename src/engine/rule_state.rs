@@ -130,7 +130,7 @@ impl Calibrated {
     /// The entry of the rule with this index.
     pub(super) fn new(assessment: &Assessment, rule: usize) -> Self {
         Calibrated {
-            threshold: assessment.lines.get(rule).copied().flatten(),
+            threshold: assessment.thresholds.get(rule).copied().flatten(),
             design_effect: assessment.design_effect,
         }
     }

@@ -18,7 +18,7 @@ use crate::window::{Coverage, LogTime, Progress, ShardCoverage, coverage, waterm
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct ShardState {
     progress: Progress,
-    /// By feature; one entry for the monitor's events where it has no feature.
+    /// One entry per feature; a monitor without features has one entry, for its events.
     pub(super) covered: Vec<ShardCoverage>,
 }
 
@@ -86,7 +86,7 @@ impl Shards {
     }
 
     /// Drops other incarnations of a partition: the topic was recreated, or lies on another
-    /// cluster. `false` if a later incarnation is known, so that `shard` itself is over.
+    /// cluster. `false` if a later incarnation is known: then `shard` itself is outdated.
     fn supersede(&mut self, shard: &Shard) -> bool {
         let is_same_partition = |known: &Shard| {
             (&known.source, &known.topic, known.partition)
@@ -110,8 +110,8 @@ impl Shards {
 
     /// Adds an accepted commit.
     ///
-    /// `counts` are the monitor's own in it, `index` the features that its writer counts; both are
-    /// `None` where the writer does not count the monitor.
+    /// `counts` is the part of the commit for this monitor, `index` the features that its writer
+    /// counts; both are `None` where the writer does not count the monitor.
     pub(super) fn add(
         &mut self,
         commit: &Commit,
@@ -190,7 +190,7 @@ impl Shards {
         newest.max().flatten()
     }
 
-    /// The coverage of one feature in `window`, in panes one `slide` wide of which those before
+    /// The coverage of one feature in `window`. Panes are one `slide` wide; those before
     /// `kept_from` are gone.
     pub(super) fn coverage(
         &self,

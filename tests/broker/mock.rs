@@ -25,13 +25,9 @@ fn earliest_reads_every_record_of_all_partitions_once() {
     reader.until_caught_up(4);
     assert_eq!(reader.texts(), numbered("r", 1000), "what was read");
     reader.assert_each_offset_once();
-    for told in &reader.sink.slots {
-        assert_eq!(
-            (told.base, told.from_start),
-            (0, true),
-            "where {told:?} began"
-        );
-        assert_eq!(told.upto, 250, "how far {told:?} was read");
+    for slot in &reader.sink.slots {
+        assert_eq!((slot.base, slot.from_start), (0, true), "base of {slot:?}");
+        assert_eq!(slot.upto, 250, "upto of {slot:?}");
     }
     let times = reader.sink.records.iter().map(|got| got.timestamp_ms);
     assert!(times.clone().all(|at| at > Some(0)), "records carry times");
@@ -64,7 +60,7 @@ fn a_restart_resumes_at_the_accepted_position() {
         .sink
         .slots
         .iter()
-        .position(|told| told.shard.partition == 0);
+        .position(|slot| slot.shard.partition == 0);
     first.source.accepted(slot.unwrap(), 30);
     first.source.accepted(1 - slot.unwrap(), 50);
     drop(first);
@@ -113,9 +109,9 @@ fn latest_starts_at_the_end_and_survives_a_restart() {
     let spec = spec(&bootstrap, &["predictions"], StartAt::Latest);
     let mut first = Reader::new(&spec);
     first.until_caught_up(1);
-    let told = first.slot_of("predictions", 0);
+    let slot = first.slot_of("predictions", 0);
     assert_eq!(
-        (told.base, told.from_start),
+        (slot.base, slot.from_start),
         (10, false),
         "begun at the end"
     );
@@ -190,7 +186,7 @@ fn two_topics_are_read_by_one_source() {
             .sink
             .slots
             .iter()
-            .all(|told| !told.shard.cluster.is_empty()),
+            .all(|slot| !slot.shard.cluster.is_empty()),
         "shards carry the cluster's id"
     );
 }

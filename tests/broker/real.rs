@@ -53,8 +53,8 @@ fn each_start_policy_starts_at_its_position() {
     let check = |start: StartAt, base: i64| {
         let mut reader = Reader::new(&spec(&kafka.bootstrap, &[&topic], start));
         reader.until_caught_up(1);
-        let told = reader.slot_of(&topic, 0);
-        assert_eq!((told.base, told.upto), (base, 10), "from {start:?}");
+        let slot = reader.slot_of(&topic, 0);
+        assert_eq!((slot.base, slot.upto), (base, 10), "from {start:?}");
     };
     check(StartAt::Earliest, 0);
     check(StartAt::Latest, 10);
@@ -154,8 +154,12 @@ fn records_removed_before_the_committed_position_are_counted_as_lost() {
     kafka.delete_before(&topic, 0, Offset::Offset(70));
     let mut second = Reader::new(&spec);
     second.until_caught_up(1);
-    let told = second.slot_of(&topic, 0);
-    assert_eq!((told.base, told.lost), (20, 50), "where it went on");
+    let slot = second.slot_of(&topic, 0);
+    assert_eq!(
+        (slot.base, slot.lost),
+        (20, 50),
+        "position after the restart"
+    );
     assert_eq!(second.sink.records.len(), 30, "what was left");
     second.until("the loss in the report", |reader| {
         reader.report().topics[&topic].offsets_lost == 50
@@ -174,9 +178,9 @@ fn a_topic_deleted_and_created_again_is_a_new_shard() {
     kafka.create(&topic, 1);
     produce(&kafka.bootstrap, &topic, 1, "new", 5);
     reader.until_records(55);
-    let told = reader.slot_of(&topic, 0);
+    let slot = reader.slot_of(&topic, 0);
     assert_eq!(
-        (told.shard.incarnation, told.base),
+        (slot.shard.incarnation, slot.base),
         (1, 0),
         "its second life"
     );

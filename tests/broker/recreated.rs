@@ -29,12 +29,12 @@ fn reader(kafka: &Kafka, topic: &str, left: ResumePoint) -> Reader {
 fn left_at_the_end(kafka: &Kafka, topic: &str) -> ResumePoint {
     let mut reader = reader(kafka, topic, ResumePoint::Unread);
     reader.until_caught_up(1);
-    let told = reader.slot_of(topic, 0);
-    assert!(told.topic_id.is_some(), "the broker tells the id");
+    let slot = reader.slot_of(topic, 0);
+    assert!(slot.topic_id.is_some(), "the broker returns the id");
     ResumePoint::At {
-        incarnation: told.shard.incarnation,
-        upto: told.upto,
-        topic_id: told.topic_id,
+        incarnation: slot.shard.incarnation,
+        upto: slot.upto,
+        topic_id: slot.topic_id,
     }
 }
 
@@ -56,11 +56,11 @@ fn assert_life(reader: &mut Reader, topic: &str, incarnation: u32, word: &str, c
         texts_of_latest(reader).len() >= count
     });
     reader.until_caught_up(1);
-    let told = reader.slot_of(topic, 0);
-    assert_eq!(told.shard.incarnation, incarnation, "its life");
-    assert_eq!((told.base, told.from_start), (0, true), "from its start");
+    let slot = reader.slot_of(topic, 0);
+    assert_eq!(slot.shard.incarnation, incarnation, "its incarnation");
+    assert_eq!((slot.base, slot.from_start), (0, true), "from its start");
     assert_eq!(
-        (usize::try_from(told.upto), texts_of_latest(reader).len()),
+        (usize::try_from(slot.upto), texts_of_latest(reader).len()),
         (Ok(count), count),
         "to its end"
     );
@@ -84,7 +84,7 @@ fn each_creation_is_an_incarnation_even_when_it_has_more_records_than_the_last()
         let incarnation = u32::try_from(life).unwrap();
         assert_life(&mut reader, &topic, incarnation, word, count);
     }
-    let ids: Vec<_> = reader.sink.slots.iter().map(|told| told.topic_id).collect();
+    let ids: Vec<_> = reader.sink.slots.iter().map(|slot| slot.topic_id).collect();
     assert!(
         ids[0] != ids[1] && ids[1] != ids[2] && ids.iter().all(Option::is_some),
         "each has its id: {ids:?}"
@@ -128,12 +128,12 @@ fn the_same_topic_resumes_at_its_position() {
     let mut reader = reader(&kafka, &topic, left);
     reader.until("many refreshes", |reader| {
         let slots = &reader.sink.slots;
-        slots.iter().any(|told| told.times_caught_up > 10)
+        slots.iter().any(|slot| slot.times_caught_up > 10)
     });
     assert_eq!(reader.sink.slots.len(), 1, "one life");
-    let told = reader.slot_of(&topic, 0);
-    assert_eq!(told.shard.incarnation, 0, "the same");
-    assert_eq!((told.base, told.upto, told.lost), (50, 80, 0), "went on");
+    let slot = reader.slot_of(&topic, 0);
+    assert_eq!(slot.shard.incarnation, 0, "the same");
+    assert_eq!((slot.base, slot.upto, slot.lost), (50, 80, 0), "resumed");
     assert_eq!(reader.texts(), numbered("new", 30), "what was read");
 }
 
@@ -184,10 +184,10 @@ fn a_broker_without_topic_ids_is_read_normally() {
     reader.source = reader.source.with_resume_lookup(Box::new(move |_| left));
     reader.until("many refreshes", |reader| {
         let slots = &reader.sink.slots;
-        slots.iter().any(|told| told.times_caught_up > 10)
+        slots.iter().any(|slot| slot.times_caught_up > 10)
     });
-    let told = reader.slot_of("predictions", 0);
-    assert_eq!((told.shard.incarnation, told.base), (3, 40), "went on");
+    let slot = reader.slot_of("predictions", 0);
+    assert_eq!((slot.shard.incarnation, slot.base), (3, 40), "resumed");
     assert_eq!(reader.sink.records.len(), 60, "to the end");
     assert_eq!(reader.report().problem, None, "nothing to tell");
 }

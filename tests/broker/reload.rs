@@ -69,10 +69,10 @@ fn refuse_mistakes(daemon: &Daemon, config: &Path, text: &str, rule: &str) {
     );
     daemon.signal("HUP");
     daemon.expect(RELOADED, "0");
-    let (status, told) = daemon.reload();
+    let (status, answer) = daemon.reload();
     assert!(
-        status == 500 && told.contains("js cannot exceed 1 bit"),
-        "{told}"
+        status == 500 && answer.contains("js cannot exceed 1 bit"),
+        "{answer}"
     );
     std::fs::rename(
         directory.join("reference.json"),
@@ -80,12 +80,12 @@ fn refuse_mistakes(daemon: &Daemon, config: &Path, text: &str, rule: &str) {
     )
     .unwrap();
     rewrite(config, text, rule);
-    let (status, told) = daemon.reload();
+    let (status, answer) = daemon.reload();
     assert!(
         status == 500
-            && told.contains("monitors[0].reference: ")
-            && told.contains("cannot be read"),
-        "{told}"
+            && answer.contains("monitors[0].reference: ")
+            && answer.contains("cannot be read"),
+        "{answer}"
     );
     std::fs::rename(
         directory.join("gone.json"),
@@ -93,10 +93,10 @@ fn refuse_mistakes(daemon: &Daemon, config: &Path, text: &str, rule: &str) {
     )
     .unwrap();
     std::fs::write(config, text.replace("start: earliest", "start: latest")).unwrap();
-    let (status, told) = daemon.reload();
+    let (status, answer) = daemon.reload();
     assert!(
-        status == 500 && told.contains("sources changed: that needs a restart"),
-        "{told}"
+        status == 500 && answer.contains("sources changed: that needs a restart"),
+        "{answer}"
     );
 }
 
@@ -136,8 +136,11 @@ fn processes_of_one_deployment_can_be_reloaded_one_by_one() {
 
     let longer = text(&twin).replace("size: 1m,", "size: 2h,");
     rewrite(&twin.config, &longer, "");
-    let (status, told) = twin.reload();
-    assert!(status == 500 && told.contains("needs a restart"), "{told}");
+    let (status, answer) = twin.reload();
+    assert!(
+        status == 500 && answer.contains("needs a restart"),
+        "{answer}"
+    );
     assert_twins(&scorer, &twin, &producer, total);
     [ingester, scorer, twin].into_iter().for_each(Daemon::stop);
 }
@@ -167,10 +170,10 @@ fn reload_by_http_is_off_by_default() {
     fit_reference(directory.path());
     let daemon = Daemon::start(&broker.bootstrap_servers(), "off", directory.path());
     daemon.expect("pegel_series_limit", "20000");
-    let (status, told) = daemon.reload();
+    let (status, answer) = daemon.reload();
     assert!(
-        status == 403 && told.contains("web.enable_reload"),
-        "{told}"
+        status == 403 && answer.contains("web.enable_reload"),
+        "{answer}"
     );
     daemon.stop();
 }

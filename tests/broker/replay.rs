@@ -87,24 +87,24 @@ monitors:
     fn replay(&self, arguments: &[&str]) -> (String, String) {
         let output = self.pegel(&[&["replay", "-c", "pegel.yaml"], arguments].concat());
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        let (lines, told) = (text(output.stdout), text(output.stderr));
-        assert!(output.status.success(), "{arguments:?}: {told}");
-        (lines, told)
+        let (lines, messages) = (text(output.stdout), text(output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {messages}");
+        (lines, messages)
     }
 
     /// The proposal as JSON.
     fn calibrate(&self, arguments: &[&str]) -> String {
         let command = ["calibrate", "-c", "pegel.yaml", "--format", "json"];
         let output = self.pegel(&[&command, arguments].concat());
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {told}");
+        let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {messages}");
         String::from_utf8(output.stdout).unwrap()
     }
 
     fn hash(&self, arguments: &[&str], output: &str) -> serde_json::Value {
         let fitted = self.pegel(&[&["fit", "-o", output], arguments].concat());
-        let told = String::from_utf8_lossy(&fitted.stderr).into_owned();
-        assert!(fitted.status.success(), "{arguments:?}: {told}");
+        let messages = String::from_utf8_lossy(&fitted.stderr).into_owned();
+        assert!(fitted.status.success(), "{arguments:?}: {messages}");
         let text = std::fs::read_to_string(self.path().join(output)).unwrap();
         let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
         reference["hash"].clone()
@@ -125,8 +125,11 @@ fn assert_same(actual: &str, expected: &str, what: &str) {
 
 fn one_partition_is_a_file(bootstrap: &str, topic: &str) {
     let stage = Stage::new(bootstrap, topic, 1, &records(60));
-    let (lines, told) = stage.replay(&FROM_START);
-    assert!(told.contains("3000 offsets in 1 partition\n"), "{told}");
+    let (lines, messages) = stage.replay(&FROM_START);
+    assert!(
+        messages.contains("3000 offsets in 1 partition\n"),
+        "{messages}"
+    );
     assert!(
         lines.contains("\"verdict\":\"none\""),
         "windows were scored"
@@ -139,8 +142,11 @@ fn one_partition_is_a_file(bootstrap: &str, topic: &str) {
 
 fn three_partitions_are_one_stream(bootstrap: &str, topic: &str) {
     let stage = Stage::new(bootstrap, topic, 3, &records(5));
-    let (lines, told) = stage.replay(&FROM_START);
-    assert!(told.contains("3000 offsets in 3 partitions"), "{told}");
+    let (lines, messages) = stage.replay(&FROM_START);
+    assert!(
+        messages.contains("3000 offsets in 3 partitions"),
+        "{messages}"
+    );
     assert_same(
         &lines,
         &stage.replay(&FROM_START).0,
@@ -173,8 +179,8 @@ fn a_replay_from_apache_kafka_gives_the_same_lines() {
 fn late_records_of_several_partitions_give_the_same_counts_each_time() {
     let broker = EmbeddedBroker::start("late", 3).unwrap();
     let stage = Stage::new(&broker.bootstrap_servers(), "late", 3, &records(90));
-    let (lines, told) = stage.replay(&FROM_START);
-    assert!(told.contains("3000 events"), "{told}");
+    let (lines, messages) = stage.replay(&FROM_START);
+    assert!(messages.contains("3000 events"), "{messages}");
     assert_same(
         &lines,
         &stage.replay(&FROM_START).0,
@@ -206,10 +212,10 @@ fn a_partition_filled_long_before_the_others_waits_for_them() {
         .map(|(_, text)| text + "\n")
         .collect();
     std::fs::write(stage.path().join("data.ndjson"), total).unwrap();
-    let (lines, told) = stage.replay(&FROM_START);
+    let (lines, messages) = stage.replay(&FROM_START);
     assert!(
-        told.contains("3000 events (0 late, dropped: none)"),
-        "{told}"
+        messages.contains("3000 events (0 late, dropped: none)"),
+        "{messages}"
     );
     assert_same(&lines, &stage.replay(&FROM_FILE).0, "the lines of the file");
 }
@@ -230,10 +236,10 @@ fn a_partition_with_records_of_other_monitors_does_not_hold_the_windows() {
         send_one(&producer, "others", partition, Some(&text), Some(time));
     }
     producer.flush(DEADLINE).unwrap();
-    let (lines, told) = stage.replay(&FROM_START);
+    let (lines, messages) = stage.replay(&FROM_START);
     assert!(
-        told.contains("2000 events (0 late, dropped: 1000 filtered)"),
-        "{told}"
+        messages.contains("2000 events (0 late, dropped: 1000 filtered)"),
+        "{messages}"
     );
     let slides = lines.matches("\"feature\":\"x\"").count();
     assert_eq!(slides, 30, "every slide of half an hour was evaluated");
@@ -271,9 +277,9 @@ fn a_range_that_cannot_be_read_is_reported_in_one_line() {
     let stage = Stage::new(&bootstrap, "empty", 2, &[]);
     let check = |words: &str| {
         let output = stage.pegel(&["replay", "-c", "pegel.yaml", "--from", "earliest"]);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{told}");
-        assert!(told.contains(words), "{words:?} in {told}");
+        let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{messages}");
+        assert!(messages.contains(words), "{words:?} in {messages}");
     };
     check("topic empty holds no record from its beginning to its end");
     let missing = unique("missing");
@@ -287,16 +293,16 @@ fn records_missing_at_the_start_of_a_range_are_reported() {
     let topic = archive(&kafka, 1);
     let stage = Stage::new(&kafka.bootstrap, &topic, 1, &records(0));
     kafka.delete_before(&topic, 0, Offset::Offset(1000));
-    let (_, told) = stage.replay(&["--from", "2026-11-01T00:05:00Z"]);
-    assert!(told.contains("older records are gone"), "{told}");
-    assert!(told.contains("begins at offset 1000"), "{told}");
-    assert!(told.contains("2000 events"), "{told}");
-    let (_, told) = stage.replay(&[
+    let (_, messages) = stage.replay(&["--from", "2026-11-01T00:05:00Z"]);
+    assert!(messages.contains("older records are gone"), "{messages}");
+    assert!(messages.contains("begins at offset 1000"), "{messages}");
+    assert!(messages.contains("2000 events"), "{messages}");
+    let (_, messages) = stage.replay(&[
         "--from",
         "2026-11-01T00:15:00Z",
         "--to",
         "2026-11-01T00:20:00Z",
     ]);
-    assert!(!told.contains("gone"), "{told}");
-    assert!(told.contains("500 events"), "{told}");
+    assert!(!messages.contains("gone"), "{messages}");
+    assert!(messages.contains("500 events"), "{messages}");
 }

@@ -25,9 +25,9 @@ fn a_position_older_than_the_oldest_record_resumes_there() {
     producer.flush(DEADLINE).unwrap();
     let mut second = Reader::new(&spec);
     second.until_caught_up(1);
-    let told = second.slot_of("predictions", 0);
-    let base = told.base + i64::try_from(told.lost).unwrap();
-    assert_eq!(told.base, 10, "begun where it was left");
+    let slot = second.slot_of("predictions", 0);
+    let base = slot.base + i64::try_from(slot.lost).unwrap();
+    assert_eq!(slot.base, 10, "resumes at the old position");
     assert!(base > 10, "read from {base}");
     second.until("the loss in the report", |reader| {
         reader.report().topics["predictions"].offsets_lost == base.unsigned_abs() - 10

@@ -93,14 +93,14 @@ impl Sink for Collected {
     }
 
     fn record(&mut self, record: RawRecord<'_>) {
-        let told = &mut self.slots[record.slot];
-        assert!(!told.closed, "a record of a closed slot: {record:?}");
+        let state = &mut self.slots[record.slot];
+        assert!(!state.closed, "a record of a closed slot: {record:?}");
         assert!(
-            record.offset >= told.upto,
+            record.offset >= state.upto,
             "a record below the position: {record:?}"
         );
-        told.upto = record.offset + 1;
-        told.caught_up = false;
+        state.upto = record.offset + 1;
+        state.caught_up = false;
         self.records.push(Got {
             slot: record.slot,
             offset: record.offset,
@@ -110,15 +110,15 @@ impl Sink for Collected {
     }
 
     fn position(&mut self, slot: usize, upto: i64, caught_up: bool) {
-        let told = &mut self.slots[slot];
+        let state = &mut self.slots[slot];
         assert!(
-            upto >= told.upto,
+            upto >= state.upto,
             "slot {slot} went back from {} to {upto}",
-            told.upto
+            state.upto
         );
-        told.upto = upto;
-        told.caught_up = caught_up;
-        told.times_caught_up += usize::from(caught_up);
+        state.upto = upto;
+        state.caught_up = caught_up;
+        state.times_caught_up += usize::from(caught_up);
     }
 
     fn lost(&mut self, slot: usize, offsets: u64) {
@@ -175,8 +175,8 @@ impl Reader {
 
     pub(crate) fn until_caught_up(&mut self, partitions: usize) {
         self.until("the end of all partitions", |reader| {
-            let open = reader.sink.slots.iter().filter(|told| !told.closed);
-            open.clone().count() == partitions && open.clone().all(|told| told.caught_up)
+            let open = reader.sink.slots.iter().filter(|state| !state.closed);
+            open.clone().count() == partitions && open.clone().all(|state| state.caught_up)
         });
     }
 
@@ -188,8 +188,8 @@ impl Reader {
 
     /// Accepts all records delivered so far, as a scorer does.
     pub(crate) fn accept_all(&mut self) {
-        for (slot, told) in self.sink.slots.iter().enumerate() {
-            self.source.accepted(slot, told.upto);
+        for (slot, state) in self.sink.slots.iter().enumerate() {
+            self.source.accepted(slot, state.upto);
         }
     }
 
@@ -197,7 +197,7 @@ impl Reader {
         self.sink
             .slots
             .iter()
-            .rfind(|told| told.shard.topic == topic && told.shard.partition == partition)
+            .rfind(|state| state.shard.topic == topic && state.shard.partition == partition)
             .unwrap_or_else(|| panic!("{topic} {partition} was never opened"))
     }
 

@@ -212,7 +212,7 @@ fn alarms(
         };
         let calibration = planned.references[0].null_model.as_deref().unwrap();
         let assessment = assess(planned, calibration, &judged);
-        for (rule, line) in planned.rules.iter().zip(&assessment.lines) {
+        for (rule, line) in planned.rules.iter().zip(&assessment.thresholds) {
             let score = scores.get(rule.statistic).or(rates.get(rule.statistic));
             let (Some(score), Some(line)) = (score, line) else {
                 continue;

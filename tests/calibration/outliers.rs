@@ -16,8 +16,8 @@ const N: usize = 10_000;
 fn sample(is_heavy: bool, seed: u64, count: usize) -> Vec<f64> {
     let mut rng = rng(seed);
     if is_heavy {
-        let law = LogNormal::new(3.0, 2.0).unwrap();
-        (0..count).map(|_| law.sample(&mut rng)).collect()
+        let distribution = LogNormal::new(3.0, 2.0).unwrap();
+        (0..count).map(|_| distribution.sample(&mut rng)).collect()
     } else {
         let normal = (0..count).map(|_| StandardNormal.sample(&mut rng));
         normal.map(|x: f64| 10.0 + 3.0 * x).collect()

@@ -116,7 +116,7 @@ fn ingesters_killed_and_stopped_and_a_scorer_killed_count_every_record_once() {
     writing.close();
     let expected = stage.recount();
     Stage::expect(&fleet.scorer, &expected);
-    let told = sum(&fleet.scorer.scrape(), "pegel_pane_log_rejected_total{");
+    let exported = sum(&fleet.scorer.scrape(), "pegel_pane_log_rejected_total{");
     drop(fleet);
     let actual = stage.read_log();
     assert_same(&actual, &expected);
@@ -127,8 +127,8 @@ fn ingesters_killed_and_stopped_and_a_scorer_killed_count_every_record_once() {
         .map(|(_, count)| count)
         .sum();
     assert!(
-        (told - rejected as f64).abs() < 0.5,
-        "the scorer tells of {told} of {rejected} rejected commits"
+        (exported - rejected as f64).abs() < 0.5,
+        "the scorer exports {exported} of {rejected} rejected commits"
     );
 }
 

@@ -131,11 +131,11 @@ impl Source {
 
     /// Writes a record to every partition.
     fn round(&mut self, ts: i64) {
-        let law = Normal::new(50.0, 20.0).unwrap();
+        let distribution = Normal::new(50.0, 20.0).unwrap();
         for partition in 0..PARTITIONS {
             let mut record = format!("{{\"ts\":{ts}");
             for feature in 0..FEATURES {
-                let x: f64 = law.sample(&mut self.random);
+                let x: f64 = distribution.sample(&mut self.random);
                 write!(record, ",\"x{feature}\":{x:.2}").unwrap();
             }
             record.push('}');
@@ -166,13 +166,13 @@ monitors:
 
 fn fit_reference(directory: &Path) {
     let mut random = ChaCha8Rng::seed_from_u64(2);
-    let law = Normal::new(50.0, 20.0).unwrap();
+    let distribution = Normal::new(50.0, 20.0).unwrap();
     let names: Vec<String> = (0..FEATURES).map(|feature| format!("x{feature}")).collect();
     let mut rows = names.join(",");
     for _ in 0..5000 {
         let row: Vec<String> = names
             .iter()
-            .map(|_| format!("{:.2}", law.sample(&mut random)))
+            .map(|_| format!("{:.2}", distribution.sample(&mut random)))
             .collect();
         rows.push('\n');
         rows.push_str(&row.join(","));

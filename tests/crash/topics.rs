@@ -302,7 +302,7 @@ fn lives(make: Make) {
     let mut random = chance();
     let stage = make(&kafka, &kafka.topic(2));
     let (config, mut expected) = engine(&stage.config);
-    let anew = || {
+    let recreate = || {
         kafka.delete(&stage.topic);
         kafka.create(&stage.topic, 2);
     };
@@ -317,12 +317,12 @@ fn lives(make: Make) {
     let first = live(0, 600, &mut random);
     let daemon = stage.daemon();
     wait_for_count(&daemon, first);
-    anew();
+    recreate();
     let second = live(1, 100, &mut random);
     wait_for_count(&daemon, second);
     daemon.kill();
     // Longer than the earlier incarnations: no offset shows that it is another one.
-    anew();
+    recreate();
     let third = live(2, 900, &mut random);
     for _ in 0..4 {
         moment(&stage, &mut random);

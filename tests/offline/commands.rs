@@ -121,12 +121,15 @@ monitors:
     ];
     let check = |command: &str, expected: &[&str]| {
         let output = pegel(directory.path(), &[command, "-c", "pegel.yaml"]);
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        let actual: Vec<&str> = told.lines().filter(|line| line.starts_with("  ")).collect();
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{messages}");
+        let actual: Vec<&str> = messages
+            .lines()
+            .filter(|line| line.starts_with("  "))
+            .collect();
         let is_same = |(actual, expected): (&&str, &&str)| actual.starts_with(expected);
         let total = actual.len() == expected.len() && actual.iter().zip(expected).all(is_same);
-        assert!(total, "{told}");
+        assert!(total, "{messages}");
     };
     check("check", &problems);
     // A reference may be made later; a client property that librdkafka refuses stays wrong.
@@ -155,9 +158,9 @@ monitors: [{name: m, source: s, windows: [{size: 5m}], reference: {file: ref.jso
     let check = |arguments: &str, words: &str| {
         let arguments: Vec<&str> = arguments.split(' ').collect();
         let output = pegel(directory.path(), &arguments);
-        let told = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
-        assert!(told.contains(words), "{arguments:?}: {told}");
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {messages}");
+        assert!(messages.contains(words), "{arguments:?}: {messages}");
     };
     let replay = |more: &str| format!("replay -c pegel.yaml {more}");
     check("replay -c pegel.yaml", "--input <DATA>");

@@ -294,7 +294,7 @@ fn a_log_with_every_opening_damaged_starts_empty() {
         (0, false, 0),
         "nothing is left"
     );
-    assert_eq!(recovery.cut_bytes, 20, "and that is told");
+    assert_eq!(recovery.cut_bytes, 20, "and this is reported");
 }
 
 #[test]

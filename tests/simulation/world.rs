@@ -185,7 +185,7 @@ impl Protocol {
                 opens: reader.view.upto.is_none(),
             });
             let how = if writer.is_some() {
-                "begins anew"
+                "starts again"
             } else {
                 "begins"
             };

@@ -172,7 +172,7 @@ pub(crate) fn evaluated_rules<'a>(
         .enumerate()
         .map(|(index, alert)| EvaluatedRule {
             alert,
-            threshold: assessment.and_then(|assessment| assessment.lines.get(index)?.as_ref()),
+            threshold: assessment.and_then(|assessment| assessment.thresholds.get(index)?.as_ref()),
         })
         .collect()
 }

@@ -37,8 +37,8 @@ pub(super) struct Assignment {
     assigned: Option<BTreeSet<TopicPartition>>,
     /// Partitions that must not be opened before a time.
     paused_until: BTreeMap<TopicPartition, Instant>,
-    /// The lowest possible incarnation of partitions whose topic was seen to be recreated, whatever
-    /// the resume lookup returns.
+    /// The lowest possible incarnation of partitions whose topic was seen to be recreated. It
+    /// overrides a lower one from the resume lookup.
     min_incarnations: BTreeMap<TopicPartition, u32>,
     discovery: Discovery,
     topic_ids: TopicIds,
@@ -226,8 +226,8 @@ impl Assignment {
         let bounds = list_bounds(reader.client.consumer(), new, timeout)
             .map_err(RequestError::in_topic_of(new))?;
         let configured = self.configured_starts(new, &committed, &resume_points, reader)?;
-        // A known position decides where the other partitions of its topic start, so none is opened
-        // before all are looked up.
+        // If one partition of a topic has a known position, new ones start at the oldest record. So
+        // all are looked up before the first is opened.
         let Some(previous) = new
             .iter()
             .map(|partition| {

@@ -232,8 +232,8 @@ impl Health {
     }
 }
 
-/// The cause in a reason of librdkafka, without the broker's name before it and the state of the
-/// connection after it.
+/// The cause in a message of librdkafka, without the name of the broker and the state of the
+/// connection.
 fn short_reason(reason: &str) -> &str {
     let without_broker = reason.split_once(": ").map_or(reason, |(_, rest)| rest);
     let cause = without_broker

@@ -92,7 +92,7 @@ pub(super) fn previous_position(
 ///
 /// - A topic with another id was deleted and created again: all of its records are new.
 /// - A position beyond the end means the same, since offsets must have restarted. A broker that
-///   reports the old id there may lag behind, so the id is left open until it is reported again.
+///   reports the old id there may lag behind, so the id stays unknown until it is reported again.
 /// - Offsets below the oldest one were deleted by retention; they are counted as lost.
 /// - Without ids, a recreated topic that has outgrown the position cannot be recognized.
 pub(super) fn resume(

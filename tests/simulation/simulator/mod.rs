@@ -160,7 +160,7 @@ fn the_simulator_detects_a_reader_that_folds_from_the_position_of_the_snapshot()
 #[test]
 fn the_simulator_detects_an_owner_that_forgets_the_newest_event() {
     caught(
-        "lateness begins anew",
+        "lateness starts again",
         Rules {
             remembers_newest: false,
             ..real()
