@@ -32,7 +32,7 @@ pub(super) struct CheckArgs {
     /// Configuration to check
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// Override an option, as web.listen_address=0.0.0.0:10987
+    /// Override an option, such as web.listen_address=0.0.0.0:10987
     #[arg(long, value_name = "OPTION=VALUE")]
     set: Vec<String>,
     /// Print the effective configuration with all defaults

@@ -26,7 +26,7 @@ pub(super) struct DemoArgs {
     /// Speed of the generator's clock relative to the wall clock, 0.1 to 1000
     #[arg(long, default_value_t = 1.0, value_parser = speed)]
     speed: f64,
-    /// Exit after this wall time, as 3m
+    /// Exit after this wall time, such as 3m
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
     /// Address of the page and the metrics

@@ -182,7 +182,7 @@ fn summary(view: &MonitorView) -> String {
         .map(|(_, _, count)| count)
         .sum();
     format!(
-        "monitor {}: {} events ({} late, dropped: {}), {} evaluations ({} without events skipped), \
+        "monitor {}: {} events ({} late, dropped: {}), {} evaluations ({} empty windows skipped), \
          {fired} alerts fired",
         view.spec.name,
         view.events,

@@ -20,13 +20,13 @@ pub(super) struct RunArgs {
     /// Configuration of the daemon
     #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
-    /// Override an option, as web.listen_address=0.0.0.0:10987
+    /// Override an option, such as web.listen_address=0.0.0.0:10987
     #[arg(long, value_name = "OPTION=VALUE")]
     set: Vec<String>,
     /// Work of this process; all but `all` need state.panes_topic
     #[arg(long, value_enum, default_value = "all")]
     role: RoleName,
-    /// Score only part I of N of the monitors, as 0/2
+    /// Score only part I of N of the monitors, such as 0/2
     #[arg(long, value_name = "I/N", value_parser = split)]
     shard: Option<MonitorSplit>,
     /// Create the topic of state.panes_topic if it does not exist
@@ -64,7 +64,7 @@ fn split(text: &str) -> Result<MonitorSplit, String> {
         .and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
     match parsed {
         Some((index, count)) if index < count => Ok(MonitorSplit { index, count }),
-        _ => Err("expected i/n with i below n, as 0/2".to_owned()),
+        _ => Err("expected i/n with i below n, such as 0/2".to_owned()),
     }
 }
 

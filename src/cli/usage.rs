@@ -43,12 +43,12 @@ pub(super) enum UsageError {
     Timezone(#[from] UnknownTimezone),
     /// `--timestamp` or `--hour-of-week` is given, but no row has a readable time.
     #[error(
-        "no row has a time: expected RFC 3339 with a zone, as 2026-11-01T00:00:00Z, or \
+        "no row has a time: expected RFC 3339 with a zone such as 2026-11-01T00:00:00Z, or \
          milliseconds since 1970"
     )]
     NoRowHasTime,
     /// `--budget` is zero.
-    #[error("--budget: expected a duration above 0, as 7d")]
+    #[error("--budget: expected a duration above 0 such as 7d")]
     ZeroBudget,
     /// The monitors may need more series than `limits.max_series`.
     #[error("limits.max_series is {limit}, up to {needed} series are needed")]

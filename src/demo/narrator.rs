@@ -105,7 +105,7 @@ impl Narrator {
                 "the upstream breaks: amounts arrive in cents, a new country appears, \
                  nulls double, the score collapses."
             }
-            Phase::Healthy => "the upstream is repaired; the bad minute still fills the window.",
+            Phase::Healthy => "the upstream is repaired; the window still holds bad minutes.",
         });
     }
 
@@ -173,10 +173,16 @@ impl Narrator {
             self.print("a whole minute without a firing alert.");
             return;
         }
-        self.print(&format!(
-            "all {} applications of the window are from the broken upstream:",
-            samples(window)
-        ));
+        self.print(&match phase_at(self.elapsed()) {
+            Phase::Broken => format!(
+                "all {} applications of the window are from the broken upstream:",
+                samples(window)
+            ),
+            Phase::Healthy => format!(
+                "all {} applications of the window are from the repaired upstream; still firing:",
+                samples(window)
+            ),
+        });
         let reference = monitor
             .references
             .first()

@@ -20,13 +20,11 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Arguments of commands that read a topic range.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RangeArgs {
-    /// Read the topics of the monitor's source instead of a file, from the first record whose Kafka
-    /// time is not before this: a time as 2026-11-01T00:00:00Z, a duration before now as 7d, or
-    /// earliest
+    /// Read the topics of the monitor's source instead of a file, from this Kafka time on: a time
+    /// such as 2026-11-01T00:00:00Z, a duration before now such as 7d, or earliest
     #[arg(long, value_name = "WHEN", requires = "config")]
     from: Option<When>,
-    /// End before the first record whose Kafka time is not before this; default: the end of the
-    /// topics when the command starts
+    /// Stop at this Kafka time (exclusive); default: the end of the topics when the command starts
     #[arg(long, value_name = "WHEN", requires = "from")]
     to: Option<When>,
 }
@@ -50,7 +48,7 @@ impl FromStr for When {
             return Ok(When::At(EventTime::from_millis(timestamp.as_millisecond())));
         }
         humantime::parse_duration(text).map(When::Ago).map_err(|_| {
-            "expected a time as 2026-11-01T00:00:00Z, a duration before now as 7d, or earliest"
+            "expected a time such as 2026-11-01T00:00:00Z, a duration before now such as 7d, or earliest"
                 .to_owned()
         })
     }
@@ -192,7 +190,7 @@ mod tests {
         check("1d", "2d", "is not before --to");
         check("2026-11-01T00:00:00Z", "2026-11-01T00:00:00Z", "not before");
         check("1d", "earliest", "leaves nothing");
-        check("yesterday", "1h", "expected a time as 2026-11-01T00:00:00Z");
+        check("yesterday", "1h", "expected a time such as 2026-11-01T00:00:00Z");
         check("2026-11-01", "1h", "expected a time");
     }
 }

@@ -147,7 +147,7 @@ pub(crate) fn summary(reports: &[FeatureReport<'_>]) -> String {
     let warning = names(|verdict| verdict == Verdict::Drift(Severity::Warning));
     let not_ready = names(|verdict| matches!(verdict, Verdict::NotReady(_)));
     let drifted = critical.len() + warning.len();
-    let mut groups: Vec<String> = [
+    let groups: Vec<String> = [
         ("critical", critical),
         ("warning", warning),
         ("not ready", not_ready),
@@ -156,13 +156,14 @@ pub(crate) fn summary(reports: &[FeatureReport<'_>]) -> String {
     .filter(|(_, names)| !names.is_empty())
     .map(|(label, names)| format!("{label}: {}", names.join(", ")))
     .collect();
-    if groups.is_empty() {
-        groups.push("nothing to report".to_owned());
-    }
+    let groups = if groups.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", groups.join("; "))
+    };
     format!(
-        "{drifted} of {} features drifted ({}){}",
+        "{drifted} of {} features drifted{groups}{}",
         reports.len(),
-        groups.join("; "),
         statuses(reports)
     )
 }

@@ -108,7 +108,7 @@ catalog! {
     WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" COMPARISON, "Wasserstein-1 distance in the feature's own unit.";
     SUPPORT_OVERLAP: Gauge "support_overlap" COMPARISON, "Sum over bins of the smaller share, 0 to 1; below 0.05, js and kl are saturated.";
     SCORE_READY: Gauge "score_ready" COMPARISON, "1 when the scores exist, 0 when they do not.";
-    SCORE_NOT_READY: Gauge "score_not_ready" COMPARISON_REASON, "1 for the reason why there are no scores. reason = no_reference, stale, warming, partial, empty, too_few_samples.";
+    SCORE_NOT_READY: Gauge "score_not_ready" COMPARISON_REASON, "1 for the reason why a feature has no score. reason = no_reference, stale, warming, partial, empty, too_few_samples.";
     WINDOW_SAMPLES: Gauge "window_samples" WINDOW_FEATURE, "Values of the feature in the latest evaluated window.";
     WINDOW_MISSING_RATIO: Gauge "window_missing_ratio" WINDOW_FEATURE, "Share of the window's events without a value.";
     WINDOW_ENTROPY_BITS: Gauge "window_entropy_bits" COMPARISON, "Entropy of the window's bins, in bits.";
@@ -124,7 +124,7 @@ catalog! {
     REFERENCE_SAMPLES: Gauge "reference_samples" REFERENCE_FEATURE, "Values of the feature in the reference.";
     REFERENCE_MISSING_RATIO: Gauge "reference_missing_ratio" REFERENCE_FEATURE, "Share of the reference's rows without a value.";
     FEATURE_INFO: Gauge "feature_info" &["monitor", "feature", "role", "kind"], "Always 1. role = feature, prediction; kind = numeric, categorical, boolean.";
-    FEATURE_VALUES: Counter "feature_values_total" FEATURE, "Values counted.";
+    FEATURE_VALUES: Counter "feature_values_total" FEATURE, "Values of the feature that were counted.";
     FEATURE_UNSEEN: Counter "feature_unseen_category_total" FEATURE, "Values of categories that are not in the reference.";
     FEATURE_MISSING: Counter "feature_missing_total" &["monitor", "feature", "kind"], "Events without a value. kind = null, absent, nan.";
     FEATURE_INVALID: Counter "feature_invalid_total" &["monitor", "feature", "reason"], "Values that cannot be counted. reason = wrong_kind, infinite.";
@@ -139,7 +139,7 @@ catalog! {
     EVENT_DELAY: Histogram "event_delay_seconds" SOURCE_MONITOR, "Arrival time minus event time; a negative delay counts as 0.";
     WATERMARK: Gauge "watermark_timestamp_seconds" SOURCE_MONITOR, "Event time before which no more events are expected.";
     DECODE_ERRORS: Counter "decode_errors_total" SOURCE_REASON, "Records that could not be decoded. reason = json, utf8, depth, too_large, duplicate_key, non_finite_literal, not_an_object.";
-    PANE_LOG_COMMITS: Counter "pane_log_commits_total" SOURCE, "Commits accepted.";
+    PANE_LOG_COMMITS: Counter "pane_log_commits_total" SOURCE, "Commits (batches of counts) accepted into the pane log.";
     PANE_LOG_BYTES: Gauge "pane_log_bytes" SOURCE, "Bytes of the accepted commits.";
     PANE_LOG_REJECTED: Counter "pane_log_rejected_total" SOURCE_REASON, "Commits rejected. reason = overlap, gap, backwards, no_head, wrong_partition, unreadable.";
     PANE_LOG_POSITION: Gauge "pane_log_position" PARTITION, "Position of the next record to read from the pane log; a log in files is partition 0.";
@@ -154,10 +154,10 @@ catalog! {
     KAFKA_OFFSETS_LOST: Counter "kafka_offsets_lost_total" TOPIC, "Offsets that retention removed before they were read; an upper bound on records.";
     KAFKA_PARTITIONS: Gauge "kafka_partitions_assigned" TOPIC, "Partitions that are read now.";
     KAFKA_LAG: Gauge "kafka_consumer_lag_records" &["source", "topic", "partition"], "Records that are not read yet.";
-    KAFKA_REBALANCES: Counter "kafka_rebalances_total" &["source", "kind"], "Changes of the assignment. kind = assigned, revoked.";
+    KAFKA_REBALANCES: Counter "kafka_rebalances_total" &["source", "kind"], "Changes of the assigned partitions. kind = assigned, revoked.";
     KAFKA_ERRORS: Counter "kafka_errors_total" &["source", "code"], "Errors of the Kafka client by librdkafka's code.";
     SERIES: Gauge "series" PROCESS, "Series in this scrape, without process_*.";
-    SERIES_LIMIT: Gauge "series_limit" PROCESS, "Most series that the configuration may produce.";
+    SERIES_LIMIT: Gauge "series_limit" PROCESS, "Limit of the series that the configuration may produce (limits.max_series).";
     BUILD_INFO: Gauge "build_info" &["version"], "Always 1; version is the version of pegel.";
     MONITOR_INFO: Gauge "monitor_info" &["monitor", "source"], "Always 1; source is the source that the monitor reads.";
     CONFIG_RELOAD: Gauge "config_last_reload_successful" PROCESS, "1 when the configuration that was loaded last is in force, 0 when the last reload failed.";
