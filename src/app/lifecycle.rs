@@ -12,9 +12,9 @@
 //! threads start, and SIGTERM ends the process at any point of this.
 //!
 //! **Reload.** All or nothing: the new configuration is loaded and checked completely before the
-//! first thread receives it, so a refused reload changes nothing. Each thread applies it between two
-//! batches (`ScoreWorker::tick`, `IngestWorker::poll_once`), and alerts use new thresholds at their
-//! next evaluation.
+//! first thread receives it, so a refused reload changes nothing. Each thread applies it between
+//! two batches (`ScoreWorker::tick`, `IngestWorker::poll_once`), and alerts use new thresholds at
+//! their next evaluation.
 //!
 //! **Drain.** Ingest threads flush and wait for the outcome of their last commits, the log is
 //! written, and HTTP closes last, so that `/-/ready` reports the shutdown. Nothing depends on a

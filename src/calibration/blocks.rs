@@ -1,9 +1,9 @@
 //! The reference's own blocks, each scored against the rest of the reference.
 //!
 //! The reference is cut into panes in order of time. A block is as long as a window, and a new
-//! block begins at each pane. Its counts are subtracted from the reference before the two are compared, because
-//! a block resembles a reference that contains it. A step to the
-//! next block adds one pane and removes one, for any length of a block.
+//! block begins at each pane. Its counts are subtracted from the reference before the two are
+//! compared, because a block resembles a reference that contains it. A step to the next block adds
+//! one pane and removes one, for any length of a block.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -249,8 +249,8 @@ impl NullModel {
     /// The blocks for a window, and true if they are shorter than it; `None` without usable blocks.
     ///
     /// Blocks of the window's length where there are any, else the longest shorter blocks, else the
-    /// shortest, with at least 8 without overlap. For a window without time, the blocks whose number
-    /// of values is nearest.
+    /// shortest, with at least 8 without overlap. For a window without time, the blocks whose
+    /// number of values is nearest.
     fn blocks_for(&self, n: u64, context: &WindowContext<'_>) -> Option<(&BlockStatistics, bool)> {
         let usable = || {
             self.blocks

@@ -1,10 +1,10 @@
 //! One feature of one window against one reference.
 //!
 //! A comparison owns everything that is particular to it: the reference in force, the dispersion
-//! estimate, the rules with their alerts, and the latest scores. Its window calls these methods in a
-//! fixed order for every evaluation: `sample_dispersion` and `advance` prepare for the new window,
-//! then come `score`, `evaluate` and `exclude_alarm`. The dispersion changes only when the next
-//! window is due, so a restored process rebuilds the assessment that this one shows.
+//! estimate, the rules with their alerts, and the latest scores. Its window calls these methods in
+//! a fixed order for every evaluation: `sample_dispersion` and `advance` prepare for the new
+//! window, then come `score`, `evaluate` and `exclude_alarm`. The dispersion changes only when the
+//! next window is due, so a restored process rebuilds the assessment that this one shows.
 
 #[cfg(test)]
 mod tests;

@@ -20,8 +20,8 @@ const UNIT_FACTORS: [f64; 9] = [
 /// The largest relative difference of median and quartile range from a factor.
 const FACTOR_TOLERANCE: f64 = 0.2;
 
-/// The largest changes between a reference and a window with the same layout: the bin whose share changed
-/// most, the medians, and the unit error that the shift looks like.
+/// The largest changes between a reference and a window with the same layout: the bin whose share
+/// changed most, the medians, and the unit error that the shift looks like.
 #[must_use]
 pub fn describe_shift(
     layout: &Layout,

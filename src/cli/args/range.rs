@@ -190,7 +190,11 @@ mod tests {
         check("1d", "2d", "is not before --to");
         check("2026-11-01T00:00:00Z", "2026-11-01T00:00:00Z", "not before");
         check("1d", "earliest", "leaves nothing");
-        check("yesterday", "1h", "expected a time such as 2026-11-01T00:00:00Z");
+        check(
+            "yesterday",
+            "1h",
+            "expected a time such as 2026-11-01T00:00:00Z",
+        );
         check("2026-11-01", "1h", "expected a time");
     }
 }
