@@ -4,25 +4,23 @@
 //! Reports of sources and of the pane log are swapped by the threads that own them.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
+use super::gzip::{self, Piece};
 use super::metrics::families::Families;
 use super::metrics::live::{self, ProcessMetrics};
 use super::metrics::{catalog, counters, drift};
 use crate::engine::EngineView;
 use crate::model::{KafkaReport, LogReport};
 
-/// An encoded part of a scrape, plain and as a gzip member.
+/// An encoded part of a scrape, plain and compressed.
 #[derive(Debug, Default)]
 struct EncodedBlock {
     text: Vec<u8>,
-    gzip: Vec<u8>,
+    compressed: Piece,
     series: usize,
 }
 
@@ -31,7 +29,7 @@ impl EncodedBlock {
         let series = families.series();
         let text = families.encode();
         EncodedBlock {
-            gzip: gzip(&text),
+            compressed: Piece::new(&text),
             text,
             series,
         }
@@ -143,19 +141,17 @@ impl Exporter {
             .collect()
     }
 
-    /// The body of a scrape. As gzip, it is one member per block.
+    /// The body of a scrape, as text or as one gzip member.
     #[must_use]
     pub fn scrape(&self, as_gzip: bool) -> Vec<u8> {
         let published = self.published.load();
-        let blocks = [&published.drift, &published.counters];
-        let live = self.live_block(blocks.iter().map(|block| block.series).sum());
-        let mut body: Vec<u8> =
-            Vec::with_capacity(blocks.iter().map(|block| block.text.len()).sum());
-        for block in blocks {
-            body.extend(if as_gzip { &block.gzip } else { &block.text });
+        let (drift, counters) = (&*published.drift, &*published.counters);
+        let live = self.live_block(drift.series + counters.series);
+        if as_gzip {
+            let live = Piece::new(&live);
+            return gzip::member(&[&drift.compressed, &counters.compressed, &live]);
         }
-        body.extend(if as_gzip { gzip(&live) } else { live });
-        body
+        [&drift.text[..], &counters.text, &live].concat()
     }
 
     /// The text of the live block; `other_series` is the number of series in the other blocks.
@@ -176,12 +172,4 @@ impl Exporter {
         text.extend(self.process.encode());
         text
     }
-}
-
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder
-        .write_all(text)
-        .and_then(|()| encoder.finish())
-        .expect("writing to memory does not fail")
 }

@@ -11,6 +11,7 @@
 
 mod explain;
 mod exporter;
+mod gzip;
 mod http;
 mod metrics;
 mod numbers;
