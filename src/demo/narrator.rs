@@ -12,7 +12,7 @@ use super::loans::Phase;
 use super::scenario::{APPLICATIONS_PER_SECOND, REFERENCE_ROWS, phase_at};
 use crate::alert::AlertState;
 use crate::engine::{EngineView, MonitorView, WindowFeatureView, WindowView};
-use crate::export::short_number;
+use crate::export::{median_text, short_number};
 use crate::reference::FeatureReference;
 use crate::stats::CellCounts;
 
@@ -210,7 +210,7 @@ fn samples(window: &WindowView) -> u64 {
 fn describe_shift(reference: &FeatureReference, state: &WindowFeatureView) -> String {
     let mut phrases = Vec::new();
     if let (Some(numeric), Some(counts)) = (reference.layout.numeric(), &state.counts) {
-        let median = |cells: &CellCounts| cells.quantile(&numeric.cells, 0.5).map(short_number);
+        let median = |cells: &CellCounts| median_text(cells, &numeric.cells);
         if let (Some(before), Some(after)) = (median(reference.cells()), median(&counts.cells)) {
             phrases.push(format!("median {before} -> {after}"));
         }

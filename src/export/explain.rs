@@ -1,97 +1,23 @@
-//! Alerts and shifts in plain words: what an on-call engineer reads first.
+//! Alerts in plain words: what an on-call engineer reads first.
 //!
-//! One line has the score and its threshold, the number of samples, and what changed in the data:
-//! the bin whose share changed most, the medians, and the unit error that the shift looks like.
+//! A rate is told as before -> after. A score is told by what changed in the data, because "0.9
+//! bit" wakes nobody: the bin whose share changed most, the medians, the unit error that the shift
+//! looks like. Value, threshold and number of samples follow.
 
+use super::numbers::{grouped, percent, short_number};
+use super::shift::describe_shift;
+use crate::alert::AlertState;
 use crate::engine::{
     AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective_samples,
 };
-use crate::model::duration;
+use crate::model::{NotReady, Statistic, duration};
 use crate::reference::FeatureReference;
-use crate::stats::{CellScale, FeatureCounts, Layout};
-
-use super::numbers::{bin_text, grouped, percent, short_number};
-
-/// Factors of common unit errors: powers of ten, time, inch and centimetre, pound and kilogram,
-/// mile and kilometre.
-const UNIT_FACTORS: [f64; 9] = [
-    1e6, 3600.0, 1000.0, 100.0, 60.0, 10.0, 2.54, 2.204_62, 1.609_34,
-];
-/// The largest relative difference of median and quartile range from a factor.
-const FACTOR_TOLERANCE: f64 = 0.2;
-
-/// The largest changes between a reference and a window with the same layout: the bin whose share
-/// changed most, the medians, and the unit error that the shift looks like.
-#[must_use]
-pub fn describe_shift(
-    layout: &Layout,
-    window: &FeatureCounts,
-    reference: &FeatureReference,
-) -> Vec<String> {
-    let window_values = window.tallies.values as f64;
-    let reference_values = reference.counts.tallies.values as f64;
-    let most_changed_bin = window
-        .bins
-        .iter()
-        .zip(&reference.counts.bins)
-        .map(|(after, before)| {
-            (
-                *before as f64 / reference_values,
-                *after as f64 / window_values,
-            )
-        })
-        .enumerate()
-        .max_by(|(_, a), (_, b)| (a.1 - a.0).abs().total_cmp(&(b.1 - b.0).abs()));
-    let mut changes = Vec::new();
-    if let Some((index, (before, after))) = most_changed_bin {
-        let bin = bin_text(layout.name(index));
-        changes.push(format!("{bin}: {} -> {}", percent(before), percent(after)));
-    }
-    let Some(scale) = layout.numeric().map(|numeric| &numeric.cells) else {
-        return changes;
-    };
-    let median = |counts: &FeatureCounts| counts.cells.quantile(scale, 0.5);
-    if let (Some(before), Some(after)) = (median(&reference.counts), median(window)) {
-        let (before, after) = (short_number(before), short_number(after));
-        changes.push(format!("median {before} -> {after}"));
-    }
-    changes.extend(unit_error(scale, window, reference));
-    changes
-}
-
-/// The unit error that a shift looks like: median and quartile range both changed by one factor.
-fn unit_error(
-    scale: &CellScale,
-    window: &FeatureCounts,
-    reference: &FeatureReference,
-) -> Option<String> {
-    let median_and_range = |counts: &FeatureCounts| {
-        let [lower, median, upper] =
-            [0.25, 0.5, 0.75].map(|share| counts.cells.quantile(scale, share));
-        Some((median?, upper? - lower?))
-    };
-    let (median_before, range_before) = median_and_range(&reference.counts)?;
-    let (median_after, range_after) = median_and_range(window)?;
-    let ratios = [median_after / median_before, range_after / range_before];
-    let agrees = |factor: f64| {
-        ratios
-            .iter()
-            .all(|ratio| (ratio / factor - 1.0).abs() < FACTOR_TOLERANCE)
-    };
-    let multiplied = UNIT_FACTORS.iter().find(|factor| agrees(**factor));
-    let divided = UNIT_FACTORS.iter().find(|factor| agrees(factor.recip()));
-    match (multiplied, divided) {
-        (Some(factor), _) => Some(format!("looks like x{factor}")),
-        (None, Some(factor)) => Some(format!("looks like /{factor}")),
-        (None, None) => None,
-    }
-}
+use crate::score::Rates;
+use crate::stats::{FeatureCounts, Layout};
 
 /// The comparison that an alert belongs to, as far as its explanation needs it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AlertContext<'a> {
-    /// The name of the feature.
-    feature: &'a str,
     /// The layout of the counts.
     layout: Option<&'a Layout>,
     /// The counts of the window.
@@ -100,6 +26,8 @@ pub(super) struct AlertContext<'a> {
     reference: Option<&'a FeatureReference>,
     /// The assessment by calibration.
     assessment: Option<&'a Assessment>,
+    /// The reason why there is no score.
+    not_ready: Option<NotReady>,
 }
 
 impl<'a> AlertContext<'a> {
@@ -110,60 +38,137 @@ impl<'a> AlertContext<'a> {
         comparison: &'a ComparisonView,
     ) -> Self {
         AlertContext {
-            feature: &feature.name,
             layout: feature.layout.as_deref(),
             counts: window.counts.as_deref(),
             reference: comparison.reference.as_deref(),
             assessment: comparison.assessment.as_deref(),
+            not_ready: comparison.scores.err(),
         }
     }
 }
 
-/// One line that explains the state of an alert.
+/// One line that explains the state of an alert; the feature is not named.
 #[must_use]
 pub(super) fn explain(alert: &AlertView, context: &AlertContext<'_>) -> String {
-    let mut clauses = vec![score_text(alert, context)];
-    clauses.extend(threshold_text(alert));
+    let mut sentences = match alert.value {
+        None => vec![not_ready_text(alert, context)],
+        Some(value) if alert.statistic.is_rate() => vec![rate_text(alert, value, context)],
+        Some(value) => {
+            let mut sentences = changes(context);
+            sentences.push(score_text(alert, value, context));
+            sentences
+        }
+    };
+    if let (Some(_), AlertState::NotReady(reason)) = (alert.value, alert.state) {
+        sentences.push(format!("not judged: {reason}"));
+    }
+    sentences.join("; ")
+}
+
+/// The changes in the data; none without values and a reference.
+fn changes(context: &AlertContext<'_>) -> Vec<String> {
+    match (context.layout, context.counts, context.reference) {
+        (Some(layout), Some(counts), Some(reference)) => describe_shift(layout, counts, reference),
+        _ => Vec::new(),
+    }
+}
+
+/// The reason why there is no value. A window without values says where its events went.
+fn not_ready_text(alert: &AlertView, context: &AlertContext<'_>) -> String {
+    let reason = match alert.state {
+        AlertState::NotReady(reason) => Some(reason),
+        AlertState::Inactive | AlertState::Pending | AlertState::Firing => context.not_ready,
+    };
+    let mut text = format!("{} not ready", alert.statistic);
+    if let Some(reason) = reason {
+        text += &format!(": {reason}");
+    }
+    let missing = context
+        .counts
+        .filter(|counts| counts.tallies.values == 0)
+        .and_then(|counts| counts.tallies.missing_ratio());
+    if let Some(missing) = missing {
+        text += &format!(", {} missing", percent(missing));
+    }
+    if alert.state == AlertState::Firing {
+        text += ", the alert is held";
+    }
+    text
+}
+
+/// A rate before and after, or a volume.
+fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> String {
+    if alert.statistic == Statistic::Samples {
+        let threshold = alert.threshold.map(short_number).unwrap_or_default();
+        let samples = short_number(value);
+        return match alert.state {
+            AlertState::Firing | AlertState::Pending => {
+                format!("{samples} values in the window, fewer than the threshold of {threshold}")
+            }
+            AlertState::Inactive | AlertState::NotReady(_) => {
+                format!("{samples} values in the window, threshold below {threshold}")
+            }
+        };
+    }
+    let before = context
+        .layout
+        .zip(context.reference)
+        .and_then(|(layout, reference)| Rates::of(&reference.counts, layout).get(alert.statistic));
+    let mut clauses = vec![match before {
+        Some(before) => format!(
+            "{} {} -> {}",
+            rate_name(alert.statistic),
+            percent(before),
+            percent(value)
+        ),
+        None => format!("{} {}", rate_name(alert.statistic), percent(value)),
+    }];
+    clauses.extend(threshold_text(alert, value, percent));
+    if let Some(counts) = context.counts {
+        let events = grouped(counts.tallies.events());
+        clauses.push(format!("{events} events"));
+    }
+    clauses.join(", ")
+}
+
+/// The words for a rate.
+fn rate_name(statistic: Statistic) -> &'static str {
+    match statistic {
+        Statistic::MissingRatio => "missing",
+        Statistic::UnseenRatio => "unseen",
+        Statistic::OutOfRangeRatio => "out of range",
+        _ => statistic.name(),
+    }
+}
+
+/// A score with its threshold, its level without drift, and the number of samples.
+fn score_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> String {
+    let (statistic, unit) = (alert.statistic, alert.statistic.unit());
+    let mut clauses = vec![
+        format!("{statistic} {} {unit}", short_number(value))
+            .trim_end()
+            .to_owned(),
+    ];
+    clauses.extend(threshold_text(alert, value, short_number));
     let level = context
         .assessment
-        .and_then(|assessment| assessment.statistic(alert.statistic));
+        .and_then(|assessment| assessment.statistic(statistic));
     if let Some(level) = level {
         clauses.push(format!("{} without drift", short_number(level.noise_floor)));
     }
     if let Some(counts) = context.counts {
         clauses.push(samples_text(counts, context.assessment));
     }
-    let mut line = clauses.join(", ");
-    if let (Some(layout), Some(counts), Some(reference)) =
-        (context.layout, context.counts, context.reference)
-    {
-        for change in describe_shift(layout, counts, reference) {
-            line += "; ";
-            line += &change;
-        }
-    }
-    line
+    clauses.join(", ")
 }
 
-fn score_text(alert: &AlertView, context: &AlertContext<'_>) -> String {
-    let (feature, statistic, unit) = (context.feature, alert.statistic, alert.statistic.unit());
-    match alert.value.map(short_number) {
-        None => format!("{feature}: {statistic} not ready"),
-        Some(value) if unit.is_empty() => format!("{feature}: {statistic} {value}"),
-        Some(value) => format!("{feature}: {statistic} {value} {unit}"),
-    }
-}
-
-fn threshold_text(alert: &AlertView) -> Option<String> {
-    let threshold = short_number(alert.threshold?);
-    let mut text = if alert.statistic.alarms_below() {
-        format!("threshold below {threshold}")
-    } else {
-        format!("threshold {threshold}")
+/// The threshold on the side of the value, with its budget.
+fn threshold_text(alert: &AlertView, value: f64, number: fn(f64) -> String) -> Option<String> {
+    let threshold = number(alert.threshold?);
+    let mut text = match alert.lower {
+        Some(lower) if value < lower => format!("below the threshold of {}", number(lower)),
+        _ => format!("threshold {threshold}"),
     };
-    if let Some(lower) = alert.lower {
-        text += &format!(" or below {}", short_number(lower));
-    }
     if let Some(interval) = alert.interval {
         text += &format!(" (1 false alarm per {})", duration::format(interval));
     }
@@ -185,14 +190,27 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::alert::AlertState;
     use crate::engine::StatisticAssessment;
-    use crate::model::{Kind, Severity, Statistic};
+    use crate::model::{Kind, Severity};
     use crate::reference::{Column, FitOptions, fit};
+    use crate::stats::Tallies;
 
-    fn reference_of(values: impl Iterator<Item = f64>) -> FeatureReference {
+    const NOTHING: AlertContext<'_> = AlertContext {
+        layout: None,
+        counts: None,
+        reference: None,
+        assessment: None,
+        not_ready: None,
+    };
+
+    /// Values from 10 to 109, and 200 of 10,200 rows without one.
+    fn reference() -> FeatureReference {
         let column = Column {
-            numbers: values.collect(),
+            numbers: (0..10_000).map(|i| 10.0 + f64::from(i % 100)).collect(),
+            tallies: Tallies {
+                missing: [200, 0, 0],
+                ..Tallies::default()
+            },
             ..Column::default()
         };
         fit("amount", Kind::Numeric, column, &FitOptions::default()).unwrap()
@@ -211,8 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_is_explained_in_one_line() {
-        let reference = reference_of((0..10_000).map(|i| 10.0 + f64::from(i % 100)));
+    fn a_score_is_explained_by_the_data_first() {
+        let reference = reference();
         let layout = reference.layout.numeric().unwrap();
         let mut window = FeatureCounts::new(&reference.layout);
         (0..6210).for_each(|i| window.record_number(layout, 100.0 * (10.0 + f64::from(i % 100))));
@@ -229,51 +247,122 @@ mod tests {
             ..Assessment::default()
         };
         let context = AlertContext {
-            feature: "amount",
             layout: Some(&reference.layout),
             counts: Some(&window),
             reference: Some(&reference),
             assessment: Some(&assessment),
+            not_ready: None,
         };
-        let line = explain(&alert(), &context);
-        let beginning = "amount: js 0.900 bit, threshold 0.01900 (1 false alarm per 30d), \
-                         0.00400 without drift, 6,210 samples (4,140 effective); \
-                         above 109: 0.0 % -> ";
-        assert!(line.starts_with(beginning), "{line}");
-        assert!(line.ends_with("looks like x100"), "{line}");
+        assert_eq!(
+            explain(&alert(), &context),
+            "above 109: 0.0 % -> 100.0 %; median 59 -> 5979; looks like x100; js 0.900 bit, \
+             threshold 0.01900 (1 false alarm per 30d), 0.00400 without drift, 6,210 samples \
+             (4,140 effective)"
+        );
     }
 
+    /// An alert of the missing ratio was explained by bins of the values that are left.
     #[test]
-    fn an_alert_without_a_score_is_not_ready() {
+    fn a_rate_is_explained_as_before_and_after() {
+        let reference = reference();
+        let mut window = FeatureCounts::new(&reference.layout);
+        window.tallies.values = 722;
+        window.tallies.missing = [0, 278, 0];
         let context = AlertContext {
-            feature: "amount",
-            layout: None,
-            counts: None,
-            reference: None,
-            assessment: None,
+            layout: Some(&reference.layout),
+            counts: Some(&window),
+            reference: Some(&reference),
+            ..NOTHING
         };
-        let alert = AlertView {
-            value: None,
+        let missing = |value: f64| AlertView {
+            statistic: Statistic::MissingRatio,
+            threshold: Some(0.031),
+            lower: Some(0.009),
+            value: Some(value),
             interval: None,
-            lower: Some(0.001),
             ..alert()
         };
         assert_eq!(
-            explain(&alert, &context),
-            "amount: js not ready, threshold 0.01900 or below 0.00100"
+            explain(&missing(0.278), &context),
+            "missing 2.0 % -> 27.8 %, threshold 3.1 %, 1,000 events"
+        );
+        assert_eq!(
+            explain(&missing(0.001), &context),
+            "missing 2.0 % -> 0.1 %, below the threshold of 0.9 %, 1,000 events"
         );
     }
 
     #[test]
-    fn a_shift_of_the_mean_is_not_a_unit_error() {
-        let reference = reference_of((0..1000).map(f64::from));
-        let layout = reference.layout.numeric().unwrap();
+    fn too_small_a_volume_is_told_as_fewer() {
+        let alert = AlertView {
+            statistic: Statistic::Samples,
+            threshold: Some(200.0),
+            value: Some(0.0),
+            interval: None,
+            ..alert()
+        };
+        assert_eq!(
+            explain(&alert, &NOTHING),
+            "0 values in the window, fewer than the threshold of 200"
+        );
+    }
+
+    /// A window of nulls was explained with "NaN %".
+    #[test]
+    fn a_window_of_nulls_is_not_ready_and_says_so() {
+        let reference = reference();
         let mut window = FeatureCounts::new(&reference.layout);
-        (0..1000).for_each(|i| window.record_number(layout, f64::from(i) + 4500.0));
-        let changes = describe_shift(&reference.layout, &window, &reference).join("; ");
-        assert!(
-            !changes.contains("looks like"),
-            "ten times the median, but not ten times the range: {changes}"
+        window.tallies.missing = [500, 0, 0];
+        let context = AlertContext {
+            layout: Some(&reference.layout),
+            counts: Some(&window),
+            reference: Some(&reference),
+            assessment: None,
+            not_ready: Some(NotReady::Empty),
+        };
+        let held = AlertView {
+            value: None,
+            ..alert()
+        };
+        assert_eq!(
+            explain(&held, &context),
+            "js not ready: no values in the window, 100.0 % missing, the alert is held"
+        );
+        let missing = AlertView {
+            statistic: Statistic::MissingRatio,
+            value: Some(1.0),
+            threshold: Some(0.031),
+            interval: None,
+            ..alert()
+        };
+        assert_eq!(
+            explain(&missing, &context),
+            "missing 2.0 % -> 100.0 %, threshold 3.1 %, 500 events"
+        );
+    }
+
+    #[test]
+    fn an_alert_without_a_score_gives_the_reason() {
+        let stale = AlertView {
+            value: None,
+            state: AlertState::NotReady(NotReady::Stale),
+            ..alert()
+        };
+        assert_eq!(
+            explain(&stale, &NOTHING),
+            "js not ready: no evaluation for a long time"
+        );
+        let too_few = AlertView {
+            state: AlertState::NotReady(NotReady::TooFewSamples {
+                have: 10,
+                need: 500,
+            }),
+            interval: None,
+            ..alert()
+        };
+        assert_eq!(
+            explain(&too_few, &NOTHING),
+            "js 0.900 bit, threshold 0.01900; not judged: 10 of 500 samples"
         );
     }
 }

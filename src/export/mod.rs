@@ -15,9 +15,11 @@ mod gzip;
 mod http;
 mod metrics;
 mod numbers;
+mod shift;
+mod unit_error;
 
-pub use explain::describe_shift;
 pub use exporter::Exporter;
 pub use http::{ReloadRequest, calibration_json, serve};
 pub use metrics::{CATALOG, Metric, MetricType, OpenMetrics, estimate_series, markdown};
 pub use numbers::{grouped, percent, short_number};
+pub use shift::{describe_shift, median_text};

@@ -5,6 +5,9 @@ use crate::stats::{BinName, Interval};
 /// The most characters of a category that are shown.
 const MAX_LABEL_CHARACTERS: usize = 30;
 
+/// Whole numbers below this are shown with all digits.
+const MAX_WHOLE: f64 = 1e9;
+
 /// A value with about three significant digits.
 #[must_use]
 pub fn short_number(value: f64) -> String {
@@ -16,6 +19,16 @@ pub fn short_number(value: f64) -> String {
         size if size >= 0.1 => format!("{value:.3}"),
         size if size > 0.0 => format!("{value:.5}"),
         _ => "0".to_owned(),
+    }
+}
+
+/// A number of a feature: whole where the feature is, else with about three significant digits.
+#[must_use]
+pub(super) fn number_text(value: f64, is_whole: bool) -> String {
+    if is_whole && value.abs() < MAX_WHOLE {
+        format!("{value:.0}")
+    } else {
+        short_number(value)
     }
 }
 

@@ -18,6 +18,7 @@ mod false_discovery;
 mod layout;
 mod quantile;
 mod rate;
+mod readable;
 mod wasserstein;
 
 pub use autocorrelation::{MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, block_distribution};
@@ -31,4 +32,5 @@ pub use false_discovery::discoveries;
 pub use layout::{BinName, CategoricalLayout, Layout, NumericLayout};
 pub use quantile::{quantile_sorted, spread};
 pub use rate::{RateDistribution, WindowRateDistribution};
+pub use readable::ReadableQuantiles;
 pub use wasserstein::{Transport, transport};

@@ -34,7 +34,10 @@ const ROOMS: &[(&str, &str)] = &[
         "stats model alert decode panes window reference score calibration",
     ),
     ("config", "stats model"),
-    ("export", "stats model alert reference calibration engine"),
+    (
+        "export",
+        "stats model alert reference score calibration engine",
+    ),
     (
         "app",
         "model clock panes observe pane_log source ingest reference engine config export",

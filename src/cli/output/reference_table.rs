@@ -2,7 +2,7 @@
 
 use super::table::{TableStyle, align_right, empty_table};
 use crate::batch::fit::infer::Inferred;
-use crate::export::{percent, short_number};
+use crate::export::{median_text, percent, short_number};
 use crate::reference::Reference;
 
 /// Returns a table of the features of a reference.
@@ -17,7 +17,7 @@ pub(crate) fn features(reference: &Reference) -> String {
         let median = feature
             .layout
             .numeric()
-            .and_then(|layout| feature.cells().quantile(&layout.cells, 0.5));
+            .and_then(|layout| median_text(feature.cells(), &layout.cells));
         let std = feature.numbers.map(|numbers| numbers.std);
         let range = feature.numbers.map(|numbers| {
             let (min, max) = (short_number(numbers.min), short_number(numbers.max));
@@ -29,7 +29,7 @@ pub(crate) fn features(reference: &Reference) -> String {
             tallies.values.to_string(),
             or_dash(tallies.missing_ratio().map(percent)),
             feature.layout.len().to_string(),
-            or_dash(median.map(short_number)),
+            or_dash(median),
             or_dash(std.map(short_number)),
             or_dash(range),
         ]);

@@ -184,7 +184,7 @@ fn feature_alerts<'a>(
                         "threshold": alert.threshold,
                         "value": alert.value.map(number_json),
                         "state": alert.state.name(),
-                        "explanation": explain(alert, &context),
+                        "explanation": format!("{}: {}", feature.name, explain(alert, &context)),
                     });
                     (alert.state.rank(), value)
                 })

@@ -1,0 +1,130 @@
+//! The largest changes between a reference and a window in plain words.
+//!
+//! Shares of bins exist only where both sides have values. Without values in the window, the rates
+//! are the news.
+
+use super::numbers::{bin_text, number_text, percent};
+use super::unit_error::{Quartiles, unit_error};
+use crate::reference::FeatureReference;
+use crate::stats::{CellCounts, CellScale, FeatureCounts, Layout, ReadableQuantiles};
+
+/// The largest changes between a reference and a window with the same layout: the bin whose share
+/// changed most, the medians, and the unit error that the shift looks like.
+#[must_use]
+pub fn describe_shift(
+    layout: &Layout,
+    window: &FeatureCounts,
+    reference: &FeatureReference,
+) -> Vec<String> {
+    let mut changes = Vec::from_iter(most_changed_bin(layout, window, &reference.counts));
+    let Some(scale) = layout.numeric().map(|numeric| &numeric.cells) else {
+        return changes;
+    };
+    let medians =
+        median_text(&reference.counts.cells, scale).zip(median_text(&window.cells, scale));
+    changes.extend(medians.map(|(before, after)| format!("median {before} -> {after}")));
+    let quartiles = quartiles(&reference.counts, scale).zip(quartiles(window, scale));
+    changes.extend(quartiles.and_then(|(before, after)| unit_error(&before, &after)));
+    changes
+}
+
+/// The median of counted numbers; `None` without values.
+#[must_use]
+pub fn median_text(cells: &CellCounts, scale: &CellScale) -> Option<String> {
+    let quantiles = ReadableQuantiles::new(cells, scale);
+    let median = quantiles.get(0.5)?;
+    Some(number_text(median, quantiles.is_whole()))
+}
+
+/// The bin whose share changed most; `None` while a side has no values.
+fn most_changed_bin(
+    layout: &Layout,
+    window: &FeatureCounts,
+    reference: &FeatureCounts,
+) -> Option<String> {
+    let (window_values, reference_values) = (window.tallies.values, reference.tallies.values);
+    if window_values == 0 || reference_values == 0 {
+        return None;
+    }
+    let (index, (before, after)) = window
+        .bins
+        .iter()
+        .zip(&reference.bins)
+        .map(|(after, before)| {
+            (
+                *before as f64 / reference_values as f64,
+                *after as f64 / window_values as f64,
+            )
+        })
+        .enumerate()
+        .max_by(|(_, a), (_, b)| (a.1 - a.0).abs().total_cmp(&(b.1 - b.0).abs()))?;
+    let bin = bin_text(layout.name(index));
+    Some(format!("{bin}: {} -> {}", percent(before), percent(after)))
+}
+
+fn quartiles(counts: &FeatureCounts, scale: &CellScale) -> Option<Quartiles> {
+    let quantiles = ReadableQuantiles::new(&counts.cells, scale);
+    Some(Quartiles {
+        lower: quantiles.get(0.25)?,
+        median: quantiles.get(0.5)?,
+        upper: quantiles.get(0.75)?,
+        samples: counts.tallies.values,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Kind;
+    use crate::reference::{Column, FitOptions, fit};
+
+    fn reference_of(values: impl Iterator<Item = f64>) -> FeatureReference {
+        let column = Column {
+            numbers: values.collect(),
+            ..Column::default()
+        };
+        fit("amount", Kind::Numeric, column, &FitOptions::default()).unwrap()
+    }
+
+    fn changes(reference: &FeatureReference, values: impl Iterator<Item = f64>) -> String {
+        let layout = reference.layout.numeric().unwrap();
+        let mut window = FeatureCounts::new(&reference.layout);
+        values.for_each(|x| window.record_number(layout, x));
+        describe_shift(&reference.layout, &window, reference).join("; ")
+    }
+
+    #[test]
+    fn a_shift_of_the_mean_is_not_a_unit_error() {
+        let reference = reference_of((0..1000).map(f64::from));
+        let text = changes(&reference, (0..1000).map(|i| f64::from(i) + 4500.0));
+        assert!(
+            !text.contains("looks like"),
+            "ten times the median, but not ten times the range: {text}"
+        );
+    }
+
+    /// The median of ages was told as "34.7 -> 52.3".
+    #[test]
+    fn the_median_of_integers_is_an_integer() {
+        let reference = reference_of((0..5000).map(|i| f64::from(20 + i % 31)));
+        let text = changes(&reference, (0..500).map(|i| f64::from(40 + i % 25)));
+        assert!(text.contains("median 35 -> 52"), "{text}");
+    }
+
+    #[test]
+    fn kilograms_that_become_pounds_are_told_as_such() {
+        let kilograms = |i: i32| 45.0 + f64::from((i * 37) % 1000) * 0.05;
+        let reference = reference_of((0..10_000).map(kilograms));
+        let text = changes(&reference, (0..1000).map(|i| kilograms(i) * 2.204_62));
+        assert!(text.ends_with("(kilograms to pounds)"), "{text}");
+        let text = changes(&reference, (0..1000).map(|i| kilograms(i) * 2.0));
+        assert!(!text.contains("looks like"), "a doubling: {text}");
+    }
+
+    /// Shares of zero values were told as "NaN %".
+    #[test]
+    fn a_window_without_values_has_no_shares() {
+        let reference = reference_of((0..1000).map(f64::from));
+        assert_eq!(changes(&reference, std::iter::empty()), "");
+    }
+}

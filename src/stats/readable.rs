@@ -1,0 +1,162 @@
+//! Quantiles of counted numbers for people: a quantile of whole numbers is a whole number.
+//!
+//! A cell knows how many values it holds and their sum, and interpolation inside it gives an age of
+//! 34.7 years or 2.5 rooms. So cells are checked for whole numbers: their sums must be whole. A
+//! cell no wider than 1 then holds one value, which its mean is.
+
+use super::cells::{CELLS, CellCounts, CellScale, FULL_WIDTH};
+
+/// The largest rounding error of a sum at which a whole sum still says something.
+const MAX_SUM_ERROR: f64 = 0.01;
+
+/// Reads quantiles from cells.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadableQuantiles<'a> {
+    cells: &'a CellCounts,
+    scale: &'a CellScale,
+    is_whole: bool,
+}
+
+impl<'a> ReadableQuantiles<'a> {
+    /// The quantiles of cells with this scale.
+    #[must_use]
+    pub fn new(cells: &'a CellCounts, scale: &'a CellScale) -> Self {
+        ReadableQuantiles {
+            cells,
+            scale,
+            is_whole: holds_whole_numbers(cells, scale),
+        }
+    }
+
+    /// True if all values are whole numbers, as far as the cells show it.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// The value below which `share` (0..=1) of the values lie; `None` without values.
+    #[must_use]
+    pub fn get(&self, share: f64) -> Option<f64> {
+        let value = self.cells.quantile(self.scale, share)?;
+        if !self.is_whole {
+            return Some(value);
+        }
+        let cell = self.cell_of(share)?;
+        let width = self.scale.width(cell);
+        if width <= 1.0 {
+            let (count, sum) = (self.cells.counts()[cell], self.cells.sums()[cell]);
+            return Some(self.scale.mean_in(cell, count, sum).round() + 0.0);
+        }
+        let (lowest, highest) = (
+            self.scale.edge(cell).ceil(),
+            self.scale.edge(cell + 1).floor(),
+        );
+        Some(value.round().clamp(lowest, highest) + 0.0)
+    }
+
+    /// The cell in which a quantile lies.
+    fn cell_of(&self, share: f64) -> Option<usize> {
+        let mut remaining = share.clamp(0.0, 1.0) * self.cells.total() as f64;
+        let mut last = None;
+        for cell in self.cells.touched() {
+            let count = self.cells.counts()[cell] as f64;
+            if count > 0.0 {
+                last = Some(cell);
+                if remaining <= count {
+                    break;
+                }
+            }
+            remaining -= count;
+        }
+        last
+    }
+}
+
+/// True if every cell whose sum is known well enough has a whole sum, and at least one is.
+///
+/// A position is rounded to 1 / 2^24 of its cell. The outermost cells hold saturated values, whose
+/// sums are not those of the data.
+fn holds_whole_numbers(cells: &CellCounts, scale: &CellScale) -> bool {
+    let mut is_known = false;
+    for cell in cells.touched().filter(|cell| (1..CELLS - 1).contains(cell)) {
+        let (count, sum) = (cells.counts()[cell], cells.sums()[cell]);
+        let rounding = scale.width(cell) / FULL_WIDTH as f64;
+        let arithmetic = 4.0 * f64::EPSILON * scale.edge(cell).abs().max(scale.width(cell));
+        let error = count as f64 * (rounding + arithmetic);
+        if count == 0 || error > MAX_SUM_ERROR {
+            continue;
+        }
+        let total = count as f64 * scale.mean_in(cell, count, sum);
+        if (total - total.round()).abs() > error {
+            return false;
+        }
+        is_known = true;
+    }
+    is_known
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stats::quantile_sorted;
+
+    fn counted(scale: &CellScale, values: &[f64]) -> CellCounts {
+        let mut cells = CellCounts::default();
+        for x in values {
+            cells.record(scale.locate(*x));
+        }
+        cells
+    }
+
+    fn median(scale: &CellScale, values: &[f64]) -> (f64, bool) {
+        let cells = counted(scale, values);
+        let quantiles = ReadableQuantiles::new(&cells, scale);
+        (quantiles.get(0.5).unwrap(), quantiles.is_whole())
+    }
+
+    /// The median age was told as 34.7.
+    #[test]
+    fn the_median_of_whole_numbers_is_one_of_them() {
+        let scale = CellScale::try_new(40.0, 12.0).unwrap();
+        let ages: Vec<f64> = (0..1001).map(|i| f64::from(20 + i % 31)).collect();
+        assert_eq!(median(&scale, &ages), (35.0, true));
+        let negative: Vec<f64> = ages.iter().map(|age| -age).collect();
+        assert_eq!(median(&scale, &negative), (-35.0, true));
+    }
+
+    #[test]
+    fn the_median_of_fractions_is_interpolated() {
+        let scale = CellScale::try_new(40.0, 12.0).unwrap();
+        let prices: Vec<f64> = (0..1001).map(|i| f64::from(i) * 0.1 + 0.03).collect();
+        let (value, is_whole) = median(&scale, &prices);
+        assert!(!is_whole && (value - 50.03).abs() < 0.5, "{value}");
+    }
+
+    #[test]
+    fn without_values_there_is_no_median() {
+        let (scale, cells) = (CellScale::try_new(0.0, 1.0).unwrap(), CellCounts::default());
+        let quantiles = ReadableQuantiles::new(&cells, &scale);
+        assert_eq!((quantiles.get(0.5), quantiles.is_whole()), (None, false));
+    }
+
+    proptest! {
+        /// The scale decides how wide the cells are: a whole number on every one of them, exact
+        /// where cells are narrow, else inside the cell of the true median.
+        #[test]
+        fn a_quantile_of_whole_numbers_is_whole_on_every_scale(
+            mut values in prop::collection::vec(-5000_i32..5000, 1..200),
+            scale in 0.01_f64..5000.0,
+        ) {
+            values.sort_unstable();
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            let scale = CellScale::try_new(quantile_sorted(&values, 0.5), scale).unwrap();
+            let (value, is_whole) = median(&scale, &values);
+            prop_assert!(is_whole && value.fract().abs() <= 0.0, "{value}");
+            let exact = values[(values.len() - 1) / 2];
+            let width = scale.width(scale.locate(exact).cell);
+            prop_assert!((value - exact).abs() <= width.max(1e-9), "{value} for {exact}");
+        }
+    }
+}
