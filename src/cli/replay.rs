@@ -148,12 +148,8 @@ pub fn json_lines(
                 assessment: comparison.assessment.clone(),
             };
             line.extend(report.to_json("feature", with_bins));
-            let furthest = comparison
-                .alerts
-                .iter()
-                .max_by_key(|alert| alert.state.rank());
-            let alert = match (furthest, &comparison.scores) {
-                (Some(alert), _) => alert.state.name(),
+            let alert = match (comparison.alert_state(), &comparison.scores) {
+                (Some(state), _) => state.name(),
                 (None, Ok(_)) => "inactive",
                 (None, Err(_)) => "not_ready",
             };

@@ -144,6 +144,25 @@ pub struct ComparisonView {
     pub alerts: Vec<AlertView>,
 }
 
+impl ComparisonView {
+    /// The furthest state of its alerts; `None` without any.
+    ///
+    /// Without scores it is `NotReady`, unless an alert is pending or firing: a rule on the number
+    /// of values may be inactive in a window that nothing else can be said about.
+    #[must_use]
+    pub fn alert_state(&self) -> Option<AlertState> {
+        let furthest = self
+            .alerts
+            .iter()
+            .map(|alert| alert.state)
+            .max_by_key(|state| state.rank())?;
+        Some(match (furthest, self.scores) {
+            (AlertState::Firing | AlertState::Pending, _) | (_, Ok(_)) => furthest,
+            (_, Err(reason)) => AlertState::NotReady(reason),
+        })
+    }
+}
+
 /// One rule of one comparison: its threshold and its state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AlertView {
@@ -161,4 +180,31 @@ pub struct AlertView {
     pub value: Option<f64>,
     /// Inactive, pending, firing or not ready.
     pub state: AlertState,
+}
+
+impl AlertView {
+    /// The threshold above which the value is an alarm; `None` for a minimum.
+    #[must_use]
+    pub fn upper_threshold(&self) -> Option<f64> {
+        self.threshold.filter(|_| !self.statistic.alarms_below())
+    }
+
+    /// The threshold below which the value is an alarm: a minimum, or the lower one of two.
+    #[must_use]
+    pub fn lower_threshold(&self) -> Option<f64> {
+        if self.statistic.alarms_below() {
+            self.threshold
+        } else {
+            self.lower
+        }
+    }
+
+    /// True if the value is beyond a threshold; the hysteresis of a firing alert does not count.
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.value.is_some_and(|value| {
+            self.upper_threshold().is_some_and(|above| value > above)
+                || self.lower_threshold().is_some_and(|below| value < below)
+        })
+    }
 }

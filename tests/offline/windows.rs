@@ -179,6 +179,13 @@ fn too_few_values_alert_even_when_nothing_can_be_scored() {
         let is_little = samples.parse::<u64>().unwrap() < 40;
         assert_eq!(alert == "firing", is_little, "{samples} samples: {alert}");
     }
+    // A window of 41 values has enough for this rule and too few for a score: it was `inactive`.
+    let unscored = x.iter().filter(|line| line["samples"] == 41).count();
+    assert!(unscored > 0, "{seen:?}");
+    for line in x.iter().filter(|line| line["samples"] == 41) {
+        assert_eq!(line["alert"], "not_ready", "{line:?}");
+        assert_eq!(line["reason"], "too_few_samples", "{line:?}");
+    }
     let critical: u64 = states[0]
         .transitions
         .iter()

@@ -24,7 +24,7 @@ pub(crate) struct Alarm {
 pub(crate) struct AlarmCounts {
     /// Evaluations in which at least one rule was ready.
     pub(crate) ready: u64,
-    /// Evaluations above at least one threshold.
+    /// Evaluations beyond at least one threshold.
     pub(crate) above: u64,
     /// Alarms: runs of consecutive evaluations in which an alert fires.
     pub(crate) alarms: u64,
@@ -123,7 +123,7 @@ impl AlarmTrace {
         }
         self.evaluations += 1;
         self.counts.ready += u64::from(rules.iter().any(|rule| is_ready(rule.alert)));
-        self.counts.above += u64::from(rules.iter().any(EvaluatedRule::is_above));
+        self.counts.above += u64::from(rules.iter().any(EvaluatedRule::is_beyond));
         let overlaps_last = self
             .last_alarm_window
             .is_some_and(|last_end| window.end.minus(window.size) < last_end);
@@ -185,15 +185,9 @@ impl EvaluatedRule<'_> {
         }
     }
 
-    /// Reports whether the value exceeds the threshold; hysteresis of a firing alert does not
-    /// count.
-    fn is_above(&self) -> bool {
-        let AlertView {
-            threshold, lower, ..
-        } = self.alert;
-        self.score().is_ok_and(|value| {
-            threshold.is_some_and(|above| value > above) || lower.is_some_and(|lower| value < lower)
-        })
+    /// Reports whether the value is beyond a threshold; hysteresis of a firing alert does not count.
+    fn is_beyond(&self) -> bool {
+        is_ready(self.alert) && self.alert.is_exceeded()
     }
 }
 
@@ -261,6 +255,34 @@ mod tests {
         assert_eq!(counts, (8, 7, 3, 2), "{trace:?}");
         let first = trace.first.map(|alarm| alarm.evaluations);
         assert_eq!(first, Some(4), "the fourth evaluation fires");
+    }
+
+    /// Every evaluation of a rule on the number of values was counted as beyond its minimum.
+    #[test]
+    fn a_volume_is_beyond_its_threshold_only_below_it() {
+        let mut trace = AlarmTrace::default();
+        for (second, value, state) in [
+            (1, 250.0, AlertState::Inactive),
+            (2, 100.0, AlertState::Inactive),
+            (3, 99.0, AlertState::Firing),
+        ] {
+            let alert = AlertView {
+                statistic: Statistic::Samples,
+                threshold: Some(100.0),
+                ..alert(value, state)
+            };
+            let rules = [EvaluatedRule {
+                alert: &alert,
+                threshold: None,
+            }];
+            let window = EvaluatedWindow {
+                end: EventTime::from_millis(second),
+                size: Duration::from_millis(1),
+            };
+            let is_firing = trace.update_firing(&rules, None);
+            trace.record(is_firing, &rules, window, EventTime::MIN);
+        }
+        assert_eq!((trace.counts.ready, trace.counts.above), (3, 1));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use serde_json::{Map, Value, json};
 
 use super::readiness;
+use crate::alert::AlertState;
 use crate::engine::{
     Assessment, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
     WindowView,
@@ -98,17 +99,13 @@ fn comparison_json(reference: &str, comparison: &ComparisonView) -> Value {
             })
         })
         .collect();
-    let furthest_alert = comparison
-        .alerts
-        .iter()
-        .max_by_key(|alert| alert.state.rank());
     json!({
         "name": reference,
         "ready": comparison.scores.is_ok(),
         "reason": comparison.scores.err().map(|reason| reason.reason()),
         "scores": scores,
         "calibration": comparison.assessment.as_deref().map(calibration_json),
-        "alert": furthest_alert.map(|alert| alert.state.name()),
+        "alert": comparison.alert_state().map(AlertState::name),
     })
 }
 
