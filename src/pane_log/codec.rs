@@ -7,9 +7,9 @@
 //! cell, which saves about a byte for each.
 //!
 //! The claim of a commit comes first and can be read alone, so a reader that only needs heads does
-//! not decode counts. Readers accept every format up to their own and refuse newer ones; bytes of
-//! the previous formats are kept in tests/fixtures. A change to any type below, or to the order of
-//! its fields, is a new format.
+//! not decode counts. Readers accept every released format up to their own and refuse the others;
+//! bytes of these formats are kept in tests/fixtures. A change to any type below, or to the order
+//! of its fields, is a new format.
 
 use std::sync::Arc;
 
@@ -19,7 +19,10 @@ use crate::model::EventTime;
 use crate::panes::{Claim, Commit, CommitSchema, MonitorCommit, RecordCounts};
 
 /// The format that this program writes.
-pub const FORMAT: u8 = 1;
+pub const FORMAT: u8 = 2;
+
+/// The oldest format that this program reads. Format 1 was never released.
+pub const OLDEST_FORMAT: u8 = 2;
 
 /// A record of the pane log.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +65,14 @@ pub enum CodecError {
     /// There are fewer bytes than in the shortest record.
     #[error("shorter than the shortest record")]
     Short,
+    /// The format is older than [`OLDEST_FORMAT`].
+    #[error(
+        "written in format {format}, which no release has used, this program reads format {FORMAT}: remove the log, windows then start again"
+    )]
+    Older {
+        /// Format of the record.
+        format: u8,
+    },
     /// The format is newer than [`FORMAT`], or 0, which was never written.
     #[error(
         "written in format {format}, this program reads up to {FORMAT}: use the program that wrote it, or a newer one"
@@ -79,6 +90,14 @@ pub enum CodecError {
     /// The body cannot be read as the record's kind.
     #[error("its body cannot be read")]
     Body,
+}
+
+impl CodecError {
+    /// Returns true if another version of the program wrote the record.
+    #[must_use]
+    pub const fn is_another_format(self) -> bool {
+        matches!(self, CodecError::Newer { .. } | CodecError::Older { .. })
+    }
 }
 
 const COMMIT: u8 = 1;
@@ -194,6 +213,7 @@ fn split_header(bytes: &[u8]) -> Result<(u8, &[u8]), CodecError> {
         [format, ..] if *format > FORMAT || *format == 0 => {
             Err(CodecError::Newer { format: *format })
         }
+        [format, ..] if *format < OLDEST_FORMAT => Err(CodecError::Older { format: *format }),
         [_, kind, body @ ..] => Ok((*kind, body)),
         _ => Err(CodecError::Short),
     }

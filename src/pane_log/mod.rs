@@ -9,6 +9,8 @@ pub mod file;
 mod head_lookup;
 pub mod kafka;
 
-pub use codec::{CodecError, FORMAT, Opening, Record, SnapshotChunk, decode, decode_claim};
+pub use codec::{
+    CodecError, FORMAT, OLDEST_FORMAT, Opening, Record, SnapshotChunk, decode, decode_claim,
+};
 pub use codec::{encode_chunk, encode_commit, encode_opening, read, read_prefix, write};
 pub use head_lookup::{HeadAnswer, HeadLookup};

@@ -141,32 +141,32 @@ fn bytes_of(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 #[test]
-fn records_of_format_1_are_read() {
+fn records_of_format_2_are_read() {
     let present = || bytes_of(|out| encode_commit(&commit(), out));
-    let actual = decode(&fixture(1, "commit", present)).unwrap();
+    let actual = decode(&fixture(2, "commit", present)).unwrap();
     assert_eq!(actual, Record::Commit(commit()), "a commit");
     let present = || bytes_of(|out| encode_chunk(&chunk(), out));
-    let actual = decode(&fixture(1, "snapshot", present)).unwrap();
+    let actual = decode(&fixture(2, "snapshot", present)).unwrap();
     assert_eq!(actual, Record::Snapshot(chunk()), "a piece of a snapshot");
     let opening = Opening { partitions: 12 };
     let present = || bytes_of(|out| encode_opening(opening, out));
-    let actual = decode(&fixture(1, "opening", present)).unwrap();
+    let actual = decode(&fixture(2, "opening", present)).unwrap();
     assert_eq!(actual, Record::Opening(opening), "an opening");
 }
 
 #[test]
 fn written_records_have_the_bytes_of_their_format() {
-    assert_eq!(FORMAT, 1, "a new format needs files of its own here");
+    assert_eq!(FORMAT, 2, "a new format needs files of its own here");
     let present = || bytes_of(|out| encode_commit(&commit(), out));
-    assert_eq!(present(), fixture(1, "commit", present), "a commit");
+    assert_eq!(present(), fixture(2, "commit", present), "a commit");
     let present = || bytes_of(|out| encode_chunk(&chunk(), out));
-    assert_eq!(present(), fixture(1, "snapshot", present), "a snapshot");
-    assert!(segment() == fixture(1, "segment", segment), "a segment");
+    assert_eq!(present(), fixture(2, "snapshot", present), "a snapshot");
+    assert!(segment() == fixture(2, "segment", segment), "a segment");
 }
 
 #[test]
-fn a_segment_of_format_1_restores_the_engine() {
-    let scan = scan(&fixture(1, "segment", segment)).unwrap().unwrap();
+fn a_segment_of_format_2_restores_the_engine() {
+    let scan = scan(&fixture(2, "segment", segment)).unwrap().unwrap();
     let actual: Vec<Commit> = scan.commits.into_iter().map(|(commit, _)| commit).collect();
     assert!(actual == stream(&plan(watched()))[40..42], "its commits");
     let restored = restored(&scan.snapshot, plan(watched()));
@@ -201,31 +201,39 @@ fn refused(bytes: &[u8]) -> FileLogError {
 }
 
 #[test]
-fn a_newer_format_is_refused_and_left_alone() {
-    let check = |bytes: &[u8], format: u8| {
+fn another_format_is_refused_and_left_alone() {
+    let check = |bytes: &[u8], format: u8, explanation: &str| {
         let refused = refused(bytes);
-        assert!(matches!(refused, FileLogError::Newer { .. }), "{refused:?}");
-        let text = format!(
-            "written in format {format}, this program reads up to {FORMAT}: use the program that wrote it, or a newer one"
+        assert!(
+            matches!(refused, FileLogError::AnotherFormat { .. }),
+            "{refused:?}"
         );
+        let text = format!("written in format {format}, {explanation}");
         // As the command line prints it: each cause once.
         let printed = format!("{:#}", anyhow::Error::new(refused));
         assert!(printed.ends_with(&text), "{printed}");
         assert_eq!(printed.matches("written in format").count(), 1, "{printed}");
     };
+    let newer = "this program reads up to 2: use the program that wrote it, or a newer one";
+    let older = "which no release has used, this program reads format 2: \
+                 remove the log, windows then start again";
     let whole = segment();
-    let mut header = whole.clone();
-    header[7] = FORMAT + 1;
-    let checksum = crc32c::crc32c(&header[..16]);
-    header[16..20].copy_from_slice(&checksum.to_le_bytes());
-    check(&header, FORMAT + 1);
+    let with_header = |format: u8| {
+        let mut bytes = whole.clone();
+        bytes[7] = format;
+        let checksum = crc32c::crc32c(&bytes[..16]);
+        bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    };
+    check(&with_header(FORMAT + 1), FORMAT + 1, newer);
+    check(&with_header(1), 1, older);
     let scan = scan(&whole).unwrap().unwrap();
     let last = usize::try_from(scan.commits[1].1).unwrap();
     let mut record = whole.clone();
     let from = whole.len() - last;
     record[from + 8] = FORMAT + 3;
     seal(&mut record[from..]);
-    check(&record, FORMAT + 3);
+    check(&record, FORMAT + 3, newer);
 }
 
 #[test]

@@ -165,8 +165,8 @@ impl LogFollower {
                         snapshot.is_some_and(|snapshot| snapshot.scope == self.scope);
                 }
                 // A record without our key is foreign, whatever its first byte is.
-                Err(source @ CodecError::Newer { .. }) if entry.key.is_some() => {
-                    problem.get_or_insert(KafkaLogError::Newer {
+                Err(source) if source.is_another_format() && entry.key.is_some() => {
+                    problem.get_or_insert(KafkaLogError::AnotherFormat {
                         topic: self.spec.topic.clone(),
                         partition: entry.partition,
                         offset: entry.offset,

@@ -27,12 +27,12 @@ pub enum FileLogError {
         /// Process id of the owner, or `unknown`.
         owner: String,
     },
-    /// A segment was written by a newer program.
+    /// A segment was written by another version of the program.
     #[error("{path} cannot be read")]
-    Newer {
+    AnotherFormat {
         /// The segment.
         path: PathBuf,
-        /// Its format, and the newest one that this program reads.
+        /// Its format, and the one that this program reads.
         source: CodecError,
     },
 }

@@ -11,7 +11,7 @@
 use std::path::Path;
 
 use super::error::FileLogError;
-use crate::pane_log::codec::{CodecError, FORMAT, Record, decode};
+use crate::pane_log::codec::{CodecError, FORMAT, OLDEST_FORMAT, Record, decode};
 use crate::panes::Commit;
 
 const MAGIC: &[u8; 7] = b"pegelog";
@@ -58,7 +58,7 @@ pub struct Scan {
 /// Reads the longest valid prefix of a segment; `None` if its header or snapshot is damaged.
 ///
 /// # Errors
-/// Returns [`CodecError::Newer`] if the header or a record of the prefix has a newer format.
+/// Returns an error if the header or a record of the prefix has a format that is not read.
 pub fn scan(bytes: &[u8]) -> Result<Option<Scan>, CodecError> {
     let Some(first) = read_header(bytes)? else {
         return Ok(None);
@@ -96,6 +96,9 @@ fn read_header(bytes: &[u8]) -> Result<Option<i64>, CodecError> {
     let format = header[MAGIC.len()];
     if format > FORMAT {
         return Err(CodecError::Newer { format });
+    }
+    if (1..OLDEST_FORMAT).contains(&format) {
+        return Err(CodecError::Older { format });
     }
     let first = header[MAGIC.len() + 1..].try_into().map(i64::from_le_bytes);
     Ok(first.ok().filter(|first| format > 0 && *first >= 0))
@@ -146,7 +149,8 @@ fn next_record(bytes: &[u8], at: &mut usize) -> Result<Option<Record>, CodecErro
             *at += FRAME_BYTES + body.len();
             Ok(Some(record))
         }
-        Err(newer @ CodecError::Newer { format }) if format > FORMAT => Err(newer),
+        Err(CodecError::Newer { format: 0 }) => Ok(None),
+        Err(error) if error.is_another_format() => Err(error),
         Err(_) => Ok(None),
     }
 }
@@ -170,7 +174,7 @@ pub(super) struct SegmentContent {
 /// Reads a segment from the disk; `None` if its header or snapshot is damaged.
 pub(super) fn read_segment(path: &Path) -> Result<Option<SegmentContent>, FileLogError> {
     let bytes = std::fs::read(path).map_err(FileLogError::io(path, "be read"))?;
-    let scan = scan(&bytes).map_err(|source| FileLogError::Newer {
+    let scan = scan(&bytes).map_err(|source| FileLogError::AnotherFormat {
         path: path.to_owned(),
         source,
     })?;

@@ -58,16 +58,16 @@ pub enum KafkaLogError {
         /// The setting or content that does not fit.
         problem: TopicProblem,
     },
-    /// A record was written by a newer program.
+    /// A record was written by another version of the program.
     #[error("pane log topic {topic}: record {offset} of partition {partition} cannot be read")]
-    Newer {
+    AnotherFormat {
         /// Name of the topic.
         topic: String,
         /// Partition of the record.
         partition: u32,
         /// Offset of the record.
         offset: i64,
-        /// Its format, and the newest one that this program reads.
+        /// Its format, and the one that this program reads.
         source: CodecError,
     },
 }

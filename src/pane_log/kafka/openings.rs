@@ -86,8 +86,8 @@ enum FirstRecord {
     /// A commit carries the number too: a topic that was deleted and created again may receive a
     /// commit before its opening.
     Partitions(u32),
-    /// A record of a newer program.
-    Newer(CodecError),
+    /// A record of another version of the program.
+    AnotherFormat(CodecError),
     /// A record that pegel did not write.
     Foreign,
 }
@@ -96,7 +96,7 @@ impl FirstRecord {
     fn of(entry: &Entry<'_>) -> Self {
         match (decode(entry.bytes), entry.key) {
             (Ok(Record::Opening(opening)), _) => FirstRecord::Partitions(opening.partitions),
-            (Err(newer @ CodecError::Newer { .. }), Some(_)) => FirstRecord::Newer(newer),
+            (Err(error), Some(_)) if error.is_another_format() => FirstRecord::AnotherFormat(error),
             (_, Some(key)) => FirstRecord::Partitions(key.partitions),
             (_, None) => FirstRecord::Foreign,
         }
@@ -108,8 +108,8 @@ impl FirstRecord {
             FirstRecord::Partitions(actual) if actual == configured => return Ok(()),
             FirstRecord::Partitions(actual) => TopicProblem::StartedWith { actual, configured },
             FirstRecord::Foreign => TopicProblem::ForeignRecord { partition },
-            FirstRecord::Newer(source) => {
-                return Err(KafkaLogError::Newer {
+            FirstRecord::AnotherFormat(source) => {
+                return Err(KafkaLogError::AnotherFormat {
                     topic: spec.topic.clone(),
                     partition,
                     offset: 0,

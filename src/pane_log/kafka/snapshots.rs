@@ -7,7 +7,7 @@
 use super::error::KafkaLogError;
 use super::reader::{MAX_EMPTY_POLLS, POLL_WAIT, Reader};
 use crate::model::{EventTime, PanesTopicSpec};
-use crate::pane_log::codec::{CodecError, Record, SnapshotChunk, decode};
+use crate::pane_log::codec::{Record, SnapshotChunk, decode};
 
 /// Snapshot intervals that are searched before the whole partition is.
 const RECENT_INTERVALS: u32 = 3;
@@ -121,8 +121,8 @@ fn read_snapshots(
             next = entry.offset + 1;
             match decode(entry.bytes) {
                 Ok(Record::Snapshot(chunk)) => keep_newest(assembly.take(chunk), &mut snapshots),
-                Err(source @ CodecError::Newer { .. }) if entry.key.is_some() => {
-                    newer = Some(KafkaLogError::Newer {
+                Err(source) if source.is_another_format() && entry.key.is_some() => {
+                    newer = Some(KafkaLogError::AnotherFormat {
                         topic: spec.topic.clone(),
                         partition: entry.partition,
                         offset: entry.offset,
