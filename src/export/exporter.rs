@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use super::explanations::Explanations;
 use super::gzip::{self, Piece};
 use super::metrics::families::Families;
 use super::metrics::live::{self, ProcessMetrics};
@@ -42,6 +43,7 @@ struct Published {
     view: Arc<EngineView>,
     drift: Arc<EncodedBlock>,
     counters: Arc<EncodedBlock>,
+    explanations: Arc<Explanations>,
 }
 
 /// Everything that HTTP serves.
@@ -91,16 +93,26 @@ impl Exporter {
         let previous = self.published.load();
         let is_drift_current =
             previous.view.generation == view.generation && !previous.drift.text.is_empty();
-        let drift = if is_drift_current {
-            Arc::clone(&previous.drift)
+        let (drift, explanations) = if is_drift_current {
+            (
+                Arc::clone(&previous.drift),
+                Arc::clone(&previous.explanations),
+            )
         } else {
-            Arc::new(EncodedBlock::new(drift::block(&view)))
+            let explanations = previous.explanations.next(&view);
+            let mut families = drift::block(&view);
+            explanations.add_to(&mut families);
+            (
+                Arc::new(EncodedBlock::new(families)),
+                Arc::new(explanations),
+            )
         };
         let counters = Arc::new(EncodedBlock::new(counters::block(&view)));
         self.published.store(Arc::new(Published {
             view: Arc::new(view),
             drift,
             counters,
+            explanations,
         }));
     }
 

@@ -10,6 +10,7 @@
 //! neither waits for an evaluation nor costs one.
 
 mod explain;
+mod explanations;
 mod exporter;
 mod gzip;
 mod http;

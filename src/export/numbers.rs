@@ -55,6 +55,17 @@ pub fn grouped(count: u64) -> String {
     groups.join(",")
 }
 
+/// A text of at most `max` characters; a longer one is cut and ends in an ellipsis.
+#[must_use]
+pub(super) fn shortened(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(max.saturating_sub(1)).collect();
+    cut.push('\u{2026}');
+    cut
+}
+
 /// The text of a bin: an interval, or a category without control characters.
 #[must_use]
 pub(super) fn bin_text(name: BinName<'_>) -> String {
@@ -90,6 +101,12 @@ mod tests {
             [7, 1000, 1_234_567].map(grouped),
             ["7", "1,000", "1,234,567"]
         );
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        assert_eq!(shortened("gr\u{f6}\u{df}er", 6), "gr\u{f6}\u{df}er");
+        assert_eq!(shortened("gr\u{f6}\u{df}ere", 6), "gr\u{f6}\u{df}e\u{2026}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod alert_series;
 mod architecture;
 mod calibrate;
 mod commands;

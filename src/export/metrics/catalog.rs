@@ -76,6 +76,16 @@ const ALERT: &[&str] = &[
     "statistic",
     "severity",
 ];
+const ALERT_TEXT: &[&str] = &[
+    "monitor",
+    "feature",
+    "segment",
+    "window",
+    "reference",
+    "statistic",
+    "severity",
+    "text",
+];
 const REFERENCE: &[&str] = &["monitor", "reference"];
 const REFERENCE_FEATURE: &[&str] = &["monitor", "reference", "feature"];
 const MONITOR: &[&str] = &["monitor"];
@@ -103,8 +113,11 @@ catalog! {
     DRIFT_DESIGN_EFFECT: Gauge "drift_design_effect" COMPARISON_STATISTIC, "Factor by which windows without drift vary more than independent samples, at least 1; samples divided by it are the effective samples.";
     DRIFT_DETECTABLE_SHIFT: Gauge "drift_minimum_detectable_shift" COMPARISON_STATISTIC, "Shift of a normal feature's mean, in standard deviations, that reaches the lowest threshold at the window's size.";
     CALIBRATION_STATUS: Gauge "calibration_status" COMPARISON_STATUS, "1 for each reason to trust the calibrated thresholds less. status = reference_small, budget_extrapolated, phi_learning, blocks_short, too_few_effective.";
-    DRIFT_THRESHOLD: Gauge "drift_threshold" ALERT, "Alert threshold of the score, on its own scale. severity = warning, critical.";
+    DRIFT_THRESHOLD: Gauge "drift_threshold" ALERT, "Threshold above which the score alarms, on its own scale. severity = warning, critical.";
+    DRIFT_THRESHOLD_LOWER: Gauge "drift_threshold_lower" ALERT, "Threshold below which a two-sided rate or a volume alarms.";
+    DRIFT_THRESHOLD_RATIO: Gauge "drift_threshold_ratio" ALERT, "Score divided by its threshold, or a lower threshold divided by the value, whichever is larger; above 1 is beyond the threshold.";
     ALERT_ACTIVE: Gauge "alert_active" ALERT, "1 while the alert fires, 0 while it does not; absent while its score is not ready.";
+    ALERT_EXPLANATION: Gauge "alert_explanation" ALERT_TEXT, "1 while the alert fires; text explains it in at most 300 characters. It is made when the alert begins to fire and renewed at most once per window length.";
     WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" COMPARISON, "Wasserstein-1 distance in the feature's own unit.";
     SUPPORT_OVERLAP: Gauge "support_overlap" COMPARISON, "Sum over bins of the smaller share, 0 to 1; below 0.05, js and kl are saturated.";
     SCORE_READY: Gauge "score_ready" COMPARISON, "1 when the scores exist, 0 when they do not.";
@@ -114,6 +127,8 @@ catalog! {
     WINDOW_ENTROPY_BITS: Gauge "window_entropy_bits" COMPARISON, "Entropy of the window's bins, in bits.";
     WINDOW_CROSS_ENTROPY_BITS: Gauge "window_cross_entropy_bits" COMPARISON, "Mean surprisal of the window under the reference, in bits per event.";
     WINDOW_MIN_SAMPLES: Gauge "window_min_samples" WINDOW, "Values of a feature that a window needs before it is scored.";
+    WINDOW_SIZE: Gauge "window_size_seconds" WINDOW, "Length of the window, in event time.";
+    WINDOW_SLIDE: Gauge "window_slide_seconds" WINDOW, "Event time between two evaluations of the window.";
     FEATURES_DRIFTING: Gauge "features_drifting_ratio" WINDOW_REFERENCE, "Share of features with a firing alert, among those that have alerts and a score.";
     FEATURES_SIGNIFICANT: Gauge "features_significant" WINDOW_REFERENCE, "Features with significant drift by Benjamini and Hochberg at a false discovery rate of 5 %; only where alerts are calibrated.";
     WINDOW_COVERAGE_RATIO: Gauge "window_coverage_ratio" WINDOW, "Share of the window's panes and partitions that were counted, 0 to 1.";

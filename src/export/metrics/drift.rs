@@ -3,22 +3,19 @@
 //! It is the large block, with scores, thresholds, alerts and windows. It is encoded once per
 //! evaluation, on the scorer's thread, and a scrape only copies it.
 
-use super::catalog;
 use super::families::Families;
+use super::labels::{ALL_EVENTS, ComparisonLabels};
+use super::{alerts, catalog};
 use crate::alert::AlertState;
-use crate::calibration::CalibrationStatus;
 use crate::engine::{
     AlertView, ComparisonView, EngineView, MonitorView, ReferenceView, WindowFeatureView,
     WindowView,
 };
-use crate::model::{MonitorSpec, Severity, Statistic};
+use crate::model::{MonitorSpec, Statistic};
 use crate::stats::{discoveries, share};
 
 /// The accepted share of false discoveries among the features that are reported as significant.
 const FALSE_DISCOVERY_RATE: f64 = 0.05;
-
-/// The label `segment` of all events.
-const ALL_EVENTS: &str = "";
 
 /// The drift block of a view.
 pub(in crate::export) fn block(view: &EngineView) -> Families {
@@ -59,6 +56,16 @@ pub(in crate::export) fn add_window(
         catalog::WINDOW_MIN_SAMPLES,
         &window_labels,
         spec.min_samples,
+    );
+    families.add(
+        catalog::WINDOW_SIZE,
+        &window_labels,
+        spec.size.as_secs_f64(),
+    );
+    families.add(
+        catalog::WINDOW_SLIDE,
+        &window_labels,
+        spec.slide.as_secs_f64(),
     );
     if let Some(end) = window.end {
         families.add(
@@ -117,48 +124,6 @@ fn add_feature(
     }
 }
 
-/// The labels that all series of a comparison share.
-struct ComparisonLabels<'a> {
-    monitor: &'a str,
-    feature: &'a str,
-    segment: &'a str,
-    window: &'a str,
-    reference: &'a str,
-}
-
-impl<'a> ComparisonLabels<'a> {
-    fn values(&self) -> [&'a str; 5] {
-        [
-            self.monitor,
-            self.feature,
-            self.segment,
-            self.window,
-            self.reference,
-        ]
-    }
-
-    fn with_reason(&self, reason: &'a str) -> [&'a str; 6] {
-        let [monitor, feature, segment, window, reference] = self.values();
-        [monitor, feature, segment, window, reference, reason]
-    }
-
-    fn with_status(&self, status: CalibrationStatus) -> [&'a str; 6] {
-        self.with_reason(status.name())
-    }
-
-    fn with_statistic(&self, statistic: Statistic) -> [&'a str; 6] {
-        self.with_reason(statistic.name())
-    }
-
-    fn with_alert(&self, statistic: Statistic, severity: Severity) -> [&'a str; 7] {
-        let [monitor, feature, segment, window, reference] = self.values();
-        let (statistic, severity) = (statistic.name(), severity.name());
-        [
-            monitor, feature, segment, window, reference, statistic, severity,
-        ]
-    }
-}
-
 /// Adds the series that a comparison has once.
 fn add_scores(families: &mut Families, labels: &ComparisonLabels<'_>, comparison: &ComparisonView) {
     let is_ready = u64::from(comparison.scores.is_ok());
@@ -201,12 +166,12 @@ fn add_statistic(
     judged_alerts: &[&AlertView],
     statistic: Statistic,
 ) {
-    let alerts: Vec<&AlertView> = judged_alerts
+    let statistic_alerts: Vec<&AlertView> = judged_alerts
         .iter()
         .copied()
         .filter(|alert| alert.statistic == statistic)
         .collect();
-    let first_alert = alerts.first().copied();
+    let first_alert = statistic_alerts.first().copied();
     let statistic_labels = labels.with_statistic(statistic);
     let level = comparison
         .assessment
@@ -232,15 +197,8 @@ fn add_statistic(
     if let Some(score) = exported_score(monitor, comparison, statistic, first_alert) {
         families.add(catalog::DRIFT_SCORE, &statistic_labels, score);
     }
-    for alert in alerts {
-        let alert_labels = labels.with_alert(statistic, alert.severity);
-        if let Some(threshold) = alert.threshold {
-            families.add(catalog::DRIFT_THRESHOLD, &alert_labels, threshold);
-        }
-        if !matches!(alert.state, AlertState::NotReady(_)) {
-            let is_firing = u64::from(alert.state == AlertState::Firing);
-            families.count(catalog::ALERT_ACTIVE, &alert_labels, is_firing);
-        }
+    for alert in statistic_alerts {
+        alerts::add(families, labels, alert);
     }
 }
 

@@ -16,6 +16,11 @@ const PER_COMPARISON: usize = 6;
 /// Series of a calibrated statistic: floor, p-value, design effect, detectable shift.
 const PER_CALIBRATED_STATISTIC: usize = 4;
 
+/// Series of an alert: two thresholds, their ratio, state, explanation.
+const PER_ALERT: usize = 5;
+/// Series of a window beside those of its features: its sizes, coverage and end.
+const PER_WINDOW: usize = 5;
+
 /// The most series that a monitor can produce, its counters included.
 #[must_use]
 pub fn estimate_series(plan: &MonitorPlan) -> usize {
@@ -27,7 +32,7 @@ pub fn estimate_series(plan: &MonitorPlan) -> usize {
         .sum();
     PER_MONITOR
         + PER_FEATURE * plan.features.len()
-        + windows * (per_window + 3 + 2 * references)
+        + windows * (per_window + PER_WINDOW + 2 * references)
         + references * (3 + 2 * plan.features.len())
 }
 
@@ -48,5 +53,5 @@ fn series_of_comparison(spec: &MonitorSpec, feature: &FeaturePlan) -> usize {
     } else {
         0
     };
-    PER_COMPARISON + statistics.len() + calibrated + 2 * feature.rules.len()
+    PER_COMPARISON + statistics.len() + calibrated + PER_ALERT * feature.rules.len()
 }

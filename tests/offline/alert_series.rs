@@ -1,0 +1,148 @@
+//! The series of alerts: the text of an explanation is a label, so it must not change with every
+//! evaluation.
+
+use pegel::alert::AlertState;
+use pegel::engine::{AlertView, EngineView, MonitorView};
+use pegel::export::Exporter;
+use pegel::model::{AlertSpec, EventTime, NotReady, Statistic, Thresholds};
+
+use crate::support::{MINUTE, at, plan, record, replay, spec};
+
+/// A monitor whose alert on `js` of `c` fires: a third of the values is a category that needs
+/// escapes.
+fn firing() -> MonitorView {
+    let mut spec = spec();
+    spec.alerts = vec![AlertSpec {
+        statistic: Statistic::Js,
+        thresholds: Thresholds {
+            critical: Some(0.05),
+            warning: None,
+        },
+        budget: None,
+        for_evaluations: 1,
+        keep_firing_for: 0,
+        features: Some(vec!["c".to_owned()]),
+    }];
+    let text: String = (0..600)
+        .map(|i| {
+            let category = if i % 3 == 0 { "\"xx\"" } else { "\"de\"" };
+            record(at(12, 0, i), "1", category)
+        })
+        .collect();
+    replay(&text, vec![plan(spec)]).1.remove(0)
+}
+
+fn alert(monitor: &mut MonitorView) -> &mut AlertView {
+    let feature = &mut monitor.windows[0].features[1];
+    &mut feature.comparisons[0].alerts[0]
+}
+
+/// Publishes evaluations of one monitor one after the other.
+struct Scrapes {
+    exporter: Exporter,
+    generation: u64,
+}
+
+impl Scrapes {
+    fn new() -> Self {
+        Scrapes {
+            exporter: Exporter::new(["data"].into_iter(), 1000),
+            generation: 0,
+        }
+    }
+
+    /// The lines of `metric` after an evaluation of a window that ends at `end`.
+    fn lines(&mut self, metric: &str, monitor: &MonitorView, end: EventTime) -> Vec<String> {
+        let mut monitor = monitor.clone();
+        monitor.windows[0].end = Some(end);
+        self.generation += 1;
+        self.exporter.publish(EngineView {
+            generation: self.generation,
+            monitors: vec![monitor],
+            sources: Vec::new(),
+        });
+        let text = String::from_utf8(self.exporter.scrape(false)).unwrap();
+        text.lines()
+            .filter(|line| line.starts_with(&format!("{metric}{{")))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn explanation(&mut self, monitor: &MonitorView, end: EventTime) -> String {
+        let lines = self.lines("pegel_alert_explanation", monitor, end);
+        assert!(lines.len() <= 1, "one firing alert: {lines:?}");
+        lines.into_iter().next().unwrap_or_default()
+    }
+}
+
+#[test]
+fn a_firing_alert_is_explained_by_one_series_that_does_not_change_with_every_evaluation() {
+    let (mut monitor, mut scrapes) = (firing(), Scrapes::new());
+    let first = scrapes.explanation(&monitor, at(12, 10, 0));
+    assert!(
+        first.contains(r#"severity="critical",text="fr: 40.0 % -> 0.0 %; js 0."#),
+        "{first}"
+    );
+    assert!(first.ends_with("300 samples\"} 1"), "{first}");
+
+    alert(&mut monitor).value = Some(0.75);
+    let after = |minutes: u32| at(12, 10, 0).plus(MINUTE * minutes);
+    assert_eq!(scrapes.explanation(&monitor, after(4)), first, "kept");
+    let renewed = scrapes.explanation(&monitor, after(5));
+    assert!(renewed.contains("js 0.750 bit"), "other events: {renewed}");
+
+    alert(&mut monitor).state = AlertState::Inactive;
+    assert_eq!(scrapes.explanation(&monitor, after(6)), "", "resolved");
+    alert(&mut monitor).state = AlertState::Firing;
+    alert(&mut monitor).value = Some(0.5);
+    let again = scrapes.explanation(&monitor, after(7));
+    assert!(again.contains("js 0.500 bit"), "a new alert: {again}");
+}
+
+/// A restart shows an alert that is held before it has a score again.
+#[test]
+fn a_text_without_a_value_never_replaces_one_with_a_value() {
+    let (mut monitor, mut scrapes) = (firing(), Scrapes::new());
+    let score = alert(&mut monitor).value.take();
+    monitor.windows[0].features[1].comparisons[0].scores = Err(NotReady::Partial);
+    let held = scrapes.explanation(&monitor, at(12, 10, 0));
+    assert!(
+        held.contains("js not ready: part of the window was not counted, the alert is held"),
+        "{held}"
+    );
+    alert(&mut monitor).value = score;
+    let explained = scrapes.explanation(&monitor, at(12, 11, 0));
+    assert!(explained.contains("fr: 40.0 %"), "{explained}");
+    alert(&mut monitor).value = None;
+    assert_eq!(scrapes.explanation(&monitor, at(12, 20, 0)), explained);
+}
+
+#[test]
+fn a_text_from_records_is_escaped_and_cut() {
+    let mut monitor = firing();
+    monitor.features[1].layout = Some(std::sync::Arc::new(pegel::stats::Layout::Categorical(
+        pegel::stats::CategoricalLayout::new(
+            vec!["\"}\n\\evil{".repeat(100), "fr".to_owned()],
+            Vec::new(),
+        ),
+    )));
+    // The first category is the one that changed most.
+    let counts = monitor.windows[0].features[1].counts.as_mut().unwrap();
+    std::sync::Arc::make_mut(counts).bins = vec![30, 135, 0, 135];
+    let line = Scrapes::new().explanation(&monitor, at(12, 10, 0));
+    assert!(line.contains(r#"text="\"} \\evil{\"} \\evil{"#), "{line}");
+    let text = line.split("text=\"").nth(1).unwrap();
+    assert!(text.chars().count() < 320, "{line}");
+}
+
+#[test]
+fn a_lower_threshold_is_a_metric_of_its_own() {
+    let (mut monitor, mut scrapes) = (firing(), Scrapes::new());
+    alert(&mut monitor).lower = Some(0.01);
+    let end = at(12, 10, 0);
+    let lower = scrapes.lines("pegel_drift_threshold_lower", &monitor, end);
+    assert!(lower[0].ends_with("} 0.01"), "{lower:?}");
+    alert(&mut monitor).value = Some(0.1);
+    let ratio = scrapes.lines("pegel_drift_threshold_ratio", &monitor, end);
+    assert!(ratio[0].ends_with("} 2"), "{ratio:?}");
+}
