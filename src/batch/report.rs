@@ -9,7 +9,7 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::alert::Threshold;
 use crate::engine::{Assessment, FeaturePlan, Rule, ThresholdSource};
-use crate::export::calibration_json;
+use crate::export::{calibration_json, unseen_categories_json};
 use crate::model::{NotReady, Severity};
 use crate::reference::FeatureReference;
 use crate::score::{Rates, Scores};
@@ -135,6 +135,12 @@ impl FeatureReport<'_> {
             json!(self.rates.out_of_range.unwrap_or(0.0)),
         );
         put("unseen_ratio", json!(self.rates.unseen.unwrap_or(0.0)));
+        if !self.counts.unseen_names.is_empty() {
+            put(
+                "unseen_categories",
+                unseen_categories_json(&self.counts.unseen_names),
+            );
+        }
         if with_bins {
             put("bins", self.bins());
         }

@@ -15,7 +15,7 @@ use crate::panes::{
     RecordCounts,
 };
 use crate::reference::{Column, FitOptions, HOURS, Profiles, Reference, fit};
-use crate::stats::{CellRun, FeatureCounts, Layout};
+use crate::stats::{CellRun, FeatureCounts, HeavyHitters, Layout};
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -151,6 +151,7 @@ fn delta(layout: &Layout, values: &[f64]) -> FeatureDelta {
             counts: counts.cells.counts().iter().map(narrow).collect(),
             sums: counts.cells.sums().to_vec(),
         },
+        unseen_names: HeavyHitters::default(),
     }
 }
 

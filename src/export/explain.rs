@@ -5,7 +5,7 @@
 //! looks like. Value, threshold and number of samples follow.
 
 use super::numbers::{grouped, percent, short_number};
-use super::shift::describe_shift;
+use super::shift::{describe_shift, unseen_names};
 use crate::alert::AlertState;
 use crate::engine::{
     AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective_samples,
@@ -114,7 +114,7 @@ fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> Strin
         .layout
         .zip(context.reference)
         .and_then(|(layout, reference)| Rates::of(&reference.counts, layout).get(alert.statistic));
-    let mut clauses = vec![match before {
+    let mut change = match before {
         Some(before) => format!(
             "{} {} -> {}",
             rate_name(alert.statistic),
@@ -122,7 +122,13 @@ fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> Strin
             percent(value)
         ),
         None => format!("{} {}", rate_name(alert.statistic), percent(value)),
-    }];
+    };
+    if alert.statistic == Statistic::UnseenRatio
+        && let Some(names) = context.counts.and_then(unseen_names)
+    {
+        change += &format!(": {names}");
+    }
+    let mut clauses = vec![change];
     clauses.extend(threshold_text(alert, value, percent));
     if let Some(counts) = context.counts {
         let events = grouped(counts.tallies.events());

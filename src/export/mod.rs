@@ -20,7 +20,7 @@ mod shift;
 mod unit_error;
 
 pub use exporter::Exporter;
-pub use http::{ReloadRequest, calibration_json, serve};
+pub use http::{ReloadRequest, calibration_json, serve, unseen_categories_json};
 pub use metrics::{CATALOG, Metric, MetricType, OpenMetrics, estimate_series, markdown};
 pub use numbers::{grouped, percent, short_number};
 pub use shift::{describe_shift, median_text};

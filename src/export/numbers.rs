@@ -66,18 +66,25 @@ pub(super) fn shortened(text: &str, max: usize) -> String {
     cut
 }
 
+/// The beginning of a category without control characters; an empty one in quotation marks.
+#[must_use]
+pub(super) fn label_text(label: &str) -> String {
+    if label.is_empty() {
+        return "\"\"".to_owned();
+    }
+    label
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_LABEL_CHARACTERS)
+        .collect()
+}
+
 /// The text of a bin: an interval, or a category without control characters.
 #[must_use]
 pub(super) fn bin_text(name: BinName<'_>) -> String {
     let interval = match name {
         BinName::Interval(interval) => interval,
-        BinName::Label(label) => {
-            return label
-                .chars()
-                .map(|c| if c.is_control() { ' ' } else { c })
-                .take(MAX_LABEL_CHARACTERS)
-                .collect();
-        }
+        BinName::Label(label) => return label_text(label),
     };
     let Interval { lower, upper } = interval;
     match (lower, upper) {

@@ -3,10 +3,13 @@
 //! Shares of bins exist only where both sides have values. Without values in the window, the rates
 //! are the news.
 
-use super::numbers::{bin_text, number_text, percent};
+use super::numbers::{bin_text, grouped, label_text, number_text, percent};
 use super::unit_error::{Quartiles, unit_error};
 use crate::reference::FeatureReference;
 use crate::stats::{CellCounts, CellScale, FeatureCounts, Layout, ReadableQuantiles};
+
+/// The most unseen categories that are named.
+const MAX_UNSEEN_NAMES: usize = 3;
 
 /// The largest changes between a reference and a window with the same layout: the bin whose share
 /// changed most, the medians, and the unit error that the shift looks like.
@@ -58,8 +61,35 @@ fn most_changed_bin(
         })
         .enumerate()
         .max_by(|(_, a), (_, b)| (a.1 - a.0).abs().total_cmp(&(b.1 - b.0).abs()))?;
-    let bin = bin_text(layout.name(index));
-    Some(format!("{bin}: {} -> {}", percent(before), percent(after)))
+    let name = layout.name(index);
+    let is_unseen = matches!(layout, Layout::Categorical(layout) if layout.unseen() == index);
+    let change = format!("{} -> {}", percent(before), percent(after));
+    Some(match unseen_names(window).filter(|_| is_unseen) {
+        Some(names) => format!("unseen {change}: {names}"),
+        None => format!("{}: {change}", bin_text(name)),
+    })
+}
+
+/// The most frequent categories that the reference does not have, with their counts: `XK (8,214),
+/// XX (12)`; `None` if there are none.
+///
+/// A count that may be too low, because more names came than are kept, follows `at least`.
+pub(super) fn unseen_names(counts: &FeatureCounts) -> Option<String> {
+    let names = counts.unseen_names.most_frequent();
+    let at_least = if counts.unseen_names.error() > 0 {
+        "at least "
+    } else {
+        ""
+    };
+    let mut texts: Vec<String> = names
+        .iter()
+        .take(MAX_UNSEEN_NAMES)
+        .map(|(name, count)| format!("{} ({at_least}{})", label_text(name), grouped(*count)))
+        .collect();
+    if names.len() > MAX_UNSEEN_NAMES {
+        texts.push("...".to_owned());
+    }
+    (!texts.is_empty()).then(|| texts.join(", "))
 }
 
 fn quartiles(counts: &FeatureCounts, scale: &CellScale) -> Option<Quartiles> {
@@ -76,6 +106,7 @@ fn quartiles(counts: &FeatureCounts, scale: &CellScale) -> Option<Quartiles> {
 mod tests {
     use super::*;
     use crate::model::Kind;
+    use crate::panes::{Frame, PaneCounts};
     use crate::reference::{Column, FitOptions, fit};
 
     fn reference_of(values: impl Iterator<Item = f64>) -> FeatureReference {
@@ -126,5 +157,42 @@ mod tests {
     fn a_window_without_values_has_no_shares() {
         let reference = reference_of((0..1000).map(f64::from));
         assert_eq!(changes(&reference, std::iter::empty()), "");
+    }
+
+    /// The most frequent break of a category was told as a share only.
+    #[test]
+    fn unseen_categories_are_named_with_their_counts() {
+        let column = Column {
+            categories: [("de", 60), ("fr", 40)]
+                .map(|(name, count)| (Box::<str>::from(name), count))
+                .into_iter()
+                .collect(),
+            ..Column::default()
+        };
+        let reference = fit("country", Kind::Categorical, column, &FitOptions::default()).unwrap();
+        let window = |names: &[(&str, u64)]| {
+            let mut frame = Frame::new([Some(&*reference.layout)].into_iter());
+            let Layout::Categorical(layout) = &*reference.layout else {
+                unreachable!("a categorical feature")
+            };
+            for (name, count) in names {
+                (0..*count).for_each(|_| frame.record_category(0, layout, name));
+            }
+            let mut pane = PaneCounts::default();
+            pane.merge(&frame.take().features[0]);
+            let mut counts = FeatureCounts::new(&reference.layout);
+            pane.add_to(&mut counts);
+            counts
+        };
+        let text = |names| describe_shift(&reference.layout, &window(names), &reference).join("; ");
+        assert_eq!(
+            text(&[("de", 1000), ("fr", 700), ("XK", 1200), ("a\nb", 12)]),
+            "unseen 0.0 % -> 41.6 %: XK (1,200), a b (12)"
+        );
+        assert_eq!(
+            text(&[("a", 5), ("b", 4), ("c", 3), ("d", 2), ("e", 1)]),
+            "unseen 0.0 % -> 100.0 %: a (5), b (4), c (3), ..."
+        );
+        assert_eq!(text(&[("de", 95), ("", 5)]), "fr: 40.0 % -> 0.0 %");
     }
 }

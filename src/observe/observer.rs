@@ -384,7 +384,7 @@ fn count_feature(
 
 fn record_category(frame: &mut Frame, index: usize, layout: Option<&Layout>, name: &str) {
     match layout {
-        Some(Layout::Categorical(layout)) => frame.record_bin(index, layout.index(name)),
+        Some(Layout::Categorical(layout)) => frame.record_category(index, layout, name),
         _ => frame.record_value(index),
     }
 }

@@ -11,7 +11,7 @@ use super::encoding;
 use super::fold::Claim;
 use crate::decode::DecodeError;
 use crate::model::{EventTime, LayoutId, MonitorId, Shard, TopicId};
-use crate::stats::{CellRun, Tallies};
+use crate::stats::{CellRun, HeavyHitters, Tallies};
 
 /// The counts of one shard's records in `base..upto`.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,6 +138,8 @@ pub struct FeatureDelta {
     /// Values per cell; empty for categories.
     #[serde(with = "encoding::cell_run")]
     pub cells: CellRun,
+    /// The most frequent categories in the bin `unseen`.
+    pub unseen_names: HeavyHitters,
 }
 
 impl Commit {
@@ -227,5 +229,6 @@ impl FeatureDelta {
         size_of::<Self>()
             + self.bins.1.len() * size_of::<u32>()
             + self.cells.counts.len() * (size_of::<u32>() + size_of::<i64>())
+            + self.unseen_names.size_bytes()
     }
 }

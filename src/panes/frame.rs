@@ -7,7 +7,9 @@
 
 use super::commit::{FeatureDelta, PaneDelta};
 use crate::model::{EventTime, InvalidReason, MissingKind};
-use crate::stats::{CELLS, CellRun, Layout, NumericLayout, Tallies};
+use crate::stats::{
+    CELLS, CategoricalLayout, CellRun, HeavyHitters, Layout, NumericLayout, Tallies,
+};
 
 /// Estimated bytes of a feature in the log: its index, its tallies and the lengths of its lists.
 const BYTES_PER_FEATURE: usize = 24;
@@ -37,6 +39,7 @@ struct FeatureFrame {
     cells: Option<usize>,
     /// The touched cells, `from..to`, counted from its first cell.
     touched: (usize, usize),
+    unseen_names: HeavyHitters,
 }
 
 impl Frame {
@@ -56,6 +59,7 @@ impl Frame {
                     bins: feature_bins,
                     cells: feature_cells,
                     touched: (CELLS, 0),
+                    unseen_names: HeavyHitters::default(),
                 }
             })
             .collect();
@@ -103,12 +107,21 @@ impl Frame {
         }
     }
 
-    /// Counts one value in a bin, for features without cells.
     #[inline]
-    pub fn record_bin(&mut self, feature: usize, bin: usize) {
+    fn record_bin(&mut self, feature: usize, bin: usize) {
         let feature = &mut self.features[feature];
         feature.tallies.values += 1;
         self.bins[feature.bins.0 + bin] += 1;
+    }
+
+    /// Counts one category.
+    #[inline]
+    pub fn record_category(&mut self, feature: usize, layout: &CategoricalLayout, name: &str) {
+        let bin = layout.index(name);
+        self.record_bin(feature, bin);
+        if bin == layout.unseen() {
+            self.features[feature].unseen_names.record(name);
+        }
     }
 
     /// Counts one value of a feature without a layout.
@@ -179,6 +192,7 @@ impl Frame {
             tallies,
             bins,
             cells,
+            unseen_names: std::mem::take(&mut self.features[index].unseen_names),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::commit::FeatureDelta;
 use super::encoding;
-use crate::stats::{CellRun, FeatureCounts, Tallies};
+use crate::stats::{CellRun, FeatureCounts, HeavyHitters, Tallies};
 
 /// Accepted counts of one feature in one pane.
 ///
@@ -16,6 +16,7 @@ use crate::stats::{CellRun, FeatureCounts, Tallies};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct PaneCounts {
     chunks: Vec<CountChunk>,
+    unseen_names: HeavyHitters,
 }
 
 /// Counts of at most `u32::MAX` values.
@@ -30,6 +31,7 @@ struct CountChunk {
 impl PaneCounts {
     /// Adds a delta.
     pub fn merge(&mut self, delta: &FeatureDelta) {
+        self.unseen_names.merge(&delta.unseen_names);
         match self.chunks.last_mut().filter(|chunk| chunk.fits(delta)) {
             Some(chunk) => chunk.merge(delta),
             None => {
@@ -48,8 +50,10 @@ impl PaneCounts {
                 tallies: chunk.tallies,
                 bins: chunk.bins.clone(),
                 cells: chunk.cells.clone(),
+                unseen_names: HeavyHitters::default(),
             });
         }
+        self.unseen_names.merge(&other.unseen_names);
     }
 
     /// Returns the number of events, with and without a value.
@@ -77,6 +81,7 @@ impl PaneCounts {
                 .for_each(|(sum, count)| *sum += u64::from(*count));
             window.cells.merge_run(&chunk.cells);
         }
+        window.unseen_names.merge(&self.unseen_names);
     }
 
     /// Returns the size in memory in bytes, including the value itself.
@@ -88,6 +93,7 @@ impl PaneCounts {
                 .iter()
                 .map(CountChunk::size_bytes)
                 .sum::<usize>()
+            + self.unseen_names.size_bytes()
     }
 }
 

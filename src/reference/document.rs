@@ -15,8 +15,8 @@ use super::hour_of_week::{HOURS, Profiles};
 use super::number_facts::NumberFacts;
 use crate::model::Kind;
 use crate::stats::{
-    Bins, CELLS, CategoricalLayout, CellCounts, CellScale, FeatureCounts, Layout, NumericLayout,
-    Tallies,
+    Bins, CELLS, CategoricalLayout, CellCounts, CellScale, FeatureCounts, HeavyHitters, Layout,
+    NumericLayout, Tallies,
 };
 
 /// Everything that the hash covers.
@@ -243,6 +243,7 @@ impl HourEntry {
             },
             bins: self.counts,
             cells: self.cells,
+            unseen_names: HeavyHitters::default(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! All counts are integers, so adding and subtracting are exact and their order does not matter.
 
 use super::cells::CellCounts;
+use super::heavy_hitters::HeavyHitters;
 use super::layout::{CategoricalLayout, Layout, NumericLayout};
 
 /// Events of a feature by their outcome; `events = values + missing + invalid` always holds.
@@ -82,6 +83,8 @@ pub struct FeatureCounts {
     pub bins: Vec<u64>,
     /// Values and sums of positions per cell; numeric features only.
     pub cells: CellCounts,
+    /// The most frequent categories in the bin `unseen`.
+    pub unseen_names: HeavyHitters,
 }
 
 impl FeatureCounts {
@@ -106,9 +109,12 @@ impl FeatureCounts {
             let (count, sum) = (other.cells.counts()[cell], other.cells.sums()[cell]);
             self.cells.add(cell, count, sum);
         }
+        self.unseen_names.merge(&other.unseen_names);
     }
 
     /// Subtracts counts that were added before.
+    ///
+    /// The names of unseen categories stay: a summary cannot be subtracted.
     pub fn subtract(&mut self, other: &Self) {
         self.tallies.subtract(&other.tallies);
         self.bins

@@ -17,16 +17,17 @@ use pegel::pane_log::{encode_chunk, encode_commit, encode_opening};
 use pegel::panes::{
     Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
 };
-use pegel::stats::{CellRun, Tallies};
+use pegel::stats::{CellRun, HeavyHitters, Tallies};
 
 use crate::restart::{apply, restored, saved, stream, watched};
 use crate::support::{at, plan};
 
-/// A commit in which every field differs from its default.
-fn commit() -> Commit {
-    let mut errors = [0; DecodeError::ALL.len()];
-    errors[1] = 3;
-    let feature = FeatureDelta {
+fn feature_delta() -> FeatureDelta {
+    let mut unseen_names = HeavyHitters::default();
+    ["XK", "XX", "XK"]
+        .iter()
+        .for_each(|name| unseen_names.record(name));
+    FeatureDelta {
         feature: 1,
         tallies: Tallies {
             values: 5,
@@ -40,7 +41,14 @@ fn commit() -> Commit {
             counts: vec![4, 1],
             sums: vec![1 << 40, -12_345],
         },
-    };
+        unseen_names,
+    }
+}
+
+/// A commit in which every field differs from its default.
+fn commit() -> Commit {
+    let mut errors = [0; DecodeError::ALL.len()];
+    errors[1] = 3;
     Commit {
         shard: Arc::new(Shard {
             source: "loans".to_owned(),
@@ -80,7 +88,7 @@ fn commit() -> Commit {
             panes: vec![PaneDelta {
                 start: EventTime::from_millis(-60_000),
                 events: 20,
-                features: vec![feature],
+                features: vec![feature_delta()],
             }],
         }],
     }

@@ -185,7 +185,7 @@ impl EvaluatedRule<'_> {
         }
     }
 
-    /// Reports whether the value is beyond a threshold; hysteresis of a firing alert does not count.
+    /// Reports whether the value is beyond a threshold, without the hysteresis of a firing alert.
     fn is_beyond(&self) -> bool {
         is_ready(self.alert) && self.alert.is_exceeded()
     }

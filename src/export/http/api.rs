@@ -16,6 +16,7 @@ use crate::engine::{
 use crate::export::explain::{AlertContext, explain};
 use crate::export::exporter::Exporter;
 use crate::model::{KafkaReport, Statistic};
+use crate::stats::HeavyHitters;
 
 /// `/api/v1/monitors`: every monitor with its references, windows, features and scores.
 pub(super) fn monitors(exporter: &Exporter) -> Value {
@@ -84,8 +85,22 @@ fn feature_json(
         "kind": feature.kind.name(),
         "samples": window_feature.counts.as_ref().map(|counts| counts.tallies.values),
         "missing_ratio": window_feature.rates.missing,
+        "unseen_categories": window_feature
+            .counts
+            .as_ref()
+            .map(|counts| unseen_categories_json(&counts.unseen_names)),
         "references": comparisons,
     })
+}
+
+/// The most frequent categories that the reference lacks, with their counts.
+#[must_use]
+pub fn unseen_categories_json(names: &HeavyHitters) -> Value {
+    names
+        .most_frequent()
+        .into_iter()
+        .map(|(name, count)| json!({"category": name, "count": count}))
+        .collect()
 }
 
 fn comparison_json(reference: &str, comparison: &ComparisonView) -> Value {
