@@ -33,7 +33,8 @@ use tracing::{error, info, warn};
 
 use super::builder::{LOG_NOT_READ, ProcessBuilder};
 use super::preflight::{
-    check_series, load_monitor, log_plan, longest_window, monitor_problems, prepare_topic,
+    check_monitors, check_series, load_monitor, log_plan, longest_window, monitor_problems,
+    prepare_topic,
 };
 use super::reload::ReloadChannels;
 use super::roles::ProcessRole;
@@ -125,6 +126,7 @@ impl Daemon {
         let monitors = std::mem::take(&mut config.monitors);
         let plans: Vec<MonitorPlan> = monitors.into_iter().map(load_monitor).collect();
         plans.iter().for_each(log_plan);
+        check_monitors(&config, &plans)?;
         check_series(&plans, process_role, config.limits.max_series)?;
 
         let sources = config

@@ -12,8 +12,8 @@ use anyhow::bail;
 use tracing::{info, warn};
 
 use super::roles::ProcessRole;
-use crate::config::{ClientUser, Config, OptionSubject, Problem, SourceMap};
-use crate::engine::{LoadedReference, MonitorPlan};
+use crate::config::{ClientUser, Config, OptionSubject, Problem, Problems, SourceMap};
+use crate::engine::{LoadedReference, MonitorPlan, PlanSubject};
 use crate::export::estimate_series;
 use crate::model::{MonitorSpec, PanesTopicSpec};
 use crate::pane_log::kafka::{self, KafkaLogError, TopicRequirements, ensure, open_partitions};
@@ -40,6 +40,12 @@ pub fn load_monitor(spec: MonitorSpec) -> MonitorPlan {
     MonitorPlan::new(spec, references)
 }
 
+/// The reason why a reference file cannot be used; `None` if it can.
+#[must_use]
+pub fn reference_problem(path: &Path) -> Option<String> {
+    load_reference(path).err()
+}
+
 fn load_reference(path: &Path) -> LoadedReference {
     match Reference::load(path) {
         Ok(reference) => Ok(Arc::new(reference)),
@@ -63,14 +69,39 @@ pub fn monitor_problems(config: &Config, plans: &[MonitorPlan]) -> Vec<Problem> 
                 let message = reference.problem.clone()?;
                 Some(config.source_map.problem(&subject, message))
             });
-            let subject = OptionSubject::Monitor(monitor.clone());
-            let of_monitor = plan
-                .problems
-                .iter()
-                .map(move |message| config.source_map.problem(&subject, message.clone()));
+            let of_monitor = plan.problems.iter().map(|problem| {
+                let monitor = monitor.clone();
+                let subject = match problem.subject() {
+                    PlanSubject::Feature(feature) => OptionSubject::Feature { monitor, feature },
+                    PlanSubject::Alert(index) => OptionSubject::Alert { monitor, index },
+                };
+                config.source_map.problem(&subject, problem.to_string())
+            });
             of_references.chain(of_monitor)
         })
         .collect()
+}
+
+/// Refuses monitors that do not fit their references.
+///
+/// A monitor with a reference that cannot be loaded starts nevertheless: the file may come later,
+/// and other problems may follow from its absence.
+///
+/// # Errors
+/// A monitor whose references are all loaded has a problem.
+pub(super) fn check_monitors(config: &Config, plans: &[MonitorPlan]) -> Result<(), Problems> {
+    let complete: Vec<MonitorPlan> = plans
+        .iter()
+        .filter(|plan| {
+            plan.references
+                .iter()
+                .all(|reference| reference.problem.is_none())
+        })
+        .cloned()
+        .collect();
+    config
+        .source_map
+        .ensure_none(monitor_problems(config, &complete))
 }
 
 /// Kafka properties that librdkafka refuses, with their locations in the configuration.
@@ -146,8 +177,11 @@ pub(super) fn check_series(
 /// Logs the problems of a monitor and the outcome of loading its references.
 pub(super) fn log_plan(plan: &MonitorPlan) {
     let monitor = plan.spec.name.as_str();
-    for problem in plan.problems.iter().chain(&plan.warnings) {
+    for problem in &plan.problems {
         warn!(monitor, "{problem}");
+    }
+    for warning in &plan.warnings {
+        warn!(monitor, "{warning}");
     }
     for reference in &plan.references {
         let name = &reference.name;

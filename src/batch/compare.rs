@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::progress;
 use super::report::FeatureReport;
 use crate::calibration::WindowContext;
-use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, assess};
+use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, PlanProblem, assess};
 use crate::model::{AlertSpec, Budget, MonitorSpec, NotReady, ReferenceSpec, Thresholds};
 use crate::reference::Reference;
 use crate::score::{Rates, Scorer, Scores};
@@ -24,7 +24,7 @@ pub enum CompareError {
     #[error("{problem}")]
     Monitor {
         /// Problem that the engine reports for the monitor.
-        problem: String,
+        problem: PlanProblem,
     },
     /// Both sides are fitted references, with different bins or cells.
     #[error(
@@ -62,7 +62,12 @@ pub fn plan(
             .collect();
     }
     let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference))]);
-    match plan.problems.first() {
+    // A column that the reference side lacks is a feature that is not ready.
+    let problem = plan
+        .problems
+        .iter()
+        .find(|problem| !matches!(problem, PlanProblem::NotInReference { .. }));
+    match problem {
         Some(problem) => Err(CompareError::Monitor {
             problem: problem.clone(),
         }),

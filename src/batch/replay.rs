@@ -4,6 +4,8 @@
 //! the same input gives the same evaluations on any machine. `merge.rs` explains how the partitions
 //! of a topic become one stream.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
@@ -12,7 +14,7 @@ use super::evaluation::{OnEvaluation, apply};
 use super::{dataset, merge, progress};
 use crate::app::observer_plan;
 use crate::decode::DecodeError;
-use crate::engine::{Engine, MonitorPlan, MonitorView};
+use crate::engine::{Engine, MonitorPlan, MonitorView, SourceView};
 use crate::ingest::{Ingest, RecordTransform};
 use crate::model::Shard;
 use crate::observe::ObserverPlan;
@@ -55,7 +57,7 @@ impl Input {
         }
     }
 
-    /// Reads one source to its end.
+    /// Reads one source to its end, and returns the number of rows with the wrong number of cells.
     fn read(
         &self,
         source: &str,
@@ -63,7 +65,8 @@ impl Input {
         engine: &mut Engine,
         has_bar: bool,
         on_evaluation: OnEvaluation<'_>,
-    ) -> Result<(), RowsError> {
+    ) -> Result<u64, RowsError> {
+        let mut malformed = 0;
         let bar = |name: &str, size: Size| match has_bar {
             true => progress::over_rows(name, size),
             false => ProgressBar::hidden(),
@@ -71,7 +74,7 @@ impl Input {
         match self {
             Input::File(file) => {
                 let bar = bar(file.name(), file.size());
-                read_file(file, source, ingest, engine, &bar, on_evaluation)?;
+                malformed = read_file(file, source, ingest, engine, &bar, on_evaluation)?;
                 bar.finish_and_clear();
             }
             Input::Ranges { ranges, .. } => {
@@ -82,12 +85,30 @@ impl Input {
                 }
             }
         }
-        Ok(())
+        Ok(malformed)
     }
 }
 
 /// Creates the transform of a source's records; the plan has the slots of its features.
 pub type TransformFactory<'a> = &'a dyn Fn(&ObserverPlan) -> Box<dyn RecordTransform>;
+
+/// The end of a replay.
+#[derive(Debug)]
+pub struct Replayed {
+    /// The final views of the monitors.
+    pub monitors: Vec<MonitorView>,
+    /// The rows of each source that could not be read; sources without any are left out.
+    pub unread: Vec<UnreadRows>,
+}
+
+/// The rows of a source that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadRows {
+    /// Name of the source.
+    pub source: String,
+    /// Number of rows by reason, most frequent first.
+    pub reasons: Vec<(&'static str, u64)>,
+}
 
 /// Replays an input once per source of the monitors and returns their final views.
 ///
@@ -97,7 +118,7 @@ pub fn replay(
     input: &Input,
     plans: Vec<MonitorPlan>,
     on_evaluation: OnEvaluation<'_>,
-) -> Result<Vec<MonitorView>, RowsError> {
+) -> Result<Replayed, RowsError> {
     replay_sources(input, plans, None, on_evaluation)
 }
 
@@ -113,7 +134,7 @@ pub fn replay_transformed(
     transforms: TransformFactory<'_>,
     on_evaluation: OnEvaluation<'_>,
 ) -> Result<Vec<MonitorView>, RowsError> {
-    replay_sources(input, plans, Some(transforms), on_evaluation)
+    Ok(replay_sources(input, plans, Some(transforms), on_evaluation)?.monitors)
 }
 
 fn replay_sources(
@@ -121,7 +142,7 @@ fn replay_sources(
     plans: Vec<MonitorPlan>,
     transforms: Option<TransformFactory<'_>>,
     on_evaluation: OnEvaluation<'_>,
-) -> Result<Vec<MonitorView>, RowsError> {
+) -> Result<Replayed, RowsError> {
     let mut engine = Engine::new(plans);
     let plans: Vec<Arc<MonitorPlan>> = (0..engine.monitors())
         .map(|index| Arc::clone(engine.plan(index)))
@@ -129,17 +150,50 @@ fn replay_sources(
     let mut sources: Vec<String> = plans.iter().map(|plan| plan.spec.source.clone()).collect();
     sources.sort();
     sources.dedup();
+    let mut row_errors = BTreeMap::new();
     for source in sources {
         let observed = observer_plan(&source, &plans);
         let transform = transforms.map(|create| create(&observed));
         let has_bar = transform.is_none();
         let ingest = Ingest::new(observed, input.max_bytes()).with_transform(transform);
-        input.read(&source, ingest, &mut engine, has_bar, on_evaluation)?;
+        let malformed = input.read(&source, ingest, &mut engine, has_bar, on_evaluation)?;
+        row_errors.insert(source, malformed);
     }
     engine.finish(on_evaluation);
-    Ok(engine.view().monitors)
+    let view = engine.view();
+    let unread = view
+        .sources
+        .iter()
+        .map(|source| {
+            let malformed = row_errors.get(&source.name).copied().unwrap_or(0);
+            unread_rows(source, malformed)
+        })
+        .filter(|unread| !unread.reasons.is_empty())
+        .collect();
+    Ok(Replayed {
+        monitors: view.monitors,
+        unread,
+    })
 }
 
+/// The rows of a source that could not be read; `malformed` of them have the wrong number of cells,
+/// which no record of a topic has.
+fn unread_rows(source: &SourceView, malformed: u64) -> UnreadRows {
+    let mut reasons: Vec<(&'static str, u64)> = source
+        .decode_errors
+        .iter()
+        .copied()
+        .chain([(DecodeError::RowLength.reason(), malformed)])
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    reasons.sort_by_key(|(_, count)| Reverse(*count));
+    UnreadRows {
+        source: source.name.clone(),
+        reasons,
+    }
+}
+
+/// Reads a file to its end, and returns the number of rows with the wrong number of cells.
 fn read_file(
     file: &DataFile,
     source: &str,
@@ -147,7 +201,8 @@ fn read_file(
     engine: &mut Engine,
     bar: &ProgressBar,
     on_evaluation: OnEvaluation<'_>,
-) -> Result<(), RowsError> {
+) -> Result<u64, RowsError> {
+    let mut malformed = 0;
     let columns = dataset::columns(file, ingest.decoder())?;
     let shard = Shard {
         source: source.to_owned(),
@@ -168,7 +223,10 @@ fn read_file(
             }),
             (Row::Cells(cells), Some(columns)) => ingest.row(0, offset, columns, cells),
             (Row::Cells(_), None) => ingest.reject(0, offset, DecodeError::RowLength),
-            (Row::Bad(error), _) => ingest.reject(0, offset, error),
+            (Row::Bad(error), _) => {
+                malformed += u64::from(error == DecodeError::RowLength);
+                ingest.reject(0, offset, error);
+            }
         }
         offset += 1;
         if ingest.take_crossed_pane() {
@@ -177,5 +235,5 @@ fn read_file(
         true
     })?;
     apply(ingest.flush(), engine, on_evaluation);
-    Ok(())
+    Ok(malformed)
 }

@@ -1,18 +1,18 @@
 //! `pegel calibrate`: recommends alerts from a history in which nothing was wrong.
 
 use std::path::PathBuf;
+use std::slice;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::args::input::InputArgs;
 use super::exit::Exit;
-use super::monitors::{pick_monitor, print_problems, set_reference};
+use super::monitors::{load_config, pick_monitor, print_warnings, set_reference};
 use super::output::{backtest_json, backtest_table};
 use super::usage::UsageError;
 use crate::app;
 use crate::batch::backtest::trial::{candidates, run_backtest};
-use crate::config;
 
 /// Arguments of `pegel calibrate`.
 #[derive(Debug, Args)]
@@ -56,14 +56,17 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     if args.budget.is_zero() {
         return Err(UsageError::ZeroBudget.into());
     }
-    let config = config::load_file(&args.config)?;
+    let config = load_config(&args.config, args.reference.as_deref())?;
     let mut spec = pick_monitor(&config, args.monitor.as_deref())?;
     if let Some(path) = &args.reference {
         set_reference(&mut spec, path);
     }
     let bounds = args.input.bounds()?;
     let plan = app::load_monitor(spec.clone());
-    print_problems(&plan);
+    print_warnings(&plan);
+    config
+        .source_map
+        .ensure_none(app::monitor_problems(&config, slice::from_ref(&plan)))?;
     let candidates = candidates(plan, args.budget)?;
     let input = args.input.open(bounds, &config, &[spec])?;
     let report = run_backtest(&input, candidates, args.budget)?;

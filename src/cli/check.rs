@@ -52,7 +52,11 @@ pub(super) struct CheckArgs {
 /// # Errors
 /// The configuration, a reference or, if asked, a broker has a problem.
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
-    let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
+    let config = config::load_with_references(
+        &args.config,
+        &Overrides::from_process(&args.set),
+        &app::reference_problem,
+    )?;
     if args.print {
         anstream::print!("{}", config::print(&config));
     }
@@ -98,7 +102,10 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
 /// Prints the values that each monitor reads from a message.
 fn print_sample(sample: &str, plans: &[MonitorPlan], max_bytes: usize) -> anyhow::Result<()> {
     let payload = match sample.strip_prefix('@') {
-        Some(path) => std::fs::read(path)?,
+        Some(path) => std::fs::read(path).map_err(|source| UsageError::Sample {
+            path: path.to_owned(),
+            source,
+        })?,
         None => sample.as_bytes().to_vec(),
     };
     for plan in plans {

@@ -32,7 +32,7 @@ pub(super) struct CompareArgs {
     /// Current side, a data file or a fitted reference; `-` reads standard input
     current: String,
     /// Take features, `select`, `min_samples` and alerts from this configuration
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Monitor of the configuration; needed if it has several
     #[arg(long, requires = "config")]

@@ -9,6 +9,7 @@ use crate::batch::compare::CompareError;
 use crate::batch::fit::fit_rows::FitRowsError;
 use crate::config::{ConfigError, Problems};
 use crate::reference::ArtefactError;
+use crate::source::files::FileError;
 
 /// The result of a command; the process exits with this number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +28,16 @@ pub enum Exit {
 
 /// Returns the exit code of an error.
 ///
-/// Errors of the command line, the configuration and the reference files are [`Exit::Usage`]; all
-/// others are [`Exit::Failure`].
+/// Errors of the command line and the configuration are [`Exit::Usage`], and so are inputs that
+/// cannot be opened. All others are [`Exit::Failure`], such as an output that cannot be written.
 #[must_use]
 pub fn exit_of(error: &anyhow::Error) -> Exit {
     let is_usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
             || cause.is::<ConfigError>()
             || cause.is::<Problems>()
-            || cause.is::<ArtefactError>()
+            || cause.downcast_ref().is_some_and(ArtefactError::is_usage)
+            || cause.downcast_ref().is_some_and(FileError::is_usage)
             || cause.is::<CompareError>()
             || cause.downcast_ref().is_some_and(FitRowsError::is_usage)
             || cause.downcast_ref().is_some_and(BacktestError::is_usage)

@@ -31,7 +31,7 @@ pub(super) struct FitArgs {
     #[arg(short, long, value_name = "REF")]
     output: PathBuf,
     /// Take features, bins and `select` from this configuration
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Monitor of the configuration; needed if it has several
     #[arg(long, requires = "config")]

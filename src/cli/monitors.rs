@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use super::usage::UsageError;
-use crate::config::{self, Config};
+use crate::app;
+use crate::config::{self, Config, Overrides};
 use crate::engine::MonitorPlan;
 use crate::model::{MonitorSpec, ReferenceSpec};
+use crate::reference::Reference;
 
 /// Returns the named monitor, or the only one.
 ///
@@ -54,9 +56,27 @@ pub(super) fn set_reference(monitor: &mut MonitorSpec, path: &Path) {
     monitor.references = vec![ReferenceSpec::fitted(&name, path)];
 }
 
-/// Prints problems and warnings of a monitor that is replayed nevertheless.
-pub(super) fn print_problems(plan: &MonitorPlan) {
-    for problem in plan.problems.iter().chain(&plan.warnings) {
-        anstream::eprintln!("monitor {}: {problem}", plan.spec.name);
+/// Loads a configuration whose monitors are replayed. `reference` takes the place of its reference
+/// files, which need not exist then.
+///
+/// # Errors
+/// The configuration is wrong, or `reference` cannot be loaded.
+pub(super) fn load_config(path: &Path, reference: Option<&Path>) -> anyhow::Result<Config> {
+    if let Some(reference) = reference {
+        Reference::load(reference)?;
+        return Ok(config::load_file(path)?);
+    }
+    let overrides = Overrides::from_process(&[]);
+    Ok(config::load_with_references(
+        path,
+        &overrides,
+        &app::reference_problem,
+    )?)
+}
+
+/// Prints the warnings of a monitor that is replayed.
+pub(super) fn print_warnings(plan: &MonitorPlan) {
+    for warning in &plan.warnings {
+        anstream::eprintln!("monitor {}: {warning}", plan.spec.name);
     }
 }

@@ -13,14 +13,14 @@ use serde_json::{Map, Value, json};
 
 use super::args::input::InputArgs;
 use super::exit::Exit;
-use super::monitors::{names, print_problems, set_reference};
+use super::monitors::{load_config, names, print_warnings, set_reference};
 use super::output::alarms::AlarmSummary;
 use super::output::scores::{ScoreFormat, ScoreWriter};
 use super::usage::UsageError;
 use crate::app;
-use crate::batch::replay::replay;
+use crate::batch::replay::{UnreadRows, replay};
 use crate::batch::report::FeatureReport;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::engine::{MonitorPlan, MonitorView, WindowView};
 use crate::model::MonitorSpec;
 
@@ -54,11 +54,14 @@ pub struct ReplayArgs {
 /// # Errors
 /// The configuration is wrong, the data cannot be read, or no row is an event of a monitor.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
-    let config = config::load_file(&args.config)?;
+    let config = load_config(&args.config, args.reference.as_deref())?;
     let monitors = monitors(args, &config)?;
     let bounds = args.input.bounds()?;
     let plans: Vec<MonitorPlan> = monitors.iter().cloned().map(app::load_monitor).collect();
-    plans.iter().for_each(print_problems);
+    plans.iter().for_each(print_warnings);
+    config
+        .source_map
+        .ensure_none(app::monitor_problems(&config, &plans))?;
     let input = args.input.open(bounds, &config, &monitors)?;
     let output: Box<dyn Write> = match args.output.as_str() {
         "-" => Box::new(io::stdout().lock()),
@@ -69,7 +72,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         .unwrap_or_else(|| ScoreFormat::for_file(&args.output));
     let mut writer = ScoreWriter::new(format, output);
     let mut alarms = AlarmSummary::default();
-    let views = replay(&input, plans, &mut |plan, window| {
+    let replayed = replay(&input, plans, &mut |plan, window| {
         alarms.record(plan, window);
         writer.write(plan, window, &json_lines(plan, window, args.bins));
     })?;
@@ -80,10 +83,13 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     if !alarms.is_empty() {
         anstream::eprintln!("{alarms}");
     }
-    for view in &views {
+    for view in &replayed.monitors {
         anstream::eprintln!("{}", summary(view));
     }
-    if views.iter().all(|view| view.events == 0) {
+    for unread in &replayed.unread {
+        anstream::eprintln!("{}", unread_text(unread));
+    }
+    if replayed.monitors.iter().all(|view| view.events == 0) {
         bail!(
             "{}: no row became an event, no window was evaluated",
             input.name()
@@ -158,6 +164,22 @@ pub fn json_lines(
         }
     }
     lines
+}
+
+/// Returns a line about the rows of a source that could not be read.
+fn unread_text(unread: &UnreadRows) -> String {
+    let total: u64 = unread.reasons.iter().map(|(_, count)| count).sum();
+    let reasons: Vec<String> = unread
+        .reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    let rows = if total == 1 { "row" } else { "rows" };
+    format!(
+        "source {}: {total} {rows} could not be read ({})",
+        unread.source,
+        reasons.join(", ")
+    )
 }
 
 /// Returns a line with the counts of events, evaluations and alerts of a monitor.

@@ -100,7 +100,14 @@ impl RunArgs {
 /// # Errors
 /// The configuration is wrong, or the daemon cannot start.
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let config = config::load(&args.config, &Overrides::from_process(&args.set))?;
+    let load_config = || {
+        Ok(config::load_with_references(
+            &args.config,
+            &Overrides::from_process(&args.set),
+            &app::reference_problem,
+        )?)
+    };
+    let config: Config = load_config()?;
     config
         .source_map
         .ensure_none(app::client_problems(&config))?;
@@ -108,12 +115,6 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     start_logging(args.log_format, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");
     let runtime = runtime()?;
-    let load_config = || {
-        Ok(config::load(
-            &args.config,
-            &Overrides::from_process(&args.set),
-        )?)
-    };
     let outcome = runtime.block_on(app::run(config, process_role, &load_config));
     // A cancelled start may still wait for a broker on a blocking thread.
     runtime.shutdown_background();

@@ -58,6 +58,14 @@ pub(super) enum UsageError {
         /// Estimated number of series.
         needed: usize,
     },
+    /// The file of `--sample @FILE` cannot be read.
+    #[error("--sample @{path}: cannot be read")]
+    Sample {
+        /// Path of the file.
+        path: String,
+        /// Error of the operating system.
+        source: std::io::Error,
+    },
     /// `--shard` is given for a process that does not score.
     #[error("--shard splits scoring; ingesters share partitions through their consumer group")]
     ShardWithoutScoring,

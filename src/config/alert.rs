@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::defaults;
-use super::problems::suggest;
 use super::reader::{Item, Table};
+use super::source_map::OptionSubject;
 use crate::model::{
     AlertSpec, Budget, FeatureSpec, Severity, Statistic, Thresholds, Tolerance, WindowSpec,
-    duration,
+    duration, suggest,
 };
 
 /// The options that belong to a budget.
@@ -17,6 +17,7 @@ const BUDGET_OPTIONS: [&str; 3] = ["false_alarm_interval", "tolerance", "severit
 /// are.
 pub(super) fn read_all(
     table: &Table<'_>,
+    monitor: &str,
     features: &[FeatureSpec],
     windows: &[WindowSpec],
 ) -> Vec<AlertSpec> {
@@ -35,6 +36,10 @@ pub(super) fn read_all(
                 alert.statistic
             ));
         }
+        item.record_location(OptionSubject::Alert {
+            monitor: monitor.to_owned(),
+            index: alerts.len(),
+        });
         alerts.push(alert);
     }
     alerts
@@ -48,19 +53,11 @@ fn overlap(a: &AlertSpec, b: &AlertSpec) -> bool {
         (Some(a), Some(b)) => a.iter().any(|name| b.contains(name)),
         _ => false,
     };
-    evaluated(a) == evaluated(b)
+    a.competes_with(b)
         && has_common_feature
         && Severity::ALL
             .iter()
             .any(|severity| a.has(*severity) && b.has(*severity))
-}
-
-/// The statistic that is compared with the rule's threshold.
-fn evaluated(rule: &AlertSpec) -> Statistic {
-    match rule.budget {
-        Some(_) => rule.statistic.budgeted(),
-        None => rule.statistic,
-    }
 }
 
 fn read(table: &Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> Option<AlertSpec> {
@@ -85,7 +82,7 @@ fn read(table: &Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> 
         .unwrap_or(AlertSpec::DEFAULT_KEEP_FIRING_FOR);
     let names = table
         .get("features")
-        .and_then(|item| item.list())
+        .and_then(|item| item.non_empty_list("feature"))
         .map(|items| {
             items
                 .iter()

@@ -1,6 +1,7 @@
 //! Reads features: their paths, kinds and bins.
 
 use super::reader::{Item, Table};
+use super::source_map::OptionSubject;
 use crate::model::{BinsSpec, FeatureSpec, HdrBins, Kind, ReferenceSpec, Role};
 use crate::stats::Bins;
 
@@ -14,6 +15,7 @@ const MAX_DIGITS: u64 = 5;
 /// monitored as well.
 pub(super) fn read_all(
     table: &Table<'_>,
+    monitor: &str,
     references: &[ReferenceSpec],
 ) -> (Vec<FeatureSpec>, bool) {
     let listed = table.get("features");
@@ -21,22 +23,35 @@ pub(super) fn read_all(
         .get("features_from")
         .and_then(|item| item.choice(&[("reference", true)]))
         .unwrap_or(listed.is_none());
-    if from_reference && references.is_empty() {
+    // Defaults are read without the monitor that they belong to.
+    let may_have_references = table.is_partial() || !references.is_empty();
+    if from_reference && !may_have_references {
         table
             .item()
             .error("no features: set \"features\", or a reference to take them from");
     }
+    let items = listed.and_then(|item| item.list());
+    if let (Some([]), Some(item)) = (items.as_deref(), table.get("features")) {
+        item.error(
+            "expected at least one feature, found an empty list: remove it to monitor the features \
+             of the references",
+        );
+    }
     let mut features: Vec<FeatureSpec> = Vec::new();
-    for item in listed.and_then(|item| item.list()).unwrap_or_default() {
+    for item in items.unwrap_or_default() {
         let Some(feature) = read(&item) else {
             continue;
         };
         if features.iter().any(|earlier| earlier.name == feature.name) {
             item.error(format!("duplicate feature name {:?}", feature.name));
         }
-        if feature.kind.is_none() && references.is_empty() {
+        if feature.kind.is_none() && !may_have_references {
             item.error("kind cannot be inferred without a reference, set \"kind\"");
         }
+        item.record_location(OptionSubject::Feature {
+            monitor: monitor.to_owned(),
+            feature: feature.name.clone(),
+        });
         features.push(feature);
     }
     (features, from_reference)

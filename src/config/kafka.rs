@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::defaults;
-use super::problems::suggest;
 use super::reader::{Item, Table};
 use super::source_map::{ClientUser, OptionSubject};
-use crate::model::{EventTime, KafkaSpec, SourceSpec, StartAt};
+use crate::model::{EventTime, KafkaSpec, SourceSpec, StartAt, suggest};
 
 /// librdkafka properties that pegel sets itself, and what to do instead.
 const RESERVED_PROPERTIES: &[(&str, &str)] = &[

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::diagnostics::Diagnostics;
+use super::diagnostics::{Diagnostics, NamedFile};
 use super::effective::Config;
-use super::problems::Problems;
+use super::problems::{Problem, Problems};
 use super::reader::Item;
 use super::{layers, top_level};
 
@@ -62,11 +62,44 @@ pub fn load_file(path: &Path) -> Result<Config, ConfigError> {
 /// # Errors
 /// The file cannot be read, or the configuration is invalid.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io {
+    Ok(parse(path, &read(path)?, overrides)?)
+}
+
+/// Loads a configuration file with overrides. If it has problems, those of its reference files are
+/// reported with them, not in a second round.
+///
+/// `reference_problem` returns the reason why a file cannot be used.
+///
+/// # Errors
+/// The file cannot be read, or the configuration is invalid.
+pub fn load_with_references(
+    path: &Path,
+    overrides: &Overrides,
+    reference_problem: &dyn Fn(&Path) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let text = read(path)?;
+    let (config, files) = parse_with_files(path, &text, overrides);
+    config.map_err(|mut problems| {
+        problems
+            .problems
+            .extend(files.into_iter().filter_map(|file| {
+                Some(Problem {
+                    message: reference_problem(&file.file)?,
+                    location: file.location,
+                    path: file.path,
+                })
+            }));
+        problems.problems.sort();
+        problems.problems.dedup();
+        ConfigError::Problems(problems)
+    })
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Io {
         path: path.display().to_string(),
         source,
-    })?;
-    Ok(parse(path, &text, overrides)?)
+    })
 }
 
 /// Reads a configuration from text. The extension of `path` decides the format, and its directory
@@ -75,24 +108,32 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
 /// # Errors
 /// The configuration is invalid; the error holds all problems.
 pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Config, Problems> {
+    parse_with_files(path, text, overrides).0
+}
+
+/// Reads a configuration from text, and the reference files that it names.
+fn parse_with_files(
+    path: &Path,
+    text: &str,
+    overrides: &Overrides,
+) -> (Result<Config, Problems>, Vec<NamedFile>) {
     let file = path.display().to_string();
-    let merged =
-        layers::merge(path, text, &overrides.environment, &overrides.set).map_err(|problems| {
-            Problems {
-                file: file.clone(),
-                problems,
-            }
-        })?;
+    let merged = match layers::merge(path, text, &overrides.environment, &overrides.set) {
+        Ok(merged) => merged,
+        Err(problems) => return (Err(Problems { file, problems }), Vec::new()),
+    };
     let diagnostics = Diagnostics::default();
     let directory = path.parent().unwrap_or(Path::new(""));
     let config = top_level::read(&Item::root(&merged, &diagnostics), directory);
+    let files = diagnostics.take_files();
     let (problems, mut source_map) = diagnostics.into_result();
     source_map.file.clone_from(&file);
-    match config {
+    let config = match config {
         Some(config) if problems.is_empty() => Ok(Config {
             source_map,
             ..config
         }),
         _ => Err(Problems { file, problems }),
-    }
+    };
+    (config, files)
 }

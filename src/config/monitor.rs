@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::problems::suggest;
 use super::reader::{Item, Table};
 use super::source_map::OptionSubject;
 use super::{alert, defaults, feature, reference, window};
-use crate::model::{Lateness, MonitorSpec, Select, Statistic, TimestampSpec};
+use crate::model::{Lateness, MonitorSpec, Select, Statistic, TimestampSpec, suggest};
 
 /// Reads the monitors; `fallback` supplies their missing options. Monitors with problems are left
 /// out.
@@ -16,6 +15,10 @@ pub(super) fn read_all(
     sources: &[&str],
     directory: &Path,
 ) -> Vec<MonitorSpec> {
+    if let Some(table) = fallback.and_then(Item::table) {
+        // A monitor reads only the defaults that it does not override; this reads them all.
+        read(&table.partial(), sources, directory);
+    }
     let mut monitors: Vec<MonitorSpec> = Vec::new();
     for item in items {
         let Some(table) = item.table() else {
@@ -44,13 +47,13 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
     let windows = window::read_all(table);
     let references = reference::read_all(table, &name, &windows, directory);
     let root = table.get("root").and_then(|item| item.pointer());
-    let (features, features_from_reference) = feature::read_all(table, &references);
+    let (features, features_from_reference) = feature::read_all(table, &name, &references);
     let statistics = statistics(table);
-    let known_features = match features_from_reference {
+    let known_features = match features_from_reference || table.is_partial() {
         true => &[],
         false => &features[..],
     };
-    let alerts = alert::read_all(table, known_features, &windows);
+    let alerts = alert::read_all(table, &name, known_features, &windows);
     let lateness = lateness(table);
     let min_coverage = table
         .get("min_coverage")

@@ -97,6 +97,8 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "fallback": if spec.timestamp.fallback_kafka { "kafka" } else { "none" },
     });
     let references: Vec<Value> = spec.references.iter().map(reference).collect();
+    let features =
+        (!spec.features.is_empty()).then(|| spec.features.iter().map(feature).collect::<Vec<_>>());
     without_nulls(json!({
         "name": spec.name,
         "source": spec.source,
@@ -105,7 +107,7 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "windows": spec.windows.iter().map(window).collect::<Vec<_>>(),
         "references": references,
         "root": spec.root.to_string(),
-        "features": spec.features.iter().map(feature).collect::<Vec<_>>(),
+        "features": features,
         "features_from": spec.features_from_reference.then_some("reference"),
         "statistics": spec.statistics.iter().map(|statistic| statistic.name()).collect::<Vec<_>>(),
         "alerts": spec.alerts.iter().map(alert).collect::<Vec<_>>(),

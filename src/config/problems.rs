@@ -62,25 +62,3 @@ impl fmt::Display for Problems {
             .try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
-
-/// Suggests what `unknown` may mean: the nearest of the `known` names, or all of them.
-pub(super) fn suggest(unknown: &str, known: &[&str]) -> String {
-    let typed = unknown.to_lowercase();
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(&typed, name), *name))
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .map(|(_, name)| name)
-        .or_else(|| {
-            known
-                .iter()
-                .find(|name| typed.len() >= 3 && name.starts_with(&typed))
-                .copied()
-        });
-    match nearest {
-        Some(name) => format!("did you mean {name:?}?"),
-        None if known.is_empty() => "none is configured".to_owned(),
-        None => format!("accepted: {}", known.join(", ")),
-    }
-}

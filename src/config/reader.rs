@@ -5,6 +5,7 @@
 //! problems at once. At the end, [`Table::finish`] rejects the options that no reader asked for.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::time::Duration;
 
 use config::{Value, ValueKind};
@@ -12,9 +13,9 @@ use config::{Value, ValueKind};
 use super::diagnostics::Diagnostics;
 use super::options::NOT_SUPPORTED;
 use super::parse::location_of;
-use super::problems::{Location, suggest};
+use super::problems::Location;
 use super::source_map::OptionSubject;
-use crate::model::{Literal, Pointer, Statistic};
+use crate::model::{Literal, Pointer, Statistic, suggest};
 
 /// Units of sizes, in bytes, the longest suffix first.
 const SIZE_UNITS: [(&str, usize); 6] = [
@@ -40,6 +41,8 @@ pub(super) struct Table<'a> {
     item: Item<'a>,
     /// Another mapping that supplies missing options.
     defaults: Option<Item<'a>>,
+    /// True for the defaults of other mappings, where a required option may be missing.
+    is_partial: bool,
     known: RefCell<Vec<&'static str>>,
 }
 
@@ -87,6 +90,12 @@ impl<'a> Item<'a> {
             .record_location(subject, &self.location, &self.path);
     }
 
+    /// Records a reference file that this value names.
+    pub(super) fn record_file(&self, file: &Path) {
+        self.diagnostics
+            .record_file(file, &self.location, &self.path);
+    }
+
     /// Adds the problem that something else was expected.
     pub(super) fn expected<T>(&self, accepted: &str) -> Option<T> {
         self.error(format!(
@@ -116,6 +125,7 @@ impl<'a> Item<'a> {
         Some(Table {
             item: self.clone(),
             defaults: None,
+            is_partial: false,
             known: RefCell::default(),
         })
     }
@@ -294,6 +304,17 @@ impl<'a> Table<'a> {
         self
     }
 
+    /// Reads the mapping as defaults of other mappings, where a required option may be missing.
+    pub(super) fn partial(mut self) -> Self {
+        self.is_partial = true;
+        self
+    }
+
+    /// True if the mapping holds defaults of other mappings.
+    pub(super) const fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
     /// The mapping as a value.
     pub(super) fn item(&self) -> &Item<'a> {
         &self.item
@@ -330,7 +351,7 @@ impl<'a> Table<'a> {
     /// The value of a required option.
     pub(super) fn need(&self, key: &'static str, accepted: &str) -> Option<Item<'a>> {
         let item = self.get(key);
-        if item.is_none() {
+        if item.is_none() && !self.is_partial {
             self.item
                 .error(format!("{key:?} is missing, expected {accepted}"));
         }

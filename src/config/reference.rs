@@ -39,6 +39,9 @@ pub(super) fn read_all(
         {
             item.error(format!("duplicate reference name {:?}", reference.name));
         }
+        if let Some(file) = reference.origin.file() {
+            item.record_file(file);
+        }
         item.record_location(OptionSubject::Reference {
             monitor: monitor.to_owned(),
             reference: reference.name.clone(),

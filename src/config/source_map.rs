@@ -26,6 +26,32 @@ pub enum OptionSubject {
         /// Name of the reference.
         reference: String,
     },
+    /// A listed feature of a monitor.
+    Feature {
+        /// Name of the monitor.
+        monitor: String,
+        /// Name of the feature.
+        feature: String,
+    },
+    /// An alert rule of a monitor.
+    Alert {
+        /// Name of the monitor.
+        monitor: String,
+        /// Index of the rule in the monitor's list.
+        index: usize,
+    },
+}
+
+impl OptionSubject {
+    /// The monitor that a subject belongs to, for subjects that are not in the file themselves.
+    fn monitor(&self) -> Option<OptionSubject> {
+        match self {
+            OptionSubject::Reference { monitor, .. }
+            | OptionSubject::Feature { monitor, .. }
+            | OptionSubject::Alert { monitor, .. } => Some(OptionSubject::Monitor(monitor.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// The user of a Kafka client.
@@ -69,12 +95,13 @@ impl SourceMap {
         })
     }
 
-    /// A problem at the location of a subject; at the start of the file if it has none.
+    /// A problem at the location of a subject, else of its monitor, else at the start of the file.
     #[must_use]
     pub fn problem(&self, subject: &OptionSubject, message: String) -> Problem {
         let (location, path) = self
             .by_subject
             .get(subject)
+            .or_else(|| self.by_subject.get(&subject.monitor()?))
             .cloned()
             .unwrap_or((Location::File(1, 1), String::new()));
         Problem {

@@ -34,8 +34,8 @@ mod window_feature;
 pub use assess::{Assessment, AssessmentInput, StatisticAssessment, assess, effective_samples};
 pub use engine::Engine;
 pub use plan::{
-    FeaturePlan, HourOfWeekReference, LoadedReference, MonitorPlan, ReferenceDynamics,
-    ReferencePlan, ReferenceView, Rule, ThresholdSource,
+    FeaturePlan, HourOfWeekReference, LoadedReference, MonitorPlan, PlanProblem, PlanSubject,
+    ReferenceDynamics, ReferencePlan, ReferenceView, Rule, ThresholdSource,
 };
 pub use snapshot::EngineSnapshot;
 pub use view::{

@@ -118,6 +118,30 @@ impl AlertSpec {
         Statistic::OutOfRangeRatio,
     ];
 
+    /// The statistic that is compared with the rule's threshold.
+    #[must_use]
+    pub fn evaluated_statistic(&self) -> Statistic {
+        match self.budget {
+            Some(_) => self.statistic.budgeted(),
+            None => self.statistic,
+        }
+    }
+
+    /// True if both rules watch the same thing: one statistic, or one that both are evaluated on.
+    /// Wasserstein in two units is one statistic to a budget.
+    #[must_use]
+    pub fn competes_with(&self, rule: &AlertSpec) -> bool {
+        self.statistic == rule.statistic || self.evaluated_statistic() == rule.evaluated_statistic()
+    }
+
+    /// True if the rule names the feature.
+    #[must_use]
+    pub fn names(&self, feature: &str) -> bool {
+        self.features
+            .as_ref()
+            .is_some_and(|names| names.iter().any(|name| name == feature))
+    }
+
     /// True if the rule raises alerts of this severity.
     #[must_use]
     pub fn has(&self, severity: Severity) -> bool {

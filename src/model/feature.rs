@@ -1,5 +1,7 @@
 //! Features: the monitored columns of a stream, their kinds and their bins.
 
+use std::fmt;
+
 use super::pointer::Pointer;
 use super::statistic::Statistic;
 
@@ -88,6 +90,19 @@ pub enum BinsSpec {
 impl BinsSpec {
     /// The default number of bins.
     pub const DEFAULT_COUNT: usize = 20;
+}
+
+impl fmt::Display for BinsSpec {
+    /// Prints the bins as they are configured.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BinsSpec::Count(count) => write!(f, "{count}"),
+            BinsSpec::Edges(edges) => write!(f, "{{edges: {edges:?}}}"),
+            BinsSpec::Hdr(HdrBins { digits, unit }) => {
+                write!(f, "{{method: hdr, digits: {digits}, unit: {unit}}}")
+            }
+        }
+    }
 }
 
 /// HDR bins: multiples of `unit` to `digits` significant decimal digits.

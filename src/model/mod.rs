@@ -22,6 +22,7 @@ mod shard;
 mod slot;
 mod source;
 mod statistic;
+mod suggest;
 mod window;
 
 pub use alert::{AlertSpec, Budget, Thresholds, Tolerance};
@@ -39,4 +40,5 @@ pub use shard::{Shard, TopicId};
 pub use slot::{Slot, TextRange};
 pub use source::{KafkaSpec, PanesTopicSpec, SourceSpec, StartAt};
 pub use statistic::Statistic;
+pub use suggest::suggest;
 pub use window::WindowSpec;

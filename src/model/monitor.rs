@@ -166,8 +166,10 @@ impl MonitorSpec {
         Duration::from_millis(u64::try_from(divisor).unwrap_or(u64::MAX))
     }
 
-    /// The rule in force for a feature, statistic and severity. If any rule of the statistic names
-    /// the feature, rules that do not name it are ignored.
+    /// The rule in force for a feature, statistic and severity.
+    ///
+    /// A rule that names the feature takes precedence over a general one of the same severity that
+    /// [competes](AlertSpec::competes_with) with it. A rule of another severity stays in force.
     #[must_use]
     pub fn alert_for(
         &self,
@@ -175,17 +177,19 @@ impl MonitorSpec {
         statistic: Statistic,
         severity: Severity,
     ) -> Option<&AlertSpec> {
-        let (named, general): (Vec<&AlertSpec>, Vec<&AlertSpec>) = self
-            .alerts
+        let named = || {
+            self.alerts
+                .iter()
+                .filter(|rule| rule.has(severity) && rule.names(feature))
+        };
+        if let Some(rule) = named().find(|rule| rule.statistic == statistic) {
+            return Some(rule);
+        }
+        self.alerts
             .iter()
-            .filter(|alert| alert.statistic == statistic)
-            .filter(|alert| match &alert.features {
-                Some(names) => names.iter().any(|name| name == feature),
-                None => true,
-            })
-            .partition(|alert| alert.features.is_some());
-        let rules = if named.is_empty() { general } else { named };
-        rules.into_iter().find(|alert| alert.has(severity))
+            .filter(|rule| rule.has(severity) && rule.features.is_none())
+            .find(|rule| rule.statistic == statistic)
+            .filter(|general| !named().any(|rule| rule.competes_with(general)))
     }
 }
 
@@ -201,6 +205,7 @@ fn greatest_common_divisor(a: u128, b: u128) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Budget, Thresholds};
 
     #[test]
     fn every_slide_is_a_whole_number_of_panes() {
@@ -230,29 +235,70 @@ mod tests {
         assert_eq!(monitor.path_of("x").to_string(), "/y", "its own path");
     }
 
-    #[test]
-    fn a_rule_that_names_the_feature_hides_general_rules() {
-        let rule = |features: Option<&str>, critical| AlertSpec {
-            statistic: Statistic::Js,
-            thresholds: crate::model::Thresholds {
-                warning: None,
-                critical: Some(critical),
-            },
+    fn rule(statistic: Statistic, feature: Option<&str>) -> AlertSpec {
+        AlertSpec {
+            statistic,
+            thresholds: Thresholds::default(),
             budget: None,
             for_evaluations: AlertSpec::DEFAULT_FOR,
             keep_firing_for: AlertSpec::DEFAULT_KEEP_FIRING_FOR,
-            features: features.map(|name| vec![name.to_owned()]),
-        };
+            features: feature.map(|name| vec![name.to_owned()]),
+        }
+    }
+
+    fn fixed(feature: Option<&str>, warning: Option<f64>, critical: Option<f64>) -> AlertSpec {
+        AlertSpec {
+            thresholds: Thresholds { warning, critical },
+            ..rule(Statistic::Js, feature)
+        }
+    }
+
+    #[test]
+    fn a_rule_that_names_the_feature_hides_general_rules_of_its_severity() {
+        // Any named rule hid the general ones of every severity, so that a `critical` rule for x
+        // removed the `warning` of x.
         let monitor = MonitorSpec {
-            alerts: vec![rule(None, 0.1), rule(Some("x"), 0.2)],
+            alerts: vec![
+                fixed(None, Some(0.05), Some(0.1)),
+                fixed(Some("x"), None, Some(0.2)),
+            ],
             ..MonitorSpec::bare()
         };
-        let critical = |feature| {
+        let threshold = |feature, severity| {
             monitor
-                .alert_for(feature, Statistic::Js, Severity::Critical)
-                .and_then(|rule| rule.thresholds.critical)
+                .alert_for(feature, Statistic::Js, severity)
+                .and_then(|rule| rule.thresholds.of(severity))
         };
-        assert_eq!(critical("x"), Some(0.2), "named");
-        assert_eq!(critical("y"), Some(0.1), "general");
+        assert_eq!(threshold("x", Severity::Critical), Some(0.2), "named");
+        assert_eq!(threshold("x", Severity::Warning), Some(0.05), "general");
+        assert_eq!(threshold("y", Severity::Critical), Some(0.1), "general");
+    }
+
+    #[test]
+    fn a_rule_that_names_the_feature_hides_a_general_one_in_another_unit() {
+        // Both are evaluated on the body of Wasserstein, and the general rule came first.
+        let budgeted = |statistic, feature| AlertSpec {
+            budget: Some(Budget::DEFAULT),
+            ..rule(statistic, feature)
+        };
+        let monitor = MonitorSpec {
+            alerts: vec![
+                budgeted(Statistic::Wasserstein, None),
+                budgeted(Statistic::WassersteinNormalized, Some("x")),
+            ],
+            ..MonitorSpec::bare()
+        };
+        let names = |feature| {
+            [Statistic::Wasserstein, Statistic::WassersteinNormalized]
+                .into_iter()
+                .filter(|statistic| {
+                    monitor
+                        .alert_for(feature, *statistic, Severity::Critical)
+                        .is_some()
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("x"), [Statistic::WassersteinNormalized], "named");
+        assert_eq!(names("y"), [Statistic::Wasserstein], "general");
     }
 }

@@ -5,6 +5,7 @@
 //! compared with. An unknown version is refused as well. Numbers survive the round trip to the last
 //! bit.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::content_error::ContentError;
 use super::document::Content;
+use super::fitted_bins::BinsEntry;
 use super::null_tables::FeatureCalibration;
 use crate::model::EventTime;
 
@@ -68,6 +70,17 @@ pub enum ArtefactError {
     },
 }
 
+/// The action of [`ArtefactError::Io`] that is not about the user's input.
+const WRITE: &str = "cannot be written";
+
+impl ArtefactError {
+    /// Reports whether the named file is wrong, as opposed to a failure to write a new one.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, ArtefactError::Io { action: WRITE, .. })
+    }
+}
+
 #[derive(Deserialize)]
 struct VersionOnly {
     pegel_reference: u32,
@@ -81,6 +94,9 @@ pub(super) struct Artefact {
     pub(super) hash: String,
     #[serde(flatten)]
     pub(super) content: Content,
+    /// The bins that numeric features were fitted with; not part of the content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) bins: BTreeMap<String, BinsEntry>,
     /// Hash of `calibration`, which is not part of the content.
     ///
     /// The calibration follows from the content and from rows that no longer exist.
@@ -96,6 +112,7 @@ impl Artefact {
         created: EventTime,
         content_hash: &str,
         content: Content,
+        bins: BTreeMap<String, BinsEntry>,
         calibration: &[FeatureCalibration],
     ) -> Self {
         Artefact {
@@ -103,6 +120,7 @@ impl Artefact {
             created: created.to_string(),
             hash: content_hash.to_owned(),
             content,
+            bins,
             calibration_hash: if calibration.is_empty() {
                 String::new()
             } else {
@@ -159,7 +177,7 @@ impl Artefact {
     pub(super) fn write(&self, path: &Path) -> Result<(), ArtefactError> {
         let error = |source| ArtefactError::Io {
             path: path.display().to_string(),
-            action: "cannot be written",
+            action: WRITE,
             source,
         };
         let directory = path

@@ -348,6 +348,7 @@ impl NumbersEntry {
             name,
             kind: Kind::Numeric,
             layout: Arc::new(layout),
+            bins: None,
             counts,
             numbers: Some(NumberFacts {
                 mean: self.mean,
@@ -411,6 +412,7 @@ impl CategoriesEntry {
             layout: Arc::new(Layout::Categorical(CategoricalLayout::new(
                 names, self.other,
             ))),
+            bins: None,
             counts: FeatureCounts {
                 tallies,
                 bins,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::atom::{Atom, atoms_of_counts};
 use super::number_facts::NumberFacts;
-use crate::model::Kind;
+use crate::model::{BinsSpec, Kind};
 use crate::stats::{CellCounts, FeatureCounts, Layout, NumericLayout};
 
 /// The reference of one feature.
@@ -19,6 +19,9 @@ pub struct FeatureReference {
     pub kind: Kind,
     /// Bins and cells of the feature.
     pub layout: Arc<Layout>,
+    /// The bins that a numeric feature was fitted with; `None` for categories, and where an older
+    /// program did not record them.
+    pub bins: Option<BinsSpec>,
     /// The reference's rows by outcome, and its values per bin and per cell.
     pub counts: FeatureCounts,
     /// Facts about the numbers; `None` for categories.
@@ -45,6 +48,7 @@ impl FeatureReference {
             name: self.name.clone(),
             kind: self.kind,
             layout: Arc::clone(&self.layout),
+            bins: self.bins.clone(),
             numbers: numeric.and_then(|layout| self.facts(&counts.cells, layout, edges_given)),
             atoms: numeric.map_or_else(Vec::new, |_| atoms_of_counts(&counts)),
             seen_once: scaled(

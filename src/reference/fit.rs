@@ -72,6 +72,8 @@ pub struct FitOptions {
     pub top: Option<usize>,
     /// Layout to use instead of a fitted one.
     pub layout: Option<Arc<Layout>>,
+    /// The bins that `layout` was fitted with, if they are known.
+    pub layout_bins: Option<BinsSpec>,
 }
 
 /// Fits the reference of one feature.
@@ -100,6 +102,15 @@ fn fit_numbers(
     let mut facts = NumberFacts::of(sorted).ok_or_else(|| no_values(&column.tallies))?;
     let is_counted = matches!(options.bins, None | Some(BinsSpec::Count(_)));
     facts.edges_given = options.layout.is_some() || !is_counted;
+    let fitted_bins = match options.layout {
+        Some(_) => options.layout_bins.clone(),
+        None => Some(
+            options
+                .bins
+                .clone()
+                .unwrap_or(BinsSpec::Count(BinsSpec::DEFAULT_COUNT)),
+        ),
+    };
     let numeric = match options.layout.as_deref() {
         Some(Layout::Numeric(layout)) => layout.clone(),
         _ => NumericLayout {
@@ -125,6 +136,7 @@ fn fit_numbers(
         kind: Kind::Numeric,
         counts: counts_of_atoms(&atoms, &layout, tallies),
         layout: Arc::new(layout),
+        bins: fitted_bins,
         numbers: Some(facts),
         atoms,
         seen_once: 0,
@@ -202,6 +214,7 @@ fn fit_categories(
         name: name.to_owned(),
         kind,
         layout: Arc::new(Layout::Categorical(layout)),
+        bins: None,
         counts: FeatureCounts {
             tallies,
             bins,

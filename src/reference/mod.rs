@@ -11,6 +11,7 @@ mod content_error;
 mod document;
 mod feature_reference;
 mod fit;
+mod fitted_bins;
 mod hour_mixture;
 mod hour_of_week;
 mod monitor_reference;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::artefact::{Artefact, ArtefactError, hash};
 use super::document::Content;
 use super::feature_reference::FeatureReference;
+use super::fitted_bins;
 use super::hour_of_week::{HOURS, Profiles};
 use super::null_tables::FeatureCalibration;
 use crate::model::EventTime;
@@ -91,13 +92,14 @@ impl Reference {
     /// The file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), ArtefactError> {
         let content = Content::of(self.rows, &self.features, self.profiles.as_ref());
-        Artefact::new(self.created, &self.hash, content, &self.calibration).write(path)
+        let bins = fitted_bins::record(&self.features);
+        Artefact::new(self.created, &self.hash, content, bins, &self.calibration).write(path)
     }
 
     fn from_artefact(artefact: Artefact, path: &str) -> Result<Self, ArtefactError> {
         let created = artefact.created();
         let rows = artefact.content.rows;
-        let (features, profiles) =
+        let (mut features, profiles) =
             artefact
                 .content
                 .load()
@@ -106,6 +108,7 @@ impl Reference {
                     feature,
                     source,
                 })?;
+        fitted_bins::restore(&mut features, &artefact.bins);
         Ok(Reference {
             created,
             rows,
@@ -120,7 +123,7 @@ impl Reference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Kind;
+    use crate::model::{BinsSpec, Kind};
     use crate::reference::{Column, FitOptions, fit};
     use crate::stats::Tallies;
 
@@ -164,6 +167,20 @@ mod tests {
     #[test]
     fn a_saved_reference_is_loaded_to_the_last_bit() {
         assert_eq!(parse(&saved()).unwrap(), reference(), "round trip");
+    }
+
+    #[test]
+    fn the_bins_of_a_fit_are_recorded_beside_the_content() {
+        let saved = saved();
+        assert!(saved.contains("\"count\": 20"), "{saved}");
+        assert_eq!(
+            parse(&saved).unwrap().features[0].bins,
+            Some(BinsSpec::Count(BinsSpec::DEFAULT_COUNT))
+        );
+        let older = saved.replacen("\"bins\": {", "\"unknown\": {", 1);
+        let older = parse(&older).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(older.features[0].bins, None, "not recorded");
+        assert_eq!(older.hash, reference().hash, "the same content");
     }
 
     #[test]

@@ -19,7 +19,15 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// An error of a data file as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The file cannot be opened, read or copied.
+    /// The file does not exist or may not be read.
+    #[error("{path}: cannot be opened")]
+    Open {
+        /// The file's name as given.
+        path: String,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The file cannot be read to its end or copied.
     #[error("{path}: cannot be read")]
     Io {
         /// The file's name as given.
@@ -35,6 +43,14 @@ pub enum FileError {
         /// The error of the CSV reader.
         source: csv::Error,
     },
+}
+
+impl FileError {
+    /// Reports whether the command names a wrong file, as opposed to a failure while reading it.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, FileError::Open { .. })
+    }
 }
 
 /// One row of a data file.
@@ -72,7 +88,12 @@ impl DataFile {
         let path = spool
             .as_ref()
             .map_or_else(|| PathBuf::from(name), |file| file.path().to_owned());
-        let is_table = is_table(name, &path).map_err(|source| io_error(name, source))?;
+        let is_table = check_file(&path)
+            .and_then(|()| is_table(name, &path))
+            .map_err(|source| FileError::Open {
+                path: name.to_owned(),
+                source,
+            })?;
         Ok(DataFile {
             path,
             name: name.to_owned(),
@@ -180,6 +201,14 @@ fn spool_stdin() -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new()?;
     io::copy(&mut io::stdin().lock(), &mut file)?;
     Ok(file)
+}
+
+/// Checks that a path is a file that may be read.
+fn check_file(path: &Path) -> io::Result<()> {
+    if File::open(path)?.metadata()?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(())
 }
 
 /// True for CSV: decided by the extension of the name, else by the first character, since `{`

@@ -70,10 +70,10 @@ fn snapshot() -> EngineView {
     file.write_all(text.as_bytes()).unwrap();
     let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
     let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference))]);
-    let monitors = replay(&Input::File(data), vec![plan], &mut |_, _| ()).unwrap();
+    let replayed = replay(&Input::File(data), vec![plan], &mut |_, _| ()).unwrap();
     EngineView {
         generation: 1,
-        monitors,
+        monitors: replayed.monitors,
         sources: Vec::new(),
     }
 }

@@ -62,7 +62,10 @@ fn exit_codes_separate_drift_from_not_ready_and_from_usage_errors() {
         &["compare", "ref.json", "moved.csv", "--fail-on", "critical"],
         3,
     );
-    check(&["compare", "ref.json", "missing.csv"], 1);
+    check(&["compare", "ref.json", "missing.csv"], 2);
+    check(&["fit", "missing.csv", "-o", "out.json"], 2);
+    check(&["fit", "same.csv", "-o", "missing/out.json"], 1);
+    check(&["compare", "missing.json", "same.csv"], 2);
     check(&["compare", "ref.json", "same.csv", "--format", "html"], 2);
     check(&["compare", "ref.json"], 2);
     check(&["check", "-c", "missing.yaml"], 2);
@@ -117,7 +120,7 @@ monitors:
         "  4:78 sources.a.kafka.properties.fetch.foo: librdkafka says: No such configuration property",
         "  5:24 sources.b: librdkafka cannot make a client: `max.poll.interval.ms`must be",
         "  8:26 monitors[0].reference: gone.json: cannot be read: No such file",
-        "  9:5 monitors[1]: feature x: configured as boolean, but the reference was fitted as numeric",
+        "  10:16 monitors[1].features[0]: feature x: configured as boolean, but the reference was fitted as numeric",
     ];
     let check = |command: &str, expected: &[&str]| {
         let output = pegel(directory.path(), &[command, "-c", "pegel.yaml"]);

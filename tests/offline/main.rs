@@ -13,6 +13,7 @@ mod commands;
 mod conservation;
 mod documents;
 mod formats;
+mod inputs;
 mod moving;
 mod reconfiguration;
 mod restart;

@@ -90,10 +90,10 @@ pub(crate) fn replay(
     file.write_all(text.as_bytes()).unwrap();
     let data = DataFile::open(file.path().to_str().unwrap()).unwrap();
     let mut lines = Vec::new();
-    let states = pegel::batch::replay::replay(&Input::File(data), plans, &mut |plan, window| {
+    let replayed = pegel::batch::replay::replay(&Input::File(data), plans, &mut |plan, window| {
         lines.extend(pegel::cli::replay::json_lines(plan, window, false));
     });
-    (lines, states.unwrap())
+    (lines, replayed.unwrap().monitors)
 }
 
 /// `window_end` in minutes of the day, for the lines of one feature.

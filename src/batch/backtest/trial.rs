@@ -142,10 +142,13 @@ pub(crate) fn run_backtest(
     budget: Duration,
 ) -> Result<BacktestReport, BacktestError> {
     let (plans, mut unchanged) = candidates.with_features(|_| true, (EventTime::MIN, END_OF_TIME));
-    let states = replay(input, plans, &mut |plan, window| {
+    let replayed = replay(input, plans, &mut |plan, window| {
         unchanged.record(plan, window);
     })?;
-    let state = states.last().expect("the candidates have a monitor");
+    let state = replayed
+        .monitors
+        .last()
+        .expect("the candidates have a monitor");
     let ready_span = unchanged
         .ready_span()
         .ok_or_else(|| never_ready(&unchanged, state, &candidates, input.name()))?;

@@ -174,11 +174,11 @@ fn infer_missing_kinds(
 
 fn options(name: &str, spec: &MonitorSpec, layout: Option<&Reference>) -> FitOptions {
     let configured = spec.features.iter().find(|feature| feature.name == name);
+    let like = layout.and_then(|reference| reference.feature(name));
     FitOptions {
         bins: configured.and_then(|feature| feature.bins.clone()),
         top: configured.and_then(|feature| feature.top),
-        layout: layout
-            .and_then(|reference| reference.feature(name))
-            .map(|feature| Arc::clone(&feature.layout)),
+        layout: like.map(|feature| Arc::clone(&feature.layout)),
+        layout_bins: like.and_then(|feature| feature.bins.clone()),
     }
 }

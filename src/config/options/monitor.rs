@@ -80,7 +80,14 @@ pub(super) const MONITORS: &[OptionDoc] = &[
         "list",
         DefaultValue::Described("the features of the references"),
         "The monitored features. See [features](#monitorsfeatures).",
-        &[("{}", "expected a list, found a mapping")],
+        &[
+            ("{}", "expected a list, found a mapping"),
+            (
+                "[]",
+                "expected at least one feature, found an empty list: remove it to monitor the \
+                 features of the references",
+            ),
+        ],
     ),
     option(
         "monitors[].features_from",
@@ -103,8 +110,8 @@ pub(super) const MONITORS: &[OptionDoc] = &[
         "monitors[].alerts",
         "list",
         DefaultValue::None,
-        "Alert rules. A rule that names a feature takes precedence over one that does not. See \
-         [alerts](#monitorsalerts).",
+        "Alert rules. A rule that names a feature takes precedence over one of the same severity that \
+         does not. See [alerts](#monitorsalerts).",
         &[("js", "expected a list, found \"js\"")],
     ),
     option(

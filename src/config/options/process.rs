@@ -47,7 +47,13 @@ pub(super) const PROCESS: &[OptionDoc] = &[
         DefaultValue::None,
         "Options of a monitor that apply to every monitor without that option. `timestamp` and \
          `lateness` are merged key by key, everything else is taken as a whole.",
-        &[],
+        &[
+            ("[a]", "expected a mapping (key: value), found a list"),
+            (
+                "{windwos: [{size: 15m}]}",
+                "unknown option, did you mean \"windows\"?",
+            ),
+        ],
     ),
     option(
         "monitors",

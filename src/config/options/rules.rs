@@ -47,7 +47,8 @@ pub(super) const RULES: &[OptionDoc] = &[
         "monitors[].features[].bins",
         "whole number, at least 2, or mapping",
         DefaultValue::Count(BinsSpec::DEFAULT_COUNT as u64),
-        "Score bins of a numeric feature, used when a reference is fitted. See [bins](#monitorsfeaturesbins).",
+        "Score bins of a numeric feature, used when a reference is fitted; a reference with other bins \
+         is a problem. See [bins](#monitorsfeaturesbins).",
         &[
             ("1", "expected a whole number of at least 2, found 1"),
             (
@@ -61,7 +62,7 @@ pub(super) const RULES: &[OptionDoc] = &[
         "whole number, at least 1",
         DefaultValue::Count(FeatureSpec::DEFAULT_TOP as u64),
         "Number of categories to keep, most frequent first; the others are counted together. Used \
-         when a reference is fitted.",
+         when a reference is fitted; a reference with another number is a problem.",
         &[
             ("0", "expected a whole number of at least 1, found 0"),
             ("5", "only categorical features have \"top\""),
@@ -205,6 +206,7 @@ pub(super) const RULES: &[OptionDoc] = &[
                 "unknown feature \"y\", accepted: amount, country, score, latency",
             ),
             ("[country]", "ks does not exist for categorical features"),
+            ("[]", "expected at least one feature, found an empty list"),
         ],
     ),
     option(

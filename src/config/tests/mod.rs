@@ -210,6 +210,42 @@ fn defaults_reach_every_monitor_key_by_key() {
 }
 
 #[test]
+fn defaults_are_checked_like_a_monitor() {
+    // Nothing below `defaults` was checked unless a monitor took it from there, and a list was
+    // ignored.
+    let check = |defaults: &str, expected: &[&str]| {
+        let problems = load_text(&format!("{HEAD}defaults: {defaults}\n{MONITOR}"))
+            .expect_err(defaults)
+            .problems;
+        let messages: Vec<String> = problems
+            .iter()
+            .map(|problem| format!("{}: {}", problem.path, problem.message))
+            .collect();
+        assert_eq!(messages, expected, "{defaults}");
+    };
+    check(
+        "{windwos: [{size: 1h}]}",
+        &["defaults.windwos: unknown option, did you mean \"windows\"?"],
+    );
+    check(
+        "{windows: [{size: 1h, silde: 5m}], lateness: {idle_afer: 1m}}",
+        &[
+            "defaults.windows[0].silde: unknown option, did you mean \"slide\"?",
+            "defaults.lateness.idle_afer: unknown option, did you mean \"idle_after\"?",
+        ],
+    );
+    check(
+        "[{windows: [{size: 1h}]}]",
+        &["defaults: expected a mapping (key: value), found a list"],
+    );
+    // What only a monitor as a whole needs may be missing, and it may be elsewhere.
+    let text = format!(
+        "{HEAD}defaults: {{features: [{{name: y}}], alerts: [{{statistic: js, features: [x]}}]}}\n{MONITOR}"
+    );
+    load_text(&text).unwrap_or_else(|problems| panic!("{problems}"));
+}
+
+#[test]
 fn yaml_json_and_toml_give_the_same_configuration() {
     let json = r#"{"version":1,"sources":{"s":{"kafka":{"brokers":["b:9092"],"topics":["t"]}}},"monitors":[{"name":"m","source":"s","windows":[{"size":"15m","slide":"1m"}],"features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}]}]}"#;
     let toml = "version = 1\n[sources.s.kafka]\nbrokers = ['b:9092']\ntopics = ['t']\n[[monitors]]\nname = 'm'\nsource = 's'\nwindows = [{size = '15m', slide = '1m'}]\nfeatures = [{name = 'x', kind = 'numeric'}, {name = 'c', kind = 'categorical'}]\n";

@@ -260,3 +260,33 @@ fn volume_has_fixed_lower_thresholds() {
         ],
     );
 }
+
+#[test]
+fn a_list_of_no_features_is_rejected() {
+    // It was accepted: a monitor without features, and a rule that applies to nothing.
+    let text = format!("{HEAD}{MONITOR}").replace(
+        "features: [{name: x, kind: numeric}, {name: c, kind: categorical}]",
+        "features: []",
+    );
+    let problems = load_text(&text).expect_err("no features").to_string();
+    assert!(
+        problems.contains("monitors[0].features: expected at least one feature, found an empty list: remove it to monitor the features of the references"),
+        "{problems}"
+    );
+    check(
+        "    alerts: [{statistic: js, critical: 0.1, features: []}]\n",
+        &["monitors[0].alerts[0].features: expected at least one feature, found an empty list"],
+    );
+}
+
+#[test]
+fn a_fixed_and_a_budgeted_rule_of_one_statistic_are_duplicates() {
+    // Both were accepted for Wasserstein, whose budget is evaluated on its body; only the first was
+    // in force.
+    check(
+        "    alerts: [{statistic: wasserstein, critical: 3}, {statistic: wasserstein}]\n",
+        &[
+            "monitors[0].alerts[1]: duplicate rule for wasserstein: an earlier one has the same severity and features",
+        ],
+    );
+}

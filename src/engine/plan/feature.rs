@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::problem::PlanProblem;
 use super::reference::{ReferencePlan, ReferenceView, reference_plans};
 use super::rule::{Rule, budgeted_statistics, rules_of};
 use crate::model::{BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role};
@@ -38,7 +39,7 @@ impl FeaturePlan {
         monitor: MonitorId,
         spec: &MonitorSpec,
         references: &[ReferenceView],
-        problems: &mut Vec<String>,
+        problems: &mut Vec<PlanProblem>,
     ) -> Option<Self> {
         let listed = spec.features.iter().find(|feature| feature.name == name);
         let fitted: Vec<Option<&FeatureReference>> = references
@@ -50,11 +51,16 @@ impl FeaturePlan {
             .and_then(|feature| feature.kind)
             .or(first.map(|reference| reference.kind))
         else {
-            problems.push(format!(
-                "feature {name}: kind is unknown, set `kind` or fit a reference that has the feature"
-            ));
+            problems.push(not_in_reference(name, references).unwrap_or_else(|| {
+                PlanProblem::UnknownKind {
+                    feature: name.to_owned(),
+                }
+            }));
             return None;
         };
+        if first.is_none() {
+            problems.extend(not_in_reference(name, references));
+        }
         let layout = first
             .filter(|reference| is_fitted_as_configured(reference, kind, listed, problems))
             .map(|reference| Arc::clone(&reference.layout));
@@ -64,10 +70,10 @@ impl FeaturePlan {
             .map(|(reference, fitted)| {
                 let fitted = fitted.filter(|_| layout.is_some())?;
                 if Some(&fitted.layout) != layout.as_ref() {
-                    problems.push(format!(
-                        "feature {name}: reference {} has another layout; fit it again with --layout",
-                        reference.name
-                    ));
+                    problems.push(PlanProblem::OtherLayout {
+                        feature: name.to_owned(),
+                        reference: reference.name.clone(),
+                    });
                     return None;
                 }
                 let scorer = Scorer::new(Arc::new(fitted.clone()), spec.pseudo_count);
@@ -104,36 +110,95 @@ impl FeaturePlan {
     }
 }
 
+/// The problem of a feature that no loaded reference has; `None` where none is loaded.
+fn not_in_reference(name: &str, references: &[ReferenceView]) -> Option<PlanProblem> {
+    let loaded = || {
+        references
+            .iter()
+            .filter_map(|reference| Some((reference, reference.loaded.as_ref()?)))
+    };
+    loaded().next()?;
+    let mut known: Vec<String> = Vec::new();
+    for feature in loaded().flat_map(|(_, reference)| &reference.features) {
+        if !known.contains(&feature.name) {
+            known.push(feature.name.clone());
+        }
+    }
+    Some(PlanProblem::NotInReference {
+        feature: name.to_owned(),
+        references: loaded().map(|(view, _)| view.name.clone()).collect(),
+        known,
+    })
+}
+
 /// Checks that a reference was fitted for the feature as it is configured; a difference is a
 /// problem.
 fn is_fitted_as_configured(
     reference: &FeatureReference,
     kind: Kind,
     listed: Option<&FeatureSpec>,
-    problems: &mut Vec<String>,
+    problems: &mut Vec<PlanProblem>,
 ) -> bool {
-    let name = &reference.name;
+    let difference = difference(reference, kind, listed);
+    let is_alike = difference.is_none();
+    problems.extend(difference);
+    is_alike
+}
+
+/// The first difference between a reference and the configured feature.
+fn difference(
+    reference: &FeatureReference,
+    kind: Kind,
+    listed: Option<&FeatureSpec>,
+) -> Option<PlanProblem> {
+    let feature = reference.name.clone();
     if reference.kind != kind {
-        problems.push(format!(
-            "feature {name}: configured as {}, but the reference was fitted as {}; fit it again",
-            kind.name(),
-            reference.kind.name()
-        ));
-        return false;
+        return Some(PlanProblem::OtherKind {
+            feature,
+            configured: kind,
+            fitted: reference.kind,
+        });
     }
-    let edges = listed.and_then(|feature| match &feature.bins {
-        Some(BinsSpec::Edges(edges)) => Some(edges),
-        _ => None,
-    });
-    let fitted = reference.layout.numeric().map(|layout| layout.bins.edges());
-    if let (Some(edges), Some(fitted)) = (edges, fitted)
-        && edges.as_slice() != fitted
-    {
-        problems.push(format!(
-            "feature {name}: the reference was fitted with other bin edges; \
-             fit it again with this configuration"
-        ));
-        return false;
+    let listed = listed?;
+    let without_effect = match kind {
+        Kind::Numeric => listed.top.map(|_| "top"),
+        Kind::Categorical => listed.bins.as_ref().map(|_| "bins"),
+        Kind::Boolean => listed
+            .bins
+            .as_ref()
+            .map(|_| "bins")
+            .or(listed.top.map(|_| "top")),
+    };
+    if let Some(option) = without_effect {
+        return Some(PlanProblem::NoEffect {
+            feature,
+            option,
+            kind,
+        });
     }
-    true
+    match reference.layout.as_ref() {
+        Layout::Numeric(layout) => match (&listed.bins, &reference.bins) {
+            (Some(BinsSpec::Edges(edges)), _) => (edges.as_slice() != layout.bins.edges())
+                .then_some(PlanProblem::OtherEdges { feature }),
+            (Some(configured), Some(fitted)) => {
+                (configured != fitted).then(|| PlanProblem::OtherBins {
+                    feature,
+                    configured: configured.clone(),
+                    fitted: fitted.clone(),
+                })
+            }
+            // A reference that was fitted before its bins were recorded can have any.
+            (None, _) | (_, None) => None,
+        },
+        Layout::Categorical(layout) => {
+            let configured = listed.top?;
+            let fitted = layout.names().len();
+            let categories = fitted + layout.others().len();
+            (fitted != configured.min(categories)).then_some(PlanProblem::OtherTop {
+                feature,
+                configured,
+                fitted,
+            })
+        }
+    }
 }

@@ -7,6 +7,7 @@
 mod feature;
 mod hour_of_week;
 mod noise_check;
+mod problem;
 mod reference;
 mod rule;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub use feature::FeaturePlan;
 pub use hour_of_week::HourOfWeekReference;
 use noise_check::noise_warnings;
+pub use problem::{PlanProblem, PlanSubject};
 pub use reference::{LoadedReference, ReferenceDynamics, ReferencePlan, ReferenceView};
 pub use rule::{Rule, ThresholdSource};
 
@@ -34,7 +36,7 @@ pub struct MonitorPlan {
     /// Listed features first, then those that only a reference has.
     pub features: Vec<FeaturePlan>,
     /// Faults that disable a part of the monitor and leave the rest running.
-    pub problems: Vec<String>,
+    pub problems: Vec<PlanProblem>,
     /// Fixed thresholds that noise alone crosses.
     pub warnings: Vec<String>,
 }
@@ -60,7 +62,7 @@ impl MonitorPlan {
             .iter()
             .filter_map(|name| FeaturePlan::new(name, id, &spec, &references, &mut problems))
             .collect();
-        problems.extend(alerts_on_unknown_features(&spec, &features));
+        problems.extend(alert_problems(&spec, &features));
         let warnings = references
             .iter()
             .enumerate()
@@ -109,23 +111,35 @@ fn feature_names(spec: &MonitorSpec, references: &[ReferenceView]) -> Vec<String
     names
 }
 
-fn alerts_on_unknown_features(spec: &MonitorSpec, features: &[FeaturePlan]) -> Vec<String> {
-    spec.alerts
-        .iter()
-        .flat_map(|alert| {
-            alert
-                .features
-                .iter()
-                .flatten()
-                .filter(|name| !features.iter().any(|feature| feature.name == **name))
-                .map(|name| {
-                    format!(
-                        "alert on {}: feature {name} is not monitored",
-                        alert.statistic
-                    )
-                })
-        })
-        .collect()
+/// Rules that name a feature that is not monitored, or that does not have the statistic.
+fn alert_problems(spec: &MonitorSpec, features: &[FeaturePlan]) -> Vec<PlanProblem> {
+    let mut problems = Vec::new();
+    for (alert, rule) in spec.alerts.iter().enumerate() {
+        let statistic = rule.statistic;
+        for name in rule.features.iter().flatten() {
+            match features.iter().find(|feature| feature.name == *name) {
+                None => problems.push(PlanProblem::AlertOnUnknownFeature {
+                    alert,
+                    statistic,
+                    feature: name.clone(),
+                    known: features
+                        .iter()
+                        .map(|feature| feature.name.clone())
+                        .collect(),
+                }),
+                Some(feature) if !feature.kind.has(statistic) => {
+                    problems.push(PlanProblem::AlertOnOtherKind {
+                        alert,
+                        statistic,
+                        feature: name.clone(),
+                        kind: feature.kind,
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    problems
 }
 
 #[cfg(test)]
@@ -136,11 +150,15 @@ mod tests {
     use crate::engine::fixture::{
         budgeted_alert, fixed, fixed_alert, hour_of_week, plan, previous, reference, spec,
     };
-    use crate::model::{BinsSpec, FeatureSpec, Severity, Statistic};
-    use crate::reference::Reference;
+    use crate::model::{BinsSpec, EventTime, FeatureSpec, HdrBins, Severity, Statistic};
+    use crate::reference::{Column, FitOptions, Reference, fit};
 
     fn problems(spec: MonitorSpec, loaded: Vec<LoadedReference>) -> Vec<String> {
-        MonitorPlan::new(spec, loaded).problems
+        MonitorPlan::new(spec, loaded)
+            .problems
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -151,7 +169,11 @@ mod tests {
         spec.features.push(unknown);
         let plan = plan(spec);
         assert_eq!(plan.features.len(), 1, "x stays");
-        assert!(plan.problems[0].starts_with("feature y: kind is unknown"));
+        assert!(
+            plan.problems[0]
+                .to_string()
+                .starts_with("feature y: not in reference training, did you mean")
+        );
     }
 
     #[test]
@@ -168,11 +190,118 @@ mod tests {
         let mut boolean = spec(vec![fixed()]);
         boolean.features[0].kind = Some(Kind::Boolean);
         let boolean = plan(boolean);
-        assert!(boolean.problems[0].contains("configured as boolean"));
+        assert!(
+            boolean.problems[0]
+                .to_string()
+                .contains("configured as boolean")
+        );
         assert!(boolean.features[0].layout.is_none(), "not scored");
         let mut edges = spec(vec![fixed()]);
         edges.features[0].bins = Some(BinsSpec::Edges(vec![0.0, 1.0]));
-        assert!(plan(edges).problems[0].contains("other bin edges"));
+        assert!(
+            plan(edges).problems[0]
+                .to_string()
+                .contains("other bin edges")
+        );
+    }
+
+    #[test]
+    fn bins_unlike_those_of_the_reference_are_a_problem() {
+        // They were accepted and had no effect: the layout comes from the reference.
+        let problems = |bins: BinsSpec, fitted: Option<usize>| -> Vec<String> {
+            let mut spec = spec(vec![fixed()]);
+            spec.features[0].bins = Some(bins);
+            problems(spec, vec![Ok(reference(fitted))])
+        };
+        let hdr = BinsSpec::Hdr(HdrBins {
+            digits: 2,
+            unit: 0.5,
+        });
+        assert_eq!(
+            problems(BinsSpec::Count(10), None),
+            [
+                "feature x: expected \"bins\" as in the reference, 20, found 10; or fit it again with \
+                 this configuration"
+            ]
+        );
+        assert_eq!(
+            problems(hdr, Some(8)),
+            [
+                "feature x: expected \"bins\" as in the reference, 8, found {method: hdr, digits: 2, \
+                 unit: 0.5}; or fit it again with this configuration"
+            ]
+        );
+        assert!(
+            problems(BinsSpec::Count(20), None).is_empty(),
+            "the default"
+        );
+        assert!(
+            problems(BinsSpec::Count(8), Some(8)).is_empty(),
+            "as fitted"
+        );
+    }
+
+    #[test]
+    fn top_unlike_the_categories_of_the_reference_is_a_problem() {
+        let words = Column {
+            categories: [("a", 9), ("b", 7), ("c", 1)]
+                .into_iter()
+                .map(|(name, count)| (name.into(), count))
+                .collect(),
+            ..Column::default()
+        };
+        let word = fit("c", Kind::Categorical, words, &FitOptions::default()).unwrap();
+        let file = Arc::new(Reference::new(EventTime::MIN, 17, vec![word]));
+        let with = |edit: &dyn Fn(&mut FeatureSpec)| {
+            let mut spec = spec(vec![fixed()]);
+            spec.features = vec![FeatureSpec::new("c", Kind::Categorical)];
+            edit(&mut spec.features[0]);
+            problems(spec, vec![Ok(Arc::clone(&file))])
+        };
+        assert!(
+            with(&|feature| feature.top = Some(2)).is_empty(),
+            "as fitted"
+        );
+        assert_eq!(
+            with(&|feature| feature.top = Some(1)),
+            [
+                "feature c: expected \"top\" as in the reference, 2, found 1; or fit it again with this \
+                 configuration"
+            ]
+        );
+        assert_eq!(with(&|feature| feature.top = Some(3)).len(), 1, "all three");
+        let bins = with(&|feature| (feature.kind, feature.bins) = (None, Some(BinsSpec::Count(9))));
+        assert_eq!(
+            bins,
+            ["feature c: \"bins\" has no effect on a categorical feature"]
+        );
+    }
+
+    #[test]
+    fn an_alert_on_a_feature_without_its_statistic_is_a_problem() {
+        let mut spec = spec(vec![fixed()]);
+        spec.alerts = vec![fixed_alert(Statistic::UnseenRatio, 0.1)];
+        spec.alerts[0].features = Some(vec!["x".to_owned()]);
+        assert_eq!(
+            problems(spec, vec![Ok(reference(None))]),
+            ["alert on unseen_ratio: unseen_ratio does not exist for numeric features such as x"]
+        );
+    }
+
+    #[test]
+    fn a_listed_feature_that_no_loaded_reference_has_is_a_problem() {
+        // It was never ready for `no_reference` although the reference was loaded.
+        let mut spec = spec(vec![fixed()]);
+        spec.features[0].name = "xx".to_owned();
+        assert_eq!(
+            problems(spec.clone(), vec![Ok(reference(None))]),
+            ["feature xx: not in reference training, did you mean \"x\"?"]
+        );
+        let missing = vec![Err("gone.json: cannot be read".to_owned())];
+        assert!(
+            problems(spec, missing).is_empty(),
+            "the file may come later"
+        );
     }
 
     #[test]
@@ -181,7 +310,11 @@ mod tests {
         second.name = "second".to_owned();
         let loaded = vec![Ok(reference(None)), Ok(reference(Some(8)))];
         let plan = MonitorPlan::new(spec(vec![fixed(), second]), loaded);
-        assert!(plan.problems[0].contains("reference second has another layout"));
+        assert!(
+            plan.problems[0]
+                .to_string()
+                .contains("reference second has another layout")
+        );
         let [first, second] = &plan.features[0].references[..] else {
             panic!("two references");
         };
@@ -195,7 +328,7 @@ mod tests {
         spec.alerts[0].features = Some(vec!["z".to_owned()]);
         assert_eq!(
             problems(spec, vec![Ok(reference(None))]),
-            ["alert on js: feature z is not monitored"]
+            ["alert on js: feature z is not monitored, did you mean \"x\"?"]
         );
     }
 
