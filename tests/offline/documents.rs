@@ -145,6 +145,50 @@ fn rules_use_names_of_the_catalogue_only() {
     }
 }
 
+/// The names of the shipped alert rules.
+fn alert_rules() -> Vec<String> {
+    read("deploy/prometheus/pegel.rules.yml")
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_alert_rule_has_a_test_and_a_row_in_the_manual() {
+    let (tests, manual) = (
+        read("deploy/prometheus/rules_test.yml"),
+        read("docs/alerts.md"),
+    );
+    for rule in alert_rules() {
+        let fires = tests
+            .split(&format!("alertname: {rule}\n"))
+            .skip(1)
+            .any(|test| test.trim_start().starts_with("exp_alerts:\n"));
+        assert!(fires, "{rule}: no promtool test expects it");
+        assert!(
+            manual.contains(&format!("`{rule}`")),
+            "{rule}: docs/alerts.md"
+        );
+    }
+}
+
+#[test]
+fn the_manual_names_only_rules_that_are_shipped() {
+    let rules = alert_rules();
+    for document in documents().iter().filter(|path| *path != "CHANGELOG.md") {
+        for quoted in read(document).split('`').skip(1).step_by(2) {
+            let is_rule = quoted.strip_prefix("Pegel").is_some_and(|rest| {
+                rest.chars().all(|c| c.is_ascii_alphanumeric()) && !rest.is_empty()
+            });
+            assert!(
+                !is_rule || rules.iter().any(|rule| rule == quoted),
+                "{document}: {quoted} is not shipped"
+            );
+        }
+    }
+}
+
 /// An exporter that has published how a small, odd stream stands at its end.
 fn exporter() -> Exporter {
     let mut spec = spec();
