@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::decode::{Columns, DecodeError, Decoder, Fields};
 use crate::model::{EventTime, Shard, TopicId};
-use crate::observe::{Observer, ObserverPlan};
+use crate::observe::{Observer, ObserverPlan, RejectedRecords};
 use crate::pane_log::{HeadAnswer, HeadLookup};
 use crate::panes::{Commit, Heads};
 use crate::source::{RawRecord, Sink};
@@ -50,7 +50,6 @@ pub struct Ingest {
     /// log holds the layouts of the new plan.
     has_switched_plan: bool,
     flushed: Vec<Flushed>,
-    decode_error: Option<DecodeError>,
 }
 
 impl Ingest {
@@ -66,7 +65,6 @@ impl Ingest {
             head_lookup: Arc::new(HeadLookup::resolved(&Heads::default())),
             has_switched_plan: false,
             flushed: Vec::new(),
-            decode_error: None,
         }
     }
 
@@ -127,7 +125,7 @@ impl Ingest {
 
     /// Counts a malformed row, which has no record to decode.
     pub fn reject(&mut self, slot: usize, offset: i64, error: DecodeError) {
-        self.observer.reject(slot, error);
+        self.observer.reject(slot, offset, error);
         self.observer.position(slot, offset + 1, None);
     }
 
@@ -136,9 +134,9 @@ impl Ingest {
         self.observer.take_crossed_pane()
     }
 
-    /// Takes the last decode error since the last call, of possibly many.
-    pub fn take_problem(&mut self) -> Option<DecodeError> {
-        self.decode_error.take()
+    /// Takes the undecodable records since the last call, one entry per reason.
+    pub fn take_rejections(&mut self) -> Vec<RejectedRecords> {
+        self.observer.take_rejections()
     }
 
     /// The newest event time of a shard, over all monitors.
@@ -216,10 +214,7 @@ impl Sink for Ingest {
                         self.observer.observe(record.slot, fields, time, self.now);
                     }
                 }
-                Err(error) => {
-                    self.decode_error = Some(error);
-                    self.observer.reject(record.slot, error);
-                }
+                Err(error) => self.observer.reject(record.slot, record.offset, error),
             },
         }
         self.observer.position(record.slot, record.offset + 1, None);

@@ -121,6 +121,7 @@ impl ProcessBuilder<'_> {
                 reloads.open_scorer(),
                 LogHealth {
                     problem: Some(LOG_NOT_READ.to_owned()),
+                    is_recovering: true,
                     ..LogHealth::default()
                 },
             );

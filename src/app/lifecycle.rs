@@ -137,6 +137,7 @@ impl Daemon {
         let exporter = Arc::new(Exporter::new(sources, config.limits.max_series));
         exporter.log().store(Arc::new(LogReport {
             problem: Some(LOG_NOT_READ.to_owned()),
+            is_recovering: process_role.role.scores(),
             ..LogReport::default()
         }));
         let http = HttpServer::start(&config.web, &exporter).await?;
@@ -199,7 +200,10 @@ impl Daemon {
             .map(|error| format!("{error:#}"));
         match &problem {
             None => info!("configuration reloaded"),
-            Some(problem) => error!("reload failed, keeping the current configuration: {problem}"),
+            Some(problem) => error!(
+                "reload failed, keeping the current configuration: {}",
+                one_line(problem)
+            ),
         }
         self.exporter.set_reload_problem(problem.clone());
         problem.map_or(Ok(()), Err)
@@ -263,6 +267,12 @@ impl Daemon {
         let closed = self.http.stop().await;
         drained && closed
     }
+}
+
+/// The lines of a problem in one line of the log.
+fn one_line(problem: &str) -> String {
+    let lines: Vec<&str> = problem.lines().map(str::trim).collect();
+    lines.join("; ")
 }
 
 /// The sections of the configuration that differ and that a running process cannot change.
@@ -373,5 +383,18 @@ impl Signals {
                 SignalEvent::Reload => warn!("SIGHUP during the start is ignored"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_problem_of_several_lines_is_one_line_of_the_log() {
+        let problem = "pegel.yaml: 1 problem\n  11:71 monitors[0].sise: unknown option";
+        let line = super::one_line(problem);
+        assert_eq!(
+            line,
+            "pegel.yaml: 1 problem; 11:71 monitors[0].sise: unknown option"
+        );
     }
 }

@@ -5,6 +5,8 @@
 //! `lifecycle` first: it runs the process from start to exit.
 
 mod builder;
+#[cfg(test)]
+mod captured_log;
 mod ingest;
 mod lifecycle;
 mod log_bounds;

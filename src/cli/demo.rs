@@ -49,7 +49,12 @@ fn speed(text: &str) -> Result<f64, String> {
 /// # Errors
 /// The broker, the generator or the daemon cannot be started.
 pub(super) fn run(args: &DemoArgs) -> anyhow::Result<Exit> {
-    start_logging(LogFormat::Text, "warn");
+    // The narrator tells of the alerts.
+    start_logging(
+        LogFormat::Text,
+        None,
+        "warn,pegel::app::score::alert_log=error",
+    );
     let directory = tempfile::tempdir().context("no temporary directory for the reference")?;
     let reference = directory.path().join("loans.json");
     scenario::reference(args.seed)?.save(&reference)?;

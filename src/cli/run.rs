@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use tracing::info;
 
 use super::exit::Exit;
-use super::logging::{LogFormat, start_logging};
+use super::logging::{LogFormat, LogLevel, start_logging};
 use super::runtime::runtime;
 use super::usage::UsageError;
 use crate::app::{self, MonitorSplit, ProcessOutcome, ProcessRole, Role};
@@ -35,6 +35,9 @@ pub(super) struct RunArgs {
     /// Format of the log lines
     #[arg(long, value_enum, default_value = "text")]
     log_format: LogFormat,
+    /// Lowest level of the log lines [default: RUST_LOG, else info]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    log_level: Option<LogLevel>,
 }
 
 /// Work of a process.
@@ -112,7 +115,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         .source_map
         .ensure_none(app::client_problems(&config))?;
     let process_role = args.process_role(&config)?;
-    start_logging(args.log_format, "info");
+    start_logging(args.log_format, args.log_level, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");
     let runtime = runtime()?;
     let outcome = runtime.block_on(app::run(config, process_role, &load_config));

@@ -157,6 +157,11 @@ impl Comparison {
         }
     }
 
+    /// Drops the transitions of the latest evaluation, which were reported.
+    pub(super) fn forget_transitions(&mut self) {
+        self.rules.iter_mut().for_each(RuleState::forget_transition);
+    }
+
     /// Excludes the latest window from later rolling references if an alert is pending or firing.
     pub(super) fn exclude_alarm(&mut self, start: EventTime, end: EventTime) {
         let is_alarm = self

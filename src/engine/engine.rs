@@ -231,10 +231,18 @@ impl Engine {
     /// Marks windows as stale by the wall clock where nobody writes any more.
     ///
     /// As long as somebody writes, the time of the log decides, in `advance`.
-    pub fn watch_silence(&mut self, now: EventTime) {
+    /// Calls `evaluated` after each window that became stale.
+    pub fn watch_silence(
+        &mut self,
+        now: EventTime,
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
+    ) {
         let mut is_changed = false;
         for monitor in &mut self.monitors {
-            monitor.watch_silence(now, &mut |_, _| is_changed = true);
+            monitor.watch_silence(now, &mut |plan, window| {
+                is_changed = true;
+                evaluated(plan, window);
+            });
         }
         self.generation += u64::from(is_changed);
     }

@@ -177,7 +177,7 @@ impl MonitorEngine {
             window.evaluated_at = self.shards.time.now;
             self.counters.skipped += due.skipped;
             evaluations += 1;
-            evaluated(&self.plan, &window.view());
+            evaluated(&self.plan, &window.take_evaluation());
         }
     }
 
@@ -226,7 +226,7 @@ impl MonitorEngine {
             if now >= since.plus(stale_after) {
                 window.mark_stale(&self.plan, &mut self.counters);
                 window.evaluated_at = Some(now.minus(stale_after).plus(slide));
-                evaluated(&self.plan, &window.view());
+                evaluated(&self.plan, &window.take_evaluation());
             }
         }
     }

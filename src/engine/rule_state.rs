@@ -72,7 +72,10 @@ impl RuleState {
         if let Some(transition) = transition {
             transitions.record(self.rule.severity, transition);
         }
-        self.view = alert_view(&self.rule, threshold.as_ref(), value.ok(), state);
+        self.view = AlertView {
+            transition,
+            ..alert_view(&self.rule, threshold.as_ref(), value.ok(), state)
+        };
     }
 
     /// Shows threshold and value of a sample beside a given state, without an evaluation.
@@ -90,6 +93,11 @@ impl RuleState {
         let value = sample.value(self.rule.statistic, scores).ok();
         let threshold = threshold_of(&self.rule, calibrated);
         self.view = alert_view(&self.rule, threshold.as_ref(), value, state);
+    }
+
+    /// Drops the transition of the latest evaluation, which was reported.
+    pub(super) fn forget_transition(&mut self) {
+        self.view.transition = None;
     }
 
     /// Continues with the alert of an earlier process.
@@ -167,6 +175,7 @@ fn alert_view(
         },
         value,
         state,
+        transition: None,
     }
 }
 
@@ -175,7 +184,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::alert::AlertTiming;
+    use crate::alert::{AlertTiming, Transition};
     use crate::engine::fixture::{fixed, plan, spec};
     use crate::engine::plan::MonitorPlan;
     use crate::model::{Severity, Statistic, Tolerance};
@@ -241,12 +250,15 @@ mod tests {
         let mut state = RuleState::new(&rule, 0);
         let transitions = evaluate(&mut state, 10, 1, None);
         assert_eq!(state.view().state, AlertState::Firing);
+        assert_eq!(state.view().transition, Some(Transition::Firing));
         let counted: Vec<_> = transitions
             .iter()
             .filter(|(_, _, count)| *count > 0)
             .map(|(severity, to, count)| (severity, to.name(), count))
             .collect();
         assert_eq!(counted, [(Severity::Critical, "firing", 1)]);
+        evaluate(&mut state, 10, 1, None);
+        assert_eq!(state.view().transition, None, "it fires already");
     }
 
     #[test]

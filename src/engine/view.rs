@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::assess::Assessment;
 use super::plan::ReferenceView;
-use crate::alert::AlertState;
+use crate::alert::{AlertState, Transition};
 use crate::model::{EventTime, Kind, MonitorSpec, NotReady, Role, Severity, Statistic};
 use crate::reference::FeatureReference;
 use crate::score::{Rates, Scores};
@@ -180,6 +180,8 @@ pub struct AlertView {
     pub value: Option<f64>,
     /// Inactive, pending, firing or not ready.
     pub state: AlertState,
+    /// The change of state in an evaluation, for its callback; `None` in a published view.
+    pub transition: Option<Transition>,
 }
 
 impl AlertView {

@@ -163,6 +163,19 @@ impl Window {
         }
     }
 
+    /// The view of an evaluation, with the transitions of its alerts; a later view has none.
+    pub(super) fn take_evaluation(&mut self) -> WindowView {
+        let view = self.view();
+        for comparison in self
+            .features
+            .iter_mut()
+            .flat_map(WindowFeature::comparisons_mut)
+        {
+            comparison.forget_transitions();
+        }
+        view
+    }
+
     /// The latest evaluation.
     pub(super) fn view(&self) -> WindowView {
         WindowView {

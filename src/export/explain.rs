@@ -17,7 +17,7 @@ use crate::stats::{FeatureCounts, Layout};
 
 /// The comparison that an alert belongs to, as far as its explanation needs it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AlertContext<'a> {
+pub struct AlertContext<'a> {
     /// The layout of the counts.
     layout: Option<&'a Layout>,
     /// The counts of the window.
@@ -37,8 +37,18 @@ impl<'a> AlertContext<'a> {
         window: &'a WindowFeatureView,
         comparison: &'a ComparisonView,
     ) -> Self {
+        AlertContext::with_layout(feature.layout.as_deref(), window, comparison)
+    }
+
+    /// The context of the alerts of one comparison whose counts have this layout.
+    #[must_use]
+    pub fn with_layout(
+        layout: Option<&'a Layout>,
+        window: &'a WindowFeatureView,
+        comparison: &'a ComparisonView,
+    ) -> Self {
         AlertContext {
-            layout: feature.layout.as_deref(),
+            layout,
             counts: window.counts.as_deref(),
             reference: comparison.reference.as_deref(),
             assessment: comparison.assessment.as_deref(),
@@ -49,7 +59,7 @@ impl<'a> AlertContext<'a> {
 
 /// One line that explains the state of an alert; the feature is not named.
 #[must_use]
-pub(super) fn explain(alert: &AlertView, context: &AlertContext<'_>) -> String {
+pub fn explain(alert: &AlertView, context: &AlertContext<'_>) -> String {
     let mut sentences = match alert.value {
         None => vec![not_ready_text(alert, context)],
         Some(value) if alert.statistic.is_rate() => vec![rate_text(alert, value, context)],
@@ -231,6 +241,7 @@ mod tests {
             interval: Some(Duration::from_secs(30 * 86_400)),
             value: Some(0.9),
             state: AlertState::Firing,
+            transition: None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
 use super::explanations::Explanations;
 use super::gzip::{self, Piece};
@@ -154,9 +154,17 @@ impl Exporter {
     }
 
     /// The body of a scrape, as text or as one gzip member.
+    ///
+    /// While the pane log is read, the view shows the past: its alerts may have resolved since, and
+    /// its counters are below those of the previous process, which Prometheus would take for a
+    /// reset. So both blocks are left out, and `pegel_recovering` is 1.
     #[must_use]
     pub fn scrape(&self, as_gzip: bool) -> Vec<u8> {
-        let published = self.published.load();
+        let published = if self.log.load().is_recovering {
+            Guard::from_inner(Arc::default())
+        } else {
+            self.published.load()
+        };
         let (drift, counters) = (&*published.drift, &*published.counters);
         let live = self.live_block(drift.series + counters.series);
         if as_gzip {

@@ -41,6 +41,8 @@ pub struct TopicReport {
 pub struct LogReport {
     /// The reason why its view lags behind the log; `None` if the view is current.
     pub problem: Option<String>,
+    /// True until everything is read that the log held at the start.
+    pub is_recovering: bool,
     /// Seconds it took to read the records that the log held at start.
     pub recovery_seconds: Option<f64>,
     /// Progress by partition of the log; a file is partition 0.

@@ -7,9 +7,11 @@
 
 mod observer;
 mod plan;
+mod rejections;
 mod shard;
 #[cfg(test)]
 mod tests;
 
 pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};
+pub use rejections::RejectedRecords;

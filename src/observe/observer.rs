@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::{ObservedFeature, ObservedMonitor};
+use super::rejections::{RejectedRecords, Rejections};
 use super::shard::{CommitTiming, ShardMonitor, ShardObserver};
 use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number, timestamp};
 use crate::model::{DropReason, EventTime, Kind, Shard, TopicId};
@@ -30,6 +31,7 @@ pub struct Observer {
     schema: Arc<CommitSchema>,
     heartbeat: Duration,
     shards: Vec<Option<ShardObserver>>,
+    rejections: Rejections,
     /// Empty frames to reuse, by monitor.
     spare: Vec<Vec<Frame>>,
     category: String,
@@ -52,6 +54,7 @@ impl Observer {
             spare: monitors.iter().map(|_| Vec::new()).collect(),
             monitors: monitors.into(),
             shards: Vec::new(),
+            rejections: Rejections::default(),
             category: String::new(),
             crossed_pane: false,
             wants_commit: false,
@@ -153,10 +156,16 @@ impl Observer {
     }
 
     /// Counts a record that could not be decoded.
-    pub fn reject(&mut self, slot: usize, error: DecodeError) {
-        if let Some(shard) = self.shard_mut(slot) {
+    pub fn reject(&mut self, slot: usize, offset: i64, error: DecodeError) {
+        if let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) {
             shard.count_error(error);
+            self.rejections.add(error, shard.shard(), offset);
         }
+    }
+
+    /// Takes the undecodable records since the last call, one entry per reason.
+    pub fn take_rejections(&mut self) -> Vec<RejectedRecords> {
+        self.rejections.take()
     }
 
     /// Counts a record without a payload.

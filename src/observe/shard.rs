@@ -132,6 +132,10 @@ impl ShardObserver {
         self.monitors[index].newest
     }
 
+    pub(super) fn shard(&self) -> &Arc<Shard> {
+        &self.shard
+    }
+
     pub(super) fn identify(&mut self, topic_id: TopicId) {
         self.topic_id = Some(topic_id);
     }

@@ -106,7 +106,7 @@ impl Bench {
                 let source_time = source_time.map(at);
                 self.observer.observe(0, fields, source_time, Some(at(NOW)));
             }
-            Err(error) => self.observer.reject(0, error),
+            Err(error) => self.observer.reject(0, self.next, error),
         }
         self.next += 1;
         self.observer.position(0, self.next, None);
@@ -176,6 +176,27 @@ fn every_decoded_record_is_an_event_or_dropped_for_one_reason() {
         .unwrap();
     assert_eq!(commit.records.errors[json], 1, "malformed");
     assert_eq!(commit.records.consumed(), 8, "all records");
+}
+
+/// A log line gave the reason of the latest record and neither a number nor a place.
+#[test]
+fn undecodable_records_are_reported_with_their_number_and_the_place_of_the_first() {
+    let mut bench = Bench::open(&spec(), 40, None);
+    for json in ["{", "[]", "{\"type\":", "{\"type\":\"a\",\"ms\":1}"] {
+        bench.record(json, None);
+    }
+    let rejections: Vec<_> = bench
+        .observer
+        .take_rejections()
+        .iter()
+        .map(|rejected| (rejected.error, rejected.count, rejected.offset))
+        .collect();
+    let expected = [
+        (DecodeError::Json, 2, 40),
+        (DecodeError::NotAnObject, 1, 41),
+    ];
+    assert_eq!(rejections, expected);
+    assert!(bench.observer.take_rejections().is_empty(), "once");
 }
 
 #[test]

@@ -40,7 +40,7 @@ const ROOMS: &[(&str, &str)] = &[
     ),
     (
         "app",
-        "model clock panes observe pane_log source ingest reference engine config export",
+        "model clock alert panes observe pane_log source ingest reference engine config export",
     ),
     (
         "batch",

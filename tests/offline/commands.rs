@@ -302,3 +302,36 @@ fn standard_input_is_read_twice() {
         "the same data is the same reference"
     );
 }
+
+/// Runs a daemon that cannot start, and returns its messages.
+fn failing_daemon(arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "version: 1
+web: {listen_address: \"127.0.0.1:0\"}
+state: {path: pegel.yaml}
+sources:
+  s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t], group_id: g}}
+monitors:
+  - {name: m, source: s, windows: [{size: 1m}], features: [{name: x, kind: numeric}]}
+";
+    std::fs::write(directory.path().join("pegel.yaml"), config).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
+        .args(["run", "-c", "pegel.yaml"])
+        .args(arguments)
+        .env("RUST_LOG", "error")
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+#[test]
+fn the_log_level_of_the_command_line_wins_over_the_environment() {
+    let (quiet, loud) = (
+        failing_daemon(&[]),
+        failing_daemon(&["--log-level", "info"]),
+    );
+    assert!(!quiet.contains("pegel starts"), "{quiet}");
+    assert!(loud.contains("pegel starts"), "{loud}");
+}

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::CommandFactory as _;
 use pegel::engine::EngineView;
 use pegel::export::{CATALOG, Exporter, MetricType, markdown};
-use pegel::model::{AlertSpec, Statistic, Thresholds};
+use pegel::model::{AlertSpec, LogReport, Statistic, Thresholds};
 
 use crate::support::{at, plan, record, replay, spec};
 
@@ -243,6 +244,30 @@ fn the_golden_scrape_pins_names_help_and_values() {
         read("tests/fixtures/scrape.txt"),
         "`cargo test -- --ignored write` renews it"
     );
+}
+
+/// A scrape in the middle of a start resolved alerts and showed counters that had gone back.
+#[test]
+fn a_scrape_while_the_log_is_read_says_so_and_has_no_series_of_monitors() {
+    let exporter = exporter();
+    let recovering = LogReport {
+        is_recovering: true,
+        ..LogReport::default()
+    };
+    let during = scrape_with(&exporter, recovering);
+    assert!(during.contains("\npegel_recovering 1\n"), "{during}");
+    assert!(!during.contains("monitor=\""), "{during}");
+    let after = scrape_with(&exporter, LogReport::default());
+    assert!(after.contains("\npegel_recovering 0\n"), "{after}");
+    for series in ["pegel_alert_active{", "pegel_events_total{"] {
+        assert!(after.contains(series), "{after}");
+    }
+}
+
+/// A scrape with this report of the log.
+fn scrape_with(exporter: &Exporter, report: LogReport) -> String {
+    exporter.log().store(Arc::new(report));
+    String::from_utf8(exporter.scrape(false)).unwrap()
 }
 
 #[test]

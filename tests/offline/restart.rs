@@ -284,8 +284,8 @@ fn a_stale_window_is_stale_after_a_restart() {
     for commit in &stream(&plan(watched())) {
         apply(&mut engine, commit);
     }
-    engine.watch_silence(at(12, LENGTH, 0));
-    engine.watch_silence(at(14, 0, 0));
+    engine.watch_silence(at(12, LENGTH, 0), &mut |_, _| ());
+    engine.watch_silence(at(14, 0, 0), &mut |_, _| ());
     let stale = picture(&engine);
     assert!(stale.contains("Err(Stale)"), "windows went stale");
     let restored_engine = restored(&saved(&engine), plan(watched()));

@@ -22,7 +22,7 @@ use tracing::{debug, error, warn};
 use crate::clock;
 use crate::ingest::{Flushed, Ingest};
 use crate::model::KafkaReport;
-use crate::observe::ObserverPlan;
+use crate::observe::{ObserverPlan, RejectedRecords};
 use crate::source::Source;
 
 /// The longest time that one poll waits for records.
@@ -209,21 +209,18 @@ impl IngestWorker<'_> {
         }
     }
 
-    /// Logs one undecodable record per 30 s. The counters have all of them.
+    /// Logs the undecodable records since the last time, one line per reason and 30 s.
     fn log_decode_errors(&mut self) {
+        let now = clock::monotonic();
         if self
             .decode_errors_logged_at
-            .is_some_and(|logged_at| logged_at.elapsed() < DECODE_LOG_INTERVAL)
+            .is_some_and(|logged_at| now.duration_since(logged_at) < DECODE_LOG_INTERVAL)
         {
             return;
         }
-        if let Some(problem) = self.ingest.take_problem() {
-            warn!(
-                source = self.name,
-                reason = problem.reason(),
-                "records cannot be decoded: {problem}"
-            );
-            self.decode_errors_logged_at = Some(clock::monotonic());
+        for rejected in self.ingest.take_rejections() {
+            log_rejections(&self.name, &rejected);
+            self.decode_errors_logged_at = Some(now);
         }
     }
 
@@ -239,6 +236,54 @@ impl IngestWorker<'_> {
                 self.source.accepted(slot, upto);
             }
         }
+        for rejected in self.ingest.take_rejections() {
+            log_rejections(&self.name, &rejected);
+        }
         debug!(source = self.name, "ingest thread drained");
+    }
+}
+
+/// Logs records that could not be decoded; topic, partition and offset are of the first of them.
+fn log_rejections(source: &str, rejected: &RejectedRecords) {
+    warn!(
+        source,
+        count = rejected.count,
+        topic = rejected.shard.topic,
+        partition = rejected.shard.partition,
+        offset = rejected.offset,
+        reason = rejected.error.reason(),
+        "records cannot be decoded: {}",
+        rejected.error
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::captured_log::log_lines;
+    use crate::decode::DecodeError;
+    use crate::model::Shard;
+
+    #[test]
+    fn undecodable_records_are_logged_with_their_number_and_place() {
+        let rejected = RejectedRecords {
+            error: DecodeError::Depth,
+            count: 17,
+            shard: Arc::new(Shard {
+                source: "loans".to_owned(),
+                cluster: "c".to_owned(),
+                topic: "scored".to_owned(),
+                partition: 3,
+                incarnation: 0,
+            }),
+            offset: 42,
+        };
+        assert_eq!(
+            log_lines(|| log_rejections("loans", &rejected)),
+            [
+                "WARN records cannot be decoded: nested deeper than 32 levels source=\"loans\" \
+                 count=17 topic=\"scored\" partition=3 offset=42 reason=\"depth\""
+            ]
+        );
     }
 }

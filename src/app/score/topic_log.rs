@@ -224,6 +224,7 @@ impl LogFollower {
         let took = now.duration_since(started_at);
         info!(took_ms = took.as_millis(), "pane log read");
         self.catching_up_since = None;
+        worker.log_health.is_recovering = false;
         worker.engine.log_mut().heads.mark_complete();
         worker.log_health.recovery = Some(took);
         worker.publish();

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::Receiver;
 use tracing::{debug, info};
 
+use super::alert_log::log_transitions;
 use crate::clock;
 use crate::engine::{Engine, EngineView, MonitorPlan};
 use crate::model::{LogPartition, LogReport};
@@ -31,6 +32,8 @@ pub(in crate::app) type Publish = Box<dyn FnMut(EngineView) + Send>;
 pub(in crate::app) struct LogHealth {
     /// The reason why the view is behind the log.
     pub(in crate::app) problem: Option<String>,
+    /// True until everything is read that the log held at the start.
+    pub(in crate::app) is_recovering: bool,
     /// The time it took to read what the log held at the start.
     pub(in crate::app) recovery: Option<Duration>,
     /// Records that are not read yet, by partition.
@@ -81,11 +84,16 @@ impl ScoreWorker {
     /// Counts an accepted commit and evaluates the windows that it completes.
     pub(in crate::app) fn count(&mut self, partition: u32, commit: &Commit, bytes: u64) {
         self.engine.ingest_counts(partition, commit, bytes);
+        // The alerts of a log that is read again were logged when its commits were new.
+        let is_new = !self.log_health.is_recovering;
         for monitor in self.engine.monitors_of(&commit.shard.source) {
             let started_at = clock::monotonic();
             let evaluations = self.engine.advance(monitor, &mut |plan, window| {
-                let (monitor, window) = (&plan.spec.name, window.index);
-                debug!(monitor, window, "window evaluated");
+                let (monitor, index) = (&plan.spec.name, window.index);
+                debug!(monitor, window = index, "window evaluated");
+                if is_new {
+                    log_transitions(plan, window);
+                }
             });
             let mean_duration = u32::try_from(evaluations)
                 .ok()
@@ -106,7 +114,11 @@ impl ScoreWorker {
                 "scoring with the new configuration"
             );
         }
-        self.engine.watch_silence(clock::now());
+        // A log that is still being read is old, and not silent.
+        if !self.log_health.is_recovering {
+            self.engine
+                .watch_silence(clock::now(), &mut log_transitions);
+        }
         let interval = if self.engine.generation() == self.published_generation {
             IDLE_PUBLISH_INTERVAL
         } else {
@@ -140,6 +152,7 @@ impl ScoreWorker {
             .collect();
         self.report.store(Arc::new(LogReport {
             problem: self.log_health.problem.clone(),
+            is_recovering: self.log_health.is_recovering,
             recovery_seconds: self.log_health.recovery.map(|took| took.as_secs_f64()),
             partitions,
         }));

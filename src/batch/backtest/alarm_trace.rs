@@ -205,6 +205,7 @@ mod tests {
             lower: None,
             value: Some(value),
             state,
+            transition: None,
         }
     }
 

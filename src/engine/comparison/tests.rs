@@ -67,8 +67,8 @@ fn a_fixed_reference_warms_is_ready_and_becomes_stale() {
     assert_eq!(reasons(&views[5..]), [None; 3], "then they are whole");
     assert_eq!(samples_of_reference(&views[7]), 1000, "the file");
     assert_eq!(states(&views[7]), ["inactive"], "below the threshold");
-    engine.watch_silence(at(8));
-    engine.watch_silence(at(60));
+    engine.watch_silence(at(8), &mut |_, _| ());
+    engine.watch_silence(at(60), &mut |_, _| ());
     let stale = comparison(&engine, 0);
     assert_eq!(stale.scores.err(), Some(NotReady::Stale), "nobody writes");
     assert!(stale.reference.is_none(), "nothing was scored");
@@ -86,8 +86,8 @@ fn a_missing_reference_is_the_reason_whatever_the_window_holds() {
     let mut engine = Engine::new(vec![missing]);
     let views = read(&mut engine, &mut Stream::default(), &counted, 0..8, 0.0);
     assert_eq!(reasons(&views), [Some(NotReady::NoReference); 8]);
-    engine.watch_silence(at(8));
-    engine.watch_silence(at(60));
+    engine.watch_silence(at(8), &mut |_, _| ());
+    engine.watch_silence(at(60), &mut |_, _| ());
     let stale = comparison(&engine, 0);
     assert_eq!(stale.scores.err(), Some(NotReady::NoReference));
 }

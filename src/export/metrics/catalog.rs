@@ -161,6 +161,7 @@ catalog! {
     PANE_LOG_LAG: Gauge "pane_log_lag_records" PARTITION, "Records of the pane log that are not read yet.";
     PANE_LOG_HASH: Gauge "pane_log_state_hash" PARTITION, "Hash of all counts accepted before pegel_pane_log_state_hash_position; equal for all readers at the same position.";
     PANE_LOG_HASHED_AT: Gauge "pane_log_state_hash_position" PARTITION, "Position of pegel_pane_log_state_hash, a multiple of 64.";
+    RECOVERING: Gauge "recovering" PROCESS, "1 while a scorer reads the pane log at its start, else 0; until then, series of monitors are absent.";
     PANE_LOG_RECOVERY: Gauge "pane_log_recovery_seconds" PROCESS, "Time it took to read the pane log at the start.";
     KAFKA_UP: Gauge "kafka_up" SOURCE, "1 while a broker answers, else 0.";
     KAFKA_RECORDS: Counter "kafka_records_consumed_total" TOPIC, "Records read.";

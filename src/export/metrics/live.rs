@@ -66,6 +66,8 @@ pub(in crate::export) fn add_log(families: &mut Families, report: &LogReport) {
             );
         }
     }
+    let is_recovering = u64::from(report.is_recovering);
+    families.count(catalog::RECOVERING, &[], is_recovering);
     if let Some(seconds) = report.recovery_seconds {
         families.add(catalog::PANE_LOG_RECOVERY, &[], seconds);
     }

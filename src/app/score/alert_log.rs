@@ -1,0 +1,150 @@
+//! One log line per change of an alert, with the explanation that the page shows.
+//!
+//! The page and the metrics show only the present. The log is where an operator looks up when an
+//! alert began and ended, and why, on a machine without Prometheus too.
+
+use tracing::{info, warn};
+
+use crate::alert::Transition;
+use crate::engine::{AlertView, MonitorPlan, WindowView};
+use crate::export::{AlertContext, explain};
+
+/// Logs the alerts that started or stopped firing in the latest evaluation of a window.
+pub(super) fn log_transitions(plan: &MonitorPlan, window: &WindowView) {
+    for (feature, window_feature) in plan.features.iter().zip(&window.features) {
+        for (reference, comparison) in plan.references.iter().zip(&window_feature.comparisons) {
+            let layout = feature.layout.as_deref();
+            let context = AlertContext::with_layout(layout, window_feature, comparison);
+            for alert in &comparison.alerts {
+                let names = AlertNames {
+                    monitor: &plan.spec.name,
+                    window: window_name(plan, window),
+                    feature: &feature.name,
+                    reference: &reference.name,
+                };
+                log_transition(&names, alert, || explain(alert, &context));
+            }
+        }
+    }
+}
+
+/// The names in the log lines of an alert.
+struct AlertNames<'a> {
+    monitor: &'a str,
+    window: &'a str,
+    feature: &'a str,
+    reference: &'a str,
+}
+
+fn window_name<'a>(plan: &'a MonitorPlan, window: &WindowView) -> &'a str {
+    plan.spec
+        .windows
+        .get(window.index)
+        .map_or("", |spec| spec.name.as_str())
+}
+
+fn log_transition(names: &AlertNames<'_>, alert: &AlertView, explanation: impl FnOnce() -> String) {
+    let AlertNames {
+        monitor,
+        window,
+        feature,
+        reference,
+    } = names;
+    let (statistic, severity) = (alert.statistic.name(), alert.severity.name());
+    match alert.transition {
+        Some(Transition::Firing) => warn!(
+            monitor,
+            feature,
+            window,
+            reference,
+            statistic,
+            severity,
+            "alert firing: {}",
+            explanation()
+        ),
+        Some(Transition::Resolved) => info!(
+            monitor,
+            feature,
+            window,
+            reference,
+            statistic,
+            severity,
+            "alert resolved: {}",
+            explanation()
+        ),
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::AlertState;
+    use crate::app::captured_log::log_lines;
+    use crate::engine::{ComparisonView, WindowFeatureView};
+    use crate::model::{
+        FeatureSpec, Kind, MonitorSpec, NotReady, ReferenceSpec, Severity, Statistic, WindowSpec,
+    };
+    use crate::score::Rates;
+
+    fn plan() -> MonitorPlan {
+        let mut spec = MonitorSpec::bare();
+        spec.name = "fraud".to_owned();
+        spec.features = vec![FeatureSpec::new("amount", Kind::Numeric)];
+        spec.windows = vec![WindowSpec {
+            name: "15m".to_owned(),
+            size: std::time::Duration::from_secs(900),
+            slide: std::time::Duration::from_secs(60),
+            min_samples: 1,
+        }];
+        spec.references = vec![ReferenceSpec::fitted("training", "none")];
+        MonitorPlan::new(spec, vec![Err("not there".to_owned())])
+    }
+
+    /// A window whose only alert, on missing values, has just made this transition.
+    fn window(value: f64, transition: Option<Transition>) -> WindowView {
+        let alert = AlertView {
+            statistic: Statistic::MissingRatio,
+            severity: Severity::Critical,
+            threshold: Some(0.02),
+            interval: None,
+            lower: None,
+            value: Some(value),
+            state: AlertState::Inactive,
+            transition,
+        };
+        WindowView {
+            index: 0,
+            end: None,
+            coverage: 1.0,
+            features: vec![WindowFeatureView {
+                counts: None,
+                incomplete: None,
+                rates: Rates::default(),
+                comparisons: vec![ComparisonView {
+                    scores: Err(NotReady::NoReference),
+                    reference: None,
+                    assessment: None,
+                    alerts: vec![alert],
+                }],
+            }],
+        }
+    }
+
+    /// Alerts came and went without a line in the log.
+    #[test]
+    fn an_alert_that_begins_or_ends_is_one_line_with_its_explanation() {
+        let lines = log_lines(|| {
+            log_transitions(&plan(), &window(0.5, Some(Transition::Firing)));
+            log_transitions(&plan(), &window(0.6, None));
+            log_transitions(&plan(), &window(0.01, Some(Transition::Resolved)));
+        });
+        let names = "monitor=\"fraud\" feature=\"amount\" window=\"15m\" reference=\"training\" \
+                     statistic=\"missing_ratio\" severity=\"critical\"";
+        let expected = [
+            format!("WARN alert firing: missing 50.0 %, threshold 2.0 % {names}"),
+            format!("INFO alert resolved: missing 1.0 %, threshold 2.0 % {names}"),
+        ];
+        assert_eq!(lines, expected);
+    }
+}
