@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decode::{Columns, DecodeError, Decoder, Fields};
-use crate::model::{EventTime, Shard, TopicId};
+use crate::model::{EventTime, Moment, Shard, TopicId};
 use crate::observe::{Observer, ObserverPlan, RejectedRecords};
 use crate::pane_log::{HeadAnswer, HeadLookup};
 use crate::panes::{Commit, Heads};
@@ -35,6 +35,17 @@ pub trait RecordTransform: std::fmt::Debug + Send {
     ) -> Option<Fields<'a>>;
 }
 
+/// The times of one record.
+#[derive(Debug, Clone, Copy)]
+struct RecordTimes {
+    /// The time that the source holds for it, as it is.
+    source_time: Option<EventTime>,
+    /// The same where it is a time, at most the present: the shard was read up to then.
+    passed: Option<EventTime>,
+    /// Its arrival.
+    arrived_at: Option<EventTime>,
+}
+
 /// Decoder and observer of one source.
 #[derive(Debug)]
 pub struct Ingest {
@@ -43,7 +54,12 @@ pub struct Ingest {
     transform: Option<Box<dyn RecordTransform>>,
     observer: Observer,
     max_bytes: usize,
-    now: Option<EventTime>,
+    /// The present; `None` where there is no clock, as in a file.
+    now: Option<Moment>,
+    /// Reads both clocks; `None` where the caller sets the present.
+    clock: Option<fn() -> Moment>,
+    /// True if the source may have waited since the clock was read.
+    is_clock_due: bool,
     /// The heads of the shards that earlier owners counted.
     head_lookup: Arc<HeadLookup>,
     /// The plan has changed since the last early commits: each shard commits at once, so that the
@@ -62,6 +78,8 @@ impl Ingest {
             observer: Observer::new(plan.monitors),
             max_bytes,
             now: None,
+            clock: None,
+            is_clock_due: true,
             head_lookup: Arc::new(HeadLookup::resolved(&Heads::default())),
             has_switched_plan: false,
             flushed: Vec::new(),
@@ -76,17 +94,47 @@ impl Ingest {
         self.has_switched_plan = true;
     }
 
-    /// Sets the wall clock for the records that follow. `is_connected` is true if the source would
-    /// receive new records, so that silence at a shard's end means that there are none.
-    pub fn begin_batch(&mut self, now: EventTime, is_connected: bool) {
-        self.now = Some(now);
-        self.observer.set_connected(is_connected);
+    /// Reads the time of records from these clocks, whenever records are handed over.
+    #[must_use]
+    pub fn with_clock(mut self, clock: fn() -> Moment) -> Self {
+        self.clock = Some(clock);
+        self
     }
 
-    /// Sets the arrival time of the records that follow, for a source that is read long after they
-    /// arrived; `None` if it is unknown.
-    pub fn arrived(&mut self, at: Option<EventTime>) {
-        self.now = at;
+    /// Sets the present for the records that follow, for a source that is read long after they
+    /// arrived and for a simulated one; `None` if it is unknown.
+    pub fn set_now(&mut self, at: Option<EventTime>) {
+        self.now = at.map(Moment::simulated);
+    }
+
+    /// Reads the clock, if there is one; the next record reads it again.
+    fn read_clock(&mut self) {
+        if let Some(clock) = self.clock {
+            self.now = Some(clock());
+        }
+        self.is_clock_due = true;
+    }
+
+    /// Returns the time that a source holds for a record, and the arrival of the record.
+    ///
+    /// The arrival is the source's time, but not beyond the present: producers set it. Without one,
+    /// it is the present. The clock is read for the first record after any other call, because the
+    /// source may have waited in between, and not for every record.
+    fn times_of(&mut self, timestamp_ms: Option<i64>) -> RecordTimes {
+        if self.is_clock_due {
+            self.read_clock();
+            self.is_clock_due = false;
+        }
+        let now = self.now.map(|now| now.wall);
+        let source_time = timestamp_ms.map(EventTime::from_millis);
+        let passed = source_time
+            .filter(|time| time.as_millis() > 0)
+            .map(|time| now.map_or(time, |now| time.min(now)));
+        RecordTimes {
+            source_time,
+            passed,
+            arrived_at: passed.or(now),
+        }
     }
 
     /// Sets the lookup of the heads that earlier owners of a shard left.
@@ -116,9 +164,10 @@ impl Ingest {
 
     /// Counts one row of a table whose columns were matched by [`Decoder::table`].
     pub fn row(&mut self, slot: usize, offset: i64, columns: &Columns, cells: &csv::StringRecord) {
+        let arrived_at = self.now.map(|now| now.wall);
         let fields = self.decoder.row(columns, cells);
         if let Some(fields) = transformed(&mut self.transform, fields, None) {
-            self.observer.observe(slot, fields, None, self.now);
+            self.observer.observe(slot, fields, None, arrived_at);
         }
         self.observer.position(slot, offset + 1, None);
     }
@@ -154,6 +203,7 @@ impl Ingest {
 
     /// Commits the counts of one shard; also returns the commits that were cut early.
     pub fn flush_shard(&mut self, slot: usize) -> Vec<Flushed> {
+        self.read_clock();
         let commit = self.observer.commit(slot, self.now);
         self.flushed
             .extend(commit.map(|commit| Flushed { slot, commit }));
@@ -172,10 +222,12 @@ impl Ingest {
         if std::mem::take(&mut self.has_switched_plan) {
             self.cut();
         }
+        self.is_clock_due = true;
         std::mem::take(&mut self.flushed)
     }
 
     fn cut(&mut self) {
+        self.read_clock();
         let commits = self.observer.commits(self.now);
         self.flushed.extend(
             commits
@@ -205,27 +257,33 @@ impl Sink for Ingest {
     }
 
     fn record(&mut self, record: RawRecord<'_>) {
+        let times = self.times_of(record.timestamp_ms);
         match record.payload {
             None => self.observer.tombstone(record.slot),
             Some(payload) => match self.decoder.json(payload) {
                 Ok(fields) => {
-                    let time = record.timestamp_ms.map(EventTime::from_millis);
-                    if let Some(fields) = transformed(&mut self.transform, fields, time) {
-                        self.observer.observe(record.slot, fields, time, self.now);
+                    let (source_time, arrived_at) = (times.source_time, times.arrived_at);
+                    if let Some(fields) = transformed(&mut self.transform, fields, source_time) {
+                        self.observer
+                            .observe(record.slot, fields, source_time, arrived_at);
                     }
                 }
                 Err(error) => self.observer.reject(record.slot, record.offset, error),
             },
         }
-        self.observer.position(record.slot, record.offset + 1, None);
+        self.observer
+            .pass_record(record.slot, record.offset + 1, times.passed);
         if self.observer.wants_commit() {
             self.cut();
         }
     }
 
     fn position(&mut self, slot: usize, upto: i64, caught_up: bool) {
-        let caught_up_at = self.now.filter(|_| caught_up);
-        self.observer.position(slot, upto, caught_up_at);
+        if caught_up {
+            self.read_clock();
+        }
+        let confirmed_at = self.now.filter(|_| caught_up).map(|now| now.wall);
+        self.observer.position(slot, upto, confirmed_at);
     }
 
     fn lost(&mut self, slot: usize, offsets: u64) {
@@ -236,6 +294,7 @@ impl Sink for Ingest {
     }
 
     fn closed(&mut self, slot: usize) {
+        self.read_clock();
         let commit = self.observer.close(slot, self.now);
         self.flushed
             .extend(commit.map(|commit| Flushed { slot, commit }));
@@ -250,5 +309,58 @@ fn transformed<'a>(
     match transform {
         Some(transform) => transform.apply(fields, source_time),
         None => Some(fields),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    /// The clock of the tests, in seconds.
+    static CLOCK: AtomicI64 = AtomicI64::new(0);
+
+    fn clock() -> Moment {
+        Moment::simulated(EventTime::from_millis(CLOCK.load(Ordering::Relaxed) * 1000))
+    }
+
+    fn shard() -> Shard {
+        Shard {
+            source: "s".to_owned(),
+            cluster: String::new(),
+            topic: "t".to_owned(),
+            partition: 0,
+            incarnation: 0,
+        }
+    }
+
+    /// The clock was read before the source waited for records and sent requests, so the end of a
+    /// partition was confirmed at a time that had passed, and records were from the future.
+    #[test]
+    fn the_clock_is_read_when_records_are_handed_over() {
+        let mut ingest = Ingest::new(ObserverPlan::default(), 1000).with_clock(clock);
+        ingest.opened(0, &shard(), 0, true);
+        let read_time = |ingest: &mut Ingest| ingest.flush()[0].commit.read_time;
+        let record = |offset: i64| RawRecord {
+            slot: 0,
+            offset,
+            // The clock of the producer is an hour ahead.
+            timestamp_ms: Some(10_000_000),
+            payload: Some(b"{}"),
+        };
+        for second in [100, 200, 300] {
+            // The source waits, and the time passes.
+            CLOCK.store(second, Ordering::Relaxed);
+            ingest.record(record(second));
+            let at = Some(EventTime::from_millis(second * 1000));
+            assert_eq!(read_time(&mut ingest), at, "a record at {second}");
+        }
+        CLOCK.store(400, Ordering::Relaxed);
+        ingest.record(record(400));
+        CLOCK.store(450, Ordering::Relaxed);
+        ingest.position(0, 401, true);
+        let at = Some(EventTime::from_millis(450_000));
+        assert_eq!(read_time(&mut ingest), at, "the end at 450");
     }
 }

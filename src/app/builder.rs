@@ -202,23 +202,21 @@ impl ProcessBuilder<'_> {
         let report = self.exporter.kafka(&spec.name);
         let ingest =
             Ingest::new(plan, self.max_message_bytes).with_head_lookup(Arc::clone(head_lookup));
-        let source_report = Arc::clone(&report);
         let head_lookup = Arc::clone(head_lookup);
         let is_group_member = self.state.panes.is_some();
         IngestTask {
             name,
             source: Box::new(move || {
                 let source = if is_group_member {
-                    KafkaSource::in_group(&spec, source_report, Timing::default())?
+                    KafkaSource::in_group(&spec, report, Timing::default())?
                 } else {
-                    KafkaSource::try_new(&spec, source_report)?
+                    KafkaSource::try_new(&spec, report)?
                 };
                 let lookup = move |shard: &_| resume_point(&head_lookup, shard);
                 Ok(Box::new(source.with_resume_lookup(Box::new(lookup))))
             }),
             ingest,
             plans: reloaded_plans,
-            report,
         }
     }
 }

@@ -10,10 +10,10 @@
 //!
 //! **Clock.** The newest event of the slowest partition replaces the wall clock of a live stream:
 //! at that moment, every partition has been read up to that time. Commits carry it as their write
-//! time and as the time at which their shard was caught up. So a partition without events of a
-//! monitor becomes idle after `idle_after`, as it does live, and does not hold the monitor's
-//! windows until the end of the range. The same is true for a partition that has been read to its
-//! end.
+//! time, as the time up to which their shard was read, and as the arrival of their events. So a
+//! partition without events of a monitor becomes idle after `idle_after`, as it does live, and does
+//! not hold the monitor's windows until the end of the range. The same is true for a partition that
+//! has been read to its end.
 //!
 //! **Commits.** A shard's commit closes when its own watermark enters another pane, exactly as for
 //! a file: a topic of one partition gives the same evaluations as a file with its records. In
@@ -89,7 +89,7 @@ impl<'a> Merge<'a> {
         match reader.next(slot)? {
             Some(record) => {
                 let arrived_at = record.time.filter(|at| at.as_millis() > 0);
-                self.ingest.arrived(arrived_at);
+                self.ingest.set_now(arrived_at);
                 self.ingest.record(RawRecord {
                     slot,
                     offset: record.offset,
@@ -121,7 +121,7 @@ impl<'a> Merge<'a> {
         if is_heartbeat_due {
             self.flush_all(engine, on_evaluation);
         } else if has_crossed {
-            self.ingest.arrived(self.clock);
+            self.ingest.set_now(self.clock);
             let flushed = self.ingest.flush_shard(slot);
             apply(self.with_clock(flushed), engine, on_evaluation);
         }
@@ -129,17 +129,21 @@ impl<'a> Merge<'a> {
 
     fn flush_all(&mut self, engine: &mut Engine, on_evaluation: OnEvaluation<'_>) {
         self.last_heartbeat = self.clock;
-        self.ingest.arrived(self.clock);
+        self.ingest.set_now(self.clock);
         let mut flushed = std::mem::take(&mut self.opening);
         flushed.extend(self.ingest.flush());
         apply(self.with_clock(flushed), engine, on_evaluation);
     }
 
-    /// Sets both times of the commits to the clock; some were closed while a record was counted.
+    /// Sets the times of the commits to the clock; some were closed while a record was counted.
     fn with_clock(&self, mut flushed: Vec<Flushed>) -> Vec<Flushed> {
         for Flushed { commit, .. } in &mut flushed {
             commit.written_at = self.clock;
-            commit.caught_up_at = self.clock;
+            commit.read_time = self.clock;
+            commit.is_end_confirmed = false;
+            for counts in &mut commit.monitors {
+                counts.newest_arrived_at = counts.newest_event_time.and(self.clock);
+            }
         }
         flushed
     }

@@ -15,7 +15,7 @@ use crate::panes::{
     RecordCounts,
 };
 use crate::reference::{Column, FitOptions, HOURS, Profiles, Reference, fit};
-use crate::stats::{CellRun, FeatureCounts, HeavyHitters, Layout};
+use crate::stats::{CellRun, DurationHistogram, FeatureCounts, HeavyHitters, Layout};
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -197,12 +197,14 @@ impl Stream {
             },
             monitors: vec![MonitorCommit {
                 monitor: 0,
-                max_event_time: Some(at(minute).plus(MINUTE - Duration::from_millis(1))),
+                newest_event_time: Some(at(minute).plus(MINUTE - Duration::from_millis(1))),
+                newest_arrived_at: Some(at(minute + 1)),
                 first_event_time: Some(at(minute)),
+                max_event_time: Some(at(minute).plus(MINUTE - Duration::from_millis(1))),
                 events,
                 events_late: 0,
                 dropped: [0; 4],
-                delays_ms: Vec::new(),
+                delays: DurationHistogram::default(),
                 panes: vec![PaneDelta {
                     start: at(minute),
                     events,

@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::commit_index::CommitIndex;
 use super::counters::{FeatureCounters, MonitorCounters};
 use super::plan::MonitorPlan;
@@ -18,6 +16,7 @@ use super::view::{FeatureView, MonitorView, WindowView};
 use super::window::Window;
 use crate::model::{DropReason, EventTime, Shard};
 use crate::panes::{Commit, PaneDelta};
+use crate::stats::{DurationHistogram, EVALUATION_BOUNDS};
 use crate::window::{Coverage, Due, Ring};
 
 /// The time without a commit after which nobody writes: every shard has a commit at least every 30
@@ -35,8 +34,8 @@ pub(super) struct MonitorEngine {
     watermark: Option<EventTime>,
     features: Vec<FeatureCounters>,
     counters: MonitorCounters,
-    delay_ms: Histogram<u64>,
-    evaluation_us: Histogram<u64>,
+    delays: DurationHistogram,
+    evaluation_times: DurationHistogram,
     /// Wall time of the first look for silence in this process.
     started_at: Option<EventTime>,
 }
@@ -63,7 +62,6 @@ impl MonitorEngine {
                 Window::new(index, spec, ring.unwrap_or_default(), &plan)
             })
             .collect();
-        let histogram = || Histogram::new(2).expect("two digits are legal");
         MonitorEngine {
             windows,
             rings: slides.iter().map(|slide| Ring::new(*slide)).collect(),
@@ -71,8 +69,8 @@ impl MonitorEngine {
             watermark: None,
             features: vec![FeatureCounters::default(); plan.features.len()],
             counters: MonitorCounters::default(),
-            delay_ms: histogram(),
-            evaluation_us: histogram(),
+            delays: DurationHistogram::default(),
+            evaluation_times: DurationHistogram::default(),
             started_at: None,
             plan,
         }
@@ -92,9 +90,7 @@ impl MonitorEngine {
             return;
         };
         self.counters.add(counts);
-        for (delay_ms, times) in &counts.delays_ms {
-            self.delay_ms.saturating_record_n(*delay_ms, *times);
-        }
+        self.delays.merge(&counts.delays);
         for pane in &counts.panes {
             self.add_pane(pane, index);
         }
@@ -220,8 +216,10 @@ impl MonitorEngine {
         for window in &mut self.windows {
             let slide = self.rings[window.ring].slide();
             let stale_after = (slide * 3).max(idle_after + slide);
-            // Before its first evaluation, a window's time counts from the first check.
-            let evaluated_at = *window.evaluated_at.get_or_insert(now);
+            // Before its first evaluation, a window's time counts from the first check. A time
+            // beyond the present is from a clock that was set back since.
+            let evaluated_at = window.evaluated_at.map_or(now, |at| at.min(now));
+            window.evaluated_at = Some(evaluated_at);
             let since = resumed_at.map_or(evaluated_at, |at| at.max(evaluated_at));
             if now >= since.plus(stale_after) {
                 window.mark_stale(&self.plan, &mut self.counters);
@@ -237,8 +235,10 @@ impl MonitorEngine {
         now: EventTime,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) {
-        let started_at = *self.started_at.get_or_insert(now);
-        let last_commit = self.shards.time.now.max(Some(started_at));
+        let started_at = self.started_at.map_or(now, |at| at.min(now));
+        self.started_at = Some(started_at);
+        let last_commit = self.shards.time.now.filter(|at| *at <= now);
+        let last_commit = last_commit.max(Some(started_at));
         if last_commit.is_none_or(|last_commit| now >= last_commit.plus(MAX_SILENCE)) {
             self.check_staleness(now, Some(started_at), evaluated);
         }
@@ -246,8 +246,7 @@ impl MonitorEngine {
 
     /// Records the wall time of an evaluation.
     pub(super) fn time_evaluation(&mut self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.evaluation_us.saturating_record(micros);
+        self.evaluation_times.record(&EVALUATION_BOUNDS, took, 1);
     }
 
     /// The monitor's counters and its latest evaluations.
@@ -261,7 +260,7 @@ impl MonitorEngine {
                 .map(|reason| (reason.name(), self.counters.dropped[*reason as usize]))
                 .collect(),
             watermark: self.watermark,
-            delay_ms: Arc::new(self.delay_ms.clone()),
+            delays: self.delays.clone(),
             references: self.plan.references.clone(),
             features: self
                 .plan
@@ -281,7 +280,7 @@ impl MonitorEngine {
             windows: self.windows.iter().map(Window::view).collect(),
             evaluations: self.counters.evaluations,
             evaluations_skipped: self.counters.skipped,
-            evaluation_us: Arc::new(self.evaluation_us.clone()),
+            evaluation_times: self.evaluation_times.clone(),
             transitions: self
                 .counters
                 .transitions
@@ -303,11 +302,8 @@ impl MonitorEngine {
                 .map(|(feature, counters)| (feature.id, counters.clone()))
                 .collect(),
             counters: self.counters.clone(),
-            delays_ms: self
-                .delay_ms
-                .iter_recorded()
-                .map(|step| (step.value_iterated_to(), step.count_at_value()))
-                .collect(),
+            delays: self.delays.clone(),
+            evaluation_times: self.evaluation_times.clone(),
             watermark: self.watermark,
             shards: self
                 .shards
@@ -335,9 +331,8 @@ impl MonitorEngine {
         }
         self.counters = saved.counters;
         self.watermark = saved.watermark;
-        for (delay_ms, times) in saved.delays_ms {
-            self.delay_ms.saturating_record_n(delay_ms, times);
-        }
+        self.delays = saved.delays;
+        self.evaluation_times = saved.evaluation_times;
         for (shard, mut state) in saved.shards {
             state.covered = positions.reorder(state.covered);
             self.shards.restore(shard, state);
@@ -380,4 +375,42 @@ fn coverage_by_feature(
         });
     }
     coverage
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::engine::Engine;
+    use crate::engine::fixture::{Stream, fixed, plan, spec, spread};
+    use crate::stats::{DELAY_BOUNDS, EVALUATION_BOUNDS};
+    use std::time::Duration;
+
+    /// Histograms that could not grow cut everything above 255 off: events that were hours old and
+    /// evaluations of seconds had a sum of fractions of a second.
+    #[test]
+    fn durations_of_a_minute_and_an_hour_survive_a_restart() {
+        let spec = spec(vec![fixed()]);
+        let mut engine = Engine::new(vec![plan(spec.clone())]);
+        let mut commit = Stream::default().minute(&plan(spec.clone()), 0, &spread(0.0));
+        let minute = Duration::from_secs(60);
+        for delay in [minute, minute * 60] {
+            commit.monitors[0].delays.record(&DELAY_BOUNDS, delay, 1);
+        }
+        engine.apply(&commit).unwrap();
+        engine.time_evaluation(0, minute);
+        engine.time_evaluation(0, minute * 60);
+        let mut restarted = Engine::new(vec![plan(spec)]);
+        restarted.restore(engine.save());
+        for view in [engine.view(), restarted.view()] {
+            let monitor = &view.monitors[0];
+            assert_eq!(monitor.delays.count(), 2, "delays");
+            assert_eq!(monitor.evaluation_times.count(), 2, "evaluations");
+            for sum in [&monitor.delays, &monitor.evaluation_times] {
+                assert!((sum.sum_seconds() - 3660.0).abs() < 1e-9, "{sum:?}");
+            }
+            let delays = monitor.delays.cumulative(&DELAY_BOUNDS);
+            assert_eq!(delays, [0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2], "delays");
+            let evaluations = monitor.evaluation_times.cumulative(&EVALUATION_BOUNDS);
+            assert_eq!(evaluations, [0; 9], "beyond a second");
+        }
+    }
 }

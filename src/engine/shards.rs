@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::commit_index::CommitIndex;
 use crate::model::{EventTime, Lateness, NotReady, Shard};
 use crate::panes::{Commit, MonitorCommit};
-use crate::window::{Coverage, LogTime, Progress, ShardCoverage, coverage, watermark};
+use crate::window::{Advance, Coverage, LogTime, Progress, ShardCoverage, coverage, watermark};
 
 /// The state of one shard for one monitor.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,20 +20,6 @@ pub(super) struct ShardState {
     progress: Progress,
     /// One entry per feature; a monitor without features has one entry, for its events.
     pub(super) covered: Vec<ShardCoverage>,
-}
-
-impl ShardState {
-    fn note_progress(&mut self, commit: &Commit, counts: Option<&MonitorCommit>) {
-        let progress = &mut self.progress;
-        progress.committed_at = progress.committed_at.max(commit.written_at);
-        if let Some(counts) = counts.filter(|counts| counts.events > 0) {
-            progress.newest = progress.newest.max(counts.max_event_time);
-            progress.last_event_at = commit.written_at;
-        }
-        // The latest report replaces the one before, even if it is earlier: readers that take over
-        // a shard from each other may have different clocks.
-        progress.caught_up_at = commit.caught_up_at;
-    }
 }
 
 /// The number of shards of a source, as the ingesters report it.
@@ -76,7 +62,7 @@ impl Shards {
     /// True while shards without a commit hold the watermark: for `stall_after` since their number
     /// was reported.
     fn is_gathering(&self, stall_after: Duration) -> bool {
-        let since = self.expected.known_since.max(self.time.resumed_at);
+        let since = self.time.since(self.expected.known_since);
         let is_over = self
             .time
             .now
@@ -119,7 +105,6 @@ impl Shards {
         index: Option<&CommitIndex>,
         lateness: &Lateness,
     ) {
-        self.time.advance(commit.written_at, lateness.stall_after);
         if commit.source_shards != self.expected.shards && commit.source_shards > 0 {
             self.expected = ShardCount {
                 shards: commit.source_shards,
@@ -133,24 +118,27 @@ impl Shards {
             .shards
             .entry(commit.shard.as_ref().clone())
             .or_insert_with(|| ShardState {
-                progress: Progress {
-                    last_event_at: commit.written_at,
-                    ..Progress::default()
-                },
+                progress: Progress::default(),
                 covered: vec![ShardCoverage::default(); self.features],
             });
         let missed_from = shard
             .progress
             .newest
             .map(|newest| newest.minus(lateness.out_of_orderness));
-        shard.note_progress(commit, counts);
-        let counted = counts.filter(|counts| counts.events > 0);
-        let first = counted.and_then(|counts| counts.first_event_time);
-        let newest = counted.and_then(|counts| counts.max_event_time);
-        // A shard at its end is counted up to that moment, even without an event.
-        let span = first
-            .or(commit.caught_up_at)
-            .zip(newest.or(commit.caught_up_at));
+        let newest = counts.and_then(|counts| counts.newest_event_time);
+        let has_advanced = shard.progress.advance(Advance {
+            written_at: commit.written_at,
+            read_time: commit.read_time,
+            has_offsets: commit.upto > commit.base,
+            newest: newest.zip(counts.map(|counts| counts.newest_arrived_at)),
+        });
+        self.time
+            .advance(commit.written_at, lateness.stall_after, has_advanced);
+        // Without an event, a shard is counted up to the time up to which it was read.
+        let span = counts
+            .and_then(|counts| counts.first_event_time)
+            .or(commit.read_time)
+            .zip(newest.or(commit.read_time));
         for (feature, covered) in shard.covered.iter_mut().enumerate() {
             let is_counted =
                 index.is_some_and(|index| index.covers.get(feature).copied().unwrap_or(true));
@@ -184,7 +172,7 @@ impl Shards {
         watermark(progress, self.time, lateness)
     }
 
-    /// The newest event time of all shards.
+    /// The newest event time of all shards, selected or not.
     pub(super) fn newest(&self) -> Option<EventTime> {
         let newest = self.shards.values().map(|shard| shard.progress.newest);
         newest.max().flatten()
@@ -274,6 +262,11 @@ mod tests {
         shards
     }
 
+    /// Lets another shard be read on at this time.
+    fn set_time(shards: &mut Shards, now: EventTime) {
+        (shards.time.now, shards.time.advanced_at) = (Some(now), Some(now));
+    }
+
     fn read_shards(shards: &Shards) -> Vec<(i32, u32)> {
         shards
             .iter()
@@ -294,7 +287,7 @@ mod tests {
         let mut shards = shards(&spec, 2, &[(0, 0)]);
         assert_eq!(shards.watermark(&spec.lateness), None, "one is missing");
         let now = at(1).plus(spec.lateness.stall_after);
-        shards.time.now = Some(now);
+        set_time(&mut shards, now);
         assert!(
             !shards.is_gathering(spec.lateness.stall_after),
             "time is up"
@@ -311,7 +304,7 @@ mod tests {
         let mut shards = shards(&spec, 1, &[(0, 0), (1, 0)]);
         shards.drop_surplus(spec.lateness.stall_after);
         assert_eq!(read_shards(&shards).len(), 2, "both have just reported");
-        shards.time.now = Some(at(1).plus(spec.lateness.stall_after));
+        set_time(&mut shards, at(1).plus(spec.lateness.stall_after));
         shards.drop_surplus(spec.lateness.stall_after);
         assert_eq!(read_shards(&shards), [], "both are silent");
     }

@@ -20,7 +20,7 @@ use crate::alert::{Alert, AlertState};
 use crate::calibration::OnlineDispersion;
 use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Shard};
 use crate::panes::{LogState, PaneCounts};
-use crate::stats::FeatureCounts;
+use crate::stats::{DurationHistogram, FeatureCounts};
 use crate::window::{LogTime, Ring};
 
 /// The saved state of a whole engine.
@@ -48,8 +48,8 @@ pub(super) struct MonitorSnapshot {
     /// Ids give meaning to the feature positions in the rest of the snapshot.
     pub(super) features: Vec<(LayoutId, FeatureCounters)>,
     pub(super) counters: MonitorCounters,
-    /// Value and count of each recorded delay.
-    pub(super) delays_ms: Vec<(u64, u64)>,
+    pub(super) delays: DurationHistogram,
+    pub(super) evaluation_times: DurationHistogram,
     pub(super) watermark: Option<EventTime>,
     pub(super) shards: Vec<(Shard, ShardState)>,
     pub(super) expected_shards: ShardCount,

@@ -6,15 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::assess::Assessment;
 use super::plan::ReferenceView;
 use crate::alert::{AlertState, Transition};
 use crate::model::{EventTime, Kind, MonitorSpec, NotReady, Role, Severity, Statistic};
 use crate::reference::FeatureReference;
 use crate::score::{Rates, Scores};
-use crate::stats::{FeatureCounts, Layout, Tallies};
+use crate::stats::{DurationHistogram, FeatureCounts, Layout, Tallies};
 
 /// The whole engine at one moment.
 #[derive(Debug, Clone, Default)]
@@ -59,8 +57,8 @@ pub struct MonitorView {
     pub dropped: Vec<(&'static str, u64)>,
     /// The time up to which windows are evaluated; `None` before the first event.
     pub watermark: Option<EventTime>,
-    /// Arrival minus event time in milliseconds; negative = 0.
-    pub delay_ms: Arc<Histogram<u64>>,
+    /// Arrival minus event time, by [`crate::stats::DELAY_BOUNDS`]; negative = 0.
+    pub delays: DurationHistogram,
     /// Its references, in configuration order.
     pub references: Vec<ReferenceView>,
     /// Its features, in configuration order.
@@ -71,8 +69,8 @@ pub struct MonitorView {
     pub evaluations: u64,
     /// Evaluations skipped because their windows were empty.
     pub evaluations_skipped: u64,
-    /// Wall time of evaluations in microseconds.
-    pub evaluation_us: Arc<Histogram<u64>>,
+    /// Wall time of evaluations, by [`crate::stats::EVALUATION_BOUNDS`].
+    pub evaluation_times: DurationHistogram,
     /// Alert transitions: severity, `firing` or `resolved`, count; all four are present.
     pub transitions: Vec<(Severity, &'static str, u64)>,
 }

@@ -1,18 +1,19 @@
 //! The observer: owns the frames of its shards and cuts them into commits.
 //!
-//! For each record and monitor it reads the event time, drops the events that are filtered, without
-//! a time, in the future or too late, and counts the others in the frame of their pane. The cost of
-//! a record grows with the monitors that count it, and a value is one index computation and two
-//! additions.
+//! For each record it reads the event time, once for all monitors that read it alike. For each
+//! monitor it then drops the events that are filtered, without a time, in the future or too late,
+//! and counts the others in the frame of their pane. The cost of a record grows with the monitors
+//! that count it, and a value is one index computation and two additions.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::event_clock::EventClocks;
 use super::plan::{ObservedFeature, ObservedMonitor};
 use super::rejections::{RejectedRecords, Rejections};
-use super::shard::{CommitTiming, ShardMonitor, ShardObserver};
-use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number, timestamp};
-use crate::model::{DropReason, EventTime, Kind, Shard, TopicId};
+use super::shard::{CommitTiming, ShardMonitor, ShardObserver, is_too_late};
+use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number};
+use crate::model::{DropReason, EventTime, Kind, Moment, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorSchema};
 use crate::stats::Layout;
 
@@ -23,12 +24,17 @@ const MAX_OPEN_PANES: usize = 8;
 
 /// Longest time without a commit of a shard.
 const LONGEST_HEARTBEAT: Duration = Duration::from_secs(30);
+/// Shortest time without a commit of a shard, however short the slides are.
+const SHORTEST_HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Counts the records of one source, shard by shard.
 #[derive(Debug)]
 pub struct Observer {
     monitors: Arc<[ObservedMonitor]>,
     schema: Arc<CommitSchema>,
+    event_clocks: EventClocks,
+    /// The event time of the present record by each clock, or the reason why it has none.
+    times: Vec<Result<EventTime, DropReason>>,
     heartbeat: Duration,
     shards: Vec<Option<ShardObserver>>,
     rejections: Rejections,
@@ -37,7 +43,6 @@ pub struct Observer {
     category: String,
     crossed_pane: bool,
     wants_commit: bool,
-    is_connected: bool,
     source_shards: u32,
 }
 
@@ -47,9 +52,16 @@ impl Observer {
     pub fn new(monitors: Vec<ObservedMonitor>) -> Self {
         Observer {
             schema: Arc::new(schema_of(&monitors)),
+            event_clocks: EventClocks::new(&monitors),
+            times: Vec::new(),
             heartbeat: monitors
                 .iter()
-                .map(|monitor| monitor.idle_after / 2)
+                .map(|monitor| {
+                    // A shard without records holds the watermark at its last commit, so its
+                    // commits must not be further apart than the windows.
+                    let slide = monitor.pane_width.max(SHORTEST_HEARTBEAT);
+                    slide.min(monitor.idle_after / 2)
+                })
                 .fold(LONGEST_HEARTBEAT, Duration::min),
             spare: monitors.iter().map(|_| Vec::new()).collect(),
             monitors: monitors.into(),
@@ -58,7 +70,6 @@ impl Observer {
             category: String::new(),
             crossed_pane: false,
             wants_commit: false,
-            is_connected: true,
             source_shards: 0,
         }
     }
@@ -69,17 +80,11 @@ impl Observer {
     pub fn switch_plan(&mut self, monitors: Vec<ObservedMonitor>) {
         let fresh = Observer::new(monitors);
         for shard in self.shards.iter_mut().flatten() {
-            shard.switch_plan(&fresh.schema);
+            shard.switch_plan(&fresh.schema, &fresh.event_clocks, &self.event_clocks);
         }
+        self.event_clocks = fresh.event_clocks;
         (self.monitors, self.schema) = (fresh.monitors, fresh.schema);
         (self.spare, self.heartbeat) = (fresh.spare, fresh.heartbeat);
-    }
-
-    /// Sets whether the source would receive new records.
-    ///
-    /// Only while it would does a shard at its end stay caught up.
-    pub fn set_connected(&mut self, is_connected: bool) {
-        self.is_connected = is_connected;
     }
 
     /// Sets the number of shards of the source.
@@ -107,6 +112,7 @@ impl Observer {
             base,
             from_start,
             &self.schema,
+            &self.event_clocks,
             head,
         ));
     }
@@ -120,30 +126,46 @@ impl Observer {
 
     /// Counts a decoded record.
     ///
-    /// `source_time` is the time that the source holds for the record, and `now` the wall clock;
-    /// each is `None` where there is none, as in a file.
+    /// `source_time` is the time that the source holds for the record. `arrived_at` is its arrival:
+    /// that time, at most the wall clock, or else the wall clock. Each is `None` where there is
+    /// none, as in a file.
     pub fn observe(
         &mut self,
         slot: usize,
         fields: Fields<'_>,
         source_time: Option<EventTime>,
-        now: Option<EventTime>,
+        arrived_at: Option<EventTime>,
     ) {
         let Some(shard) = self.shards.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
         shard.count_decoded();
+        self.times.clear();
+        for (clock, shard_clock) in self.event_clocks.clocks.iter().zip(&mut shard.clocks) {
+            let time = clock.read(fields, source_time, arrived_at);
+            if let Ok(time) = time {
+                self.crossed_pane |= shard_clock.advance(time, arrived_at, clock);
+            }
+            self.times.push(time);
+        }
         let mut opened_pane = false;
-        for ((plan, counts), spare) in self
+        for (((plan, clock), counts), spare) in self
             .monitors
             .iter()
+            .zip(&self.event_clocks.of_monitor)
             .zip(&mut shard.monitors)
             .zip(&mut self.spare)
         {
-            match event_time(plan, fields, source_time, now, counts) {
+            if !is_selected(plan, fields) {
+                counts.drop_event(DropReason::Filtered);
+                continue;
+            }
+            let newest = shard.clocks[*clock].newest;
+            match self.times[*clock] {
                 Err(reason) => counts.drop_event(reason),
+                Ok(time) if is_too_late(time, newest, plan) => counts.drop_event(DropReason::Late),
                 Ok(time) => {
-                    self.crossed_pane |= counts.count_time(time, now, plan);
+                    counts.count_time(time, arrived_at, newest, plan);
                     let panes = counts.frames.len();
                     let frame = frame_at(time, plan, counts, spare);
                     count_record(frame, plan, fields, &mut self.category);
@@ -184,18 +206,27 @@ impl Observer {
 
     /// Sets the position of a shard: everything before `upto` was handed over.
     ///
-    /// `caught_up_at` is set if `upto` was the shard's end at that moment.
-    pub fn position(&mut self, slot: usize, upto: i64, caught_up_at: Option<EventTime>) {
+    /// `confirmed_at` is set if the shard's leader confirmed at that moment that `upto` is the end.
+    pub fn position(&mut self, slot: usize, upto: i64, confirmed_at: Option<EventTime>) {
         if let Some(shard) = self.shard_mut(slot) {
-            shard.position(upto, caught_up_at);
+            shard.position(upto, confirmed_at);
+        }
+    }
+
+    /// Sets the position of a shard after a record, whatever its outcome.
+    ///
+    /// `source_time` is the time that the source holds for it, at most the wall clock.
+    pub fn pass_record(&mut self, slot: usize, upto: i64, source_time: Option<EventTime>) {
+        if let Some(shard) = self.shard_mut(slot) {
+            shard.pass_record(upto, source_time);
         }
     }
 
     /// Stops reading a shard, and returns its last commit.
-    pub fn close(&mut self, slot: usize, now: Option<EventTime>) -> Option<Commit> {
+    pub fn close(&mut self, slot: usize, now: Option<Moment>) -> Option<Commit> {
         let timing = self.timing(now);
         let mut shard = self.shards.get_mut(slot)?.take()?;
-        Some(shard.take(timing, &mut self.spare))
+        Some(shard.take(timing, &self.event_clocks, &mut self.spare))
     }
 
     /// Stops reading a shard, and drops its counts since the last commit.
@@ -209,10 +240,9 @@ impl Observer {
         self.shards.get_mut(slot)?.as_mut()
     }
 
-    fn timing(&self, now: Option<EventTime>) -> CommitTiming {
+    fn timing(&self, now: Option<Moment>) -> CommitTiming {
         CommitTiming {
             now,
-            is_connected: self.is_connected,
             source_shards: self.source_shards,
             heartbeat: self.heartbeat,
         }
@@ -223,28 +253,28 @@ impl Observer {
         std::mem::take(&mut self.crossed_pane)
     }
 
-    /// Returns the newest event time of a shard over all monitors.
+    /// Returns the newest event time of a shard over all monitors, selected or not.
     #[must_use]
     pub fn newest(&self, slot: usize) -> Option<EventTime> {
         let shard = self.shards.get(slot)?.as_ref()?;
-        shard.monitors.iter().filter_map(ShardMonitor::newest).max()
+        shard.clocks.iter().filter_map(|clock| clock.newest).max()
     }
 
     /// Returns the longest time between two commits of a shard.
     ///
-    /// It is half the shortest `idle_after`, at most 30 s.
+    /// It is the shortest slide or half the shortest `idle_after`, at most 30 s.
     #[must_use]
     pub fn heartbeat(&self) -> Duration {
         self.heartbeat
     }
 
     /// Returns the commit of one shard, if one is due.
-    pub fn commit(&mut self, slot: usize, now: Option<EventTime>) -> Option<Commit> {
+    pub fn commit(&mut self, slot: usize, now: Option<Moment>) -> Option<Commit> {
         let timing = self.timing(now);
         let shard = self.shards.get_mut(slot)?.as_mut()?;
         shard
             .is_due(timing)
-            .then(|| shard.take(timing, &mut self.spare))
+            .then(|| shard.take(timing, &self.event_clocks, &mut self.spare))
     }
 
     /// Returns true if a commit should not wait for the next flush.
@@ -256,7 +286,7 @@ impl Observer {
     }
 
     /// Returns the commits of all shards for which one is due, each with the slot of its shard.
-    pub fn commits(&mut self, now: Option<EventTime>) -> Vec<(usize, Commit)> {
+    pub fn commits(&mut self, now: Option<Moment>) -> Vec<(usize, Commit)> {
         self.wants_commit = false;
         let timing = self.timing(now);
         self.shards
@@ -264,7 +294,10 @@ impl Observer {
             .enumerate()
             .filter_map(|(slot, shard)| Some((slot, shard.as_mut()?)))
             .filter(|(_, shard)| shard.is_due(timing))
-            .map(|(slot, shard)| (slot, shard.take(timing, &mut self.spare)))
+            .map(|(slot, shard)| {
+                let commit = shard.take(timing, &self.event_clocks, &mut self.spare);
+                (slot, commit)
+            })
             .collect()
     }
 }
@@ -291,34 +324,6 @@ pub fn is_selected(plan: &ObservedMonitor, fields: Fields<'_>) -> bool {
             .iter()
             .any(|literal| matches(value, fields.scratch, literal))
     })
-}
-
-/// Returns the event time of a record, or the reason why the monitor drops it.
-fn event_time(
-    plan: &ObservedMonitor,
-    fields: Fields<'_>,
-    source_time: Option<EventTime>,
-    now: Option<EventTime>,
-    counts: &ShardMonitor,
-) -> Result<EventTime, DropReason> {
-    if !is_selected(plan, fields) {
-        return Err(DropReason::Filtered);
-    }
-    let field_time = plan
-        .timestamp
-        .and_then(|slot| timestamp(fields.slots[slot], fields.scratch));
-    let fallback_time = source_time.filter(|time| plan.fallback && time.as_millis() > 0);
-    let time = field_time
-        .or(fallback_time)
-        .ok_or(DropReason::NoTimestamp)?;
-    if now.is_some_and(|now| time > now.plus(plan.max_future)) {
-        return Err(DropReason::Future);
-    }
-    if counts.is_too_late(time, plan) {
-        Err(DropReason::Late)
-    } else {
-        Ok(time)
-    }
 }
 
 /// Returns the frame of the pane that contains `time`, and opens one if needed.

@@ -6,15 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
+use super::event_clock::{EventClocks, ShardClock};
 use super::plan::ObservedMonitor;
 use crate::decode::DecodeError;
-use crate::model::{DropReason, EventTime, MonitorId, Shard, TopicId};
+use crate::model::{DropReason, EventTime, Moment, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorCommit, RecordCounts};
-
-/// Longest delay in the histogram, a week; longer ones are counted as this long.
-const LONGEST_DELAY_MS: u64 = 7 * 24 * 3600 * 1000;
+use crate::stats::DELAY_BOUNDS;
 
 /// Estimated size in the log at which a commit is closed.
 ///
@@ -40,22 +37,22 @@ pub(super) struct ShardObserver {
     base: i64,
     upto: i64,
     offsets_lost: u64,
-    caught_up_at: Option<EventTime>,
-    /// True if the last position was the end of the shard.
-    is_at_end: bool,
+    /// Time up to which the shard was read, see [`Commit::read_time`].
+    read_time: Option<EventTime>,
+    is_end_confirmed: bool,
     records: RecordCounts,
-    /// Wall time of the last commit, where there is a clock; `None` before the first commit.
-    last_commit: Option<Option<EventTime>>,
+    /// Monotonic time of the last commit, where there is a clock; `None` before the first commit.
+    last_commit: Option<Option<Duration>>,
+    /// One entry for each clock of the plan.
+    pub(super) clocks: Vec<ShardClock>,
     pub(super) monitors: Vec<ShardMonitor>,
 }
 
 /// The facts that decide whether a commit is due, and that every commit carries.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CommitTiming {
-    /// The wall clock; `None` where there is none.
-    pub(super) now: Option<EventTime>,
-    /// True if the source would receive new records.
-    pub(super) is_connected: bool,
+    /// Both clocks; `None` where there are none.
+    pub(super) now: Option<Moment>,
     /// Number of shards of the source.
     pub(super) source_shards: u32,
     /// Longest time without a commit.
@@ -65,9 +62,7 @@ pub(super) struct CommitTiming {
 /// The counts of one monitor on one shard since the last commit.
 #[derive(Debug)]
 pub(super) struct ShardMonitor {
-    newest: Option<EventTime>,
     counts: MonitorCommit,
-    delays: Histogram<u64>,
     pub(super) frames: Vec<Frame>,
 }
 
@@ -78,21 +73,18 @@ impl ShardObserver {
         base: i64,
         from_start: bool,
         schema: &Arc<CommitSchema>,
+        clocks: &EventClocks,
         head: Option<&Head>,
     ) -> Self {
-        let monitors = schema
-            .monitors
-            .iter()
-            .enumerate()
-            .map(|(index, monitor)| {
-                let newest = head.and_then(|head| head.newest.get(&monitor.id).copied());
-                ShardMonitor::new(index, newest)
-            })
-            .collect();
+        let newest_of = |monitor: usize| {
+            let id = schema.monitors[monitor].id;
+            head?.newest.get(&id).copied()
+        };
         ShardObserver {
             shard: Arc::new(shard.clone()),
             topic_id: None,
-            monitors,
+            clocks: shard_clocks(clocks, newest_of),
+            monitors: (0..schema.monitors.len()).map(ShardMonitor::new).collect(),
             records_since_estimate: 0,
             schema: Arc::clone(schema),
             opens: head.is_none(),
@@ -101,8 +93,8 @@ impl ShardObserver {
             base,
             upto: base,
             offsets_lost: 0,
-            caught_up_at: None,
-            is_at_end: false,
+            read_time: None,
+            is_end_confirmed: false,
             records: RecordCounts::default(),
             last_commit: None,
         }
@@ -111,25 +103,23 @@ impl ShardObserver {
     /// Counts by another schema from now on; the caller has already taken the last commit.
     ///
     /// A monitor that is in both schemas keeps its newest event time.
-    pub(super) fn switch_plan(&mut self, schema: &Arc<CommitSchema>) {
-        self.monitors = schema
-            .monitors
-            .iter()
-            .enumerate()
-            .map(|(index, monitor)| ShardMonitor::new(index, self.newest_of(monitor.id)))
-            .collect();
+    pub(super) fn switch_plan(
+        &mut self,
+        schema: &Arc<CommitSchema>,
+        clocks: &EventClocks,
+        former_clocks: &EventClocks,
+    ) {
+        let former = &self.schema.monitors;
+        let newest_of = |monitor: usize| {
+            let id = schema.monitors[monitor].id;
+            let index = former.iter().position(|monitor| monitor.id == id)?;
+            self.clocks[former_clocks.of_monitor[index]].newest
+        };
+        self.clocks = shard_clocks(clocks, newest_of);
+        self.monitors = (0..schema.monitors.len()).map(ShardMonitor::new).collect();
         self.schema = Arc::clone(schema);
         // The next commit is due at once, to publish the new schema.
         self.last_commit = None;
-    }
-
-    fn newest_of(&self, id: MonitorId) -> Option<EventTime> {
-        let index = self
-            .schema
-            .monitors
-            .iter()
-            .position(|monitor| monitor.id == id)?;
-        self.monitors[index].newest
     }
 
     pub(super) fn shard(&self) -> &Arc<Shard> {
@@ -140,13 +130,25 @@ impl ShardObserver {
         self.topic_id = Some(topic_id);
     }
 
-    pub(super) fn position(&mut self, upto: i64, caught_up_at: Option<EventTime>) {
-        if upto > self.upto {
-            self.upto = upto;
-            self.caught_up_at = None;
+    /// Sets the position; `confirmed_at` is set if the leader confirmed it as the end at that
+    /// moment.
+    ///
+    /// A confirmation replaces the read time even if that is later: the clock was set back.
+    pub(super) fn position(&mut self, upto: i64, confirmed_at: Option<EventTime>) {
+        self.upto = self.upto.max(upto);
+        if confirmed_at.is_some() {
+            self.read_time = confirmed_at;
+            self.is_end_confirmed = true;
         }
-        self.is_at_end = caught_up_at.is_some();
-        self.caught_up_at = caught_up_at.or(self.caught_up_at);
+    }
+
+    /// Sets the position after a record with this time of the source.
+    pub(super) fn pass_record(&mut self, upto: i64, source_time: Option<EventTime>) {
+        self.upto = self.upto.max(upto);
+        if source_time > self.read_time {
+            self.read_time = source_time;
+            self.is_end_confirmed = false;
+        }
     }
 
     pub(super) fn count_lost(&mut self, offsets: u64) {
@@ -171,7 +173,7 @@ impl ShardObserver {
             || self.records.consumed() > 0
             || matches!(
                 (timing.now, last_commit),
-                (Some(now), Some(last)) if now >= last.plus(timing.heartbeat)
+                (Some(now), Some(last)) if now.uptime >= last.saturating_add(timing.heartbeat)
             )
     }
 
@@ -204,18 +206,25 @@ impl ShardObserver {
 
     /// Takes everything since the last commit; `spare` receives the emptied frames by monitor.
     ///
-    /// A shard at its end stays caught up while the source is connected: the source reports the end
-    /// only once.
-    pub(super) fn take(&mut self, timing: CommitTiming, spare: &mut [Vec<Frame>]) -> Commit {
-        if self.is_at_end && timing.is_connected {
-            self.caught_up_at = timing.now.or(self.caught_up_at);
-        }
+    /// The read time is never beyond the wall clock, also after the clock was set back.
+    pub(super) fn take(
+        &mut self,
+        timing: CommitTiming,
+        clocks: &EventClocks,
+        spare: &mut [Vec<Frame>],
+    ) -> Commit {
+        let now = timing.now.map(|now| now.wall);
+        self.read_time = self
+            .read_time
+            .map(|time| now.map_or(time, |now| time.min(now)));
         let monitors: Vec<MonitorCommit> = self
             .monitors
             .iter_mut()
+            .zip(&clocks.of_monitor)
             .zip(spare)
-            .filter_map(|(monitor, spare)| monitor.take(spare))
+            .filter_map(|((monitor, clock), spare)| monitor.take(&self.clocks[*clock], spare))
             .collect();
+        self.clocks.iter_mut().for_each(ShardClock::begin_commit);
         let needs_schema =
             self.upto > self.base || self.last_commit.is_none() || !monitors.is_empty();
         let commit = Commit {
@@ -224,8 +233,9 @@ impl ShardObserver {
             base: self.base,
             upto: self.upto,
             opens: self.opens && self.base == self.opened_at,
-            written_at: timing.now,
-            caught_up_at: self.caught_up_at,
+            written_at: now,
+            read_time: self.read_time,
+            is_end_confirmed: self.is_end_confirmed,
             from_start: self.from_start && self.base == self.opened_at,
             source_shards: timing.source_shards,
             offsets_lost: std::mem::take(&mut self.offsets_lost),
@@ -238,85 +248,81 @@ impl ShardObserver {
             monitors,
         };
         self.base = self.upto;
-        self.last_commit = Some(timing.now);
+        self.last_commit = Some(timing.now.map(|now| now.uptime));
         commit
     }
 }
 
+/// Returns the clocks of a shard; each continues at the newest time of its monitors.
+fn shard_clocks(
+    clocks: &EventClocks,
+    newest_of: impl Fn(usize) -> Option<EventTime>,
+) -> Vec<ShardClock> {
+    let mut newest = vec![None; clocks.clocks.len()];
+    for (monitor, clock) in clocks.of_monitor.iter().enumerate() {
+        newest[*clock] = newest[*clock].max(newest_of(monitor));
+    }
+    newest.into_iter().map(ShardClock::since).collect()
+}
+
 impl ShardMonitor {
-    fn new(monitor: usize, newest: Option<EventTime>) -> Self {
-        let delays = Histogram::new_with_max(LONGEST_DELAY_MS, 2)
-            .expect("a week at two digits is a legal range");
-        let counts = MonitorCommit {
-            monitor,
-            ..MonitorCommit::default()
-        };
+    fn new(monitor: usize) -> Self {
         ShardMonitor {
-            newest,
-            counts,
-            delays,
+            counts: MonitorCommit {
+                monitor,
+                ..MonitorCommit::default()
+            },
             frames: Vec::new(),
         }
-    }
-
-    pub(super) fn newest(&self) -> Option<EventTime> {
-        self.newest
     }
 
     pub(super) fn drop_event(&mut self, reason: DropReason) {
         self.counts.dropped[reason as usize] += 1;
     }
 
-    /// Returns the newest event time less the allowed disorder.
-    fn watermark(&self, plan: &ObservedMonitor) -> Option<EventTime> {
-        self.newest
-            .map(|newest| newest.minus(plan.out_of_orderness))
-    }
-
-    /// Returns true if an event of this time is in no window any more: it is further behind the
-    /// watermark than the longest window.
-    pub(super) fn is_too_late(&self, time: EventTime, plan: &ObservedMonitor) -> bool {
-        self.watermark(plan)
-            .is_some_and(|watermark| time < watermark.minus(plan.longest_window))
-    }
-
-    /// Counts the time of an event; returns true if the watermark moved into another pane.
+    /// Counts the time of an event that is not too late; `newest` is the newest time of its shard,
+    /// this event included.
     pub(super) fn count_time(
         &mut self,
         time: EventTime,
-        now: Option<EventTime>,
+        arrived_at: Option<EventTime>,
+        newest: Option<EventTime>,
         plan: &ObservedMonitor,
-    ) -> bool {
-        let before = self.watermark(plan);
+    ) {
         self.counts.events += 1;
-        self.counts.events_late += u64::from(before.is_some_and(|watermark| time < watermark));
-        self.counts.first_event_time = self.counts.first_event_time.or(Some(time));
+        let is_late = newest.is_some_and(|newest| time < newest.minus(plan.out_of_orderness));
+        self.counts.events_late += u64::from(is_late);
         self.counts.max_event_time = self.counts.max_event_time.max(Some(time));
-        if let Some(now) = now {
-            let delay_ms = u64::try_from(now.since(time).as_millis()).unwrap_or(u64::MAX);
-            self.delays.saturating_record(delay_ms);
+        if let Some(arrived_at) = arrived_at {
+            let delay = arrived_at.since(time);
+            self.counts.delays.record(&DELAY_BOUNDS, delay, 1);
         }
-        self.newest = self.newest.max(Some(time));
-        let after = self.watermark(plan);
-        before.map(|at| at.align_down(plan.pane_width))
-            != after.map(|at| at.align_down(plan.pane_width))
     }
 
     /// Takes the counts since the last commit; `None` if no record reached the monitor.
-    fn take(&mut self, spare: &mut Vec<Frame>) -> Option<MonitorCommit> {
+    fn take(&mut self, clock: &ShardClock, spare: &mut Vec<Frame>) -> Option<MonitorCommit> {
         let mut counts = std::mem::take(&mut self.counts);
         self.counts.monitor = counts.monitor;
         if counts.events == 0 && counts.dropped.iter().all(|dropped| *dropped == 0) {
             return None;
         }
-        counts.delays_ms = self
-            .delays
-            .iter_recorded()
-            .map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))
-            .collect();
-        self.delays.reset();
+        clock.write_to(&mut counts);
         counts.panes = self.frames.iter_mut().map(Frame::take).collect();
         spare.append(&mut self.frames);
         Some(counts)
     }
+}
+
+/// Returns true if an event of this time is in no window any more: it is further behind the
+/// watermark of its shard than the longest window.
+pub(super) fn is_too_late(
+    time: EventTime,
+    newest: Option<EventTime>,
+    plan: &ObservedMonitor,
+) -> bool {
+    newest.is_some_and(|newest| {
+        time < newest
+            .minus(plan.out_of_orderness)
+            .minus(plan.longest_window)
+    })
 }

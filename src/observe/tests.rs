@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::event_clock::EventClocks;
 use super::{Observer, ObserverPlan};
 use crate::decode::{DecodeError, Decoder};
 use crate::model::{
-    DropReason, EventTime, Kind, Literal, MonitorSpec, Pointer, Select, Shard, TimestampSpec,
-    WindowSpec,
+    DropReason, EventTime, Kind, Literal, Moment, MonitorSpec, Pointer, Select, Shard,
+    TimestampSpec, WindowSpec,
 };
 use crate::panes::{Commit, Head, Heads, MonitorCommit, Rejected};
 use crate::stats::{Bins, CategoricalLayout, CellScale, Layout, NumericLayout};
@@ -24,6 +25,10 @@ const NOW: i64 = 3600;
 
 fn at(second: i64) -> EventTime {
     EventTime::from_millis(second * 1000)
+}
+
+fn moment(second: i64) -> Option<Moment> {
+    Some(Moment::simulated(at(second)))
 }
 
 fn pointer(text: &str) -> Pointer {
@@ -104,12 +109,14 @@ impl Bench {
         match self.decoder.json(json.as_bytes()) {
             Ok(fields) => {
                 let source_time = source_time.map(at);
-                self.observer.observe(0, fields, source_time, Some(at(NOW)));
+                let arrived_at = source_time.filter(|time| time.as_millis() > 0);
+                let arrived_at = arrived_at.or(Some(at(NOW)));
+                self.observer.observe(0, fields, source_time, arrived_at);
             }
             Err(error) => self.observer.reject(0, self.next, error),
         }
         self.next += 1;
-        self.observer.position(0, self.next, None);
+        self.observer.pass_record(0, self.next, source_time.map(at));
     }
 
     /// Observes an event of the monitor at a time in seconds.
@@ -119,7 +126,7 @@ impl Bench {
     }
 
     fn commit(&mut self) -> Option<Commit> {
-        self.observer.commit(0, Some(at(NOW)))
+        self.observer.commit(0, moment(NOW))
     }
 
     /// Takes the next commit, and returns the counts of the monitor.
@@ -228,7 +235,7 @@ fn the_source_s_time_is_used_only_as_the_configured_fallback() {
     spec.timestamp.fallback_kafka = true;
     let mut bench = Bench::open(&spec, 0, None);
     bench.record(r#"{"type":"a"}"#, Some(3000));
-    bench.record(r#"{"type":"a","ms":3060000}"#, Some(1));
+    bench.record(r#"{"type":"a","ms":3060000}"#, Some(2990));
     bench.record(r#"{"type":"a"}"#, Some(0));
     bench.record(r#"{"type":"a"}"#, None);
     let counts = bench.counts();
@@ -317,7 +324,8 @@ fn a_gap_in_the_offsets_belongs_to_the_commit_after_it() {
     let commit = bench.commit().unwrap();
     assert_eq!((commit.base, commit.upto), (1, 9), "no record in between");
     assert_eq!(commit.offsets_lost, 4, "lost");
-    assert_eq!(commit.caught_up_at, Some(at(NOW)), "at the end");
+    assert_eq!(commit.read_time, Some(at(NOW)), "at the end");
+    assert!(commit.is_end_confirmed, "by its leader");
 }
 
 #[test]
@@ -325,9 +333,9 @@ fn a_shard_without_news_commits_only_as_a_heartbeat() {
     let mut bench = Bench::open(&spec(), 0, None);
     let heartbeat = i64::try_from(bench.observer.heartbeat().as_secs()).unwrap();
     assert!(bench.commit().is_some(), "the first commit opens the shard");
-    let early = bench.observer.commit(0, Some(at(NOW + heartbeat - 1)));
+    let early = bench.observer.commit(0, moment(NOW + heartbeat - 1));
     assert_eq!(early, None, "nothing new");
-    let due = bench.observer.commit(0, Some(at(NOW + heartbeat))).unwrap();
+    let due = bench.observer.commit(0, moment(NOW + heartbeat)).unwrap();
     assert_eq!((due.base, due.upto), (0, 0), "no offsets");
     assert!(due.counted.monitors.is_empty(), "the schema is known");
 }
@@ -339,7 +347,7 @@ fn a_commit_is_requested_when_many_panes_are_open() {
     assert!(!bench.observer.wants_commit(), "eight panes");
     bench.event(60 * 9);
     assert!(bench.observer.wants_commit(), "nine panes");
-    let commits = bench.observer.commits(Some(at(NOW)));
+    let commits = bench.observer.commits(moment(NOW));
     assert_eq!(commits[0].1.monitors[0].panes.len(), 9, "committed");
     assert!(!bench.observer.wants_commit(), "until the next");
 }
@@ -377,7 +385,113 @@ fn dropped_counts_are_in_no_commit() {
     assert_eq!(bench.commit(), None, "forgotten");
     bench.observer.open(0, &shard(), 0, false, None);
     bench.event(3000);
-    let last = bench.observer.close(0, Some(at(NOW))).unwrap();
+    let last = bench.observer.close(0, moment(NOW)).unwrap();
     assert_eq!(last.monitors[0].events, 1, "counted once");
     assert_eq!(bench.commit(), None, "closed");
+}
+
+/// A monitor of records of another `type`, in the same source and with the same time.
+fn spec_of(kind: &str) -> MonitorSpec {
+    MonitorSpec {
+        name: kind.to_owned(),
+        select: Some(Select {
+            path: pointer("/type"),
+            equals: vec![Literal::Text(kind.to_owned())],
+        }),
+        ..spec()
+    }
+}
+
+/// A foreign record returned `filtered` before its time was read, so a monitor of few records never
+/// learned that time went on, and its windows never closed on a busy topic.
+#[test]
+fn records_that_a_monitor_does_not_select_move_its_event_time() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.event(3000);
+    bench.record(r#"{"type":"b","ms":3060000}"#, Some(3070));
+    bench.record(r#"{"type":"b","ms":3030000}"#, Some(3071));
+    let counts = bench.counts();
+    assert_eq!(counts.newest_event_time, Some(at(3060)), "of a foreign one");
+    assert_eq!(counts.newest_arrived_at, Some(at(3070)), "its arrival");
+    assert_eq!(counts.first_event_time, Some(at(3000)), "the first");
+    assert_eq!(counts.max_event_time, Some(at(3000)), "newest counted");
+    assert_eq!(counts.dropped[DropReason::Filtered as usize], 2, "dropped");
+    // The watermark is at 3030 now, although the monitor itself counted nothing after 3000.
+    bench.event(3029);
+    assert_eq!(bench.counts().events_late, 1, "late by foreign records");
+}
+
+#[test]
+fn a_foreign_record_without_a_readable_time_moves_only_the_read_time() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.record(r#"{"type":"b"}"#, Some(3000));
+    bench.record("{", Some(3010));
+    bench.record(r#"{"type":"b"}"#, Some(2900));
+    let commit = bench.commit().unwrap();
+    assert_eq!(commit.monitors[0].newest_event_time, None, "no event time");
+    assert_eq!(commit.read_time, Some(at(3010)), "newest Kafka timestamp");
+    assert!(!commit.is_end_confirmed, "not by the leader");
+}
+
+#[test]
+fn the_read_time_is_never_beyond_the_wall_clock() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.observer.position(0, 0, Some(at(NOW + 3600)));
+    bench.event(3000);
+    let commit = bench.commit().unwrap();
+    assert_eq!(commit.read_time, Some(at(NOW)), "the clock was set back");
+}
+
+#[test]
+fn monitors_that_read_their_time_alike_share_one_clock() {
+    let mut plan = plan(&spec());
+    plan.add(&spec_of("b"), &features());
+    let mut elsewhere = spec_of("c");
+    elsewhere.timestamp.path = Some(pointer("/elsewhere"));
+    plan.add(&elsewhere, &features());
+    let clocks = EventClocks::new(&plan.monitors);
+    assert_eq!(clocks.of_monitor, [0, 0, 1], "one for each path");
+}
+
+#[test]
+fn a_monitor_that_counted_nothing_continues_from_its_event_time_after_a_restart() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.record(r#"{"type":"b","ms":3000000}"#, None);
+    let mut heads = Heads::default();
+    heads.fold(&bench.commit().unwrap().claim()).unwrap();
+    let mut restarted = Bench::open(&spec(), 1, heads.of(&shard()));
+    restarted.event(2669);
+    let late = restarted.counts().dropped[DropReason::Late as usize];
+    assert_eq!(late, 1, "by the head");
+}
+
+/// `max_future` was measured from the wall clock, so in a backlog a record stamped hours ahead of
+/// its time passed, and everything after it in the shard was late.
+#[test]
+fn an_event_far_beyond_its_arrival_is_in_the_future_also_in_a_backlog() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.record(r#"{"type":"a","ms":3500000}"#, Some(1000));
+    bench.record(r#"{"type":"b","ms":3500000}"#, Some(1000));
+    bench.record(r#"{"type":"a","ms":1000000}"#, Some(1001));
+    let counts = bench.counts();
+    assert_eq!(counts.dropped[DropReason::Future as usize], 1, "dropped");
+    assert_eq!(counts.events, 1, "the next event is not late");
+    assert_eq!(counts.newest_event_time, Some(at(1000)), "not poisoned");
+}
+
+/// A heartbeat was due by the wall clock: a clock that was set back by an hour stopped them for an
+/// hour, and shards without records looked lost.
+#[test]
+fn heartbeats_follow_the_monotonic_clock() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    assert!(bench.commit().is_some(), "the first commit opens the shard");
+    let heartbeat = bench.observer.heartbeat();
+    let set_back = |after: Duration| Moment {
+        wall: at(NOW - 3600),
+        uptime: moment(NOW).unwrap().uptime + after,
+    };
+    let early = bench.observer.commit(0, Some(set_back(heartbeat / 2)));
+    assert_eq!(early, None, "too early");
+    let due = bench.observer.commit(0, Some(set_back(heartbeat)));
+    assert!(due.is_some(), "due, whatever the wall clock reads");
 }

@@ -108,7 +108,8 @@ const OPENING: u8 = 3;
 #[derive(Serialize, Deserialize)]
 struct CommitRest {
     written_at: Option<EventTime>,
-    caught_up_at: Option<EventTime>,
+    read_time: Option<EventTime>,
+    is_end_confirmed: bool,
     from_start: bool,
     source_shards: u32,
     offsets_lost: u64,
@@ -125,7 +126,8 @@ pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
     write(
         &(
             commit.written_at,
-            commit.caught_up_at,
+            commit.read_time,
+            commit.is_end_confirmed,
             commit.from_start,
             commit.source_shards,
             commit.offsets_lost,
@@ -230,7 +232,8 @@ fn decode_commit(body: &[u8]) -> Result<Commit, CodecError> {
         upto: claim.upto,
         opens: claim.opens,
         written_at: rest.written_at,
-        caught_up_at: rest.caught_up_at,
+        read_time: rest.read_time,
+        is_end_confirmed: rest.is_end_confirmed,
         from_start: rest.from_start,
         source_shards: rest.source_shards,
         offsets_lost: rest.offsets_lost,
@@ -295,7 +298,8 @@ mod tests {
             upto: 10 + xs.len() as i64,
             opens: true,
             written_at: Some(EventTime::from_millis(5)),
-            caught_up_at: None,
+            read_time: Some(EventTime::from_millis(4)),
+            is_end_confirmed: true,
             from_start: false,
             source_shards: 4,
             offsets_lost: 2,
@@ -308,8 +312,8 @@ mod tests {
             records: RecordCounts::default(),
             monitors: vec![MonitorCommit {
                 events: pane.events,
-                max_event_time: Some(EventTime::from_millis(7)),
-                delays_ms: vec![(3, 4)],
+                newest_event_time: Some(EventTime::from_millis(7)),
+                newest_arrived_at: Some(EventTime::from_millis(8)),
                 panes: vec![pane],
                 ..MonitorCommit::default()
             }],

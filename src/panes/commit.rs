@@ -11,7 +11,7 @@ use super::encoding;
 use super::fold::Claim;
 use crate::decode::DecodeError;
 use crate::model::{EventTime, LayoutId, MonitorId, Shard, TopicId};
-use crate::stats::{CellRun, HeavyHitters, Tallies};
+use crate::stats::{CellRun, DurationHistogram, HeavyHitters, Tallies};
 
 /// The counts of one shard's records in `base..upto`.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +28,11 @@ pub struct Commit {
     pub opens: bool,
     /// Wall time of writing; `None` where the input has no arrival times (a file).
     pub written_at: Option<EventTime>,
-    /// The latest moment at which the shard had no further record.
-    pub caught_up_at: Option<EventTime>,
+    /// Time up to which the shard was read: the newest Kafka timestamp among its records, or the
+    /// moment at which its leader confirmed its end. Never beyond `written_at`.
+    pub read_time: Option<EventTime>,
+    /// True if `read_time` is such a moment, and so a reading of the writer's clock.
+    pub is_end_confirmed: bool,
     /// True if the shard held no records before `base`.
     pub from_start: bool,
     /// Number of shards of the source, as far as the reader knows; 0 if unknown.
@@ -99,18 +102,22 @@ impl RecordCounts {
 pub struct MonitorCommit {
     /// Index into `CommitSchema::monitors`.
     pub monitor: usize,
+    /// Newest event time of all records from which the monitor's time can be read, selected or not.
+    pub newest_event_time: Option<EventTime>,
+    /// Arrival of the last record with that time: its Kafka timestamp, at most the wall clock.
+    pub newest_arrived_at: Option<EventTime>,
+    /// Event time of the first such record, in order of arrival.
+    pub first_event_time: Option<EventTime>,
     /// Time of the newest event counted.
     pub max_event_time: Option<EventTime>,
-    /// Time of the first event counted, in order of arrival.
-    pub first_event_time: Option<EventTime>,
     /// Number of events counted.
     pub events: u64,
     /// Events behind the watermark that were still counted; a subset of `events`.
     pub events_late: u64,
     /// Events not counted: filtered, no timestamp, future, late.
     pub dropped: [u64; 4],
-    /// Arrival minus event time in milliseconds, and the number of events with that delay.
-    pub delays_ms: Vec<(u64, u64)>,
+    /// Arrival minus event time of the events counted, by [`crate::stats::DELAY_BOUNDS`].
+    pub delays: DurationHistogram,
     /// The counts by pane.
     pub panes: Vec<PaneDelta>,
 }
@@ -157,7 +164,7 @@ impl Commit {
                 .iter()
                 .filter_map(|monitor| {
                     let id = self.counted.monitors.get(monitor.monitor)?.id;
-                    Some((id, monitor.max_event_time?))
+                    Some((id, monitor.newest_event_time?))
                 })
                 .collect(),
         }
@@ -175,7 +182,8 @@ impl Commit {
             opens: claim.opens,
             upto: claim.upto,
             written_at: None,
-            caught_up_at: None,
+            read_time: None,
+            is_end_confirmed: false,
             from_start: false,
             source_shards: 0,
             offsets_lost: claim.upto.saturating_sub(claim.base).unsigned_abs(),
@@ -187,16 +195,19 @@ impl Commit {
 
     /// Shifts the commit's wall times to another clock, which read `at` when it was written.
     ///
-    /// Readers use the broker's clock, because the clocks of several writers need not agree.
+    /// Readers use the broker's clock, because the clocks of several writers need not agree. A
+    /// read time that comes from records is not shifted, but it is never later than the commit.
     pub fn set_clock(&mut self, at: Option<EventTime>) {
-        let (Some(at), Some(written_at)) = (at, self.written_at) else {
-            self.written_at = at.or(self.written_at);
+        let Some(at) = at else {
             return;
         };
-        let shift_ms = at.as_millis().saturating_sub(written_at.as_millis());
-        self.caught_up_at = self
-            .caught_up_at
-            .map(|time| EventTime::from_millis(time.as_millis().saturating_add(shift_ms)));
+        if let Some(written_at) = self.written_at.filter(|_| self.is_end_confirmed) {
+            let shift_ms = at.as_millis().saturating_sub(written_at.as_millis());
+            self.read_time = self
+                .read_time
+                .map(|time| EventTime::from_millis(time.as_millis().saturating_add(shift_ms)));
+        }
+        self.read_time = self.read_time.map(|time| time.min(at));
         self.written_at = Some(at);
     }
 

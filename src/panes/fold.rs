@@ -36,7 +36,7 @@ pub struct Claim {
     pub upto: i64,
     /// True if the writer found no head for the shard and began to count at `base`.
     pub opens: bool,
-    /// The newest event time of each monitor that counted an event.
+    /// The newest event time of each monitor whose time could be read from a record.
     pub newest: Vec<(MonitorId, EventTime)>,
 }
 
@@ -47,8 +47,8 @@ pub struct Head {
     pub upto: i64,
     /// The last known id of the topic. A source that finds another id starts a new incarnation.
     pub topic_id: Option<TopicId>,
-    /// The newest event time each monitor ever counted; it decides which events are late, also
-    /// after a restart.
+    /// The newest event time of each monitor on the shard, selected or not; it decides which events
+    /// are late, also after a restart.
     pub newest: BTreeMap<MonitorId, EventTime>,
 }
 

@@ -12,7 +12,7 @@ mod schedule;
 mod shard_coverage;
 
 pub use coverage::{Coverage, coverage};
-pub use progress::{LogTime, Progress, watermark};
+pub use progress::{Advance, LogTime, Progress, watermark};
 pub use ring::Ring;
 pub use schedule::{Due, Schedule};
 pub use shard_coverage::ShardCoverage;

@@ -26,7 +26,7 @@ use pegel::pane_log::{decode, encode_commit, read, write};
 use pegel::panes::{Commit, CommitSchema, Frame, MonitorCommit, MonitorSchema, RecordCounts};
 use pegel::reference::{Column, FitOptions, Reference, fit};
 use pegel::source::{RawRecord, Sink as _};
-use pegel::stats::Layout;
+use pegel::stats::{DELAY_BOUNDS, DurationHistogram, Layout};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Normal};
@@ -94,6 +94,15 @@ fn records() -> Vec<String> {
     (0..100_000).map(record).collect()
 }
 
+/// Four events with each of so many delays of some milliseconds.
+fn delays(count: u64) -> DurationHistogram {
+    let mut delays = DurationHistogram::default();
+    (0..count).for_each(|delay| {
+        delays.record(&DELAY_BOUNDS, Duration::from_millis(delay * 10), 4);
+    });
+    delays
+}
+
 fn records_per_second(records: &[String], flush_interval: Duration, on_disk: bool) -> f64 {
     let directory = tempfile::tempdir_in(DISK).unwrap();
     let names: Vec<String> = (0..10).map(|f| format!("feature_{:02}", f * 2)).collect();
@@ -102,7 +111,7 @@ fn records_per_second(records: &[String], flush_interval: Duration, on_disk: boo
         observer_plan("data", &[Arc::clone(engine.plan(0))]),
         1 << 20,
     );
-    ingest.begin_batch(EventTime::from_millis(START_MS + 60_000), true);
+    ingest.set_now(Some(EventTime::from_millis(START_MS + 60_000)));
     for slot in 0..PARTITIONS {
         ingest.opened(slot, &shard(slot), 0, true);
     }
@@ -358,10 +367,11 @@ fn commit(
         .enumerate()
         .map(|(monitor, plan)| MonitorCommit {
             monitor,
+            newest_event_time: newest,
             max_event_time: newest,
             first_event_time: panes_ms.first().map(|ms| EventTime::from_millis(*ms)),
             events: (rows * panes_ms.len()) as u64,
-            delays_ms: (0..40).map(|delay| (delay * 10, 4)).collect(),
+            delays: delays(40),
             panes: panes_ms.iter().map(|ms| pane(plan, rows, *ms)).collect(),
             ..MonitorCommit::default()
         });
@@ -370,7 +380,8 @@ fn commit(
         base: offsets.start,
         upto: offsets.end,
         written_at: newest,
-        caught_up_at: None,
+        read_time: newest,
+        is_end_confirmed: false,
         from_start: true,
         offsets_lost: 0,
         source_shards: 0,

@@ -66,7 +66,7 @@ pub(crate) fn recount_into(
     let source = &config.sources[0].name;
     let plan = observer_plan(source, &plans);
     let mut ingest = Ingest::new(plan, config.limits.max_message_bytes);
-    ingest.begin_batch(pegel::clock::now(), true);
+    ingest.set_now(Some(pegel::clock::now()));
     let shard = Shard {
         source: source.clone(),
         cluster: String::new(),

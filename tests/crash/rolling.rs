@@ -123,7 +123,7 @@ fn ingest(engine: &Engine, from: i64) -> Ingest {
     let plan = observer_plan("s", &[Arc::clone(engine.plan(0))]);
     let head_lookup = HeadLookup::resolved(&engine.log().heads);
     let mut ingest = Ingest::new(plan, 1 << 20).with_head_lookup(Arc::new(head_lookup));
-    ingest.begin_batch(pegel::clock::now(), true);
+    ingest.set_now(Some(pegel::clock::now()));
     ingest.opened(0, &shard(), from, from == 0);
     ingest
 }

@@ -61,7 +61,7 @@ proptest! {
         let mut engine = Engine::new(vec![plan(plain), plan(picky)]);
         let plans: Vec<_> = (0..2).map(|index| engine.plan(index).clone()).collect();
         let mut ingest = Ingest::new(observer_plan("data", &plans), 1 << 20);
-        ingest.begin_batch(at(12, 30, 0), true);
+        ingest.set_now(Some(at(12, 30, 0)));
         for (slot, partition) in (0..3).enumerate() {
             ingest.opened(slot, &shard(partition), 0, true);
         }

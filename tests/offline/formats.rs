@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pegel::decode::DecodeError;
 use pegel::engine::Engine;
@@ -17,7 +18,7 @@ use pegel::pane_log::{encode_chunk, encode_commit, encode_opening};
 use pegel::panes::{
     Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
 };
-use pegel::stats::{CellRun, HeavyHitters, Tallies};
+use pegel::stats::{CellRun, DELAY_BOUNDS, DurationHistogram, HeavyHitters, Tallies};
 
 use crate::restart::{apply, restored, saved, stream, watched};
 use crate::support::{at, plan};
@@ -62,7 +63,8 @@ fn commit() -> Commit {
         upto: 1_000_300,
         opens: true,
         written_at: Some(at(12, 0, 1)),
-        caught_up_at: Some(at(12, 0, 0)),
+        read_time: Some(at(12, 0, 0)),
+        is_end_confirmed: true,
         from_start: true,
         source_shards: 6,
         offsets_lost: 9,
@@ -79,12 +81,14 @@ fn commit() -> Commit {
         },
         monitors: vec![MonitorCommit {
             monitor: 0,
-            max_event_time: Some(at(11, 59, 59)),
+            newest_event_time: Some(at(11, 59, 59)),
+            newest_arrived_at: Some(at(12, 0, 0)),
             first_event_time: Some(at(11, 58, 0)),
+            max_event_time: Some(at(11, 59, 58)),
             events: 20,
             events_late: 2,
             dropped: [260, 1, 2, 7],
-            delays_ms: vec![(120, 18), (4000, 2)],
+            delays: delays(&[(120, 18), (4000, 2)]),
             panes: vec![PaneDelta {
                 start: EventTime::from_millis(-60_000),
                 events: 20,
@@ -92,6 +96,15 @@ fn commit() -> Commit {
             }],
         }],
     }
+}
+
+/// Delays in milliseconds, and the number of events with each.
+fn delays(delays_ms: &[(u64, u64)]) -> DurationHistogram {
+    let mut delays = DurationHistogram::default();
+    for (delay_ms, times) in delays_ms {
+        delays.record(&DELAY_BOUNDS, Duration::from_millis(*delay_ms), *times);
+    }
+    delays
 }
 
 fn chunk() -> SnapshotChunk {

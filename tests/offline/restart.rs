@@ -112,7 +112,7 @@ impl Owner {
     pub(crate) fn minute(&mut self, slot: usize, minute: i64) {
         for i in 0..10 {
             let payload = payload(slot, minute, i);
-            self.ingest.begin_batch(at(12, minute, i * 6 + 2), true);
+            self.ingest.set_now(Some(at(12, minute, i * 6 + 2)));
             self.ingest.record(RawRecord {
                 slot,
                 offset: self.offsets[slot],

@@ -11,17 +11,14 @@
 //! stop, the thread flushes, waits at most 2 s for the outcomes, and drops the source, which
 //! commits the accepted offsets.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, unbounded};
 use tracing::{debug, error, warn};
 
 use crate::clock;
 use crate::ingest::{Flushed, Ingest};
-use crate::model::KafkaReport;
 use crate::observe::{ObserverPlan, RejectedRecords};
 use crate::source::Source;
 
@@ -44,8 +41,6 @@ pub(in crate::app) struct IngestTask {
     pub(in crate::app) ingest: Ingest,
     /// Plans of reloaded configurations.
     pub(in crate::app) plans: Receiver<ObserverPlan>,
-    /// The state of the source, as it reports it.
-    pub(in crate::app) report: Arc<ArcSwap<KafkaReport>>,
 }
 
 impl IngestTask {
@@ -67,7 +62,7 @@ impl IngestTask {
         let (outcome_sender, outcomes) = unbounded();
         let mut worker = IngestWorker {
             name: self.name,
-            ingest: self.ingest,
+            ingest: self.ingest.with_clock(clock::moment),
             plans: self.plans,
             source,
             commits,
@@ -82,7 +77,7 @@ impl IngestTask {
             if is_flush_due {
                 flushed_at = clock::monotonic();
             }
-            if !worker.poll_once(self.report.load().up, is_flush_due) {
+            if !worker.poll_once(is_flush_due) {
                 break;
             }
         }
@@ -157,8 +152,7 @@ struct IngestWorker<'a> {
 impl IngestWorker<'_> {
     /// Polls the source once, sends what is due and handles outcomes; `false` at the end of the
     /// input or of the log.
-    fn poll_once(&mut self, is_connected: bool, is_flush_due: bool) -> bool {
-        self.ingest.begin_batch(clock::now(), is_connected);
+    fn poll_once(&mut self, is_flush_due: bool) -> bool {
         if let Some(plan) = self.plans.try_iter().last() {
             self.ingest.switch_plan(plan);
         }
@@ -259,6 +253,8 @@ fn log_rejections(source: &str, rejected: &RejectedRecords) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::app::captured_log::log_lines;
     use crate::decode::DecodeError;

@@ -7,18 +7,7 @@ use super::catalog;
 use super::families::Families;
 use crate::engine::{EngineView, FeatureView, MonitorView, SourceView};
 use crate::model::{InvalidReason, MissingKind};
-use crate::stats::Layout;
-
-/// Upper bounds of an event's delay, in seconds.
-const DELAY_BOUNDS: &[f64] = &[
-    0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0,
-];
-/// Upper bounds of an evaluation's duration, in seconds.
-const DURATION_BOUNDS: &[f64] = &[0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
-/// Seconds per recorded unit of an event's delay: milliseconds.
-const DELAY_UNIT: f64 = 1e-3;
-/// Seconds per recorded unit of an evaluation's duration: microseconds.
-const DURATION_UNIT: f64 = 1e-6;
+use crate::stats::{DELAY_BOUNDS, EVALUATION_BOUNDS, Layout};
 
 /// The counters block of a view.
 pub(in crate::export) fn block(view: &EngineView) -> Families {
@@ -72,17 +61,15 @@ fn add_monitor(families: &mut Families, monitor: &MonitorView) {
     families.histogram(
         catalog::EVALUATION_DURATION,
         &[name],
-        &monitor.evaluation_us,
-        DURATION_UNIT,
-        DURATION_BOUNDS,
+        &monitor.evaluation_times,
+        &EVALUATION_BOUNDS,
     );
     let labels = [spec.source.as_str(), name];
     families.histogram(
         catalog::EVENT_DELAY,
         &labels,
-        &monitor.delay_ms,
-        DELAY_UNIT,
-        DELAY_BOUNDS,
+        &monitor.delays,
+        &DELAY_BOUNDS,
     );
     if let Some(watermark) = monitor.watermark {
         families.add(catalog::WATERMARK, &labels, watermark.as_secs_f64());

@@ -3,11 +3,13 @@
 //! The library's own gauges and counters last as long as the process and keep the series of a
 //! feature that was removed. These families hold only what the current view has.
 
-use hdrhistogram::Histogram;
+use std::time::Duration;
+
 use prometheus::proto::{self, LabelPair, MetricFamily};
 use prometheus::{Encoder as _, TextEncoder};
 
 use super::catalog::{Metric, MetricType};
+use crate::stats::DurationHistogram;
 
 /// Label names and values of one sample.
 pub(in crate::export) type Labels = Vec<(String, String)>;
@@ -45,28 +47,27 @@ impl Families {
         self.add(metric, labels, count as f64);
     }
 
-    /// Adds a histogram. A recorded value times `unit` is a time in seconds; the upper bounds of
-    /// the buckets are in seconds.
+    /// Adds a histogram of durations in seconds with these upper bounds of its buckets.
     pub(in crate::export) fn histogram(
         &mut self,
         metric: Metric,
         labels: &[&str],
-        recorded: &Histogram<u64>,
-        unit: f64,
-        bounds: &[f64],
+        recorded: &DurationHistogram,
+        bounds: &[Duration],
     ) {
         let buckets: Vec<proto::Bucket> = bounds
             .iter()
-            .map(|bound| {
+            .zip(recorded.cumulative(bounds))
+            .map(|(bound, count)| {
                 let mut bucket = proto::Bucket::default();
-                bucket.set_upper_bound(*bound);
-                bucket.set_cumulative_count(recorded.count_between(0, rounded(bound / unit)));
+                bucket.set_upper_bound(bound.as_secs_f64());
+                bucket.set_cumulative_count(count);
                 bucket
             })
             .collect();
         let mut histogram = proto::Histogram::default();
-        histogram.set_sample_count(recorded.len());
-        histogram.set_sample_sum(recorded.mean() * recorded.len() as f64 * unit);
+        histogram.set_sample_count(recorded.count());
+        histogram.set_sample_sum(recorded.sum_seconds());
         histogram.set_bucket(buckets);
         let mut sample = labelled(metric, labels);
         sample.set_histogram(histogram);
@@ -170,13 +171,4 @@ fn labelled(metric: Metric, values: &[&str]) -> proto::Metric {
         })
         .collect();
     proto::Metric::from_label(labels)
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "bounds are small and positive"
-)]
-fn rounded(value: f64) -> u64 {
-    value.round() as u64
 }

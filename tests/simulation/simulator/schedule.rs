@@ -154,7 +154,7 @@ impl Schedule<'_> {
         let owner = &mut self.owners[owner];
         owner.head_lookup.resolve(&shard, &heads);
         owner.ingest.forget(partition);
-        owner.ingest.begin_batch(self.now, true);
+        owner.ingest.set_now(Some(self.now));
         owner
             .ingest
             .opened(partition, &shard, position(start), start == 0);
@@ -190,7 +190,7 @@ impl Schedule<'_> {
     fn poll_partition(&mut self, owner: usize, partition: usize, most: usize) {
         let (end, now) = (self.bounds[partition].1, self.now);
         let owner = &mut self.owners[owner];
-        owner.ingest.begin_batch(now, true);
+        owner.ingest.set_now(Some(now));
         let at = owner.positions[&partition];
         let upto = (at + most).min(end).max(at);
         (at..upto).for_each(|offset| self.topic.deliver(partition, offset, &mut owner.ingest));
@@ -202,7 +202,7 @@ impl Schedule<'_> {
 
     fn flush(&mut self, owner: usize) {
         let sender = &mut self.owners[owner];
-        sender.ingest.begin_batch(self.now, true);
+        sender.ingest.set_now(Some(self.now));
         for flushed in sender.ingest.flush() {
             let mut bytes = Vec::new();
             encode_commit(&flushed.commit, &mut bytes);

@@ -150,7 +150,7 @@ impl Topic {
         offsets: std::ops::Range<usize>,
     ) -> u64 {
         let mut ingest = self.ingest();
-        ingest.begin_batch(at(12, 0, 0), true);
+        ingest.set_now(Some(at(12, 0, 0)));
         ingest.opened(partition, &shard(partition), position(offsets.start), false);
         offsets.for_each(|offset| self.deliver(partition, offset, &mut ingest));
         let flushed = ingest.flush();
