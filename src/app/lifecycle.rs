@@ -33,14 +33,13 @@ use tracing::{error, info, warn};
 
 use super::builder::{LOG_NOT_READ, ProcessBuilder};
 use super::preflight::{
-    check_monitors, check_series, load_monitor, log_plan, longest_window, monitor_problems,
+    check_monitors, check_series, load_monitors, log_plan, longest_window, monitor_problems,
     prepare_topic,
 };
 use super::reload::ReloadChannels;
 use super::roles::ProcessRole;
 use super::threads::Threads;
 use crate::config::{Config, Web};
-use crate::engine::MonitorPlan;
 use crate::export::{Exporter, ReloadRequest, serve};
 use crate::model::{LogReport, duration};
 
@@ -124,7 +123,7 @@ impl Daemon {
     /// As for [`Daemon::start`]; the topic of the pane log does not exist or cannot be used.
     pub async fn start_as(mut config: Config, process_role: ProcessRole) -> anyhow::Result<Self> {
         let monitors = std::mem::take(&mut config.monitors);
-        let plans: Vec<MonitorPlan> = monitors.into_iter().map(load_monitor).collect();
+        let plans = load_monitors(monitors);
         plans.iter().for_each(log_plan);
         check_monitors(&config, &plans)?;
         check_series(&plans, process_role, config.limits.max_series)?;
@@ -220,7 +219,7 @@ impl Daemon {
         if !changed.is_empty() {
             bail!("{} changed: that needs a restart", changed.join(", "));
         }
-        let plans: Vec<MonitorPlan> = monitors.into_iter().map(load_monitor).collect();
+        let plans = load_monitors(monitors);
         config
             .source_map
             .ensure_none(monitor_problems(&config, &plans))?;

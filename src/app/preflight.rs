@@ -4,7 +4,7 @@
 //! outside itself, so they need files, librdkafka or a broker, which the parser does not.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,19 +25,39 @@ const TOPIC_RETRY_PAUSE: Duration = Duration::from_secs(2);
 /// The number of digits of a reference's hash in the log.
 const HASH_DIGITS: usize = 12;
 
-/// Loads the references of a monitor and joins them with it.
+/// Loads the references of monitors and joins each with its monitor.
 ///
-/// A reference that cannot be loaded is a problem of this monitor and not of the process: its
-/// scores are not ready for the reason `no_reference`.
+/// A file is loaded once, however many references name it. A reference that cannot be loaded is a
+/// problem of its monitor and not of the process: its scores are not ready for the reason
+/// `no_reference`.
+#[must_use]
+pub fn load_monitors(specs: impl IntoIterator<Item = MonitorSpec>) -> Vec<MonitorPlan> {
+    let mut files: BTreeMap<PathBuf, LoadedReference> = BTreeMap::new();
+    specs
+        .into_iter()
+        .map(|spec| {
+            let references = spec
+                .references
+                .iter()
+                .filter_map(|reference| reference.origin.file())
+                .map(|path| {
+                    files
+                        .entry(path.clone())
+                        .or_insert_with(|| load_reference(path))
+                        .clone()
+                })
+                .collect();
+            MonitorPlan::new(spec, references)
+        })
+        .collect()
+}
+
+/// Loads the references of one monitor and joins them with it.
 #[must_use]
 pub fn load_monitor(spec: MonitorSpec) -> MonitorPlan {
-    let references = spec
-        .references
-        .iter()
-        .filter_map(|reference| reference.origin.file())
-        .map(|path| load_reference(path))
-        .collect();
-    MonitorPlan::new(spec, references)
+    load_monitors([spec])
+        .pop()
+        .expect("one plan for one monitor")
 }
 
 /// The reason why a reference file cannot be used; `None` if it can.
@@ -245,4 +265,42 @@ fn try_prepare_topic(spec: &PanesTopicSpec, needs: TopicRequirements) -> Result<
         warn!(topic = spec.topic, "pane log topic: {warning}");
     }
     open_partitions(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::model::{EventTime, Kind};
+    use crate::reference::{Column, FitOptions, fit};
+
+    /// A file took its memory once for each reference that names it.
+    #[test]
+    fn a_file_of_several_references_is_loaded_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let column = Column {
+            numbers: (0..1000).map(f64::from).collect(),
+            ..Column::default()
+        };
+        let feature = fit("x", Kind::Numeric, column, &FitOptions::default()).unwrap();
+        Reference::new(EventTime::from_millis(0), 1000, vec![feature])
+            .save(&directory.path().join("x.json"))
+            .unwrap();
+        let path = directory.path().join("pegel.yaml");
+        let text = "version: 1
+sources: {s: {kafka: {brokers: [\"localhost:9092\"], topics: [t]}}}
+monitors:
+  - name: m
+    source: s
+    windows: [{size: 15m}]
+    references: [{name: a, file: x.json}, {name: b, file: x.json}]
+";
+        std::fs::write(&path, text).unwrap();
+        let plans = load_monitors(config::load_file(&path).unwrap().monitors);
+        let [first, second] = &*plans[0].references else {
+            panic!("two references")
+        };
+        let (first, second) = (first.loaded.as_ref(), second.loaded.as_ref());
+        assert!(Arc::ptr_eq(first.unwrap(), second.unwrap()));
+    }
 }

@@ -60,12 +60,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     if args.print {
         anstream::print!("{}", config::print(&config));
     }
-    let plans: Vec<MonitorPlan> = config
-        .monitors
-        .iter()
-        .cloned()
-        .map(app::load_monitor)
-        .collect();
+    let plans = app::load_monitors(config.monitors.iter().cloned());
     let mut problems = app::client_problems(&config);
     problems.extend(app::monitor_problems(&config, &plans));
     let series: usize = plans.iter().map(estimate_series).sum();

@@ -57,7 +57,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let config = load_config(&args.config, args.reference.as_deref())?;
     let monitors = monitors(args, &config)?;
     let bounds = args.input.bounds()?;
-    let plans: Vec<MonitorPlan> = monitors.iter().cloned().map(app::load_monitor).collect();
+    let plans = app::load_monitors(monitors.iter().cloned());
     plans.iter().for_each(print_warnings);
     config
         .source_map

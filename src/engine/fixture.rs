@@ -147,9 +147,17 @@ fn delta(layout: &Layout, values: &[f64]) -> FeatureDelta {
         tallies: counts.tallies,
         bins: (0, counts.bins.iter().map(narrow).collect()),
         cells: CellRun {
-            first: 0,
-            counts: counts.cells.counts().iter().map(narrow).collect(),
-            sums: counts.cells.sums().to_vec(),
+            first: u16::try_from(counts.cells.touched().start).unwrap(),
+            counts: counts
+                .cells
+                .touched()
+                .map(|cell| narrow(&counts.cells.count(cell)))
+                .collect(),
+            sums: counts
+                .cells
+                .touched()
+                .map(|cell| counts.cells.sum(cell))
+                .collect(),
         },
         unseen_names: HeavyHitters::default(),
     }

@@ -6,14 +6,14 @@
 //! bit.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::content_error::ContentError;
-use super::document::Content;
+use super::document::{Content, FeatureEntry, HourOfWeekEntry};
 use super::fitted_bins::BinsEntry;
 use super::null_tables::FeatureCalibration;
 use crate::model::EventTime;
@@ -87,7 +87,7 @@ struct VersionOnly {
 }
 
 /// The file as JSON; the names of the fields are the keys.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(super) struct Artefact {
     pegel_reference: u32,
     created: String,
@@ -95,15 +95,54 @@ pub(super) struct Artefact {
     #[serde(flatten)]
     pub(super) content: Content,
     /// The bins that numeric features were fitted with; not part of the content.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) bins: BTreeMap<String, BinsEntry>,
     /// Hash of `calibration`, which is not part of the content.
     ///
     /// The calibration follows from the content and from rows that no longer exist.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     calibration_hash: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) calibration: Vec<FeatureCalibration>,
+}
+
+/// The same keys for parsing.
+///
+/// To parse a flattened field, serde first holds all of its values in a tree, which takes seven
+/// times the memory of the file.
+#[derive(Deserialize)]
+struct ParsedArtefact {
+    pegel_reference: u32,
+    created: String,
+    hash: String,
+    rows: u64,
+    features: Vec<FeatureEntry>,
+    #[serde(default)]
+    hour_of_week: Option<HourOfWeekEntry>,
+    #[serde(default)]
+    bins: BTreeMap<String, BinsEntry>,
+    #[serde(default)]
+    calibration_hash: String,
+    #[serde(default)]
+    calibration: Vec<FeatureCalibration>,
+}
+
+impl From<ParsedArtefact> for Artefact {
+    fn from(parsed: ParsedArtefact) -> Self {
+        Artefact {
+            pegel_reference: parsed.pegel_reference,
+            created: parsed.created,
+            hash: parsed.hash,
+            content: Content {
+                rows: parsed.rows,
+                features: parsed.features,
+                hour_of_week: parsed.hour_of_week,
+            },
+            bins: parsed.bins,
+            calibration_hash: parsed.calibration_hash,
+            calibration: parsed.calibration,
+        }
+    }
 }
 
 impl Artefact {
@@ -162,7 +201,9 @@ impl Artefact {
                 version,
             });
         }
-        let artefact: Self = serde_json::from_slice(bytes).map_err(format)?;
+        let artefact: Self = serde_json::from_slice::<ParsedArtefact>(bytes)
+            .map_err(format)?
+            .into();
         let is_calibration_intact = artefact.calibration.is_empty()
             || hash(&artefact.calibration) == artefact.calibration_hash;
         if hash(&artefact.content) != artefact.hash || !is_calibration_intact {
@@ -242,9 +283,28 @@ fn begins_numbers(line: &str) -> bool {
             })
 }
 
+/// Passes everything that is written to a hash.
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// SHA-256 of the compact JSON of `content`, in lower-case hexadecimal digits.
 pub(super) fn hash(content: &impl Serialize) -> String {
-    let bytes = serde_json::to_vec(content).expect("plain numbers and texts always serialise");
-    let digest = Sha256::digest(&bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hasher = Sha256::new();
+    serde_json::to_writer(HashWriter(&mut hasher), content)
+        .expect("plain numbers and texts always serialise");
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

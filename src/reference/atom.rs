@@ -53,7 +53,7 @@ pub(super) fn atoms_of_counts(counts: &FeatureCounts) -> Vec<Atom> {
     let mut bins = counts.bins.iter().copied().enumerate();
     let mut bin = bins.next();
     for cell in counts.cells.touched() {
-        let (mut left, mut sum) = (counts.cells.counts()[cell], counts.cells.sums()[cell]);
+        let (mut left, mut sum) = (counts.cells.count(cell), counts.cells.sum(cell));
         while let (1.., Some((index, room))) = (left, bin) {
             let count = left.min(room);
             if count > 0 {

@@ -20,17 +20,17 @@ use crate::stats::{
 };
 
 /// Everything that the hash covers.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(super) struct Content {
     pub(super) rows: u64,
-    features: Vec<FeatureEntry>,
+    pub(super) features: Vec<FeatureEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hour_of_week: Option<HourOfWeekEntry>,
+    pub(super) hour_of_week: Option<HourOfWeekEntry>,
 }
 
 /// The counts by hour of the week.
 #[derive(Serialize, Deserialize)]
-struct HourOfWeekEntry {
+pub(super) struct HourOfWeekEntry {
     timezone: String,
     /// Hours of features; hours without events are left out.
     hours: Vec<HourEntry>,
@@ -54,7 +54,7 @@ struct HourEntry {
 
 /// One feature of the reference.
 #[derive(Serialize, Deserialize)]
-struct FeatureEntry {
+pub(super) struct FeatureEntry {
     name: String,
     kind: String,
     samples: u64,
@@ -215,7 +215,7 @@ impl HourOfWeekEntry {
         }
         Ok(Profiles {
             timezone: self.timezone,
-            features: profiles,
+            features: profiles.into_iter().map(Arc::from).collect(),
         })
     }
 }

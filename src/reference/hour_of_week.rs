@@ -4,6 +4,8 @@
 //! hours share the reference's edges and cells. An hour follows the wall clock of a time zone,
 //! because people do. When a clock is set back, one profile holds both passes of the hour.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use crate::model::EventTime;
@@ -18,7 +20,9 @@ pub struct Profiles {
     /// IANA name of the time zone whose wall clock gives the hours.
     pub timezone: String,
     /// One list per feature, in the reference's order, each with counts for 168 hours.
-    pub features: Vec<Vec<FeatureCounts>>,
+    ///
+    /// Shared, because every reference of a monitor that is loaded from the file uses the same.
+    pub features: Vec<Arc<[FeatureCounts]>>,
 }
 
 /// A time zone that does not exist.

@@ -1,6 +1,7 @@
 //! The reference of a monitor: its features, with load and save as an artefact.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::artefact::{Artefact, ArtefactError, hash};
 use super::document::Content;
@@ -54,9 +55,9 @@ impl Reference {
 
     /// The counts of a feature by hour of the week; 168 of them.
     #[must_use]
-    pub fn hours_of(&self, name: &str) -> Option<&[FeatureCounts]> {
+    pub fn hours_of(&self, name: &str) -> Option<&Arc<[FeatureCounts]>> {
         let profiles = self.profiles.as_ref()?.features.get(self.index(name)?)?;
-        (profiles.len() == HOURS).then_some(profiles.as_slice())
+        (profiles.len() == HOURS).then_some(profiles)
     }
 
     /// The stored calibration of a feature.

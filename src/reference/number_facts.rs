@@ -49,10 +49,10 @@ impl NumberFacts {
     /// The mean is exact to 2^-24 of a cell. For the standard deviation and the extremes, the
     /// values of a cell are taken at their mean, so they are exact to the width of a cell.
     pub(super) fn of_cells(cells: &CellCounts, scale: &CellScale) -> Option<Self> {
-        let occupied = || cells.touched().filter(|cell| cells.counts()[*cell] > 0);
+        let occupied = || cells.touched().filter(|cell| cells.count(*cell) > 0);
         let counted = |cell: usize| {
-            let count = cells.counts()[cell];
-            (count as f64, scale.mean_in(cell, count, cells.sums()[cell]))
+            let count = cells.count(cell);
+            (count as f64, scale.mean_in(cell, count, cells.sum(cell)))
         };
         let (first, last) = (occupied().next()?, occupied().next_back()?);
         let n = cells.total() as f64;

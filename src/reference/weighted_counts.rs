@@ -30,8 +30,8 @@ impl WeightedCounts {
     pub(super) fn add(&mut self, counts: &FeatureCounts, weight: f64) {
         add_to(&mut self.bins, &counts.bins, weight);
         for cell in counts.cells.touched() {
-            self.cells[cell] += counts.cells.counts()[cell] as f64 * weight;
-            self.positions[cell] += counts.cells.sums()[cell] as f64 * weight;
+            self.cells[cell] += counts.cells.count(cell) as f64 * weight;
+            self.positions[cell] += counts.cells.sum(cell) as f64 * weight;
         }
         add_to(&mut self.missing, &counts.tallies.missing, weight);
         add_to(&mut self.invalid, &counts.tallies.invalid, weight);

@@ -38,9 +38,9 @@ impl Body {
         let clipped: Vec<(f64, f64)> = reference
             .touched()
             .filter_map(|cell| {
-                let count = reference.counts()[cell];
+                let count = reference.count(cell);
                 (count > 0).then(|| {
-                    let mean = scale.mean_in(cell, count, reference.sums()[cell]);
+                    let mean = scale.mean_in(cell, count, reference.sum(cell));
                     (count as f64, mean.clamp(low, high))
                 })
             })
@@ -58,7 +58,7 @@ fn cell_of_rank(reference: &CellCounts, rank: f64) -> usize {
     reference
         .touched()
         .find(|cell| {
-            cumulative += reference.counts()[*cell] as f64;
+            cumulative += reference.count(*cell) as f64;
             cumulative >= rank && cumulative > 0.0
         })
         .or(reference.touched().last())

@@ -15,6 +15,8 @@
 //! distances are then lower bounds.
 
 use std::hint::select_unpredictable;
+use std::iter::repeat_n;
+use std::ops::Range;
 
 use super::quantile::quantile_sorted;
 
@@ -205,25 +207,19 @@ pub struct CellRun {
     pub sums: Vec<i64>,
 }
 
-/// Counts and sums of positions of every cell, with the touched range.
+/// Counts and sums of positions of every cell, stored from the first to the last touched one.
+///
+/// A feature touches 40 to 60 neighbouring cells of 384, and a reference by hour of the week holds
+/// 168 of these for each feature.
 ///
 /// Serialised as a list of cell, count and sum for each cell that holds a value.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(into = "Vec<(u16, u64, i64)>", from = "Vec<(u16, u64, i64)>")]
 pub struct CellCounts {
+    /// Index of the cell of the first entry.
+    first: usize,
     counts: Vec<u64>,
     sums: Vec<i64>,
-    touched: (usize, usize),
-}
-
-impl Default for CellCounts {
-    fn default() -> Self {
-        CellCounts {
-            counts: vec![0; CELLS],
-            sums: vec![0; CELLS],
-            touched: (CELLS, 0),
-        }
-    }
 }
 
 impl From<CellCounts> for Vec<(u16, u64, i64)> {
@@ -231,10 +227,10 @@ impl From<CellCounts> for Vec<(u16, u64, i64)> {
     fn from(cells: CellCounts) -> Self {
         cells
             .touched()
-            .filter(|cell| cells.counts[*cell] > 0)
+            .filter(|cell| cells.count(*cell) > 0)
             .map(|cell| {
                 let index = u16::try_from(cell).unwrap_or(u16::MAX);
-                (index, cells.counts[cell], cells.sums[cell])
+                (index, cells.count(cell), cells.sum(cell))
             })
             .collect()
     }
@@ -246,6 +242,8 @@ impl From<Vec<(u16, u64, i64)>> for CellCounts {
         for (cell, count, sum) in entries {
             cells.add(usize::from(cell), count, sum);
         }
+        cells.counts.shrink_to_fit();
+        cells.sums.shrink_to_fit();
         cells
     }
 }
@@ -259,66 +257,109 @@ impl CellCounts {
     /// Adds `count` values of `cell` whose positions add up to `sum`.
     ///
     /// A cell outside `0..CELLS` is ignored.
+    #[inline]
     pub fn add(&mut self, cell: usize, count: u64, sum: i64) {
         if cell >= CELLS || count == 0 {
             return;
         }
-        self.counts[cell] += count;
-        self.sums[cell] += sum;
-        self.touched = (self.touched.0.min(cell), self.touched.1.max(cell + 1));
+        self.cover(cell..cell + 1);
+        self.counts[cell - self.first] += count;
+        self.sums[cell - self.first] += sum;
     }
 
-    /// Adds the run of a pane.
+    /// Adds the run of a pane, which begins and ends with a cell that holds values.
     pub fn merge_run(&mut self, run: &CellRun) {
-        for (i, (count, sum)) in run.counts.iter().zip(&run.sums).enumerate() {
-            self.add(usize::from(run.first) + i, u64::from(*count), *sum);
+        let first = usize::from(run.first);
+        if run.counts.is_empty() || first + run.counts.len() > CELLS {
+            return;
+        }
+        self.cover(first..first + run.counts.len());
+        let offset = first - self.first;
+        self.counts[offset..]
+            .iter_mut()
+            .zip(&run.counts)
+            .for_each(|(total, count)| *total += u64::from(*count));
+        self.sums[offset..]
+            .iter_mut()
+            .zip(&run.sums)
+            .for_each(|(total, sum)| *total += *sum);
+    }
+
+    /// Adds the counts of other values.
+    pub fn merge(&mut self, other: &Self) {
+        for cell in other.touched() {
+            self.add(cell, other.count(cell), other.sum(cell));
         }
     }
 
     /// Subtracts counts that were added before; the touched range stays.
     pub fn subtract(&mut self, other: &Self) {
-        for cell in other.touched() {
-            self.counts[cell] -= other.counts[cell];
-            self.sums[cell] -= other.sums[cell];
+        for cell in other.touched().filter(|cell| other.count(*cell) > 0) {
+            self.counts[cell - self.first] -= other.count(cell);
+            self.sums[cell - self.first] -= other.sum(cell);
         }
     }
 
-    /// Resets all counts to zero.
+    /// Resets all counts to zero; the touched range stays.
     pub fn clear(&mut self) {
-        let (start, end) = self.touched;
-        if start < end {
-            self.counts[start..end].fill(0);
-            self.sums[start..end].fill(0);
+        self.counts.fill(0);
+        self.sums.fill(0);
+    }
+
+    /// Grows the stored range until it contains `cells`.
+    #[inline]
+    fn cover(&mut self, cells: Range<usize>) {
+        if cells.start < self.first || cells.end > self.first + self.counts.len() {
+            self.grow(cells);
         }
-        self.touched = (CELLS, 0);
     }
 
-    /// Values per cell; `CELLS` long.
-    #[must_use]
-    pub fn counts(&self) -> &[u64] {
-        &self.counts
+    #[cold]
+    fn grow(&mut self, cells: Range<usize>) {
+        if self.counts.is_empty() {
+            self.first = cells.start;
+        }
+        let missing = self.first.saturating_sub(cells.start);
+        if missing > 0 {
+            self.counts.splice(..0, repeat_n(0, missing));
+            self.sums.splice(..0, repeat_n(0, missing));
+            self.first = cells.start;
+        }
+        let len = self.counts.len().max(cells.end - self.first);
+        self.counts.resize(len, 0);
+        self.sums.resize(len, 0);
     }
 
-    /// Sums of positions per cell; `CELLS` long.
+    /// Values in a cell.
     #[must_use]
-    pub fn sums(&self) -> &[i64] {
-        &self.sums
+    #[inline]
+    pub fn count(&self, cell: usize) -> u64 {
+        self.counts
+            .get(cell.wrapping_sub(self.first))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    /// Sum of the positions in a cell.
+    #[must_use]
+    #[inline]
+    pub fn sum(&self, cell: usize) -> i64 {
+        self.sums
+            .get(cell.wrapping_sub(self.first))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// The range outside which every cell is empty; empty when nothing was counted.
     #[must_use]
-    pub fn touched(&self) -> std::ops::Range<usize> {
-        if self.touched.0 < self.touched.1 {
-            self.touched.0..self.touched.1
-        } else {
-            0..0
-        }
+    pub fn touched(&self) -> Range<usize> {
+        self.first..self.first + self.counts.len()
     }
 
     /// Number of values counted.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts[self.touched()].iter().sum()
+        self.counts.iter().sum()
     }
 
     /// The value below which `share` (clamped to 0..=1) of the counted values lie.
@@ -330,7 +371,7 @@ impl CellCounts {
         let total = self.total();
         let mut remaining = share.clamp(0.0, 1.0) * total as f64;
         for cell in self.touched() {
-            let count = self.counts[cell] as f64;
+            let count = self.count(cell) as f64;
             if count > 0.0 && remaining <= count {
                 return Some(scale.edge(cell) + scale.width(cell) * (remaining / count));
             }
@@ -415,6 +456,19 @@ mod tests {
         assert!(scale.locate(1e308).saturated, "infinite z saturates");
     }
 
+    /// A reference by hour of the week took 3.5 MB for each feature, 6 KB for each hour.
+    #[test]
+    fn only_touched_cells_take_memory() {
+        let scale = CellScale::try_new(0.0, 1.0).unwrap();
+        let mut cells = CellCounts::default();
+        (-30..30).for_each(|i| cells.record(scale.locate(f64::from(i) / 10.0)));
+        let entries: Vec<(u16, u64, i64)> = cells.clone().into();
+        let restored = CellCounts::from(entries);
+        assert_eq!(restored, cells);
+        assert_eq!(restored.counts.capacity(), cells.touched().len());
+        assert!(cells.touched().len() <= 40, "{:?}", cells.touched());
+    }
+
     proptest! {
         #[test]
         fn a_value_lies_between_the_edges_of_its_cell(
@@ -444,7 +498,7 @@ mod tests {
             let mut backwards = count(&xs[cut..]);
             let front = count(&xs[..cut]);
             for cell in front.touched() {
-                backwards.add(cell, front.counts()[cell], front.sums()[cell]);
+                backwards.add(cell, front.count(cell), front.sum(cell));
             }
             prop_assert_eq!(backwards, count(&xs));
         }

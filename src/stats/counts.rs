@@ -105,10 +105,7 @@ impl FeatureCounts {
             .iter_mut()
             .zip(&other.bins)
             .for_each(|(sum, count)| *sum += count);
-        for cell in other.cells.touched() {
-            let (count, sum) = (other.cells.counts()[cell], other.cells.sums()[cell]);
-            self.cells.add(cell, count, sum);
-        }
+        self.cells.merge(&other.cells);
         self.unseen_names.merge(&other.unseen_names);
     }
 

@@ -44,7 +44,7 @@ impl<'a> ReadableQuantiles<'a> {
         let cell = self.cell_of(share)?;
         let width = self.scale.width(cell);
         if width <= 1.0 {
-            let (count, sum) = (self.cells.counts()[cell], self.cells.sums()[cell]);
+            let (count, sum) = (self.cells.count(cell), self.cells.sum(cell));
             return Some(self.scale.mean_in(cell, count, sum).round() + 0.0);
         }
         let (lowest, highest) = (
@@ -59,7 +59,7 @@ impl<'a> ReadableQuantiles<'a> {
         let mut remaining = share.clamp(0.0, 1.0) * self.cells.total() as f64;
         let mut last = None;
         for cell in self.cells.touched() {
-            let count = self.cells.counts()[cell] as f64;
+            let count = self.cells.count(cell) as f64;
             if count > 0.0 {
                 last = Some(cell);
                 if remaining <= count {
@@ -79,7 +79,7 @@ impl<'a> ReadableQuantiles<'a> {
 fn holds_whole_numbers(cells: &CellCounts, scale: &CellScale) -> bool {
     let mut is_known = false;
     for cell in cells.touched().filter(|cell| (1..CELLS - 1).contains(cell)) {
-        let (count, sum) = (cells.counts()[cell], cells.sums()[cell]);
+        let (count, sum) = (cells.count(cell), cells.sum(cell));
         let rounding = scale.width(cell) / FULL_WIDTH as f64;
         let arithmetic = 4.0 * f64::EPSILON * scale.edge(cell).abs().max(scale.width(cell));
         let error = count as f64 * (rounding + arithmetic);

@@ -97,10 +97,10 @@ impl<'a> Walk<'a> {
 
     /// Passes one cell; returns the integral of `F - G` over it, in widths of the cell.
     fn step(&mut self, cell: usize) -> f64 {
-        let (n, m) = (self.current.counts()[cell], self.reference.counts()[cell]);
+        let (n, m) = (self.current.count(cell), self.reference.count(cell));
         let below = self.current_share - self.reference_share;
-        let inside = rise(cell, n, self.current.sums()[cell]) * self.per_value.0
-            - rise(cell, m, self.reference.sums()[cell]) * self.per_value.1;
+        let inside = rise(cell, n, self.current.sum(cell)) * self.per_value.0
+            - rise(cell, m, self.reference.sum(cell)) * self.per_value.1;
         self.counted = (self.counted.0 + n, self.counted.1 + m);
         self.current_share = self.counted.0 as f64 * self.per_value.0;
         self.reference_share = self.counted.1 as f64 * self.per_value.1;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pegel::app::load_monitor;
+use pegel::app::load_monitors;
 use pegel::app::observer_plan;
 use pegel::config::{Config, load_file};
 use pegel::engine::{Engine, EngineView, FeatureView, MonitorPlan};
@@ -42,7 +42,7 @@ const FAMILIES: [&str; 14] = [
 /// The configuration, with an engine that has counted nothing.
 pub(crate) fn engine(config: &Path) -> (Config, Engine) {
     let config = load_file(config).unwrap();
-    let plans = config.monitors.iter().cloned().map(load_monitor).collect();
+    let plans = load_monitors(config.monitors.iter().cloned());
     (config, Engine::new(plans))
 }
 

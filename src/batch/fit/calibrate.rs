@@ -118,7 +118,7 @@ fn calibrate_feature(
         .filter_map(|length| feature_blocks(&null_model, index, series, length, None))
         .collect();
     let hour_of_week = hours.map(|(clock, profiles)| {
-        let counts = profiles.features[index].as_slice().into();
+        let counts = Arc::clone(&profiles.features[index]);
         let mixture = HourMixture::new(Arc::clone(null_model.scorer().reference()), counts);
         lengths
             .iter()

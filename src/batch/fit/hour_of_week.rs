@@ -3,6 +3,7 @@
 //! The rows are counted in panes of a quarter of an hour first, because every UTC offset in use is
 //! a whole number of quarters: a pane never spans two local hours.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::dataset;
@@ -39,6 +40,6 @@ pub fn count(
     }
     Ok(Profiles {
         timezone: timezone.to_owned(),
-        features,
+        features: features.into_iter().map(Arc::from).collect(),
     })
 }

@@ -166,7 +166,7 @@ fn hour_of_week(
     let loaded = reference.loaded.as_ref()?;
     let clock = HourOfWeek::try_new(&loaded.profiles.as_ref()?.timezone).ok()?;
     let week = Arc::clone(scorer?.reference());
-    let mixture = HourMixture::new(week, loaded.hours_of(feature)?.into());
+    let mixture = HourMixture::new(week, Arc::clone(loaded.hours_of(feature)?));
     let stored = loaded.calibration_of(feature);
     Some(ReferenceDynamics::HourOfWeek(HourOfWeekReference::new(
         mixture,
