@@ -162,6 +162,13 @@ impl Comparison {
         self.rules.iter_mut().for_each(RuleState::forget_transition);
     }
 
+    /// Notes since when alerts are pending or firing, after an evaluation of a window.
+    pub(super) fn stamp_alerts(&mut self, end: EventTime) {
+        for rule in &mut self.rules {
+            rule.stamp(end);
+        }
+    }
+
     /// Excludes the latest window from later rolling references if an alert is pending or firing.
     pub(super) fn exclude_alarm(&mut self, start: EventTime, end: EventTime) {
         let is_alarm = self
@@ -204,7 +211,7 @@ impl Comparison {
         if let Some((index, rule)) = rule {
             let calibrated = calibrated(self.assessment.as_deref(), index);
             rule.show(sample, self.scores, calibrated, saved.state);
-            rule.restore(saved.alert);
+            rule.restore(saved.alert, saved.since);
         }
     }
 

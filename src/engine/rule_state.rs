@@ -6,7 +6,7 @@ use super::plan::{Rule, ThresholdSource};
 use super::sample::FeatureSample;
 use super::view::AlertView;
 use crate::alert::{Alert, AlertState, Threshold};
-use crate::model::NotReady;
+use crate::model::{EventTime, NotReady};
 use crate::score::Scores;
 
 /// A rule with the state of its alert.
@@ -17,6 +17,8 @@ pub(super) struct RuleState {
     /// them.
     is_evaluated: bool,
     alert: Alert,
+    /// End of the window since which the alert is pending or firing.
+    since: Option<EventTime>,
     view: AlertView,
 }
 
@@ -29,6 +31,7 @@ impl RuleState {
             rule: *rule,
             is_evaluated: rule.statistic.applies_to_reference(reference),
             alert: Alert::default(),
+            since: None,
             view: alert_view(rule, threshold.as_ref(), None, state),
         }
     }
@@ -100,9 +103,20 @@ impl RuleState {
         self.view.transition = None;
     }
 
-    /// Continues with the alert of an earlier process.
-    pub(super) fn restore(&mut self, alert: Alert) {
+    /// Continues with the alert of an earlier process, whose state is shown already.
+    pub(super) fn restore(&mut self, alert: Alert, since: Option<EventTime>) {
         self.alert = alert;
+        self.since = since;
+        self.view.since = since;
+    }
+
+    /// Notes when the alert left its rest: at the end of the window that was evaluated.
+    pub(super) fn stamp(&mut self, end: EventTime) {
+        self.since = match self.view.state {
+            AlertState::Pending | AlertState::Firing => self.since.or(Some(end)),
+            AlertState::Inactive | AlertState::NotReady(_) => None,
+        };
+        self.view.since = self.since;
     }
 
     /// Checks that a calibrated threshold has enough effective samples behind it; a fixed one needs
@@ -176,6 +190,7 @@ fn alert_view(
         value,
         state,
         transition: None,
+        since: None,
     }
 }
 
@@ -259,6 +274,26 @@ mod tests {
         assert_eq!(counted, [(Severity::Critical, "firing", 1)]);
         evaluate(&mut state, 10, 1, None);
         assert_eq!(state.view().transition, None, "it fires already");
+    }
+
+    #[test]
+    fn an_alert_is_dated_by_the_first_window_beyond_its_threshold() {
+        let mut rule = rule(Statistic::MissingRatio, ThresholdSource::Fixed(0.1));
+        rule.timing.for_evaluations = 2;
+        let mut state = RuleState::new(&rule, 0);
+        let mut since = |min_samples: u64, end: i64| {
+            evaluate(&mut state, 10, min_samples, None);
+            state.stamp(EventTime::from_millis(end));
+            (
+                state.view().state.name(),
+                state.view().since.map(EventTime::as_millis),
+            )
+        };
+        assert_eq!(since(1, 100), ("pending", Some(100)));
+        assert_eq!(since(1, 200), ("firing", Some(100)));
+        assert_eq!(since(1, 300), ("firing", Some(100)));
+        assert_eq!(since(1000, 400), ("not_ready", None), "too few samples");
+        assert_eq!(since(1, 500), ("pending", Some(500)), "a new alert");
     }
 
     #[test]

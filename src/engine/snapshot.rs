@@ -152,6 +152,7 @@ pub(super) struct AlertSnapshot {
     pub(super) severity: String,
     pub(super) alert: Alert,
     pub(super) state: AlertState,
+    pub(super) since: Option<EventTime>,
 }
 
 /// Maps the feature positions of a snapshot to those of this process.

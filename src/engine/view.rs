@@ -180,6 +180,8 @@ pub struct AlertView {
     pub state: AlertState,
     /// The change of state in an evaluation, for its callback; `None` in a published view.
     pub transition: Option<Transition>,
+    /// End of the window since which it is pending or firing; `None` in the other states.
+    pub since: Option<EventTime>,
 }
 
 impl AlertView {

@@ -85,6 +85,7 @@ impl Window {
         {
             feature.score(feature_plan, &self.spec, counts, incomplete);
             feature.evaluate(feature_plan, &self.spec, &mut counters.transitions);
+            feature.stamp_alerts(due.end);
             feature.exclude_alarms(due.end.minus(self.spec.size), due.end);
         }
     }
@@ -160,6 +161,9 @@ impl Window {
         for (feature, feature_plan) in self.features.iter_mut().zip(&plan.features) {
             feature.clear(Some(NotReady::Stale));
             feature.evaluate(feature_plan, &self.spec, &mut counters.transitions);
+            if let Some(end) = self.end {
+                feature.stamp_alerts(end);
+            }
         }
     }
 
@@ -236,6 +240,7 @@ impl Window {
                     severity: rule.view().severity.name().to_owned(),
                     alert: *rule.alert(),
                     state: rule.view().state,
+                    since: rule.view().since,
                 })
             })
             .collect()

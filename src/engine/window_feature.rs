@@ -99,6 +99,13 @@ impl WindowFeature {
         }
     }
 
+    /// Notes since when alerts are pending or firing, after an evaluation of a window.
+    pub(super) fn stamp_alerts(&mut self, end: EventTime) {
+        for comparison in &mut self.comparisons {
+            comparison.stamp_alerts(end);
+        }
+    }
+
     /// Excludes the latest window from rolling references whose alerts are pending or firing.
     pub(super) fn exclude_alarms(&mut self, start: EventTime, end: EventTime) {
         for comparison in &mut self.comparisons {

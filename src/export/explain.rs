@@ -242,6 +242,7 @@ mod tests {
             value: Some(0.9),
             state: AlertState::Firing,
             transition: None,
+            since: None,
         }
     }
 

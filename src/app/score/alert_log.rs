@@ -111,6 +111,7 @@ mod tests {
             lower: None,
             value: Some(value),
             state: AlertState::Inactive,
+            since: None,
             transition,
         };
         WindowView {

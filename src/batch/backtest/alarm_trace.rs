@@ -206,6 +206,7 @@ mod tests {
             value: Some(value),
             state,
             transition: None,
+            since: None,
         }
     }
 

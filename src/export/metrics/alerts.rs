@@ -26,6 +26,9 @@ pub(super) fn add(families: &mut Families, labels: &ComparisonLabels<'_>, alert:
     if let Some(ratio) = alert.value.and_then(|value| ratio(value, upper, lower)) {
         families.add(catalog::DRIFT_THRESHOLD_RATIO, &alert_labels, ratio);
     }
+    if let Some(since) = alert.since {
+        families.add(catalog::ALERT_SINCE, &alert_labels, since.as_secs_f64());
+    }
     if !matches!(alert.state, AlertState::NotReady(_)) {
         let is_firing = u64::from(alert.state == AlertState::Firing);
         families.count(catalog::ALERT_ACTIVE, &alert_labels, is_firing);

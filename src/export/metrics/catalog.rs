@@ -117,6 +117,7 @@ catalog! {
     DRIFT_THRESHOLD_LOWER: Gauge "drift_threshold_lower" ALERT, "Threshold below which a two-sided rate or a volume alarms.";
     DRIFT_THRESHOLD_RATIO: Gauge "drift_threshold_ratio" ALERT, "Score divided by its threshold, or a lower threshold divided by the value, whichever is larger; above 1 is beyond the threshold.";
     ALERT_ACTIVE: Gauge "alert_active" ALERT, "1 while the alert fires, 0 while it does not; absent while its score is not ready.";
+    ALERT_SINCE: Gauge "alert_since_timestamp_seconds" ALERT, "End of the window since which the alert is pending or firing, in event time.";
     ALERT_EXPLANATION: Gauge "alert_explanation" ALERT_TEXT, "1 while the alert fires; text explains it in at most 300 characters. It is made when the alert begins to fire and renewed at most once per window length.";
     WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" COMPARISON, "Wasserstein-1 distance in the feature's own unit.";
     SUPPORT_OVERLAP: Gauge "support_overlap" COMPARISON, "Sum over bins of the smaller share, 0 to 1; below 0.05, js and kl are saturated.";

@@ -16,8 +16,8 @@ const PER_COMPARISON: usize = 6;
 /// Series of a calibrated statistic: floor, p-value, design effect, detectable shift.
 const PER_CALIBRATED_STATISTIC: usize = 4;
 
-/// Series of an alert: two thresholds, their ratio, state, explanation.
-const PER_ALERT: usize = 5;
+/// Series of an alert: two thresholds, their ratio, state, beginning, explanation.
+const PER_ALERT: usize = 6;
 /// Series of a window beside those of its features: its sizes, coverage and end.
 const PER_WINDOW: usize = 5;
 
