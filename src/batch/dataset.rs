@@ -10,12 +10,10 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::progress;
-use crate::decode::{
-    Columns, DecodeError, Decoder, Fields, Reading, boolean, category, number, timestamp,
-};
+use crate::decode::{Columns, DecodeError, Decoder, Fields, Reading, boolean, category, number};
 use crate::engine::MonitorPlan;
-use crate::model::{EventTime, Kind, MonitorSpec};
-use crate::observe::{ObservedMonitor, ObserverPlan, count_record, is_selected};
+use crate::model::{EventTime, Kind, MonitorSpec, TimestampFormat};
+use crate::observe::{ObservedFeature, ObservedMonitor, ObserverPlan, count_record, is_selected};
 use crate::panes::{Frame, PaneCounts};
 use crate::reference::Column;
 use crate::source::files::Row;
@@ -126,7 +124,7 @@ pub fn gather(rows: &dyn Rows, plan: &ObserverPlan) -> Result<(RowCounts, Vec<Co
             return false;
         }
         for (feature, column) in monitor.features.iter().zip(&mut columns) {
-            add_value(feature.kind, fields, feature.slot, column, &mut buffer);
+            add_value(feature, fields, column, &mut buffer);
         }
         true
     })?;
@@ -134,14 +132,13 @@ pub fn gather(rows: &dyn Rows, plan: &ObserverPlan) -> Result<(RowCounts, Vec<Co
 }
 
 fn add_value(
-    kind: Kind,
+    feature: &ObservedFeature,
     fields: Fields<'_>,
-    slot: usize,
     column: &mut Column,
     buffer: &mut String,
 ) {
-    let (slot, scratch) = (fields.slots[slot], fields.scratch);
-    let reading = match kind {
+    let (slot, scratch) = (feature.read(fields), fields.scratch);
+    let reading = match feature.kind {
         Kind::Numeric => number(slot, scratch).map(|x| column.numbers.push(x)),
         Kind::Categorical => category(slot, scratch, buffer).map(|name| add_category(column, name)),
         Kind::Boolean => boolean(slot, scratch)
@@ -163,27 +160,44 @@ fn add_category(column: &mut Column, name: &str) {
     }
 }
 
-/// Returns the first and last event time of a monitor's rows; `None` if no row has one.
+/// The event times of rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RowTimes {
+    /// The first and the last time; `None` if no row has one.
+    pub span: Option<(EventTime, EventTime)>,
+    /// The forms in which they are written, in order of appearance.
+    pub formats: Vec<TimestampFormat>,
+    /// Rows with a value that is no time.
+    pub unreadable: u64,
+}
+
+/// Returns the event times of a monitor's rows.
 ///
 /// # Errors
 /// The rows cannot be read.
-pub fn span(
-    rows: &dyn Rows,
-    spec: &MonitorSpec,
-) -> Result<Option<(EventTime, EventTime)>, RowsError> {
+pub fn times(rows: &dyn Rows, spec: &MonitorSpec) -> Result<RowTimes, RowsError> {
     let mut observer = ObserverPlan::default();
     observer.add(spec, &[]);
     let monitor = &observer.monitors[0];
     let mut decoder = Decoder::new(&observer.paths);
-    let mut span: Option<(EventTime, EventTime)> = None;
+    let mut times = RowTimes::default();
     read_timed(rows, &mut decoder, &mut |fields, source_time| {
+        if let Some(field) = &monitor.timestamp {
+            match (field.read(fields), field.format_of(fields)) {
+                (Reading::Value(_), Some(format)) if !times.formats.contains(&format) => {
+                    times.formats.push(format);
+                }
+                (Reading::Invalid(_), _) => times.unreadable += 1,
+                _ => {}
+            }
+        }
         if let Some(time) = event_time(monitor, fields, source_time) {
-            let (first, last) = span.unwrap_or((time, time));
-            span = Some((first.min(time), last.max(time)));
+            let (first, last) = times.span.unwrap_or((time, time));
+            times.span = Some((first.min(time), last.max(time)));
         }
         true
     })?;
-    Ok(span)
+    Ok(times)
 }
 
 /// Counts the rows of a monitor in panes of `width`, by pane number since the epoch.
@@ -259,10 +273,13 @@ fn event_time(
     fields: Fields<'_>,
     source_time: Option<EventTime>,
 ) -> Option<EventTime> {
-    monitor
-        .timestamp
-        .and_then(|slot| timestamp(fields.slots[slot], fields.scratch))
-        .or(source_time.filter(|time| monitor.fallback && time.as_millis() > 0))
+    match monitor.timestamp.as_ref().map(|field| field.read(fields)) {
+        Some(Reading::Value(time)) => Some(time),
+        Some(Reading::Invalid(_)) => None,
+        Some(Reading::Missing(_)) | None => {
+            source_time.filter(|time| monitor.fallback && time.as_millis() > 0)
+        }
+    }
 }
 
 /// Counts all rows in the layouts of a plan, one total per feature.

@@ -11,15 +11,13 @@ use arc_swap::ArcSwap;
 use clap::Args;
 
 use super::exit::Exit;
+use super::sample::print_sample;
 use super::usage::UsageError;
 use crate::app;
 use crate::clock;
 use crate::config::{self, Config, Overrides};
-use crate::decode::{Decoder, Fields, Reading, boolean, category, number, timestamp};
-use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
-use crate::model::{KafkaReport, Kind, PanesTopicSpec, Shard, SourceSpec, TopicId};
-use crate::observe::{ObserverPlan, is_selected};
+use crate::model::{KafkaReport, PanesTopicSpec, Shard, SourceSpec, TopicId};
 use crate::pane_log::kafka::{TopicRequirements, ensure, inspect};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
 
@@ -38,8 +36,8 @@ pub(super) struct CheckArgs {
     /// Print the effective configuration with all defaults
     #[arg(long)]
     print: bool,
-    /// Show the event time and the values that every monitor reads from this JSON message; `@FILE`
-    /// reads it from a file
+    /// Show what every monitor reads from this JSON message, and the fields that none reads; exit
+    /// with 1 if the record or a value is rejected. `@FILE` reads it from a file
     #[arg(long, value_name = "MESSAGE")]
     sample: Option<String>,
     /// Connect to the brokers and look for the topics
@@ -76,9 +74,10 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
             anstream::eprintln!("monitor {}: {warning}", plan.spec.name);
         }
     }
-    if let Some(sample) = &args.sample {
-        print_sample(sample, &plans, config.limits.max_message_bytes)?;
-    }
+    let sample = match &args.sample {
+        Some(sample) => print_sample(sample, &plans, config.limits.max_message_bytes)?,
+        None => Exit::Ok,
+    };
     config.source_map.ensure_none(problems)?;
     if series > config.limits.max_series {
         return Err(UsageError::TooManySeries {
@@ -87,72 +86,10 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         }
         .into());
     }
-    if args.connect {
-        connect(&config)
-    } else {
-        Ok(Exit::Ok)
+    if args.connect && connect(&config)? == Exit::Failure {
+        return Ok(Exit::Failure);
     }
-}
-
-/// Prints the values that each monitor reads from a message.
-fn print_sample(sample: &str, plans: &[MonitorPlan], max_bytes: usize) -> anyhow::Result<()> {
-    let payload = match sample.strip_prefix('@') {
-        Some(path) => std::fs::read(path).map_err(|source| UsageError::Sample {
-            path: path.to_owned(),
-            source,
-        })?,
-        None => sample.as_bytes().to_vec(),
-    };
-    for plan in plans {
-        let mut observer = ObserverPlan::default();
-        observer.add(&plan.spec, &plan.observed());
-        let mut decoder = Decoder::new(&observer.paths).with_max_bytes(max_bytes);
-        match decoder.json(&payload) {
-            Err(error) => anstream::println!(
-                "monitor {}: record rejected, {}: {error}",
-                plan.spec.name,
-                error.reason()
-            ),
-            Ok(fields) => anstream::println!("{}", describe_record(plan, &observer, fields)),
-        }
-    }
-    Ok(())
-}
-
-/// Returns the event time and the value of every feature, one line each.
-fn describe_record(plan: &MonitorPlan, observer: &ObserverPlan, fields: Fields<'_>) -> String {
-    let name = &plan.spec.name;
-    let monitor = &observer.monitors[0];
-    if !is_selected(monitor, fields) {
-        return format!("monitor {name}: record excluded by select.where");
-    }
-    let event_time = monitor
-        .timestamp
-        .and_then(|slot| timestamp(fields.slots[slot], fields.scratch));
-    let time = match (event_time, monitor.fallback) {
-        (Some(time), _) => time.to_string(),
-        (None, true) => "the Kafka time of the record".to_owned(),
-        (None, false) => "none, the record would be dropped (no_timestamp)".to_owned(),
-    };
-    let mut text = format!("monitor {name}: event time {time}");
-    let mut buffer = String::new();
-    for (feature, observed) in plan.features.iter().zip(&monitor.features) {
-        let slot = fields.slots[observed.slot];
-        let reading = match feature.kind {
-            Kind::Numeric => number(slot, fields.scratch).map(|x| x.to_string()),
-            Kind::Categorical => {
-                category(slot, fields.scratch, &mut buffer).map(|name| format!("{name:?}"))
-            }
-            Kind::Boolean => boolean(slot, fields.scratch).map(|value| value.to_string()),
-        };
-        let value = match reading {
-            Reading::Value(value) => value,
-            Reading::Missing(kind) => format!("missing ({})", kind.name()),
-            Reading::Invalid(reason) => format!("invalid ({})", reason.name()),
-        };
-        text += &format!("\n  {} ({}): {value}", feature.name, feature.kind.name());
-    }
-    text
+    Ok(sample)
 }
 
 /// Connects to every source, and checks the pane log's topic if there is one.

@@ -39,7 +39,7 @@ pub(super) struct FitArgs {
     /// Use the bins and cells of this reference, so that both can be compared
     #[arg(long, value_name = "REF")]
     layout: Option<PathBuf>,
-    /// Column with the time of each row (RFC 3339 or milliseconds since 1970); thresholds then
+    /// Column with the time of each row, a text or a number since 1970; thresholds then
     /// account for how much windows of this stream vary
     #[arg(long, value_name = "COLUMN")]
     timestamp: Option<String>,
@@ -149,8 +149,19 @@ fn print_span(rows: &dyn Rows, spec: &MonitorSpec, args: &FitArgs) -> anyhow::Re
     if spec.timestamp.path.is_none() && !rows.are_timed() {
         return Ok(());
     }
-    match dataset::span(rows, spec)? {
-        Some((first, last)) => anstream::eprintln!("rows from {first} to {last}"),
+    let times = dataset::times(rows, spec)?;
+    if times.unreadable > 0 {
+        anstream::eprintln!("rows with an unreadable time: {}", times.unreadable);
+    }
+    match times.span {
+        Some((first, last)) => {
+            let formats: Vec<&str> = times.formats.iter().map(|format| format.name()).collect();
+            let formats = match formats.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", formats.join(", ")),
+            };
+            anstream::eprintln!("rows from {first} to {last}{formats}");
+        }
         None if args.timestamp.is_some() || args.hour_of_week.is_some() => {
             return Err(UsageError::NoRowHasTime.into());
         }

@@ -16,6 +16,7 @@ mod output;
 pub mod replay;
 mod run;
 mod runtime;
+mod sample;
 mod usage;
 
 use clap::{Parser, Subcommand};

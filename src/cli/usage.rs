@@ -43,8 +43,8 @@ pub(super) enum UsageError {
     Timezone(#[from] UnknownTimezone),
     /// `--timestamp` or `--hour-of-week` is given, but no row has a readable time.
     #[error(
-        "no row has a time: expected RFC 3339 with a zone such as 2026-11-01T00:00:00Z, or \
-         milliseconds since 1970"
+        "no row has a time: expected a text such as 2026-11-01T00:00:00Z or 2026-11-08 14:23:55, or \
+         seconds, milliseconds, microseconds or nanoseconds since 1970"
     )]
     NoRowHasTime,
     /// `--budget` is zero.

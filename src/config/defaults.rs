@@ -23,7 +23,6 @@ pub(super) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 pub(super) const GROUP_ID: &str = "pegel";
 pub(super) const START: (&str, StartAt) = ("latest", StartAt::Latest);
 pub(super) const DECODE_FORMAT: &str = "json";
-pub(super) const TIMESTAMP_FORMAT: &str = "rfc3339_or_epoch_ms";
 /// The name of the default, and whether Kafka's timestamp replaces a missing one.
 pub(super) const TIMESTAMP_FALLBACK: (&str, bool) = ("kafka", true);
 pub(super) const HOUR_OF_WEEK: bool = false;

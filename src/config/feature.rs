@@ -65,6 +65,14 @@ fn read(item: &Item<'_>) -> Option<FeatureSpec> {
     let path = table.get("path").and_then(|item| item.pointer());
     let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
     let kind = table.get("kind").and_then(|item| item.choice(&kinds));
+    let coerce_item = table.get("coerce");
+    let coerce = coerce_item
+        .as_ref()
+        .and_then(Item::boolean)
+        .unwrap_or(FeatureSpec::DEFAULT_COERCE);
+    if let (Some(item), true, Some(Kind::Categorical)) = (&coerce_item, coerce, kind) {
+        item.error("has no effect on a categorical feature, whose values are texts");
+    }
     let roles = Role::ALL.map(|role| (role.name(), role));
     let role = table
         .get("role")
@@ -86,6 +94,7 @@ fn read(item: &Item<'_>) -> Option<FeatureSpec> {
         name: name?,
         path,
         kind,
+        coerce,
         role,
         bins,
         top,

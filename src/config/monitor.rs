@@ -5,7 +5,9 @@ use std::path::Path;
 use super::reader::{Item, Table};
 use super::source_map::OptionSubject;
 use super::{alert, defaults, feature, reference, window};
-use crate::model::{Lateness, MonitorSpec, Select, Statistic, TimestampSpec, suggest};
+use crate::model::{
+    Lateness, MonitorSpec, Select, Statistic, TimestampFormat, TimestampSpec, Zone, suggest,
+};
 
 /// Reads the monitors; `fallback` supplies their missing options. Monitors with problems are left
 /// out.
@@ -128,25 +130,62 @@ fn select(item: &Item<'_>) -> Option<Select> {
 
 fn timestamp(table: &Table<'_>) -> TimestampSpec {
     let mut spec = TimestampSpec {
-        path: None,
         fallback_kafka: defaults::TIMESTAMP_FALLBACK.1,
+        ..TimestampSpec::default()
     };
     let Some(table) = table.get_table("timestamp") else {
         return spec;
     };
-    spec.path = table.get("path").and_then(|item| item.pointer());
-    if let Some(format) = table.get("format") {
-        format.choice(&[(defaults::TIMESTAMP_FORMAT, ())]);
+    let path = table.get("path");
+    spec.path = path.as_ref().and_then(Item::pointer);
+    let formats: Vec<(&str, TimestampFormat)> = TimestampFormat::ALL
+        .iter()
+        .map(|format| (format.name(), *format))
+        .collect();
+    let [format, zone, fallback] = ["format", "zone", "fallback"].map(|option| table.get(option));
+    if let Some(format) = format.as_ref().and_then(|item| item.choice(&formats)) {
+        spec.format = format;
     }
-    if let Some(is_kafka) = table
-        .get("fallback")
+    if let Some(item) = &zone {
+        spec.zone = time_zone(item).unwrap_or_default();
+        if !spec.format.reads_local_times() {
+            item.error(format!(
+                "has no effect with format {}, expected auto or datetime",
+                spec.format
+            ));
+        }
+    }
+    if let Some(is_kafka) = fallback
+        .as_ref()
         .and_then(|item| item.choice(&[defaults::TIMESTAMP_FALLBACK, ("none", false)]))
     {
         spec.fallback_kafka = is_kafka;
     }
+    if path.is_none() && !table.is_partial() {
+        for item in [format, zone, fallback].iter().flatten() {
+            if !item.is_default() {
+                item.error("has no effect without timestamp.path");
+            }
+        }
+    }
     table.reserve(&["header"]);
     table.finish();
     spec
+}
+
+fn time_zone(item: &Item<'_>) -> Option<Zone> {
+    let name = item.text()?;
+    let zone = Zone::named(&name);
+    if zone.is_none() {
+        let names = Zone::names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let suggestion = match suggest(&name, &names) {
+            nearest if nearest.starts_with("did you mean") => nearest,
+            _ => "expected an IANA name such as Europe/Berlin".to_owned(),
+        };
+        item.error(format!("unknown time zone {name:?}, {suggestion}"));
+    }
+    zone
 }
 
 fn statistics(table: &Table<'_>) -> Vec<Statistic> {

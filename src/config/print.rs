@@ -8,7 +8,7 @@ use super::defaults;
 use super::effective::{Config, State};
 use crate::model::{
     AlertSpec, BinsSpec, FeatureSpec, KafkaSpec, Literal, MonitorSpec, Origin, ReferenceSpec,
-    Rolling, StartAt, Statistic, Tolerance, WindowSpec, duration,
+    Rolling, StartAt, Statistic, TimestampSpec, Tolerance, WindowSpec, duration,
 };
 
 /// Prints every option with its value as YAML. Paths are absolute.
@@ -92,9 +92,14 @@ fn monitor(spec: &MonitorSpec) -> Value {
         let equals: Vec<Value> = select.equals.iter().map(literal).collect();
         json!({"where": {"path": select.path.to_string(), "equals": equals}})
     });
-    let timestamp = json!({
-        "path": spec.timestamp.path.as_ref().map(ToString::to_string),
-        "fallback": if spec.timestamp.fallback_kafka { "kafka" } else { "none" },
+    let timestamp = spec.timestamp.path.as_ref().map(|path| {
+        let TimestampSpec { format, zone, .. } = &spec.timestamp;
+        without_nulls(json!({
+            "path": path.to_string(),
+            "format": format.name(),
+            "zone": format.reads_local_times().then(|| zone.name()),
+            "fallback": if spec.timestamp.fallback_kafka { "kafka" } else { "none" },
+        }))
     });
     let references: Vec<Value> = spec.references.iter().map(reference).collect();
     let features =
@@ -103,7 +108,7 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "name": spec.name,
         "source": spec.source,
         "select": select,
-        "timestamp": without_nulls(timestamp),
+        "timestamp": timestamp,
         "windows": spec.windows.iter().map(window).collect::<Vec<_>>(),
         "references": references,
         "root": spec.root.to_string(),
@@ -144,6 +149,7 @@ fn feature(spec: &FeatureSpec) -> Value {
         "name": spec.name,
         "path": spec.path.as_ref().map(ToString::to_string),
         "kind": spec.kind.map(|kind| kind.name()),
+        "coerce": spec.coerce.then_some(true),
         "role": spec.role.name(),
         "bins": spec.bins.as_ref().map(bins),
         "top": spec.top,

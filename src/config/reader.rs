@@ -105,6 +105,11 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// True if the value comes from the defaults of all monitors.
+    pub(super) fn is_default(&self) -> bool {
+        self.path.starts_with("defaults.")
+    }
+
     pub(super) fn is_null(&self) -> bool {
         matches!(self.value.kind, ValueKind::Nil)
     }
@@ -334,7 +339,13 @@ impl<'a> Table<'a> {
         self.ask(key);
         let defaults = self.defaults.as_ref().and_then(|item| item.get(key));
         match self.item.get(key).filter(|item| !item.is_null()) {
-            Some(item) => Some(item.table()?.or(defaults.as_ref())),
+            Some(item) => {
+                let table = item.table()?.or(defaults.as_ref());
+                Some(match self.is_partial {
+                    true => table.partial(),
+                    false => table,
+                })
+            }
             None => defaults?.table(),
         }
     }

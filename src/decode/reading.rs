@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{InvalidReason, Literal, MissingKind, Slot};
+use crate::model::{InvalidReason, Kind, Literal, MissingKind, Slot};
 
 /// A slot, read as a value of type `T`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,6 +117,66 @@ pub fn boolean(slot: Slot, scratch: &str) -> Reading<bool> {
         Slot::Cell(text) if text.of(scratch).eq_ignore_ascii_case("true") => Reading::Value(true),
         Slot::Cell(text) if text.of(scratch).eq_ignore_ascii_case("false") => Reading::Value(false),
         _ => Reading::Invalid(WRONG_KIND),
+    }
+}
+
+/// A JSON text as a cell of a table, whose type the kind of the feature decides. An empty text is
+/// null; every other slot stays.
+#[must_use]
+#[inline]
+pub fn coerced(slot: Slot, scratch: &str) -> Slot {
+    match slot {
+        Slot::Text(text) if text.of(scratch).is_empty() => Slot::Null,
+        Slot::Text(text) => Slot::Cell(text),
+        slot => slot,
+    }
+}
+
+/// Describes a value of the wrong kind and what to do about it; `None` for other values.
+#[must_use]
+pub fn expected_instead(kind: Kind, slot: Slot, scratch: &str) -> Option<String> {
+    let (expected, is_coercible) = match kind {
+        Kind::Numeric => {
+            let reading = number(coerced(slot, scratch), scratch);
+            ("numbers", !matches!(reading, Reading::Invalid(_)))
+        }
+        Kind::Boolean => {
+            let reading = boolean(coerced(slot, scratch), scratch);
+            ("true or false", !matches!(reading, Reading::Invalid(_)))
+        }
+        Kind::Categorical => ("texts", false),
+    };
+    let (found, advice) = match slot {
+        Slot::Text(text) => (
+            format!("text {:?}", shortened(text.of(scratch))),
+            match is_coercible {
+                true => "set `coerce: true` or `kind: categorical`",
+                false => "set `kind: categorical`",
+            },
+        ),
+        Slot::Cell(text) => (
+            format!("text {:?}", shortened(text.of(scratch))),
+            "set `kind: categorical`",
+        ),
+        Slot::Number(value, _) if kind == Kind::Boolean => {
+            (format!("number {value}"), "set `kind: numeric`")
+        }
+        Slot::Bool(value) => (value.to_string(), "set `kind: boolean`"),
+        Slot::Nested => (
+            "an object or an array".to_owned(),
+            "set `path` to a value in it",
+        ),
+        Slot::Absent | Slot::Null | Slot::Number(..) => return None,
+    };
+    Some(format!("{found} where {expected} are expected: {advice}"))
+}
+
+/// The beginning of a text, for messages.
+fn shortened(text: &str) -> String {
+    const MAX_CHARS: usize = 40;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The decoder from outside: the slots or the error of each kind of record.
 
 use super::*;
-use crate::model::{InvalidReason, MissingKind, Pointer, Slot, TextRange};
+use crate::model::{InvalidReason, Kind, MissingKind, Pointer, Slot, TextRange, TimestampSpec};
 use proptest::prelude::*;
 
 const PATHS: [&str; 5] = ["/amount", "/user/country", "/flag", "/codes/1", "/user"];
@@ -174,6 +174,43 @@ fn numbers_of_every_form_are_read_and_other_values_are_rejected() {
 }
 
 #[test]
+fn a_text_is_a_number_only_where_it_is_coerced() {
+    let read = |value: &str| {
+        let record = format!("{{\"amount\":{value}}}");
+        let mut decoder = decoder();
+        let fields = decoder.json(record.as_bytes()).unwrap();
+        let slot = fields.slots[0];
+        let advice = expected_instead(Kind::Numeric, slot, fields.scratch);
+        let reading = number(coerced(slot, fields.scratch), fields.scratch);
+        (reading, advice.unwrap_or_default())
+    };
+    let check = |value: &str, expected: Reading<f64>, advice: &str| {
+        assert_eq!(read(value), (expected, advice.to_owned()), "{value}");
+    };
+    let invalid = Reading::Invalid(InvalidReason::WrongKind);
+    check(
+        "\"12\"",
+        Reading::Value(12.0),
+        "text \"12\" where numbers are expected: set `coerce: true` or `kind: categorical`",
+    );
+    check(
+        "\"12,50\"",
+        invalid,
+        "text \"12,50\" where numbers are expected: set `kind: categorical`",
+    );
+    check(
+        "true",
+        invalid,
+        "true where numbers are expected: set `kind: boolean`",
+    );
+    let nested = "an object or an array where numbers are expected: set `path` to a value in it";
+    check("{}", invalid, nested);
+    check("12", Reading::Value(12.0), "");
+    check("null", Reading::Missing(MissingKind::Null), "");
+    assert_eq!(read("\"\"").0, Reading::Missing(MissingKind::Null), "empty");
+}
+
+#[test]
 fn category_codes_are_canonical_text() {
     let check = |value: &str, expected: &str| {
         assert_eq!(
@@ -214,7 +251,10 @@ fn a_slot_is_filled_by_the_column_of_its_path_or_its_alternative() {
         "nan cell"
     );
     assert!(
-        timestamp(fields.slots[ts], fields.scratch).is_some(),
+        matches!(
+            TimeField::new(ts, &TimestampSpec::default()).read(fields),
+            Reading::Value(_)
+        ),
         "time cell"
     );
     assert_eq!(fields.slots[absent], Slot::Absent, "no such column");

@@ -211,7 +211,7 @@ impl Stream {
                 max_event_time: Some(at(minute).plus(MINUTE - Duration::from_millis(1))),
                 events,
                 events_late: 0,
-                dropped: [0; 4],
+                dropped: [0; 5],
                 delays: DurationHistogram::default(),
                 panes: vec![PaneDelta {
                     start: at(minute),

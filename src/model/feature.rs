@@ -123,6 +123,8 @@ pub struct FeatureSpec {
     pub path: Option<Pointer>,
     /// Kind of the values; `None` = the kind in the reference.
     pub kind: Option<Kind>,
+    /// True if a JSON text such as `"12"` is read as the number or boolean that it holds.
+    pub coerce: bool,
     /// Role in the model; a label.
     pub role: Role,
     /// Score bins of a numeric feature; `None` = [`BinsSpec::DEFAULT_COUNT`] bins of equal mass, or
@@ -134,6 +136,8 @@ pub struct FeatureSpec {
 }
 
 impl FeatureSpec {
+    /// The default of `coerce`.
+    pub const DEFAULT_COERCE: bool = false;
     /// The default of `top`.
     pub const DEFAULT_TOP: usize = 50;
 
@@ -144,6 +148,7 @@ impl FeatureSpec {
             name: name.to_owned(),
             path: None,
             kind: Some(kind),
+            coerce: Self::DEFAULT_COERCE,
             role: Role::Feature,
             bins: None,
             top: None,

@@ -11,6 +11,7 @@ use super::pointer::Pointer;
 use super::reference::{Lookback, Origin, ReferenceSpec};
 use super::severity::Severity;
 use super::statistic::Statistic;
+use super::timestamp::TimestampSpec;
 use super::window::WindowSpec;
 
 /// The limits of late, early and silent partitions.
@@ -54,15 +55,6 @@ pub struct Select {
     pub path: Pointer,
     /// Accepted values; not empty.
     pub equals: Vec<Literal>,
-}
-
-/// The source of a record's event time.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TimestampSpec {
-    /// Path of an RFC 3339 text or of milliseconds since the epoch; `None` = Kafka's timestamp.
-    pub path: Option<Pointer>,
-    /// True if Kafka's timestamp replaces a missing or unusable one.
-    pub fallback_kafka: bool,
 }
 
 /// One monitor, validated.

@@ -28,6 +28,12 @@ impl Pointer {
         Pointer(tokens)
     }
 
+    /// True if this path leads into the value at `ancestor`.
+    #[must_use]
+    pub fn is_below(&self, ancestor: &Pointer) -> bool {
+        self.0.len() > ancestor.0.len() && self.0.starts_with(&ancestor.0)
+    }
+
     /// The unescaped keys from the record down to the value.
     #[must_use]
     pub fn tokens(&self) -> &[String] {

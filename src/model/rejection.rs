@@ -55,8 +55,10 @@ impl InvalidReason {
 pub enum DropReason {
     /// `select.where` does not match.
     Filtered,
-    /// Neither the record nor its fallback carries a usable time.
+    /// Neither the record nor its fallback carries a time.
     NoTimestamp,
+    /// The record has a value where its time should be, and it is no time.
+    BadTimestamp,
     /// Event time beyond the record's arrival plus `max_future`.
     Future,
     /// Behind the shard's watermark by more than the longest window.
@@ -67,9 +69,10 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of the tallies.
-    pub const ALL: [DropReason; 5] = [
+    pub const ALL: [DropReason; 6] = [
         DropReason::Filtered,
         DropReason::NoTimestamp,
+        DropReason::BadTimestamp,
         DropReason::Future,
         DropReason::Late,
         DropReason::Expired,
@@ -81,6 +84,7 @@ impl DropReason {
         match self {
             DropReason::Filtered => "filtered",
             DropReason::NoTimestamp => "no_timestamp",
+            DropReason::BadTimestamp => "bad_timestamp",
             DropReason::Future => "future",
             DropReason::Late => "late",
             DropReason::Expired => "expired",

@@ -8,16 +8,16 @@
 use std::time::Duration;
 
 use super::plan::ObservedMonitor;
-use crate::decode::{Fields, timestamp};
+use crate::decode::{Fields, Reading, TimeField};
 use crate::model::{DropReason, EventTime};
 use crate::panes::MonitorCommit;
 
 /// A way to read the event time of a record, and the monitors that use it.
 #[derive(Debug)]
 pub(super) struct EventClock {
-    /// Slot of the event time; `None` uses the source's time.
-    timestamp: Option<usize>,
-    /// True if the source's time is used where the slot holds no time.
+    /// Field of the event time; `None` uses the source's time.
+    timestamp: Option<TimeField>,
+    /// True if the source's time is used where the field is missing.
     fallback: bool,
     /// Largest distance of a time ahead of its arrival.
     max_future: Duration,
@@ -45,7 +45,7 @@ impl EventClocks {
                     .position(|clock| clock.is_of(monitor))
                     .unwrap_or_else(|| {
                         clocks.push(EventClock {
-                            timestamp: monitor.timestamp,
+                            timestamp: monitor.timestamp.clone(),
                             fallback: monitor.fallback,
                             max_future: monitor.max_future,
                             cadences: Vec::new(),
@@ -66,8 +66,8 @@ impl EventClocks {
 impl EventClock {
     /// Returns true if a monitor reads its time in this way.
     fn is_of(&self, monitor: &ObservedMonitor) -> bool {
-        (self.timestamp, self.fallback, self.max_future)
-            == (monitor.timestamp, monitor.fallback, monitor.max_future)
+        self.timestamp == monitor.timestamp
+            && (self.fallback, self.max_future) == (monitor.fallback, monitor.max_future)
     }
 
     /// Returns the event time of a record, or the reason why it has none.
@@ -80,9 +80,11 @@ impl EventClock {
         source_time: Option<EventTime>,
         arrived_at: Option<EventTime>,
     ) -> Result<EventTime, DropReason> {
-        let field_time = self
-            .timestamp
-            .and_then(|slot| timestamp(fields.slots[slot], fields.scratch));
+        let field_time = match self.timestamp.as_ref().map(|field| field.read(fields)) {
+            Some(Reading::Value(time)) => Some(time),
+            Some(Reading::Invalid(_)) => return Err(DropReason::BadTimestamp),
+            Some(Reading::Missing(_)) | None => None,
+        };
         let fallback_time = source_time.filter(|time| self.fallback && time.as_millis() > 0);
         let time = field_time
             .or(fallback_time)

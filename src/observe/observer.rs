@@ -376,7 +376,7 @@ fn count_feature(
     fields: Fields<'_>,
     buffer: &mut String,
 ) {
-    let slot = fields.slots[feature.slot];
+    let slot = feature.read(fields);
     let layout = feature.layout.as_deref();
     let outcome = match feature.kind {
         Kind::Numeric => number(slot, fields.scratch).map(|x| match layout {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decode::Paths;
-use crate::model::{Kind, LayoutId, Literal, MonitorId, MonitorSpec};
+use crate::decode::{Fields, Paths, TimeField, coerced};
+use crate::model::{Kind, LayoutId, Literal, MonitorId, MonitorSpec, Slot};
 use crate::panes::identity;
 use crate::stats::Layout;
 
@@ -25,9 +25,9 @@ pub struct ObservedMonitor {
     pub id: MonitorId,
     /// A slot, and the literals of which one must be its value; `None` selects every record.
     pub select: Option<(usize, Vec<Literal>)>,
-    /// Slot of the event time; `None` uses the source's time.
-    pub timestamp: Option<usize>,
-    /// True if the source's time is used where the slot holds no time.
+    /// The field of the event time; `None` uses the source's time.
+    pub timestamp: Option<TimeField>,
+    /// True if the source's time is used where the field is missing.
     pub fallback: bool,
     /// Its features, in the monitor's order.
     pub features: Vec<ObservedFeature>,
@@ -52,8 +52,24 @@ pub struct ObservedFeature {
     pub id: LayoutId,
     /// Kind of its value.
     pub kind: Kind,
+    /// True if a JSON text is read as the number or boolean that it holds.
+    pub is_coerced: bool,
     /// Its bins and cells; `None` counts tallies only, as long as there is no reference.
     pub layout: Option<Arc<Layout>>,
+}
+
+impl ObservedFeature {
+    /// The slot of the feature's value, as it is to be read.
+    #[must_use]
+    #[inline]
+    pub fn read(&self, fields: Fields<'_>) -> Slot {
+        let slot = fields.slots[self.slot];
+        if self.is_coerced {
+            coerced(slot, fields.scratch)
+        } else {
+            slot
+        }
+    }
 }
 
 impl ObserverPlan {
@@ -73,13 +89,17 @@ impl ObserverPlan {
             .timestamp
             .path
             .as_ref()
-            .map(|path| paths.add(path, None));
+            .map(|path| TimeField::new(paths.add(path, None), &spec.timestamp));
         let features = features
             .iter()
             .map(|(name, kind, layout)| ObservedFeature {
                 slot: paths.add(&spec.path_of(name), Some(name)),
                 id: identity::layout(monitor, spec, name, *kind, layout.as_deref()),
                 kind: *kind,
+                is_coerced: spec
+                    .features
+                    .iter()
+                    .any(|feature| feature.name == *name && feature.coerce),
                 layout: layout.clone(),
             })
             .collect();

@@ -8,7 +8,7 @@ use super::{Observer, ObserverPlan};
 use crate::decode::{DecodeError, Decoder};
 use crate::model::{
     DropReason, EventTime, Kind, Literal, Moment, MonitorSpec, Pointer, Select, Shard,
-    TimestampSpec, WindowSpec,
+    TimestampFormat, TimestampSpec, WindowSpec,
 };
 use crate::panes::{Commit, Head, Heads, MonitorCommit, Rejected};
 use crate::stats::{Bins, CategoricalLayout, CellScale, Layout, NumericLayout};
@@ -44,7 +44,8 @@ fn spec() -> MonitorSpec {
         }),
         timestamp: TimestampSpec {
             path: Some(pointer("/ms")),
-            fallback_kafka: false,
+            format: TimestampFormat::EpochMs,
+            ..TimestampSpec::default()
         },
         windows: vec![WindowSpec {
             name: "5m".to_owned(),
@@ -159,6 +160,8 @@ fn every_decoded_record_is_an_event_or_dropped_for_one_reason() {
     bench.record(r#"{"type":"b","ms":3000000}"#, None);
     bench.record(r#"{"ms":3000000}"#, None);
     bench.record(r#"{"type":"a"}"#, Some(3000));
+    bench.record(r#"{"type":"a","ms":"soon"}"#, Some(3000));
+    bench.record(r#"{"type":"a","ms":0}"#, Some(3000));
     bench.event(NOW + 301);
     // The watermark is at 2970, and the longest window reaches back to 2670.
     bench.event(2669);
@@ -169,6 +172,7 @@ fn every_decoded_record_is_an_event_or_dropped_for_one_reason() {
     let expected = [
         (DropReason::Filtered, 2),
         (DropReason::NoTimestamp, 1),
+        (DropReason::BadTimestamp, 2),
         (DropReason::Future, 1),
         (DropReason::Late, 1),
     ];
@@ -182,7 +186,7 @@ fn every_decoded_record_is_an_event_or_dropped_for_one_reason() {
         .position(|error| *error == DecodeError::Json)
         .unwrap();
     assert_eq!(commit.records.errors[json], 1, "malformed");
-    assert_eq!(commit.records.consumed(), 8, "all records");
+    assert_eq!(commit.records.consumed(), 10, "all records");
 }
 
 /// A log line gave the reason of the latest record and neither a number nor a place.
@@ -238,11 +242,17 @@ fn the_source_s_time_is_used_only_as_the_configured_fallback() {
     bench.record(r#"{"type":"a","ms":3060000}"#, Some(2990));
     bench.record(r#"{"type":"a"}"#, Some(0));
     bench.record(r#"{"type":"a"}"#, None);
+    // An unreadable time was replaced by the source's, and nobody was told.
+    bench.record(r#"{"type":"a","ms":"soon"}"#, Some(3000));
+    bench.record(r#"{"type":"a","ms":null}"#, Some(3000));
     let counts = bench.counts();
     let starts: Vec<EventTime> = counts.panes.iter().map(|pane| pane.start).collect();
     assert_eq!(starts, [at(3000), at(3060)], "fallback, then the field");
     let dropped = counts.dropped[DropReason::NoTimestamp as usize];
     assert_eq!(dropped, 2, "a time of 0 is not a time");
+    assert_eq!(counts.events, 3, "null is missing");
+    let unreadable = counts.dropped[DropReason::BadTimestamp as usize];
+    assert_eq!(unreadable, 1, "not replaced");
 }
 
 #[test]

@@ -114,8 +114,8 @@ pub struct MonitorCommit {
     pub events: u64,
     /// Events behind the watermark that were still counted; a subset of `events`.
     pub events_late: u64,
-    /// Events not counted: filtered, no timestamp, future, late.
-    pub dropped: [u64; 4],
+    /// Events not counted: filtered, no timestamp, bad timestamp, future, late.
+    pub dropped: [u64; 5],
     /// Arrival minus event time of the events counted, by [`crate::stats::DELAY_BOUNDS`].
     pub delays: DurationHistogram,
     /// The counts by pane.

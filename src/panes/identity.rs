@@ -5,7 +5,9 @@
 //! so the panes stay usable. Another edge or path gives another layout, which warms up beside the
 //! old one.
 
-use crate::model::{Kind, LayoutId, Literal, MonitorId, MonitorSpec};
+use crate::model::{
+    Kind, LayoutId, Literal, MonitorId, MonitorSpec, TimestampFormat, TimestampSpec, Zone,
+};
 use crate::stats::Layout;
 
 /// Hashes everything that decides which records are events of a monitor.
@@ -19,6 +21,7 @@ pub fn monitor(spec: &MonitorSpec) -> MonitorId {
         })
         .collect();
     let timestamp = spec.timestamp.path.as_ref().map(ToString::to_string);
+    let format = timestamp_key(&spec.timestamp);
     MonitorId::of(
         [
             spec.name.as_bytes(),
@@ -29,8 +32,16 @@ pub fn monitor(spec: &MonitorSpec) -> MonitorId {
             &spec.pane_width().as_millis().to_le_bytes(),
         ]
         .into_iter()
-        .chain(select.iter().map(String::as_bytes)),
+        .chain(select.iter().map(String::as_bytes))
+        .chain(format.iter().map(String::as_bytes)),
     )
+}
+
+/// Returns a text that is equal only for equal formats and zones; `None` for the defaults.
+fn timestamp_key(timestamp: &TimestampSpec) -> Option<String> {
+    let (format, zone) = (timestamp.format, timestamp.zone.name());
+    (format != TimestampFormat::DEFAULT || zone != Zone::DEFAULT_NAME)
+        .then(|| format!("timestamp {format} {zone}"))
 }
 
 /// Returns a text that is equal only for equal literals; numbers are compared bit by bit.
@@ -60,8 +71,18 @@ pub fn layout(
         path.as_bytes(),
         kind.name().as_bytes(),
     ];
+    let is_coerced = spec
+        .features
+        .iter()
+        .any(|feature| feature.name == name && feature.coerce);
+    let coerced: &[&[u8]] = if is_coerced { &[b"coerce"] } else { &[] };
     let layout = layout.map(layout_bytes).unwrap_or_default();
-    LayoutId::of(feature.into_iter().chain(layout.iter().map(Vec::as_slice)))
+    LayoutId::of(
+        feature
+            .into_iter()
+            .chain(coerced.iter().copied())
+            .chain(layout.iter().map(Vec::as_slice)),
+    )
 }
 
 /// Returns bytes that are equal only for layouts that are equal bit by bit.
@@ -98,7 +119,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Pointer, Severity, WindowSpec};
+    use crate::model::{FeatureSpec, Pointer, Severity, WindowSpec};
     use crate::stats::{Bins, CellScale, NumericLayout};
 
     fn spec() -> MonitorSpec {
@@ -160,6 +181,22 @@ mod tests {
             &|spec| spec.timestamp.fallback_kafka = true,
             &edges,
         );
+        check(
+            "time format",
+            &|spec| spec.timestamp.format = TimestampFormat::EpochS,
+            &edges,
+        );
+        check(
+            "time zone",
+            &|spec| spec.timestamp.zone = Zone::named("Europe/Berlin").unwrap(),
+            &edges,
+        );
+        let coerce = |spec: &mut MonitorSpec| {
+            let mut feature = FeatureSpec::new("x", Kind::Numeric);
+            feature.coerce = true;
+            spec.features.push(feature);
+        };
+        check("coerce", &coerce, &edges);
         check("edges", &|_| (), &numeric(&[0.0, 1.0_f64.next_up()], 0.0));
         check("anchor", &|_| (), &numeric(&[0.0, 1.0], 5e-324));
     }

@@ -87,7 +87,7 @@ fn commit() -> Commit {
             max_event_time: Some(at(11, 59, 58)),
             events: 20,
             events_late: 2,
-            dropped: [260, 1, 2, 7],
+            dropped: [260, 1, 3, 2, 7],
             delays: delays(&[(120, 18), (4000, 2)]),
             panes: vec![PaneDelta {
                 start: EventTime::from_millis(-60_000),

@@ -175,3 +175,52 @@ fn a_sample_that_cannot_be_read_is_named() {
         "{messages}"
     );
 }
+
+#[test]
+fn a_sample_is_checked_value_by_value() {
+    // A rejected record and an invalid value exited with 0, and fields without a monitor were not
+    // named.
+    let directory = directory();
+    let options = "    reference: {file: ref.json}\n    timestamp: {path: /ts}\n    root: /row\n";
+    write(directory.path(), "pegel.yaml", &config(options));
+    let check = |sample: &str, code: i32, expected: &str| {
+        let arguments = ["check", "-c", "pegel.yaml", "--sample", sample];
+        let (actual, output, messages) = run(directory.path(), &arguments);
+        assert_eq!(actual, code, "{sample}: {output}{messages}");
+        assert_eq!(output, expected, "{sample}");
+    };
+    check(
+        r#"{"ts": 1793491200, "model": {"id": 7, "tags": ["a"]}, "row": {"amount": 1.5, "country": "DE"}}"#,
+        0,
+        "monitor m: event time 2026-11-01T00:00:00Z (epoch_s)
+  amount (numeric): 1.5
+  country (categorical): \"DE\"
+fields that no monitor reads: /model/id, /model/tags
+",
+    );
+    check(
+        r#"{"row": {"amount": "12"}}"#,
+        1,
+        "monitor m: event time the Kafka time of the record
+  amount (numeric): invalid (wrong_kind), text \"12\" where numbers are expected: set `coerce: true` or `kind: categorical`
+  country (categorical): missing (absent)
+",
+    );
+    check(
+        r#"{"ts": "8.11.2026", "row": {"amount": 1}}"#,
+        1,
+        "monitor m: event time none, the record would be dropped (bad_timestamp)
+  amount (numeric): 1
+  country (categorical): missing (absent)
+",
+    );
+    let rejected = "monitor m: record rejected, json: not valid JSON\n";
+    check(r#"{"ts": 1793491200,"#, 1, rejected);
+    let options = format!("{options}    features: [{{name: amount, coerce: true}}]\n");
+    write(directory.path(), "pegel.yaml", &config(&options));
+    check(
+        r#"{"row": {"amount": "12"}}"#,
+        0,
+        "monitor m: event time the Kafka time of the record\n  amount (numeric): 12\n",
+    );
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::decode::{Fields, Reading, number, timestamp};
+use crate::decode::{Fields, Reading, TimeField, number};
 use crate::engine::FeaturePlan;
 use crate::ingest::RecordTransform;
 use crate::model::{EventTime, Kind, Slot, TextRange};
@@ -98,8 +98,8 @@ pub(crate) struct FaultInjector {
     /// The injected fault; `None` for the control replay.
     fault: Option<Fault>,
     interval: FaultInterval,
-    /// Slot of the event time.
-    timestamp: Option<usize>,
+    /// Field of the event time.
+    timestamp: Option<TimeField>,
     /// Records without an event time use the source's.
     uses_source_time: bool,
     targets: Vec<Target>,
@@ -128,7 +128,8 @@ impl FaultInjector {
         features: &[FeaturePlan],
     ) -> Self {
         let monitor = observed.monitors.first();
-        let timestamp = monitor.and_then(|monitor| monitor.timestamp);
+        let timestamp = monitor.and_then(|monitor| monitor.timestamp.clone());
+        let time_slot = timestamp.as_ref().map(|field| field.slot);
         let select = monitor.and_then(|monitor| Some(monitor.select.as_ref()?.0));
         let mut targets: Vec<Target> = Vec::new();
         for (observed, feature) in monitor
@@ -138,7 +139,7 @@ impl FaultInjector {
         {
             let slot = observed.slot;
             let is_taken = targets.iter().any(|target| target.slot == slot);
-            if !is_taken && Some(slot) != timestamp && Some(slot) != select {
+            if !is_taken && Some(slot) != time_slot && Some(slot) != select {
                 let std = reference_std(feature);
                 targets.push(Target { slot, std });
             }
@@ -156,9 +157,11 @@ impl FaultInjector {
     }
 
     fn event_time(&self, fields: Fields<'_>, source_time: Option<EventTime>) -> Option<EventTime> {
-        self.timestamp
-            .and_then(|slot| timestamp(fields.slots[slot], fields.scratch))
-            .or(source_time.filter(|_| self.uses_source_time))
+        match self.timestamp.as_ref().map(|field| field.read(fields)) {
+            Some(Reading::Value(time)) => Some(time),
+            Some(Reading::Invalid(_)) => None,
+            Some(Reading::Missing(_)) | None => source_time.filter(|_| self.uses_source_time),
+        }
     }
 
     /// Returns the value of a slot with the fault; `unseen` is the text of the unseen category.
@@ -230,6 +233,7 @@ fn reference_std(feature: &FeaturePlan) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{TimestampFormat, TimestampSpec};
 
     const INTERVAL: FaultInterval = FaultInterval {
         from: EventTime::from_millis(500),
@@ -243,7 +247,13 @@ mod tests {
         let mut injector = FaultInjector {
             fault: Some(fault),
             interval: INTERVAL,
-            timestamp: Some(2),
+            timestamp: Some(TimeField::new(
+                2,
+                &TimestampSpec {
+                    format: TimestampFormat::EpochMs,
+                    ..TimestampSpec::default()
+                },
+            )),
             uses_source_time: false,
             targets: [0, 1].map(|slot| Target { slot, std: 4.0 }).to_vec(),
             random: ChaCha8Rng::seed_from_u64(SEED),

@@ -262,8 +262,8 @@ pub fn plan_of(reference: &Reference, spec: &MonitorSpec) -> MonitorPlan {
 
 /// Returns the pane width that cuts the span of the rows into [`PANES_OF_SPAN`] panes.
 fn width_for_span(rows: &dyn Rows, spec: &MonitorSpec) -> Result<Option<Duration>, RowsError> {
-    let span = dataset::span(rows, spec)?;
-    Ok(span.map(|(first, last)| {
+    let times = dataset::times(rows, spec)?;
+    Ok(times.span.map(|(first, last)| {
         let millis = (last.as_millis() - first.as_millis()) / PANES_OF_SPAN + 1;
         Duration::from_millis(millis.unsigned_abs())
     }))

@@ -8,8 +8,8 @@
 use rustc_hash::FxHashSet;
 
 use crate::batch::dataset;
-use crate::decode::{Decoder, Fields, Paths, Reading, boolean, category, number, timestamp};
-use crate::model::{FeatureSpec, Kind, Pointer, Role, Slot};
+use crate::decode::{Decoder, Fields, Paths, Reading, TimeReader, boolean, category, number};
+use crate::model::{FeatureSpec, Kind, Pointer, Role, Slot, TimestampSpec};
 use crate::source::files::Row;
 use crate::source::{Rows, RowsError};
 
@@ -47,6 +47,7 @@ impl Inferred {
             name: self.name.clone(),
             path: Some(self.path.clone()),
             kind: Some(self.kind?),
+            coerce: FeatureSpec::DEFAULT_COERCE,
             role: Role::Feature,
             bins: None,
             top: None,
@@ -80,9 +81,10 @@ pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
         columns.iter().map(|_| ColumnProfile::default()).collect();
     let mut decoder = Decoder::new(&paths);
     let mut buffer = String::new();
+    let times = TimeReader::new(&TimestampSpec::default());
     dataset::read(rows, &mut decoder, &mut |fields| {
         for (slot, profile) in slots.iter().zip(&mut profiles) {
-            profile.record(fields, *slot, &mut buffer);
+            profile.record(fields, *slot, &times, &mut buffer);
         }
         true
     })?;
@@ -150,7 +152,7 @@ fn collect_scalars(
 
 impl ColumnProfile {
     /// Counts the value of one row; absent and null values are not counted.
-    fn record(&mut self, fields: Fields<'_>, slot: usize, buffer: &mut String) {
+    fn record(&mut self, fields: Fields<'_>, slot: usize, times: &TimeReader, buffer: &mut String) {
         let (slot, scratch) = (fields.slots[slot], fields.scratch);
         if matches!(slot, Slot::Absent | Slot::Null) {
             return;
@@ -159,7 +161,8 @@ impl ColumnProfile {
         self.values += 1;
         self.numbers += u64::from(is_number);
         self.booleans += u64::from(matches!(boolean(slot, scratch), Reading::Value(_)));
-        self.times += u64::from(!is_number && timestamp(slot, scratch).is_some());
+        self.times +=
+            u64::from(!is_number && matches!(times.read(slot, scratch), Reading::Value(_)));
         if self.distinct.len() <= MAX_DISTINCT
             && let Reading::Value(name) = category(slot, scratch, buffer)
             && !self.distinct.contains(name)

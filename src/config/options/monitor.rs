@@ -2,7 +2,7 @@
 
 use super::doc::{OptionDoc, option};
 use crate::config::defaults::{self, DefaultValue};
-use crate::model::{MonitorSpec, ReferenceSpec, WindowSpec};
+use crate::model::{MonitorSpec, ReferenceSpec, TimestampFormat, WindowSpec, Zone};
 
 /// The options of this file, table by table.
 pub(super) const MONITORS: &[OptionDoc] = &[
@@ -178,19 +178,34 @@ pub(super) const MONITORS: &[OptionDoc] = &[
     ),
     option(
         "monitors[].timestamp.format",
-        "`rfc3339_or_epoch_ms`",
-        DefaultValue::Text(defaults::TIMESTAMP_FORMAT),
-        "An RFC 3339 string with a zone, or milliseconds since 1970.",
+        "name of a format",
+        DefaultValue::Text(TimestampFormat::DEFAULT.name()),
+        "Form of the event time: `rfc3339` (`2026-11-01T00:00:00Z`), `datetime` \
+         (`2026-11-08 14:23:55.123`), `epoch_s` (whole or with a fraction), `epoch_ms`, `epoch_us`, \
+         `epoch_ns`, or `rfc3339_or_epoch_ms`. `auto` reads all of them and takes the unit of a \
+         number from its magnitude; `pegel check --sample` shows which.",
         &[(
-            "epoch_s",
-            "unknown value \"epoch_s\", accepted: rfc3339_or_epoch_ms",
+            "epoch_sec",
+            "unknown value \"epoch_sec\", did you mean \"epoch_s\"?",
+        )],
+    ),
+    option(
+        "monitors[].timestamp.zone",
+        "name of a time zone",
+        DefaultValue::Text(Zone::DEFAULT_NAME),
+        "Time zone of texts without one, for `auto` and `datetime`. A local time that occurs twice \
+         is the first of the two; one that is skipped is moved forward.",
+        &[(
+            "Europe/Berln",
+            "unknown time zone \"Europe/Berln\", did you mean \"Europe/Berlin\"?",
         )],
     ),
     option(
         "monitors[].timestamp.fallback",
         "`kafka` or `none`",
         DefaultValue::Text(defaults::TIMESTAMP_FALLBACK.0),
-        "Takes Kafka's timestamp where the record has no usable time; `none` drops the record.",
+        "Takes Kafka's timestamp where the time of the record is absent or null; `none` drops the \
+         record as `no_timestamp`. A time that cannot be read is dropped as `bad_timestamp`.",
         &[("ingest", "unknown value \"ingest\", accepted: kafka, none")],
     ),
     option(

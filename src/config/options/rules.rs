@@ -34,6 +34,20 @@ pub(super) const RULES: &[OptionDoc] = &[
         )],
     ),
     option(
+        "monitors[].features[].coerce",
+        "`true` or `false`",
+        DefaultValue::Flag(FeatureSpec::DEFAULT_COERCE),
+        "Reads a JSON text such as `\"12\"` or `\"true\"` as the number or boolean that it holds; an \
+         empty text is missing. Otherwise such a value is invalid, because a change of type is news.",
+        &[
+            ("yes", "expected true or false, found \"yes\""),
+            (
+                "true",
+                "has no effect on a categorical feature, whose values are texts",
+            ),
+        ],
+    ),
+    option(
         "monitors[].features[].role",
         "`feature` or `prediction`",
         DefaultValue::Text(Role::Feature.name()),

@@ -290,3 +290,41 @@ fn a_fixed_and_a_budgeted_rule_of_one_statistic_are_duplicates() {
         ],
     );
 }
+
+#[test]
+fn the_form_of_the_event_time_is_configured_by_name() {
+    use crate::model::TimestampFormat;
+    let timestamp = |options: &str| {
+        let config = load_with(&format!("    timestamp: {{path: /ts{options}}}\n"));
+        let again = load_text(&print(&config)).unwrap_or_else(|problems| panic!("{problems}"));
+        assert_eq!(again.monitors, config.monitors, "printed and read again");
+        config.monitors[0].timestamp.clone()
+    };
+    assert_eq!(timestamp("").format, TimestampFormat::Auto, "default");
+    for format in TimestampFormat::ALL {
+        let spec = timestamp(&format!(", format: {format}"));
+        assert_eq!(spec.format, *format, "by name");
+    }
+    let berlin = timestamp(", format: datetime, zone: Europe/Berlin");
+    assert_eq!(berlin.zone.name(), "Europe/Berlin", "zone");
+    check(
+        "    timestamp: {path: /ts, format: epoch_s, zone: Mars/Phobos}\n",
+        &[
+            "monitors[0].timestamp.zone: has no effect with format epoch_s, expected auto or datetime",
+            "monitors[0].timestamp.zone: unknown time zone \"Mars/Phobos\", expected an IANA name such as Europe/Berlin",
+        ],
+    );
+}
+
+#[test]
+fn a_form_without_a_path_is_rejected_unless_it_is_a_default() {
+    check(
+        "    timestamp: {format: epoch_s, fallback: none}\n",
+        &[
+            "monitors[0].timestamp.format: has no effect without timestamp.path",
+            "monitors[0].timestamp.fallback: has no effect without timestamp.path",
+        ],
+    );
+    let text = format!("{HEAD}defaults: {{timestamp: {{format: epoch_s}}}}\n{MONITOR}");
+    load_text(&text).unwrap_or_else(|problems| panic!("{problems}"));
+}

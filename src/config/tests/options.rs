@@ -170,14 +170,14 @@ fn yaml(text: &str) -> Value {
 fn the_defaults_of_the_table_are_those_of_a_minimal_configuration() {
     // Not printed, because a fitted reference or the reader itself takes the default.
     let unprinted = [
-        "monitors[].timestamp.format",
         "monitors[].references[].hour_of_week",
         "monitors[].references[].trailing.delay",
+        "monitors[].features[].coerce",
         "monitors[].features[].bins",
         "monitors[].features[].top",
     ];
     let minimal = format!(
-        "{HEAD}{MONITOR}    references: [{{file: a.json}}]\n    alerts: [{{statistic: js}}]\n"
+        "{HEAD}{MONITOR}    timestamp: {{path: /ts}}\n    references: [{{file: a.json}}]\n    alerts: [{{statistic: js}}]\n"
     );
     let in_files = yaml(&print(&load_text(&minimal).unwrap()));
     let on_kafka = format!("{minimal}state: {{panes_topic: p}}\n");

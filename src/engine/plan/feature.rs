@@ -162,6 +162,7 @@ fn difference(
     let listed = listed?;
     let without_effect = match kind {
         Kind::Numeric => listed.top.map(|_| "top"),
+        Kind::Categorical if listed.coerce => Some("coerce"),
         Kind::Categorical => listed.bins.as_ref().map(|_| "bins"),
         Kind::Boolean => listed
             .bins

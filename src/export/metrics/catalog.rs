@@ -147,7 +147,7 @@ catalog! {
     FEATURE_OUT_OF_RANGE: Counter "feature_out_of_range_total" &["monitor", "feature", "bound"], "Values outside the outermost bin edges. bound = below, above.";
     EVENTS: Counter "events_total" MONITOR, "Events counted.";
     EVENTS_LATE: Counter "events_late_total" MONITOR, "Events counted although they arrived behind the watermark; a subset of pegel_events_total.";
-    EVENTS_DROPPED: Counter "events_dropped_total" MONITOR_REASON, "Records that the monitor did not count, and events that no window holds any more (expired). reason = filtered, no_timestamp, future, late, expired.";
+    EVENTS_DROPPED: Counter "events_dropped_total" MONITOR_REASON, "Records that the monitor did not count, and events that no window holds any more (expired). reason = filtered, no_timestamp, bad_timestamp, future, late, expired.";
     ALERT_TRANSITIONS: Counter "alert_transitions_total" &["monitor", "severity", "to"], "Alerts that started or stopped firing. to = firing, resolved.";
     EVALUATIONS: Counter "evaluations_total" MONITOR, "Windows evaluated.";
     EVALUATIONS_SKIPPED: Counter "evaluations_skipped_total" MONITOR_REASON, "Windows that were not evaluated. reason = empty.";
