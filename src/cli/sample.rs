@@ -14,7 +14,7 @@ use crate::engine::MonitorPlan;
 use crate::model::{DropReason, Kind, Pointer};
 use crate::observe::{ObservedFeature, ObservedMonitor, ObserverPlan, is_selected};
 
-/// What a monitor makes of a message.
+/// The reading of a message by a monitor.
 struct Outcome {
     text: String,
     /// True if the record is counted, with valid values only.

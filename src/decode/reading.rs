@@ -146,7 +146,7 @@ pub fn expected_instead(kind: Kind, slot: Slot, scratch: &str) -> Option<String>
         }
         Kind::Categorical => ("texts", false),
     };
-    let (found, advice) = match slot {
+    let (actual, advice) = match slot {
         Slot::Text(text) => (
             format!("text {:?}", shortened(text.of(scratch))),
             match is_coercible {
@@ -168,7 +168,7 @@ pub fn expected_instead(kind: Kind, slot: Slot, scratch: &str) -> Option<String>
         ),
         Slot::Absent | Slot::Null | Slot::Number(..) => return None,
     };
-    Some(format!("{found} where {expected} are expected: {advice}"))
+    Some(format!("{actual} where {expected} are expected: {advice}"))
 }
 
 /// The beginning of a text, for messages.

@@ -89,7 +89,7 @@ impl TimeReader {
     /// Reads a slot as a time, and the form in which it is written.
     #[must_use]
     pub fn find(&self, slot: Slot, scratch: &str) -> Reading<(EventTime, TimestampFormat)> {
-        let found = match slot {
+        let time = match slot {
             Slot::Absent => return Reading::Missing(MissingKind::Absent),
             Slot::Null => return Reading::Missing(MissingKind::Null),
             Slot::Number(value, digits) => self.of_number(value, digits.of(scratch)),
@@ -110,7 +110,7 @@ impl TimeReader {
             }
             Slot::Bool(_) | Slot::Nested => None,
         };
-        found.map_or(Reading::Invalid(InvalidReason::WrongKind), Reading::Value)
+        time.map_or(Reading::Invalid(InvalidReason::WrongKind), Reading::Value)
     }
 
     /// True if a JSON text may hold the digits of a number, as some producers write it.
@@ -258,7 +258,7 @@ mod tests {
             "yesterday",
             "",
             "14:23:55",
-            "é".repeat(6).as_str(),
+            "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
         ] {
             check(no_time, None);
         }
