@@ -1,8 +1,8 @@
 //! The progress of each shard, and the watermark that follows from it.
 //!
 //! The watermark is the newest event of the slowest shard, less the allowed disorder. An idle shard
-//! has had no event of the monitor for `idle_after` and does not hold it back, but only as far as
-//! it was read: nobody knows what lies behind that. When all shards are idle, their read times take
+//! has had no event of the monitor for `idle_after` and holds it only at the time up to which it was
+//! read: nobody knows what lies behind that. When all shards are idle, their read times take
 //! over, so that the last windows close. A shard that is not read any more is released: it lowers
 //! coverage instead of blocking the others.
 //!
@@ -152,12 +152,12 @@ impl Progress {
     /// Returns the time before which no further event is expected of the shard; `None` while it is
     /// not known.
     fn bound(&self, lateness: &Lateness) -> Option<EventTime> {
-        if self.is_idle(lateness.idle_after) {
+        let newest = if self.is_idle(lateness.idle_after) {
             self.read_time
         } else {
             self.newest
-                .map(|newest| newest.minus(lateness.out_of_orderness))
-        }
+        };
+        newest.map(|newest| newest.minus(lateness.out_of_orderness))
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
             );
         };
         check(&[busy(1000), busy(1200)], 1200, Some(970));
-        check(&[quiet(1000, 1990), busy(2000)], 2000, Some(1970));
+        check(&[quiet(1000, 1990), busy(2000)], 2000, Some(1960));
         check(&[quiet(1000, 1059), busy(1100)], 1100, Some(970));
         check(&[quiet(1000, 1990), quiet(1500, 1980)], 2000, Some(1920));
         let unseen = Progress {
@@ -274,7 +274,7 @@ mod tests {
         let shards = [quiet(1000, 1100), busy(1390)];
         assert_eq!(
             watermark(shards.iter(), time(1390), &LATENESS),
-            Some(at(1100)),
+            Some(at(1070)),
             "nobody knows what comes after 1100"
         );
     }
