@@ -1,8 +1,8 @@
 //! The alert path on real parts: a running daemon, Debian's Prometheus that scrapes it, the shipped
 //! rules, and the answers of its API.
 //!
-//! Needs `prometheus` and `promtool` on the path. Where they are absent the tests print so and
-//! pass, unless `PEGEL_TEST_REQUIRE=1`.
+//! Needs `prometheus`, `promtool` and `prometheus-alertmanager` on the path. Where they are absent the
+//! tests print so and pass, unless `PEGEL_TEST_REQUIRE=1`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,12 +10,14 @@
     reason = "tests fail by panicking, wait for processes and look at the environment"
 )]
 
+mod alertmanager;
+mod messages;
 mod processes;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use processes::{Demo, Prometheus, eventually, have_prometheus, promtool};
+use processes::{Demo, Prometheus, eventually, have, have_prometheus, promtool};
 use serde_json::Value;
 
 fn deploy(file: &str) -> PathBuf {
@@ -91,6 +93,37 @@ fn scores_thresholds_and_a_firing_alert_are_read_back_from_prometheus() {
     );
     let up = prometheus.value("up{job=\"pegel\"}");
     assert_eq!(up, Some(1.0), "no scrape failed to parse");
+}
+
+/// curl decoded the first of three gzip members and dropped the others: no counters, no Kafka.
+#[test]
+fn curl_shows_all_of_a_compressed_scrape() {
+    if !have(&["curl"]) {
+        return;
+    }
+    let demo = Demo::start(&["--speed", "30"]);
+    eventually("a score", Duration::from_secs(60), || {
+        let text = demo.get("/metrics");
+        text.contains("pegel_drift_score{").then_some(())
+    });
+    let families = |text: &str| {
+        text.lines()
+            .filter(|line| line.starts_with("# TYPE "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    // An alert may begin to fire between the two scrapes and bring a family.
+    eventually("the same families", Duration::from_secs(60), || {
+        let output = std::process::Command::new("curl")
+            .args(["--silent", "--show-error", "--fail", "--compressed"])
+            .arg(format!("http://{}/metrics", demo.address()))
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "curl: {text}");
+        assert!(text.contains("process_cpu_seconds_total"), "the last block");
+        (families(&text) == families(&demo.get("/metrics"))).then_some(())
+    });
 }
 
 #[test]

@@ -22,18 +22,47 @@ pub(crate) fn eventually<T>(what: &str, within: Duration, mut ask: impl FnMut() 
 
 /// Returns true when the real programs are installed; they are required in CI.
 pub(crate) fn have_prometheus() -> bool {
-    let actual = ["prometheus", "promtool"]
+    have(&["prometheus", "promtool"])
+}
+
+/// Returns true when these programs are installed; they are required in CI.
+pub(crate) fn have(programs: &[&str]) -> bool {
+    let absent: Vec<&str> = programs
         .iter()
-        .all(|name| Command::new(name).arg("--version").output().is_ok());
+        .copied()
+        .filter(|name| Command::new(name).arg("--version").output().is_err())
+        .collect();
     let required = std::env::var("PEGEL_TEST_REQUIRE").is_ok_and(|value| value == "1");
     assert!(
-        actual || !required,
-        "prometheus and promtool are required and absent"
+        absent.is_empty() || !required,
+        "required and absent: {absent:?}"
     );
-    if !actual {
-        println!("skipped: prometheus and promtool are absent");
+    if !absent.is_empty() {
+        println!("skipped, absent: {absent:?}");
     }
-    actual
+    absent.is_empty()
+}
+
+/// A loopback address that nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+/// Ends a process with SIGTERM, as an operator would.
+fn terminate(child: &mut Child, name: &str) -> ExitStatus {
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success(),
+        "kill"
+    );
+    eventually(name, Duration::from_secs(20), || child.try_wait().unwrap())
 }
 
 /// Runs promtool and expects it to succeed.
@@ -57,7 +86,7 @@ pub(crate) fn promtool(arguments: &[&str], input: &str) {
     assert!(output.status.success(), "promtool {arguments:?}: {text}");
 }
 
-fn get(url: &str) -> Option<String> {
+pub(crate) fn get(url: &str) -> Option<String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(5)))
         .build()
@@ -112,22 +141,56 @@ impl Demo {
 
     /// Ends the demo with SIGTERM, as an operator would.
     pub(crate) fn stop(mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success(),
-            "kill"
-        );
-        eventually("the end of the demo", Duration::from_secs(20), || {
-            self.child.try_wait().unwrap()
-        })
+        terminate(&mut self.child, "the end of the demo")
     }
 }
 
 impl Drop for Demo {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A running `pegel run`.
+pub(crate) struct Daemon {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Daemon {
+    /// Starts it with a configuration that does not set the address.
+    pub(crate) fn start(config: &Path, address: SocketAddr) -> Self {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(config.with_extension("log"))
+            .unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_pegel"))
+            .args(["run", "-c"])
+            .arg(config)
+            .args(["--set", &format!("web.listen_address={address}")])
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Daemon { child, address }
+    }
+
+    /// The lines of a scrape; none while it does not answer.
+    pub(crate) fn scrape(&self) -> Vec<String> {
+        get(&format!("http://{}/metrics", self.address))
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        terminate(&mut self.child, "the end of the daemon")
+    }
+}
+
+impl Drop for Daemon {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
@@ -143,16 +206,18 @@ pub(crate) struct Prometheus {
 
 impl Prometheus {
     pub(crate) fn start(target: &str, rules: &Path) -> Self {
+        Self::start_with(target, rules, "[]")
+    }
+
+    /// Starts it with a list of Alertmanagers.
+    pub(crate) fn start_with(target: &str, rules: &Path, alertmanagers: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("prometheus.yml");
         let text = format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{rules:?}]\nscrape_configs:\n  - job_name: pegel\n    static_configs: [{{targets: [{target:?}]}}]\n"
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{rules:?}]\nalerting: {{alertmanagers: [{{static_configs: [{{targets: {alertmanagers}}}]}}]}}\nscrape_configs:\n  - job_name: pegel\n    static_configs: [{{targets: [{target:?}]}}]\n"
         );
         std::fs::write(&config, text).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap();
+        let address = free_address();
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!(
