@@ -38,6 +38,19 @@ impl Threshold {
         score > self.above || self.is_undercut_by(score)
     }
 
+    /// The distance of a score in thresholds: the larger of score / maximum and minimum / score.
+    ///
+    /// Above 1 beyond the threshold; 0 for a score of 0 at a maximum of 0.
+    #[must_use]
+    pub fn ratio(&self, score: f64) -> f64 {
+        let above = score / self.above;
+        let below = self.below.map_or(0.0, |below| below.max(0.0) / score);
+        [above, below]
+            .into_iter()
+            .filter(|ratio| !ratio.is_nan())
+            .fold(0.0, f64::max)
+    }
+
     /// True if a score keeps a firing alert firing.
     pub(super) fn keeps_firing(&self, score: f64) -> bool {
         score > self.cleared || self.is_undercut_by(score)
@@ -67,6 +80,26 @@ mod tests {
         assert!(threshold.is_exceeded_by(99.0));
         assert!(!threshold.is_exceeded_by(100.0), "not at the threshold");
         assert!(!threshold.keeps_firing(1e300), "no upper limit");
+    }
+
+    #[test]
+    fn the_distance_is_a_ratio_on_either_side() {
+        let both = Threshold {
+            above: 0.4,
+            cleared: 0.4,
+            below: Some(0.1),
+        };
+        assert!((both.ratio(0.8) - 2.0).abs() < 1e-12, "twice the maximum");
+        assert!((both.ratio(0.05) - 2.0).abs() < 1e-12, "half the minimum");
+        assert!((both.ratio(0.2) - 0.5).abs() < 1e-12, "between");
+        assert!(
+            Threshold::fixed(0.0).ratio(0.0) <= 0.0,
+            "nothing of nothing"
+        );
+        assert!(
+            Threshold::at_least(5.0).ratio(0.0).is_infinite(),
+            "no volume"
+        );
     }
 
     #[test]

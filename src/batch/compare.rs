@@ -1,5 +1,8 @@
 //! Compares a data set with a reference, as one window of the engine.
 //!
+//! A feature without a value has no scores and is judged by its rates: a column that is missing,
+//! null or unreadable as a whole is the worst finding and not the quietest.
+//!
 //! The thresholds are those that one window without drift in a hundred exceeds. A budget of false
 //! alarms per time does not apply, because a single comparison has no time between evaluations.
 
@@ -12,7 +15,7 @@ use super::progress;
 use super::report::FeatureReport;
 use crate::calibration::WindowContext;
 use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, PlanProblem, assess};
-use crate::model::{AlertSpec, Budget, MonitorSpec, NotReady, ReferenceSpec, Thresholds};
+use crate::model::{AlertSpec, MissingKind, MonitorSpec, NotReady, ReferenceSpec};
 use crate::reference::Reference;
 use crate::score::{Rates, Scorer, Scores};
 use crate::stats::FeatureCounts;
@@ -49,17 +52,7 @@ pub fn plan(
     spec.references = vec![ReferenceSpec::fitted("training", PathBuf::new())];
     spec.features_from_reference |= spec.features.is_empty();
     if !is_configured {
-        spec.alerts = AlertSpec::PROPOSED_STATISTICS
-            .iter()
-            .map(|statistic| AlertSpec {
-                statistic: *statistic,
-                thresholds: Thresholds::default(),
-                budget: Some(Budget::default()),
-                for_evaluations: AlertSpec::DEFAULT_FOR,
-                keep_firing_for: AlertSpec::DEFAULT_KEEP_FIRING_FOR,
-                features: None,
-            })
-            .collect();
+        spec.alerts = AlertSpec::defaults();
     }
     let plan = MonitorPlan::new(spec, vec![Ok(Arc::new(reference))]);
     // A column that the reference side lacks is a feature that is not ready.
@@ -77,7 +70,7 @@ pub fn plan(
 
 /// Returns the counts of a fitted reference, in the order of the plan's features.
 ///
-/// A feature that the reference lacks has no counts.
+/// A feature that `current` lacks is missing from all of its rows, like a column of a data file.
 ///
 /// # Errors
 /// A feature has another layout than in the plan.
@@ -90,7 +83,12 @@ pub fn counts_of(
         .map(|feature| {
             let fitted = current.feature(&feature.name);
             match (fitted, feature.layout.as_ref()) {
-                (None, _) | (_, None) => Ok(FeatureCounts::default()),
+                (_, None) => Ok(FeatureCounts::default()),
+                (None, Some(layout)) => {
+                    let mut counts = FeatureCounts::new(layout);
+                    counts.tallies.missing[MissingKind::Absent as usize] = current.rows;
+                    Ok(counts)
+                }
                 (Some(fitted), Some(layout)) if fitted.layout == *layout => {
                     Ok(fitted.counts.clone())
                 }
@@ -132,15 +130,17 @@ fn report<'a>(
     let scores = scorer.map_or(Err(NotReady::NoReference), |scorer| {
         scorer.evaluate(counts, min_samples)
     });
-    let rates = feature
-        .layout
-        .as_deref()
-        .map_or_else(Rates::default, |layout| Rates::of(counts, layout));
+    let rates = feature.layout.as_deref().map_or_else(
+        || Rates::without_layout(counts),
+        |layout| Rates::of(counts, layout),
+    );
     FeatureReport {
         plan: feature,
         against: scorer.map(Scorer::reference).cloned(),
         counts,
         rates,
+        incomplete: None,
+        min_samples,
         assessment: assessment(feature, counts, &rates, scores.as_ref().ok()),
         scores,
     }
@@ -152,7 +152,6 @@ fn assessment(
     rates: &Rates,
     scores: Option<&Scores>,
 ) -> Option<Arc<Assessment>> {
-    scores?;
     let null_model = feature.references.first()?.null_model.as_deref()?;
     let input = AssessmentInput {
         counts,

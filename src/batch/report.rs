@@ -1,6 +1,8 @@
 //! The report of one feature against one reference: verdict, urgency, and the JSON object.
 //!
-//! `compare` and `replay` share this JSON object, so both always have the same keys.
+//! Rates are judged without scores, because the worst breaks leave no value to score: a column of
+//! nulls or of texts has rates and nothing else. `compare` and `replay` share this JSON object, so
+//! both always have the same keys.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use crate::engine::{Assessment, FeaturePlan, Rule, ThresholdSource};
 use crate::export::{calibration_json, unseen_categories_json};
 use crate::model::{NotReady, Severity};
 use crate::reference::FeatureReference;
-use crate::score::{Rates, Scores};
+use crate::score::{Rates, Scores, samples_behind};
 use crate::stats::{BinName, FeatureCounts, Layout};
 
 /// The most severe threshold that a feature exceeds, regardless of `for` and alert states.
@@ -22,7 +24,7 @@ pub enum Verdict {
     None,
     /// A threshold of this severity is exceeded.
     Drift(Severity),
-    /// There are no scores.
+    /// There are no scores, and no threshold of a rate is exceeded.
     NotReady(NotReady),
 }
 
@@ -34,6 +36,16 @@ impl Verdict {
             Verdict::None => "none",
             Verdict::Drift(severity) => severity.name(),
             Verdict::NotReady(_) => "not_ready",
+        }
+    }
+
+    /// The order of reports: drift by severity, then what could not be judged, then the rest.
+    const fn rank(self) -> u8 {
+        match self {
+            Verdict::Drift(Severity::Critical) => 3,
+            Verdict::Drift(Severity::Warning) => 2,
+            Verdict::NotReady(_) => 1,
+            Verdict::None => 0,
         }
     }
 }
@@ -49,6 +61,10 @@ pub struct FeatureReport<'a> {
     pub counts: &'a FeatureCounts,
     /// Rates of the window.
     pub rates: Rates,
+    /// The reason why nothing of the window is judged, not even its rates.
+    pub incomplete: Option<NotReady>,
+    /// The number of samples that a statistic needs.
+    pub min_samples: u64,
     /// The scores, or the reason why they are not ready.
     pub scores: Result<Scores, NotReady>,
     /// Floors, thresholds and p-values; `None` without calibration.
@@ -56,15 +72,16 @@ pub struct FeatureReport<'a> {
 }
 
 impl FeatureReport<'_> {
-    /// Returns the value of a rule's statistic.
+    /// Returns the value of a rule's statistic; `None` where it is not ready.
     #[must_use]
     pub fn value(&self, rule: &Rule) -> Option<f64> {
-        if rule.statistic.is_rate() {
-            return self.rates.get(rule.statistic);
+        if !rule.statistic.is_rate() {
+            return self.scores.ok()?.get(rule.statistic);
         }
-        self.scores
-            .ok()
-            .and_then(|scores| scores.get(rule.statistic))
+        let samples = samples_behind(rule.statistic, &self.counts.tallies);
+        self.rates
+            .get(rule.statistic)
+            .filter(|_| self.incomplete.is_none() && samples >= self.min_samples)
     }
 
     /// Returns the rules that have a threshold, each with its threshold.
@@ -82,28 +99,44 @@ impl FeatureReport<'_> {
             })
     }
 
-    /// Returns the verdict over all rules.
-    #[must_use]
-    pub fn verdict(&self) -> Verdict {
-        if let Err(reason) = self.scores {
-            return Verdict::NotReady(reason);
-        }
-        self.thresholds()
-            .filter(|(rule, threshold)| {
-                self.value(rule)
-                    .is_some_and(|value| threshold.is_exceeded_by(value))
-            })
-            .map(|(rule, _)| rule.severity)
-            .max()
-            .map_or(Verdict::None, Verdict::Drift)
+    /// Returns the rules that are exceeded, each with its value and its threshold.
+    pub fn exceeded(&self) -> impl Iterator<Item = (&Rule, f64, Threshold)> {
+        self.thresholds().filter_map(|(rule, threshold)| {
+            let value = self.value(rule)?;
+            threshold
+                .is_exceeded_by(value)
+                .then_some((rule, value, threshold))
+        })
     }
 
-    /// Returns the largest ratio of a value to its upper threshold; 0 without a threshold.
+    /// Returns the verdict over all rules: that of the worst exceeded one.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let worst = self.exceeded().map(|(rule, _, _)| rule.severity).max();
+        match (worst, &self.scores) {
+            (Some(severity), _) => Verdict::Drift(severity),
+            (None, Err(reason)) => Verdict::NotReady(*reason),
+            (None, Ok(_)) => Verdict::None,
+        }
+    }
+
+    /// Returns the largest ratio of a value to its threshold; 0 without a threshold.
+    ///
+    /// Of a drifted feature, only the exceeded rules of its verdict's severity count.
     #[must_use]
     pub fn urgency(&self) -> f64 {
+        let severity = match self.verdict() {
+            Verdict::Drift(severity) => Some(severity),
+            Verdict::None | Verdict::NotReady(_) => None,
+        };
         self.thresholds()
-            .filter_map(|(rule, threshold)| Some(self.value(rule)? / threshold.above))
-            .filter(|ratio| !ratio.is_nan())
+            .filter_map(|(rule, threshold)| Some((rule, self.value(rule)?, threshold)))
+            .filter(|(rule, value, threshold)| {
+                severity.is_none_or(|severity| {
+                    rule.severity == severity && threshold.is_exceeded_by(*value)
+                })
+            })
+            .map(|(_, value, threshold)| threshold.ratio(value))
             .max_by(f64::total_cmp)
             .unwrap_or(0.0)
     }
@@ -232,10 +265,12 @@ fn number(value: f64) -> Value {
     Number::from_f64(value).map_or_else(|| Value::from("inf"), Value::Number)
 }
 
-/// Orders reports by descending urgency, then by name.
+/// Orders reports by verdict, the worst first, then by descending urgency, then by name.
 #[must_use]
 pub fn by_urgency(a: &FeatureReport<'_>, b: &FeatureReport<'_>) -> Ordering {
-    b.urgency()
-        .total_cmp(&a.urgency())
+    b.verdict()
+        .rank()
+        .cmp(&a.verdict().rank())
+        .then_with(|| b.urgency().total_cmp(&a.urgency()))
         .then_with(|| a.plan.name.cmp(&b.plan.name))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::null_model::NullModel;
 use super::null_table::{SIMULATED, noise_variance, quadratic};
-use crate::reference::{BlockStatistics, HourCounts, HourMixture};
+use crate::reference::{BlockStatistics, HourCounts, HourMixture, RateBlocks};
 use crate::score::Scorer;
 use crate::stats::{FeatureCounts, MIN_BLOCKS, block_distribution, moments};
 
@@ -180,8 +180,11 @@ struct BlockScores {
     scores: Vec<Vec<f64>>,
     /// Squared differences of the missing rates over their noise variance.
     missing: Vec<f64>,
+    /// Squared excesses of the invalid rates over their noise variance.
+    invalid: Vec<f64>,
     noise_variance: Vec<f64>,
     missing_noise_variance: Vec<f64>,
+    invalid_noise_variance: Vec<f64>,
     /// Values per block.
     samples: Vec<f64>,
 }
@@ -221,6 +224,15 @@ impl BlockScores {
             [block, rest].map(|counts| counts.tallies.missing_ratio().unwrap_or(0.0));
         self.missing.push((in_block - in_rest).powi(2) / of_events);
         self.missing_noise_variance.push(of_events);
+        let of_present = noise_variance(
+            block.tallies.present() as f64,
+            rest.tallies.present() as f64,
+        );
+        let [in_block, in_rest] =
+            [block, rest].map(|counts| counts.tallies.invalid_ratio().unwrap_or(0.0));
+        self.invalid
+            .push((in_block - in_rest).max(0.0).powi(2) / of_present);
+        self.invalid_noise_variance.push(of_present);
         self.noise_variance.push(of_values);
         self.samples.push(n as f64);
     }
@@ -260,6 +272,10 @@ impl BlockScores {
             design_effect,
             missing: distribution(&self.missing),
             missing_noise_variance: moments(&self.missing_noise_variance).0,
+            invalid: distribution(&self.invalid).map(|distribution| RateBlocks {
+                distribution,
+                noise_variance: moments(&self.invalid_noise_variance).0,
+            }),
             distributions,
         })
     }

@@ -40,6 +40,8 @@ pub struct ScoreNull {
 pub struct RateNull {
     /// Beta-binomial distribution of the rate, given the reference.
     pub(super) distribution: WindowRateDistribution,
+    /// The expected rate of a window, in 0..=1.
+    pub(super) noise_floor: f64,
     /// The rate in the reference, in 0..=1.
     pub(super) expected: f64,
     /// Number of events or values in the window.
@@ -62,15 +64,15 @@ pub struct ThresholdRange {
 impl NullDistribution {
     /// The expected value without drift, on the statistic's own scale.
     ///
-    /// For a score `v phi mean`, or its root where the score is a distance; for a rate the rate in
-    /// the reference.
+    /// For a score `v phi mean`, or its root where the score is a distance; for a rate the mean of
+    /// its posterior given the reference, which is above 0 for what the reference never shows.
     #[must_use]
     pub fn noise_floor(&self) -> f64 {
         match self {
             NullDistribution::Score(null) => {
                 null.on_own_scale(null.noise_variance * null.design_effect * null.simulated.mean)
             }
-            NullDistribution::Rate(null) => null.expected,
+            NullDistribution::Rate(null) => null.noise_floor,
         }
     }
 
@@ -234,6 +236,7 @@ mod tests {
             distribution: RateDistribution::seen(2500.0, 25_000.0)
                 .unwrap()
                 .window(5000),
+            noise_floor: 0.1,
             expected: 0.1,
             n: 5000,
             is_two_sided,

@@ -283,36 +283,61 @@ impl NullModel {
     ) -> Option<RateNull> {
         let reference = self.reference(context);
         Rates::of(counts, &reference.layout).get(statistic)?;
-        let is_missing = statistic == Statistic::MissingRatio;
         let n = samples_behind(statistic, &counts.tallies);
-        let distribution = reference_rate(statistic, reference)?.window(n);
+        let m = samples_behind(statistic, &reference.counts.tallies) as f64;
+        let posterior = reference_rate(statistic, reference)?;
+        let distribution = posterior.window(n);
         let expected = Rates::of(&reference.counts, &reference.layout)
             .get(statistic)
             .unwrap_or(0.0);
-        let blocks = self
-            .blocks_for(counts.tallies.values, context)
-            .filter(|_| is_missing)
-            .and_then(|(blocks, is_short)| {
-                let events = reference.counts.tallies.events() as f64;
-                let noise_variance = noise_variance(n as f64, events);
-                let (mean, variance) =
-                    distribution.moments(|rate| (rate - expected).powi(2) / noise_variance);
-                let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
-                Some(BlockThreshold::of(
-                    blocks.missing.as_ref()?,
-                    blocks.effective,
-                    carried(noise_variance, blocks.missing_noise_variance, is_short),
-                    mean,
-                    degrees_of_freedom,
-                ))
-            });
+        let is_two_sided = statistic == Statistic::MissingRatio;
+        let blocks =
+            self.blocks_for(counts.tallies.values, context)
+                .and_then(|(blocks, is_short)| {
+                    let (of_blocks, noise_variance_of_blocks) = rate_blocks(statistic, blocks)?;
+                    let noise_variance = noise_variance(n as f64, m);
+                    let (mean, variance) = distribution.moments(|rate| {
+                        let difference = rate - expected;
+                        let news = if is_two_sided {
+                            difference
+                        } else {
+                            difference.max(0.0)
+                        };
+                        news.powi(2) / noise_variance
+                    });
+                    let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
+                    Some(BlockThreshold::of(
+                        of_blocks,
+                        blocks.effective,
+                        carried(noise_variance, noise_variance_of_blocks, is_short),
+                        mean,
+                        degrees_of_freedom,
+                    ))
+                });
         Some(RateNull {
             distribution,
+            noise_floor: posterior.mean(),
             expected,
             n,
-            is_two_sided: is_missing,
+            is_two_sided,
             blocks,
         })
+    }
+}
+
+/// The distribution of a rate over blocks, with their mean noise variance; `None` where the rate
+/// has none.
+fn rate_blocks(
+    statistic: Statistic,
+    blocks: &BlockStatistics,
+) -> Option<(&EmpiricalDistribution, f64)> {
+    match statistic {
+        Statistic::MissingRatio => Some((blocks.missing.as_ref()?, blocks.missing_noise_variance)),
+        Statistic::InvalidRatio => {
+            let invalid = blocks.invalid.as_ref()?;
+            Some((&invalid.distribution, invalid.noise_variance))
+        }
+        _ => None,
     }
 }
 
@@ -359,6 +384,7 @@ mod tests {
             distributions: vec![None; 8],
             missing: None,
             missing_noise_variance: 1.0,
+            invalid: None,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::stats::RateDistribution;
 /// The posterior of a rate in the reference; `None` where the feature has no such rate.
 ///
 /// - Missing: Jeffreys' posterior of missing events among all events.
+/// - Invalid: Jeffreys' posterior of unusable values among all present ones.
 /// - Unseen: `max(seen once, unseen, 1/2)` hits among the values. Categories that occur once
 ///   estimate the share of categories that do not occur at all (Good and Turing).
 /// - Out of range: see [`out_of_range`].
@@ -18,6 +19,9 @@ pub(super) fn reference_rate(
     let (values, events) = (tallies.values as f64, tallies.events() as f64);
     match statistic {
         Statistic::MissingRatio => RateDistribution::seen(tallies.missing_total() as f64, events),
+        Statistic::InvalidRatio => {
+            RateDistribution::seen(tallies.invalid_total() as f64, tallies.present() as f64)
+        }
         Statistic::UnseenRatio if reference.kind != Kind::Boolean => {
             let unseen = reference.counts.unseen(&reference.layout);
             let hits = (unseen.max(reference.seen_once) as f64).max(0.5);

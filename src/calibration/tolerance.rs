@@ -31,6 +31,7 @@ fn default_tolerance(statistic: Statistic) -> f64 {
             Tolerance::DEFAULT_STD
         }
         Statistic::MissingRatio
+        | Statistic::InvalidRatio
         | Statistic::UnseenRatio
         | Statistic::OutOfRangeRatio
         | Statistic::Samples => Tolerance::default_share(statistic).unwrap_or(0.0),

@@ -150,6 +150,8 @@ pub fn json_lines(
                 against: comparison.reference.clone(),
                 counts,
                 rates: state.rates,
+                incomplete: state.incomplete,
+                min_samples: spec.min_samples,
                 scores: comparison.scores,
                 assessment: comparison.assessment.clone(),
             };

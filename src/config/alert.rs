@@ -13,8 +13,8 @@ use crate::model::{
 /// The options that belong to a budget.
 const BUDGET_OPTIONS: [&str; 3] = ["false_alarm_interval", "tolerance", "severity"];
 
-/// Reads the rules of a monitor. `features` is empty if the reference decides which features there
-/// are.
+/// Reads the rules of a monitor; without the option, the default ones. `features` is empty if the
+/// reference decides which features there are.
 pub(super) fn read_all(
     table: &Table<'_>,
     monitor: &str,
@@ -22,8 +22,10 @@ pub(super) fn read_all(
     windows: &[WindowSpec],
 ) -> Vec<AlertSpec> {
     let mut alerts: Vec<AlertSpec> = Vec::new();
-    let items = table.get("alerts").and_then(|item| item.list());
-    for item in items.unwrap_or_default() {
+    let Some(option) = table.get("alerts") else {
+        return AlertSpec::defaults();
+    };
+    for item in option.list().unwrap_or_default() {
         let Some(alert) = item
             .table()
             .and_then(|table| read(&table, features, windows))

@@ -111,9 +111,10 @@ impl fmt::Display for DefaultValue {
             DefaultValue::SizeDividedBy(slides) => write!(f, "`size` / {slides}"),
             DefaultValue::Tolerance => write!(
                 f,
-                "`{}`; `{}` for `unseen_ratio` and `out_of_range_ratio`, `{}` for `missing_ratio`",
+                "`{}`; `{}` for `invalid_ratio`, `unseen_ratio` and `out_of_range_ratio`, `{}` for \
+                 `missing_ratio`",
                 tolerance(Statistic::Js),
-                tolerance(Statistic::UnseenRatio),
+                tolerance(Statistic::InvalidRatio),
                 tolerance(Statistic::MissingRatio)
             ),
             DefaultValue::Described(words) => f.write_str(words),

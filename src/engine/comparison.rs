@@ -170,12 +170,15 @@ impl Comparison {
     }
 
     /// Excludes the latest window from later rolling references if an alert is pending or firing.
+    ///
+    /// A window without scores is excluded as well, because its rates were judged: it may have lost
+    /// all of its values. Without a reference nothing was judged and nothing is excluded.
     pub(super) fn exclude_alarm(&mut self, start: EventTime, end: EventTime) {
         let is_alarm = self
             .rules
             .iter()
             .any(|rule| matches!(rule.view().state, AlertState::Pending | AlertState::Firing));
-        if is_alarm && self.scores.is_ok() {
+        if is_alarm && self.scored_against.is_some() {
             self.reference.exclude(start, end);
         }
     }

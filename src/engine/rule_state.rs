@@ -119,15 +119,19 @@ impl RuleState {
         self.view.since = self.since;
     }
 
-    /// Checks that a calibrated threshold has enough effective samples behind it; a fixed one needs
-    /// no more than the score itself.
+    /// Checks that a calibrated threshold of a score has enough effective samples behind it.
+    ///
+    /// A fixed one needs no more than the score itself. The design effect is that of a score, so a
+    /// rate needs no more than `min_samples` of its own samples.
     fn check_effective_samples(
         &self,
         sample: &FeatureSample<'_>,
         calibrated: Option<Calibrated>,
     ) -> Result<(), NotReady> {
         match (self.rule.threshold_source, calibrated, sample.counts) {
-            (ThresholdSource::Budget { .. }, Some(calibrated), Some(_)) => {
+            (ThresholdSource::Budget { .. }, Some(calibrated), Some(_))
+                if !self.rule.statistic.is_rate() =>
+            {
                 let samples = sample.samples_behind(self.rule.statistic);
                 let have = effective_samples(samples, calibrated.design_effect);
                 let need = sample.window.min_samples;
@@ -200,7 +204,7 @@ mod tests {
 
     use super::*;
     use crate::alert::{AlertTiming, Transition};
-    use crate::engine::fixture::{fixed, plan, spec};
+    use crate::engine::fixture::{count, fixed, plan, spec, spread};
     use crate::engine::plan::MonitorPlan;
     use crate::model::{Severity, Statistic, Tolerance};
     use crate::score::Rates;
@@ -247,8 +251,11 @@ mod tests {
                 ..Rates::default()
             },
         };
+        let scorer = plan.features[0].scorers().next().unwrap();
+        let layout = plan.features[0].layout.as_deref().unwrap();
+        let scores = scorer.evaluate(&count(layout, spread(1000.0)), 1);
         let mut transitions = TransitionCounts::default();
-        state.evaluate(&sample, Err(NotReady::Empty), calibrated, &mut transitions);
+        state.evaluate(&sample, scores, calibrated, &mut transitions);
         transitions
     }
 
@@ -297,15 +304,32 @@ mod tests {
     }
 
     #[test]
-    fn a_calibrated_threshold_needs_enough_effective_samples() {
+    fn a_calibrated_threshold_of_a_score_needs_enough_effective_samples() {
+        let budget = ThresholdSource::Budget {
+            interval: Duration::from_secs(86_400),
+            tolerance: Tolerance::Default,
+            of: Statistic::Js,
+        };
+        let mut state = RuleState::new(&rule(Statistic::Js, budget), 0);
+        evaluate(&mut state, 100, 20, calibrated(0.1, 10.0));
+        let too_few = NotReady::TooFewSamples { have: 10, need: 20 };
+        assert_eq!(state.view().state, AlertState::NotReady(too_few));
+        assert!(state.view().value.is_some(), "the value is shown");
+        evaluate(&mut state, 100, 20, calibrated(0.1, 5.0));
+        assert_eq!(state.view().state, AlertState::Firing);
+    }
+
+    #[test]
+    fn a_rate_needs_only_samples_of_its_own() {
+        // The design effect of `js` gated the rates as well, so that a stream of strongly
+        // correlated values was never judged by its nulls.
         let rule = rule(Statistic::MissingRatio, BUDGET);
         let mut state = RuleState::new(&rule, 0);
         evaluate(&mut state, 50, 20, calibrated(0.1, 10.0));
+        assert_eq!(state.view().state, AlertState::Firing, "100 events");
+        evaluate(&mut state, 5, 20, calibrated(0.1, 1.0));
         let too_few = NotReady::TooFewSamples { have: 10, need: 20 };
         assert_eq!(state.view().state, AlertState::NotReady(too_few));
-        assert_eq!(state.view().value, Some(0.5), "the value is shown");
-        evaluate(&mut state, 50, 20, calibrated(0.1, 5.0));
-        assert_eq!(state.view().state, AlertState::Firing);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl FeatureSample<'_> {
         }
     }
 
-    /// The number of samples behind a statistic: events for missing values, values for the others.
+    /// The number of samples behind a statistic.
     pub(super) fn samples_behind(&self, statistic: Statistic) -> u64 {
         let tallies = self
             .counts
@@ -80,7 +80,7 @@ mod tests {
         let rates = Rates {
             missing: Some(0.4),
             out_of_range: Some(0.5),
-            unseen: None,
+            ..Rates::default()
         };
         let sample = FeatureSample {
             plan: &plan.features[0],

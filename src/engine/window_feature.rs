@@ -73,10 +73,7 @@ impl WindowFeature {
     ) {
         self.rates = match plan.layout.as_deref() {
             Some(layout) => Rates::of(&counts, layout),
-            None => Rates {
-                missing: counts.tallies.missing_ratio(),
-                ..Rates::default()
-            },
+            None => Rates::without_layout(&counts),
         };
         self.counts = Some(Arc::new(counts));
         self.incomplete = incomplete;

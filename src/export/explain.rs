@@ -5,7 +5,7 @@
 //! looks like. Value, threshold and number of samples follow.
 
 use super::numbers::{grouped, percent, short_number};
-use super::shift::{describe_shift, unseen_names};
+use super::shift::{describe_rate, describe_shift};
 use crate::alert::AlertState;
 use crate::engine::{
     AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective_samples,
@@ -124,37 +124,18 @@ fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> Strin
         .layout
         .zip(context.reference)
         .and_then(|(layout, reference)| Rates::of(&reference.counts, layout).get(alert.statistic));
-    let mut change = match before {
-        Some(before) => format!(
-            "{} {} -> {}",
-            rate_name(alert.statistic),
-            percent(before),
-            percent(value)
-        ),
-        None => format!("{} {}", rate_name(alert.statistic), percent(value)),
-    };
-    if alert.statistic == Statistic::UnseenRatio
-        && let Some(names) = context.counts.and_then(unseen_names)
-    {
-        change += &format!(": {names}");
-    }
-    let mut clauses = vec![change];
+    let mut clauses = vec![describe_rate(
+        alert.statistic,
+        before,
+        value,
+        context.counts,
+    )];
     clauses.extend(threshold_text(alert, value, percent));
     if let Some(counts) = context.counts {
         let events = grouped(counts.tallies.events());
         clauses.push(format!("{events} events"));
     }
     clauses.join(", ")
-}
-
-/// The words for a rate.
-fn rate_name(statistic: Statistic) -> &'static str {
-    match statistic {
-        Statistic::MissingRatio => "missing",
-        Statistic::UnseenRatio => "unseen",
-        Statistic::OutOfRangeRatio => "out of range",
-        _ => statistic.name(),
-    }
 }
 
 /// A score with its threshold, its level without drift, and the number of samples.

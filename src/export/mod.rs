@@ -24,4 +24,4 @@ pub use exporter::Exporter;
 pub use http::{ReloadRequest, calibration_json, serve, unseen_categories_json};
 pub use metrics::{CATALOG, Metric, MetricType, OpenMetrics, estimate_series, markdown};
 pub use numbers::{grouped, percent, short_number};
-pub use shift::{describe_shift, median_text};
+pub use shift::{describe_rate, describe_shift, median_text};

@@ -5,6 +5,7 @@
 
 use super::numbers::{bin_text, grouped, label_text, number_text, percent};
 use super::unit_error::{Quartiles, unit_error};
+use crate::model::Statistic;
 use crate::reference::FeatureReference;
 use crate::stats::{CellCounts, CellScale, FeatureCounts, Layout, ReadableQuantiles};
 
@@ -29,6 +30,33 @@ pub fn describe_shift(
     let quartiles = quartiles(&reference.counts, scale).zip(quartiles(window, scale));
     changes.extend(quartiles.and_then(|(before, after)| unit_error(&before, &after)));
     changes
+}
+
+/// A rate before and after: "missing 0.5 % -> 27.8 %"; only after, where there is no before.
+///
+/// Unseen categories of the `window` are named.
+#[must_use]
+pub fn describe_rate(
+    statistic: Statistic,
+    before: Option<f64>,
+    after: f64,
+    window: Option<&FeatureCounts>,
+) -> String {
+    let name = match statistic {
+        Statistic::MissingRatio => "missing",
+        Statistic::InvalidRatio => "invalid values",
+        Statistic::UnseenRatio => "unseen",
+        Statistic::OutOfRangeRatio => "out of range",
+        _ => statistic.name(),
+    };
+    let change = match before {
+        Some(before) => format!("{name} {} -> {}", percent(before), percent(after)),
+        None => format!("{name} {}", percent(after)),
+    };
+    match window.and_then(unseen_names) {
+        Some(names) if statistic == Statistic::UnseenRatio => format!("{change}: {names}"),
+        _ => change,
+    }
 }
 
 /// The median of counted numbers; `None` without values.
@@ -74,7 +102,7 @@ fn most_changed_bin(
 /// XX (12)`; `None` if there are none.
 ///
 /// A count that may be too low, because more names came than are kept, follows `at least`.
-pub(super) fn unseen_names(counts: &FeatureCounts) -> Option<String> {
+fn unseen_names(counts: &FeatureCounts) -> Option<String> {
     let names = counts.unseen_names.most_frequent();
     let at_least = if counts.unseen_names.error() > 0 {
         "at least "

@@ -44,13 +44,15 @@ impl Tolerance {
     /// The default of statistics that compare distributions, in standard deviations of the mean.
     pub const DEFAULT_STD: f64 = 0.14;
 
-    /// The default of rates, as a share of values: 0.001 for unseen and out-of-range values, 0 for
-    /// missing ones; `None` for statistics that are not rates of values.
+    /// The default of rates, as a share of values: 0.001 for invalid, unseen and out-of-range
+    /// values, 0 for missing ones; `None` for statistics that are not rates of values.
     #[must_use]
     pub const fn default_share(statistic: Statistic) -> Option<f64> {
         match statistic {
             Statistic::MissingRatio => Some(0.0),
-            Statistic::UnseenRatio | Statistic::OutOfRangeRatio => Some(0.001),
+            Statistic::InvalidRatio | Statistic::UnseenRatio | Statistic::OutOfRangeRatio => {
+                Some(0.001)
+            }
             _ => None,
         }
     }
@@ -108,12 +110,13 @@ impl AlertSpec {
     pub const DEFAULT_FOR: u32 = 1;
     /// The default of `keep_firing_for`, in evaluations.
     pub const DEFAULT_KEEP_FIRING_FOR: u32 = 0;
-    /// The statistics of a comparison without configured alerts, and of the policies that a
-    /// backtest proposes: shape, distance moved, and the three rates.
-    pub const PROPOSED_STATISTICS: [Statistic; 5] = [
+    /// The statistics of a monitor or a comparison without configured alerts, and of the policies
+    /// that a backtest proposes: shape, distance moved, and the rates.
+    pub const DEFAULT_STATISTICS: [Statistic; 6] = [
         Statistic::Js,
         Statistic::Wasserstein,
         Statistic::MissingRatio,
+        Statistic::InvalidRatio,
         Statistic::UnseenRatio,
         Statistic::OutOfRangeRatio,
     ];
@@ -140,6 +143,23 @@ impl AlertSpec {
         self.features
             .as_ref()
             .is_some_and(|names| names.iter().any(|name| name == feature))
+    }
+
+    /// The rules of a monitor or a comparison without configured alerts: a default budget for each
+    /// of [`Self::DEFAULT_STATISTICS`].
+    #[must_use]
+    pub fn defaults() -> Vec<Self> {
+        Self::DEFAULT_STATISTICS
+            .iter()
+            .map(|statistic| AlertSpec {
+                statistic: *statistic,
+                thresholds: Thresholds::default(),
+                budget: Some(Budget::DEFAULT),
+                for_evaluations: Self::DEFAULT_FOR,
+                keep_firing_for: Self::DEFAULT_KEEP_FIRING_FOR,
+                features: None,
+            })
+            .collect()
     }
 
     /// True if the rule raises alerts of this severity.

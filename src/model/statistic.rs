@@ -7,7 +7,7 @@ use super::named_enum::named_enum;
 
 named_enum! {
     /// A score, a rate of the window, or its volume: divergences and distances come first, then the
-    /// three rates, then volume.
+    /// rates, then volume.
     Statistic {
         /// Jensen-Shannon divergence, bits, 0..=1.
         Js = "js",
@@ -34,6 +34,8 @@ named_enum! {
         Ks = "ks",
         /// Share of events without a value.
         MissingRatio = "missing_ratio",
+        /// Share of the present values that are of a wrong kind or infinite.
+        InvalidRatio = "invalid_ratio",
         /// Share of values whose category is not in the reference.
         UnseenRatio = "unseen_ratio",
         /// Share of values in the two guard bins.
@@ -50,6 +52,7 @@ impl Statistic {
         matches!(
             self,
             Statistic::MissingRatio
+                | Statistic::InvalidRatio
                 | Statistic::UnseenRatio
                 | Statistic::OutOfRangeRatio
                 | Statistic::Samples

@@ -27,5 +27,5 @@ pub use fit::{Column, FitError, FitOptions, fit};
 pub use hour_mixture::{HourCounts, HourMixture, dominant};
 pub use hour_of_week::{HOURS, HourOfWeek, Profiles, UnknownTimezone};
 pub use monitor_reference::Reference;
-pub use null_tables::{BlockStatistics, FeatureCalibration, NullSize, NullTable};
+pub use null_tables::{BlockStatistics, FeatureCalibration, NullSize, NullTable, RateBlocks};
 pub use number_facts::NumberFacts;

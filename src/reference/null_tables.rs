@@ -102,6 +102,22 @@ pub struct BlockStatistics {
     /// Mean noise variance of a block's events, instead of its values.
     #[serde(rename = "missing_v")]
     pub missing_noise_variance: f64,
+    /// The same for the rate of invalid values, where only a rate above the rest's counts.
+    ///
+    /// `None` where no block exceeds the rest, and in files from before this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invalid: Option<RateBlocks>,
+}
+
+/// The rates of a reference's blocks of one length, each against the rest of the reference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateBlocks {
+    /// Distribution of the squared excess over the rest's rate over its noise variance.
+    #[serde(rename = "law")]
+    pub distribution: EmpiricalDistribution,
+    /// Mean noise variance of a block's present values.
+    #[serde(rename = "v")]
+    pub noise_variance: f64,
 }
 
 #[cfg(test)]

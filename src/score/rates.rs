@@ -1,7 +1,8 @@
-//! Rates of a window: shares of missing, out-of-range and unseen values.
+//! Rates of a window: shares of missing, invalid, out-of-range and unseen values.
 //!
 //! A rate needs no reference distribution, only the reference's layout. It shows breaks that
-//! divergences do not: a missing value has no bin.
+//! divergences do not: neither a missing value nor an invalid one has a bin, so a column that lost
+//! all of its values has no scores, and its rates still say what happened.
 
 use crate::model::Statistic;
 use crate::stats::{FeatureCounts, Layout, share};
@@ -11,6 +12,8 @@ use crate::stats::{FeatureCounts, Layout, share};
 pub struct Rates {
     /// Missing values per event; `None` without events.
     pub missing: Option<f64>,
+    /// Values of a wrong kind or infinite, per present value; `None` where none is present.
+    pub invalid: Option<f64>,
     /// Values below the first or above the last edge, per value.
     ///
     /// `None` without values, without guards, and for categories.
@@ -24,22 +27,30 @@ impl Rates {
     #[must_use]
     pub fn of(window: &FeatureCounts, layout: &Layout) -> Self {
         let values = window.tallies.values;
-        let missing = window.tallies.missing_ratio();
+        let without_layout = Self::without_layout(window);
         match layout {
             Layout::Numeric(numeric) => {
                 let has_guard = numeric.bins.has_lower_guard() || numeric.bins.has_upper_guard();
                 let (below, above) = window.out_of_range(layout);
                 Rates {
-                    missing,
                     out_of_range: share(below + above, values).filter(|_| has_guard),
-                    unseen: None,
+                    ..without_layout
                 }
             }
             Layout::Categorical(_) => Rates {
-                missing,
-                out_of_range: None,
                 unseen: share(window.unseen(layout), values),
+                ..without_layout
             },
+        }
+    }
+
+    /// The rates that need no layout: of missing and of invalid values.
+    #[must_use]
+    pub fn without_layout(window: &FeatureCounts) -> Self {
+        Rates {
+            missing: window.tallies.missing_ratio(),
+            invalid: window.tallies.invalid_ratio(),
+            ..Rates::default()
         }
     }
 
@@ -48,6 +59,7 @@ impl Rates {
     pub const fn get(&self, statistic: Statistic) -> Option<f64> {
         match statistic {
             Statistic::MissingRatio => self.missing,
+            Statistic::InvalidRatio => self.invalid,
             Statistic::UnseenRatio => self.unseen,
             Statistic::OutOfRangeRatio => self.out_of_range,
             _ => None,
@@ -91,6 +103,18 @@ mod tests {
         let rates = Rates::of(&counted(&layout, &[3, 0, 1], 0), &layout);
         assert_eq!(rates.unseen, Some(0.25), "1 of 4 values");
         assert_eq!(rates.out_of_range, None, "no guards");
+    }
+
+    #[test]
+    fn invalid_is_per_present_value_and_exists_without_any_valid_one() {
+        let layout = numeric(&[0.0, 1.0]);
+        let mut counts = counted(&layout, &[0, 6, 0], 2);
+        counts.tallies.invalid = [1, 1];
+        let rates = Rates::of(&counts, &layout);
+        assert_eq!(rates.invalid, Some(0.25), "2 of 8 present values");
+        assert_eq!(rates.missing, Some(0.2), "2 of 10 events");
+        counts.tallies.values = 0;
+        assert_eq!(Rates::of(&counts, &layout).invalid, Some(1.0), "no value");
     }
 
     #[test]

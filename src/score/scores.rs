@@ -31,11 +31,13 @@ pub struct Distances {
     pub is_lower_bound: bool,
 }
 
-/// Number of samples of a statistic: events for the missing ratio, values for all others.
+/// Number of samples of a statistic: events for the missing ratio, present values for the invalid
+/// ratio, valid values for all others.
 #[must_use]
 pub fn samples_behind(statistic: Statistic, tallies: &Tallies) -> u64 {
     match statistic {
         Statistic::MissingRatio => tallies.events(),
+        Statistic::InvalidRatio => tallies.present(),
         _ => tallies.values,
     }
 }
@@ -60,6 +62,7 @@ impl Scores {
             Statistic::WassersteinBody => self.distances.map(|distances| distances.body),
             Statistic::Ks => self.distances.map(|distances| distances.ks),
             Statistic::MissingRatio
+            | Statistic::InvalidRatio
             | Statistic::UnseenRatio
             | Statistic::OutOfRangeRatio
             | Statistic::Samples => None,

@@ -45,6 +45,18 @@ impl Tallies {
         share(self.missing_total(), self.events())
     }
 
+    /// Events with a value, usable or not.
+    #[must_use]
+    pub fn present(&self) -> u64 {
+        self.values + self.invalid_total()
+    }
+
+    /// Share of the present values that are unusable, 0..=1; `None` where none is present.
+    #[must_use]
+    pub fn invalid_ratio(&self) -> Option<f64> {
+        share(self.invalid_total(), self.present())
+    }
+
     /// Subtracts counts that were added before.
     pub fn subtract(&mut self, other: &Self) {
         self.values -= other.values;

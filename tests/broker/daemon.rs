@@ -47,6 +47,7 @@ monitors:
     timestamp: {{path: /ts}}
     windows: [{{size: 1m, slide: 1s, min_samples: 1}}]
     reference: {{file: reference.json}}
+    alerts: []
     lateness: {{out_of_orderness: 0s, idle_after: 1h}}
 "
         );

@@ -159,6 +159,7 @@ monitors:
     timestamp: {{path: /ts, fallback: none}}
     windows: [{{size: {size}, slide: {slide}}}]
     reference: {{file: reference.json}}
+    alerts: []
     lateness: {{out_of_orderness: 5s, idle_after: 30s}}
 "
     )

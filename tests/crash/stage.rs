@@ -245,6 +245,7 @@ monitors:
     timestamp: {{path: /ts, fallback: none}}
     windows: [{{size: 1h, slide: 5m, min_samples: 1}}]
     reference: {{file: reference.json}}
+    alerts: []
     lateness: {{out_of_orderness: 0s, idle_after: 1h}}
 "
     )

@@ -76,6 +76,25 @@ fn exit_codes_separate_drift_from_not_ready_and_from_usage_errors() {
     std::fs::write(directory.path().join("other.csv"), only_x).unwrap();
     check(
         &["compare", "ref.json", "other.csv", "--fail-on", "warning"],
+        3,
+    );
+    let by_shape = "version: 1
+sources: {s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t]}}}
+monitors:
+  - {name: m, source: s, windows: [{size: 5m, min_samples: 1}], alerts: [{statistic: js}],
+     features: [{name: x, kind: numeric}, {name: word, kind: categorical}]}
+";
+    std::fs::write(directory.path().join("shape.yaml"), by_shape).unwrap();
+    check(
+        &[
+            "compare",
+            "ref.json",
+            "other.csv",
+            "--config",
+            "shape.yaml",
+            "--fail-on",
+            "warning",
+        ],
         4,
     );
     let refit = pegel(directory.path(), &["fit", "moved.csv", "-o", "other.json"]);

@@ -14,6 +14,7 @@ mod conservation;
 mod documents;
 mod formats;
 mod inputs;
+mod lost_columns;
 mod moving;
 mod reconfiguration;
 mod restart;

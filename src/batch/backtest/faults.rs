@@ -18,6 +18,8 @@ use crate::observe::ObserverPlan;
 const SEED: u64 = 20_261_101;
 /// A category that no reference has.
 const UNSEEN: &str = "\u{1}unseen";
+/// A price with its currency, which is not a number.
+const TEXT: &str = "EUR 12.3";
 
 /// A fault in one feature.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,13 +30,15 @@ pub(crate) enum Fault {
     Factor(f64),
     /// Replaces this share of the values, 0 to 1, with null.
     Nulls(f64),
+    /// Replaces every number with a text, as a changed format does.
+    BecomesText,
     /// Replaces this share of the categories, 0 to 1, with one that the reference lacks.
     Unseen(f64),
 }
 
 impl Fault {
     /// All injected faults, by type and from small to large.
-    pub(crate) const ALL: [Fault; 12] = [
+    pub(crate) const ALL: [Fault; 13] = [
         Fault::Shift(0.1),
         Fault::Shift(0.3),
         Fault::Shift(0.5),
@@ -45,6 +49,7 @@ impl Fault {
         Fault::Nulls(0.01),
         Fault::Nulls(0.05),
         Fault::Nulls(0.2),
+        Fault::BecomesText,
         Fault::Unseen(0.05),
         Fault::Unseen(0.2),
     ];
@@ -57,6 +62,7 @@ impl Fault {
             Fault::Factor(factor) if factor < 1.0 => format!("/{}", factor.recip().round()),
             Fault::Factor(factor) => format!("x{factor}"),
             Fault::Nulls(share) => format!("{}% nulls", share * 100.0),
+            Fault::BecomesText => "becomes text".to_owned(),
             Fault::Unseen(share) => format!("{}% unseen", share * 100.0),
         }
     }
@@ -65,7 +71,9 @@ impl Fault {
     #[must_use]
     pub(crate) const fn applies_to(self, kind: Kind) -> bool {
         match self {
-            Fault::Shift(_) | Fault::Factor(_) => matches!(kind, Kind::Numeric),
+            Fault::Shift(_) | Fault::Factor(_) | Fault::BecomesText => {
+                matches!(kind, Kind::Numeric)
+            }
             Fault::Nulls(_) => true,
             Fault::Unseen(_) => matches!(kind, Kind::Categorical),
         }
@@ -116,6 +124,15 @@ struct Target {
     std: f64,
 }
 
+/// The texts of faulty values in a record.
+#[derive(Debug, Clone, Copy)]
+struct InjectedTexts {
+    /// The unseen category.
+    unseen: TextRange,
+    /// The text in place of a number.
+    text: TextRange,
+}
+
 impl FaultInjector {
     /// Creates an injector for the features that `observed` reads, in the order of `features`.
     ///
@@ -164,17 +181,18 @@ impl FaultInjector {
         }
     }
 
-    /// Returns the value of a slot with the fault; `unseen` is the text of the unseen category.
-    fn faulty(&mut self, fault: Fault, slot: Slot, std: f64, unseen: TextRange) -> Slot {
+    /// Returns the value of a slot with the fault.
+    fn faulty(&mut self, fault: Fault, slot: Slot, std: f64, texts: InjectedTexts) -> Slot {
         let is_present = !matches!(slot, Slot::Absent | Slot::Null);
         match fault {
             Fault::Shift(by) => self.with_number(slot, |x| x + by * std),
             Fault::Factor(factor) => self.with_number(slot, |x| x * factor),
             Fault::Nulls(share) if self.random.random_bool(share) => Slot::Null,
             Fault::Unseen(share) if self.random.random_bool(share) && is_present => {
-                Slot::Text(unseen)
+                Slot::Text(texts.unseen)
             }
-            Fault::Nulls(_) | Fault::Unseen(_) => slot,
+            Fault::BecomesText if is_present => Slot::Text(texts.text),
+            Fault::Nulls(_) | Fault::BecomesText | Fault::Unseen(_) => slot,
         }
     }
 
@@ -186,10 +204,17 @@ impl FaultInjector {
         }
     }
 
-    /// Appends the unseen category to the texts of the record.
-    fn push_unseen(&mut self) -> TextRange {
+    /// Appends the texts of faulty values to those of the record.
+    fn push_texts(&mut self) -> InjectedTexts {
+        InjectedTexts {
+            unseen: self.push(UNSEEN),
+            text: self.push(TEXT),
+        }
+    }
+
+    fn push(&mut self, text: &str) -> TextRange {
         let start = u32::try_from(self.scratch.len()).unwrap_or_default();
-        self.scratch.push_str(UNSEEN);
+        self.scratch.push_str(text);
         TextRange {
             start,
             end: u32::try_from(self.scratch.len()).unwrap_or_default(),
@@ -212,10 +237,10 @@ impl RecordTransform for FaultInjector {
         };
         fields.slots.clone_into(&mut self.slots);
         fields.scratch.clone_into(&mut self.scratch);
-        let unseen = self.push_unseen();
+        let texts = self.push_texts();
         for index in 0..self.targets.len() {
             let Target { slot, std } = self.targets[index];
-            self.slots[slot] = self.faulty(fault, self.slots[slot], std, unseen);
+            self.slots[slot] = self.faulty(fault, self.slots[slot], std, texts);
         }
         Some(Fields {
             slots: &self.slots,
@@ -294,6 +319,9 @@ mod tests {
         check(Fault::Nulls(1.0), Slot::Null, "Null");
         let (_, category) = inject(Fault::Unseen(1.0), 3.0, 1000).unwrap();
         assert_eq!(category, UNSEEN, "a category without a bin");
+        let (number, _) = inject(Fault::BecomesText, 3.0, 1000).unwrap();
+        let is_text = matches!(number, Slot::Text(_));
+        assert!(is_text, "a number that becomes text: {number:?}");
     }
 
     #[test]
@@ -321,6 +349,7 @@ mod tests {
             "1% nulls",
             "5% nulls",
             "20% nulls",
+            "becomes text",
             "5% unseen",
             "20% unseen",
         ];

@@ -115,7 +115,7 @@ fn tolerance_text(tolerance: Tolerance) -> Option<String> {
 /// Returns the statistics of the candidates that at least one feature has.
 #[must_use]
 pub(crate) fn candidate_statistics(is_available: impl Fn(Statistic) -> bool) -> Vec<Statistic> {
-    AlertSpec::PROPOSED_STATISTICS
+    AlertSpec::DEFAULT_STATISTICS
         .into_iter()
         .filter(|statistic| is_available(*statistic))
         .collect()

@@ -15,8 +15,8 @@ use crate::model::duration;
 
 const LEGEND: &str = "alarms/above: alarms, and evaluations of a feature above a threshold; \
     budget: kept, over, or open (kept on this history, but nothing supports that it will be; a long \
-    alarm counts once per length of its window); unit: x10, x1000 and /1000; time: median from the \
-    onset of the fault to the alarm";
+    alarm counts once per length of its window); gross: x10, x1000, /1000, and \
+    numbers that become texts; time: median from the onset of the fault to the alarm";
 
 /// Width in characters of paragraphs.
 const WIDTH: usize = 100;
@@ -40,8 +40,8 @@ const FAULT_COLUMNS: [FaultColumn; 4] = [
         is_pooled: false,
     },
     FaultColumn {
-        title: "unit",
-        has: |fault| matches!(fault, Fault::Factor(_)),
+        title: "gross",
+        has: |fault| matches!(fault, Fault::Factor(_) | Fault::BecomesText),
         is_pooled: true,
     },
     FaultColumn {
@@ -160,6 +160,7 @@ fn sizes(report: &BacktestReport, column: &FaultColumn) -> String {
         .map(|fault| match fault {
             Fault::Shift(size) | Fault::Factor(size) => format!("{size:>3}"),
             Fault::Nulls(share) | Fault::Unseen(share) => format!("{:>3}", share * 100.0),
+            Fault::BecomesText => "100".to_owned(),
         })
         .collect::<Vec<_>>()
         .join(" ")

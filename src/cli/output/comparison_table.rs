@@ -5,8 +5,9 @@ use comfy_table::{Attribute, Cell, Color};
 use super::table::{TableStyle, align_right, empty_table};
 use crate::batch::report::{FeatureReport, Verdict};
 use crate::calibration::CalibrationStatus;
-use crate::export::{describe_shift, percent, short_number};
+use crate::export::{describe_rate, describe_shift, percent, short_number};
 use crate::model::{Severity, Statistic};
+use crate::score::Rates;
 
 /// Returns a table of all features in their order.
 #[must_use]
@@ -120,17 +121,30 @@ fn share(share: Option<f64>) -> Cell {
     Cell::new(share.map_or_else(|| "-".to_owned(), percent))
 }
 
-/// Describes the largest change of a drifted feature: of a bin's share, and of a number's median.
+/// Describes the changes of a drifted feature: its exceeded rates, then the bin whose share changed
+/// most, and the median of numbers.
 fn shift(report: &FeatureReport<'_>) -> String {
     let (Some(layout), Some(reference)) =
         (report.plan.layout.as_deref(), report.against.as_deref())
     else {
         return String::new();
     };
-    if report.verdict() == Verdict::None || report.scores.is_err() {
+    if !matches!(report.verdict(), Verdict::Drift(_)) {
         return String::new();
     }
-    describe_shift(layout, report.counts, reference).join("; ")
+    let mut changes = Vec::new();
+    for (rule, value, _) in report
+        .exceeded()
+        .filter(|(rule, ..)| rule.statistic.is_rate())
+    {
+        let before = Rates::of(&reference.counts, layout).get(rule.statistic);
+        let change = describe_rate(rule.statistic, before, value, Some(report.counts));
+        if !changes.contains(&change) {
+            changes.push(change);
+        }
+    }
+    changes.extend(describe_shift(layout, report.counts, reference));
+    changes.join("; ")
 }
 
 /// Returns the number of drifted features, their names by verdict, and the calibration statuses.

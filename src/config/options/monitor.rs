@@ -109,9 +109,9 @@ pub(super) const MONITORS: &[OptionDoc] = &[
     option(
         "monitors[].alerts",
         "list",
-        DefaultValue::None,
-        "Alert rules. A rule that names a feature takes precedence over one of the same severity that \
-         does not. See [alerts](#monitorsalerts).",
+        DefaultValue::Described("a default budget for `js`, `wasserstein` and each rate"),
+        "Alert rules; `[]` is none. A rule that names a feature takes precedence over one of the same \
+         severity that does not. See [alerts](#monitorsalerts).",
         &[("js", "expected a list, found \"js\"")],
     ),
     option(

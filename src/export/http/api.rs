@@ -85,6 +85,7 @@ fn feature_json(
         "kind": feature.kind.name(),
         "samples": window_feature.counts.as_ref().map(|counts| counts.tallies.values),
         "missing_ratio": window_feature.rates.missing,
+        "invalid_ratio": window_feature.rates.invalid,
         "unseen_categories": window_feature
             .counts
             .as_ref()

@@ -107,7 +107,7 @@ macro_rules! catalog {
 }
 
 catalog! {
-    DRIFT_SCORE: Gauge "drift_score" COMPARISON_STATISTIC, "Score of the window against the reference; absent while not ready. statistic = js, js_distance, kl, kl_reverse, wasserstein, wasserstein_normalized, wasserstein_body, psi, hellinger, total_variation, ks, missing_ratio, unseen_ratio, out_of_range_ratio.";
+    DRIFT_SCORE: Gauge "drift_score" COMPARISON_STATISTIC, "Score of the window against the reference; absent while not ready. statistic = js, js_distance, kl, kl_reverse, wasserstein, wasserstein_normalized, wasserstein_body, psi, hellinger, total_variation, ks, missing_ratio, invalid_ratio, unseen_ratio, out_of_range_ratio.";
     DRIFT_NOISE_FLOOR: Gauge "drift_noise_floor" COMPARISON_STATISTIC, "Mean of the score over windows without drift, on its own scale; only where alerts are calibrated.";
     DRIFT_P_VALUE: Gauge "drift_p_value" COMPARISON_STATISTIC, "Share of windows without drift that score as high, 0 to 1; only where alerts are calibrated.";
     DRIFT_DESIGN_EFFECT: Gauge "drift_design_effect" COMPARISON_STATISTIC, "Factor by which windows without drift vary more than independent samples, at least 1; samples divided by it are the effective samples.";
@@ -130,7 +130,7 @@ catalog! {
     WINDOW_MIN_SAMPLES: Gauge "window_min_samples" WINDOW, "Values of a feature that a window needs before it is scored.";
     WINDOW_SIZE: Gauge "window_size_seconds" WINDOW, "Length of the window, in event time.";
     WINDOW_SLIDE: Gauge "window_slide_seconds" WINDOW, "Event time between two evaluations of the window.";
-    FEATURES_DRIFTING: Gauge "features_drifting_ratio" WINDOW_REFERENCE, "Share of features with a firing alert, among those that have alerts and a score.";
+    FEATURES_DRIFTING: Gauge "features_drifting_ratio" WINDOW_REFERENCE, "Share of features with a firing alert, among those with an alert that is judged.";
     FEATURES_SIGNIFICANT: Gauge "features_significant" WINDOW_REFERENCE, "Features with significant drift by Benjamini and Hochberg at a false discovery rate of 5 %; only where alerts are calibrated.";
     WINDOW_COVERAGE_RATIO: Gauge "window_coverage_ratio" WINDOW, "Share of the window's panes and partitions that were counted, 0 to 1.";
     WINDOW_END: Gauge "window_end_timestamp_seconds" WINDOW, "End of the latest evaluated window, in event time.";

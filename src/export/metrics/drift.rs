@@ -247,28 +247,32 @@ fn add_statuses(
 }
 
 /// Totals over the features of a window against one reference.
+///
+/// A feature counts by its rules and not by its scores: the features that lost all of their values
+/// have no score, and their rates drift most.
 #[derive(Default)]
 struct ReferenceTotals {
-    /// Ready comparisons that have alerts.
-    with_alerts: u64,
-    /// Ready comparisons with a firing alert.
+    /// Features with a rule that is judged.
+    judged: u64,
+    /// Features with a firing alert.
     firing: u64,
-    /// The p-values of ready, calibrated comparisons.
+    /// The p-values of calibrated features with a rule that is judged.
     p_values: Vec<f64>,
 }
 
 impl ReferenceTotals {
-    fn add(&mut self, comparison: &ComparisonView) {
-        if comparison.scores.is_err() {
-            return;
-        }
-        let is_firing = comparison
+    /// Adds a comparison with the monitor's reference of this index.
+    fn add(&mut self, comparison: &ComparisonView, reference: usize) {
+        let judged: Vec<&AlertView> = comparison
             .alerts
             .iter()
-            .any(|alert| alert.state == AlertState::Firing);
-        self.with_alerts += u64::from(!comparison.alerts.is_empty());
+            .filter(|alert| alert.statistic.applies_to_reference(reference))
+            .filter(|alert| !matches!(alert.state, AlertState::NotReady(_)))
+            .collect();
+        let is_firing = judged.iter().any(|alert| alert.state == AlertState::Firing);
+        self.judged += u64::from(!judged.is_empty());
         self.firing += u64::from(is_firing);
-        self.p_values.extend(smallest_p_value(comparison));
+        self.p_values.extend(smallest_p_value(comparison, &judged));
     }
 }
 
@@ -284,13 +288,14 @@ fn add_totals(
         .map(|_| ReferenceTotals::default())
         .collect();
     for feature in &window.features {
-        for (totals, comparison) in totals.iter_mut().zip(&feature.comparisons) {
-            totals.add(comparison);
+        for (index, (totals, comparison)) in totals.iter_mut().zip(&feature.comparisons).enumerate()
+        {
+            totals.add(comparison, index);
         }
     }
     for (reference, mut totals) in references.iter().zip(totals) {
         let labels = [monitor, window_name, reference.name.as_str()];
-        if let Some(ratio) = share(totals.firing, totals.with_alerts) {
+        if let Some(ratio) = share(totals.firing, totals.judged) {
             families.add(catalog::FEATURES_DRIFTING, &labels, ratio);
         }
         if !totals.p_values.is_empty() {
@@ -300,17 +305,16 @@ fn add_totals(
     }
 }
 
-/// The p-value of a comparison over all its alerting statistics, in 0..=1: the smallest one times
-/// their number (Bonferroni). `None` where no alerting statistic is calibrated.
-fn smallest_p_value(comparison: &ComparisonView) -> Option<f64> {
+/// The p-value of a comparison over the statistics of its judged alerts, in 0..=1: the smallest one
+/// times their number (Bonferroni). `None` where none of them is calibrated.
+fn smallest_p_value(comparison: &ComparisonView, judged: &[&AlertView]) -> Option<f64> {
     let p_values: Vec<f64> = comparison
         .assessment
         .as_deref()?
         .statistics
         .iter()
         .filter(|level| {
-            comparison
-                .alerts
+            judged
                 .iter()
                 .any(|alert| alert.statistic == level.statistic)
         })
