@@ -43,7 +43,7 @@ fn monitor(model: usize, path: &str) -> MonitorPlan {
         }),
         timestamp: TimestampSpec {
             path: Pointer::parse(path),
-            fallback_kafka: false,
+            ..TimestampSpec::default()
         },
         windows: vec![WindowSpec {
             name: "4s".to_owned(),
