@@ -212,8 +212,14 @@ impl ProcessBuilder<'_> {
                 } else {
                     KafkaSource::try_new(&spec, report)?
                 };
+                let released = Arc::clone(&head_lookup);
                 let lookup = move |shard: &_| resume_point(&head_lookup, shard);
-                Ok(Box::new(source.with_resume_lookup(Box::new(lookup))))
+                let release = move |shard: &_| released.evict(shard);
+                Ok(Box::new(
+                    source
+                        .with_resume_lookup(Box::new(lookup))
+                        .with_resume_release(Box::new(release)),
+                ))
             }),
             ingest,
             plans: reloaded_plans,

@@ -1,7 +1,7 @@
 //! `pegel check`: validates a configuration, and tries it on a message or on the brokers.
 //!
-//! It writes no file. With `--connect` it opens the sources, and a source commits its position to
-//! the consumer group when it is closed.
+//! It writes nothing. With `--connect` it opens the sources, but commits no offset to the consumer
+//! group: the first start of `pegel run` must not depend on an earlier check.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -142,11 +142,9 @@ fn check_pane_log(config: &Config, panes: &PanesTopicSpec) -> Exit {
 }
 
 /// Polls a source until its partitions are known; `Err` inside is the problem at the timeout.
-///
-/// The source commits its position to the consumer group when it is closed.
 fn count_partitions(spec: &SourceSpec) -> anyhow::Result<Result<usize, String>> {
     let report = Arc::new(ArcSwap::from_pointee(KafkaReport::default()));
-    let mut source = KafkaSource::try_new(spec, Arc::clone(&report))?;
+    let mut source = KafkaSource::try_new(spec, Arc::clone(&report))?.without_commits();
     let deadline = clock::monotonic() + CONNECT_TIMEOUT;
     let mut partitions = PartitionCounter(0);
     while clock::monotonic() < deadline {

@@ -102,7 +102,7 @@ fn kafka(client: &ClientUser, table: &Table<'_>) -> Option<KafkaSpec> {
         .and_then(|item| names(&item, "broker"));
     let topics = table
         .need("topics", "a list of topic names")
-        .and_then(|item| names(&item, "topic"));
+        .and_then(|item| topics(&item));
     let group_id = table.get("group_id").and_then(|item| item.name());
     let start = table.get("start").and_then(|item| start(&item));
     let properties = table
@@ -118,6 +118,21 @@ fn kafka(client: &ClientUser, table: &Table<'_>) -> Option<KafkaSpec> {
         start: start.unwrap_or(defaults::START.1),
         properties: properties.unwrap_or_default(),
     })
+}
+
+/// Reads a list of at least one topic, each of them once: a topic that is listed twice would be
+/// read once, and the list would promise more.
+fn topics(item: &Item<'_>) -> Option<Vec<String>> {
+    let topics = names(item, "topic")?;
+    for (index, listed) in item.list()?.iter().enumerate() {
+        if topics[..index].contains(&topics[index]) {
+            listed.error(format!(
+                "topic {:?} is listed twice, accepted: each topic once",
+                topics[index]
+            ));
+        }
+    }
+    Some(topics)
 }
 
 /// Reads a list of at least one name.

@@ -45,10 +45,11 @@ pub trait Sink {
     ///
     /// `upto` may be greater than the last record's offset + 1: control records, aborted
     /// transactions, compaction and retention leave gaps. For a shard without new records the call
-    /// is repeated every few seconds, as long as the source can confirm that the end did not move.
+    /// is repeated every few seconds, as long as the partition's leader confirms that the end did
+    /// not move. Nothing else is a confirmation: an unreachable leader is silent as well.
     fn position(&mut self, slot: usize, upto: i64, caught_up: bool);
-    /// Retention deleted this many offsets before they were read; the next `position` is behind
-    /// them.
+    /// The log lost this many offsets: retention deleted them before they were read, or its end was
+    /// cut off. The next `position` is behind them.
     fn lost(&mut self, slot: usize, offsets: u64);
     /// The source no longer reads the shard.
     fn closed(&mut self, slot: usize);
@@ -74,6 +75,10 @@ pub enum ResumePoint {
 
 /// Looks up how far a partition was counted, ignoring the shard's incarnation.
 pub type ResumeLookup = Box<dyn Fn(&Shard) -> ResumePoint + Send>;
+
+/// Forgets the answer of a [`ResumeLookup`] about a partition that is not opened: by the time it
+/// is, its owner may have counted more.
+pub type ResumeRelease = Box<dyn Fn(&Shard) + Send>;
 
 /// A live stream of records.
 pub trait Source {

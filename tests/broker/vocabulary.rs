@@ -19,6 +19,7 @@ pub(crate) const FAST: Timing = Timing {
     commit: Duration::from_millis(200),
     publish: Duration::from_millis(50),
     statistics: Duration::from_millis(200),
+    ends: Duration::from_millis(200),
     rejected: Duration::from_millis(100),
     close: Duration::from_secs(5),
 };
@@ -141,6 +142,18 @@ impl Reader {
     pub(crate) fn new(spec: &SourceSpec) -> Self {
         let report = Arc::new(ArcSwap::from_pointee(KafkaReport::default()));
         let source = KafkaSource::with_timing(spec, Arc::clone(&report), FAST)
+            .unwrap_or_else(|error| panic!("no source: {error}"));
+        Reader {
+            source,
+            sink: Collected::default(),
+            report,
+        }
+    }
+
+    /// A member of the source's consumer group.
+    pub(crate) fn in_group(spec: &SourceSpec) -> Self {
+        let report = Arc::new(ArcSwap::from_pointee(KafkaReport::default()));
+        let source = KafkaSource::in_group(spec, Arc::clone(&report), FAST)
             .unwrap_or_else(|error| panic!("no source: {error}"));
         Reader {
             source,

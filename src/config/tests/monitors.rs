@@ -79,6 +79,11 @@ fn windows_and_bins_are_checked_as_a_whole() {
     );
     swap(
         "topics: [t]",
+        "topics: [t, u, t]",
+        "sources.s.kafka.topics[2]: topic \"t\" is listed twice, accepted: each topic once",
+    );
+    swap(
+        "topics: [t]",
         "topics: [t], security: {protocol: ssl}",
         "sources.s.kafka.security: not supported yet",
     );

@@ -2,7 +2,14 @@
 //!
 //! Partitions are discovered every few seconds. Without group membership the source reads all of
 //! them, otherwise those that the group assigns. A partition starts at the head of the pane log, or
-//! at the group's committed offset, or at the configured start, in this order.
+//! at the group's committed offset, or at the configured start, in this order. The group is asked
+//! only about partitions without a head, so a coordinator that is down does not stop the others.
+//!
+//! A partition without a position may be new to a topic that was read before. The evidence is
+//! gathered for the whole topic, because another process may have read the rest of it: partitions
+//! that are open here, committed offsets, and heads (`topic_history`).
+//!
+//! Heads may be pending while the pane log is read. Then only the lookups are repeated, no request.
 //!
 //! The requests of a refresh block the reading thread, so each has a short timeout (`backoff`).
 
@@ -12,22 +19,35 @@ use std::time::{Duration, Instant};
 use tracing::{debug, info};
 
 use super::backoff::Backoff;
-use super::discovery::Discovery;
-use super::group_offsets::fetch_committed;
-use super::health::RequestError;
+use super::discovery::{DiscoveredPartitions, Discovery};
+use super::group_offsets::{CommittedOffset, fetch_committed};
+use super::health::{ProblemScope, RequestError};
 use super::partition_offsets::{list_bounds, list_offsets_at};
 use super::partition_reader::PartitionReader;
 use super::partitions::PartitionTable;
 use super::resume::{previous_position, resume, start_at};
 use super::settings::Timing;
+use super::topic_history::TopicHistory;
 use super::topic_id::TopicIds;
 use crate::clock;
 use crate::kafka::TopicPartition;
 use crate::model::{KafkaSpec, Shard, StartAt};
-use crate::source::{ResumeLookup, ResumePoint, Sink};
+use crate::source::{ResumeLookup, ResumePoint, ResumeRelease, Sink};
 
 /// The delay before pending resume points are looked up again.
 const LOOKUP_DELAY: Duration = Duration::from_millis(50);
+
+/// The time after which pending lookups are a problem.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A partition on its way to be opened.
+struct NewPartition {
+    partition: TopicPartition,
+    resume_point: ResumePoint,
+    committed: Option<CommittedOffset>,
+    /// The first offset to read without any position; `None` for the end.
+    start_offset: Option<i64>,
+}
 
 /// The partitions to read.
 pub(super) struct Assignment {
@@ -43,6 +63,13 @@ pub(super) struct Assignment {
     discovery: Discovery,
     topic_ids: TopicIds,
     resume_lookup: ResumeLookup,
+    resume_release: ResumeRelease,
+    /// The shards whose lookups are pending, since a time.
+    awaited: Option<(Vec<Shard>, Instant)>,
+    /// The next time to repeat the pending lookups.
+    lookup_at: Instant,
+    /// Partitions were opened since this was last asked.
+    has_opened: bool,
     pub(super) backoff: Backoff,
 }
 
@@ -64,6 +91,10 @@ impl Assignment {
             discovery: Discovery::default(),
             topic_ids: TopicIds::default(),
             resume_lookup: Box::new(|_| ResumePoint::Unread),
+            resume_release: Box::new(|_| ()),
+            awaited: None,
+            lookup_at: now,
+            has_opened: false,
             backoff: Backoff::new(timing, now),
         }
     }
@@ -71,6 +102,16 @@ impl Assignment {
     /// Sets the lookup of positions in the pane log.
     pub(super) fn set_resume_lookup(&mut self, resume_lookup: ResumeLookup) {
         self.resume_lookup = resume_lookup;
+    }
+
+    /// Sets the release of positions that were looked up in vain.
+    pub(super) fn set_resume_release(&mut self, resume_release: ResumeRelease) {
+        self.resume_release = resume_release;
+    }
+
+    /// Returns `true` if partitions were opened since the last call.
+    pub(super) fn take_opened(&mut self) -> bool {
+        std::mem::take(&mut self.has_opened)
     }
 
     /// Replaces the partitions that the group assigned, and ends all pauses.
@@ -134,6 +175,7 @@ impl Assignment {
         reader: &mut PartitionReader,
         sink: &mut dyn Sink,
     ) {
+        self.repeat_lookups(now, reader);
         if !self.backoff.is_due(now) {
             return;
         }
@@ -161,7 +203,7 @@ impl Assignment {
         let discovered = self
             .discovery
             .discover_partitions(&self.spec.topics, reader, timeout)?;
-        sink.extent(u32::try_from(discovered.count).unwrap_or(u32::MAX));
+        sink.extent(discovered.count());
         self.topic_ids.request(&reader.client, &self.spec.topics);
         let needs_topic_ids = discovered.with_leader.iter().any(|partition| {
             self.topic_ids.get(&partition.topic).is_none()
@@ -172,15 +214,12 @@ impl Assignment {
         }
         let new: Vec<TopicPartition> = discovered
             .with_leader
-            .into_iter()
+            .iter()
             .filter(|partition| self.may_open(partition, &reader.table))
+            .cloned()
             .collect();
-        // Shards carry the id of the cluster: without it, nothing can be opened.
-        let Some(cluster) = self.discovery.cluster(&reader.client, timeout) else {
-            return Ok(false);
-        };
-        let cluster = cluster.to_owned();
-        let all_opened = new.is_empty() || self.open(&new, &cluster, reader, sink)?;
+        let cluster = self.discovery.cluster(reader, timeout)?;
+        let all_opened = new.is_empty() || self.open(&new, &discovered, &cluster, reader, sink)?;
         let all_restarted = reader.restart_stopped(&self.topic_ids, timeout, sink)?;
         Ok(all_opened && all_restarted)
     }
@@ -188,11 +227,7 @@ impl Assignment {
     /// True if a partition is assigned, not paused, and not open yet.
     fn may_open(&mut self, partition: &TopicPartition, table: &PartitionTable) -> bool {
         let is_open = table.slot(&partition.topic, partition.partition).is_some();
-        let is_assigned = self
-            .assigned
-            .as_ref()
-            .is_none_or(|assigned| assigned.contains(partition));
-        if is_open || !is_assigned {
+        if is_open || !self.is_assigned(partition) {
             return false;
         }
         let now = clock::monotonic();
@@ -206,66 +241,145 @@ impl Assignment {
         }
     }
 
+    /// Repeats the pending lookups when they are due, and makes a refresh due when none is left.
+    fn repeat_lookups(&mut self, now: Instant, reader: &mut PartitionReader) {
+        let Some((shards, since)) = &self.awaited else {
+            return;
+        };
+        if now < self.lookup_at {
+            return;
+        }
+        let waited = now.duration_since(*since);
+        let mut pending = shards
+            .iter()
+            .filter(|shard| (self.resume_lookup)(shard) == ResumePoint::Pending);
+        let problem = pending.next().map(|first| {
+            let more = match pending.count() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let first = TopicPartition::from(first);
+            format!("the pane log does not answer yet where {first}{more} resume")
+        });
+        if problem.is_none() {
+            self.awaited = None;
+            self.backoff.refresh_now();
+        } else {
+            self.lookup_at = now + LOOKUP_DELAY;
+        }
+        if problem.is_none() || waited > LOOKUP_PATIENCE {
+            reader.health.set_problem(ProblemScope::Heads, problem);
+        }
+    }
+
+    /// Looks up the positions of these shards; `None` while one is pending.
+    fn look_up(&mut self, shards: Vec<Shard>) -> Option<Vec<ResumePoint>> {
+        let resume_points: Vec<ResumePoint> = shards.iter().map(&self.resume_lookup).collect();
+        let pending: Vec<Shard> = shards
+            .into_iter()
+            .zip(&resume_points)
+            .filter(|(_, resume_point)| **resume_point == ResumePoint::Pending)
+            .map(|(shard, _)| shard)
+            .collect();
+        if pending.is_empty() {
+            return Some(resume_points);
+        }
+        let now = clock::monotonic();
+        let since = self.awaited.take().map_or(now, |(_, since)| since);
+        self.awaited = Some((pending, since));
+        self.lookup_at = now + LOOKUP_DELAY;
+        None
+    }
+
     /// Opens partitions; returns `false` if some must be tried again soon.
     fn open(
         &mut self,
         new: &[TopicPartition],
+        discovered: &DiscoveredPartitions,
         cluster: &str,
         reader: &mut PartitionReader,
         sink: &mut dyn Sink,
     ) -> Result<bool, RequestError> {
-        let timeout = self.backoff.timeout();
-        let resume_points: BTreeMap<&TopicPartition, ResumePoint> = new
+        let shards = new
             .iter()
-            .map(|partition| {
-                let shard = self.shard(partition, cluster, 0);
-                (partition, (self.resume_lookup)(&shard))
-            })
+            .map(|partition| self.shard(partition, cluster, 0))
             .collect();
-        let committed = fetch_committed(reader, new, timeout)?;
-        let bounds = list_bounds(reader.client.consumer(), new, timeout)
-            .map_err(RequestError::in_topic_of(new))?;
-        let configured = self.configured_starts(new, &committed, &resume_points, reader)?;
-        // If one partition of a topic has a known position, new ones start at the oldest record. So
-        // all are looked up before the first is opened.
-        let Some(previous) = new
-            .iter()
-            .map(|partition| {
-                let min_incarnation = self.min_incarnation(partition);
-                let committed = committed.get(partition).copied();
-                previous_position(resume_points[partition], committed, min_incarnation)
-            })
-            .collect::<Option<Vec<_>>>()
-        else {
-            self.backoff.refresh_at(clock::monotonic() + LOOKUP_DELAY);
-            return Ok(false);
+        let Some(resume_points) = self.look_up(shards) else {
+            // The lookups are repeated without a request, and make the next refresh due.
+            return Ok(true);
         };
+        let (counted, unread): (Vec<NewPartition>, Vec<NewPartition>) = new
+            .iter()
+            .zip(resume_points)
+            .map(|(partition, resume_point)| NewPartition {
+                partition: partition.clone(),
+                resume_point,
+                committed: None,
+                start_offset: None,
+            })
+            .partition(|new| matches!(new.resume_point, ResumePoint::At { .. }));
+        let are_counted_open = self.open_at(&counted, cluster, reader, sink)?;
+        let Some(unread) = self.plan_unread(unread, discovered, cluster, reader)? else {
+            return Ok(are_counted_open);
+        };
+        let are_unread_open = self.open_at(&unread, cluster, reader, sink)?;
+        Ok(are_counted_open && are_unread_open)
+    }
+
+    /// Opens partitions whose positions are known; returns `false` if some must be tried again
+    /// soon.
+    fn open_at(
+        &mut self,
+        new: &[NewPartition],
+        cluster: &str,
+        reader: &mut PartitionReader,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, RequestError> {
+        if new.is_empty() {
+            return Ok(true);
+        }
+        let partitions: Vec<TopicPartition> = new.iter().map(|new| new.partition.clone()).collect();
+        let bounds = list_bounds(
+            reader.client.consumer(),
+            &partitions,
+            self.backoff.timeout(),
+        )
+        .map_err(RequestError::in_topic_of(&partitions))?;
+        let now = clock::monotonic();
         let mut opened = 0;
-        for (partition, (incarnation, position)) in new.iter().zip(previous) {
-            let Some(bounds) = bounds.get(partition) else {
+        for new in new {
+            let partition = &new.partition;
+            let min_incarnation = self.min_incarnation(partition);
+            let committed = new.committed.map(|committed| committed.offset);
+            let (Some(bounds), Some((incarnation, position))) = (
+                bounds.get(partition),
+                previous_position(new.resume_point, committed, min_incarnation),
+            ) else {
                 continue;
             };
             let topic_id = self.topic_ids.get(&partition.topic);
             let start = match position {
                 Some(position) => resume(position, *bounds, topic_id),
-                None => {
-                    let offset = configured.get(partition).copied().unwrap_or(bounds.high);
-                    start_at(offset, *bounds, topic_id)
-                }
+                None => start_at(new.start_offset.unwrap_or(bounds.high), *bounds, topic_id),
             };
-            let started = self
-                .min_incarnation(partition)
-                .max(incarnation + u32::from(start.is_recreated));
+            if !reader
+                .tail_losses
+                .is_settled(partition, start, &self.topic_ids, now)
+            {
+                continue;
+            }
+            let started = min_incarnation.max(incarnation + u32::from(start.is_new_incarnation()));
             reader.open(
                 self.shard(partition, cluster, started),
                 start,
                 position.map(|position| position.upto),
-                committed.get(partition).copied(),
+                committed,
                 sink,
             )?;
             opened += 1;
         }
         if opened > 0 {
+            self.has_opened = true;
             reader.table.assignments += 1;
             info!(
                 source = self.source,
@@ -276,55 +390,142 @@ impl Assignment {
         Ok(opened == new.len())
     }
 
-    /// The start of each partition without a committed offset; one that is missing here starts at
+    /// Finds the committed or configured start of partitions without a head; `None` while a lookup
+    /// is pending.
+    fn plan_unread(
+        &mut self,
+        mut unread: Vec<NewPartition>,
+        discovered: &DiscoveredPartitions,
+        cluster: &str,
+        reader: &mut PartitionReader,
+    ) -> Result<Option<Vec<NewPartition>>, RequestError> {
+        let topics: BTreeSet<String> = unread
+            .iter()
+            .map(|new| new.partition.topic.clone())
+            .collect();
+        let siblings: Vec<TopicPartition> = topics
+            .iter()
+            .flat_map(|topic| discovered.of_topic(topic))
+            .collect();
+        if siblings.is_empty() {
+            return Ok(Some(unread));
+        }
+        let committed = fetch_committed(
+            reader,
+            &self.spec.group_id,
+            &siblings,
+            self.backoff.timeout(),
+        )?;
+        let mut from_configured = Vec::new();
+        for topic in &topics {
+            let Some(history) = self.history(topic, &committed, discovered, cluster, reader) else {
+                return Ok(None);
+            };
+            reader.table.set_first_count(
+                topic,
+                match history {
+                    TopicHistory::Unread => self.discovery.initial_count(topic),
+                    TopicHistory::Read { first_count } => first_count,
+                },
+            );
+            for new in unread
+                .iter_mut()
+                .filter(|new| new.partition.topic == *topic)
+            {
+                let partition = &new.partition;
+                new.committed = committed.get(partition).copied();
+                let is_from_oldest = self.spec.start == StartAt::Earliest
+                    || history.is_new(partition.partition)
+                    || self.discovery.is_created_later(partition);
+                if is_from_oldest {
+                    new.start_offset = Some(0);
+                } else if new.committed.is_none() {
+                    from_configured.push(partition.clone());
+                }
+            }
+        }
+        let starts = self.configured_starts(&from_configured, reader)?;
+        for new in &mut unread {
+            new.start_offset = new
+                .start_offset
+                .or_else(|| starts.get(&new.partition).copied());
+        }
+        Ok(Some(unread))
+    }
+
+    /// The history of a topic, from the cheapest evidence that there is; `None` while a lookup is
+    /// pending.
+    fn history(
+        &mut self,
+        topic: &str,
+        committed: &BTreeMap<TopicPartition, CommittedOffset>,
+        discovered: &DiscoveredPartitions,
+        cluster: &str,
+        reader: &PartitionReader,
+    ) -> Option<TopicHistory> {
+        let of_open = reader.table.history(topic);
+        let of_commits = TopicHistory::of_commits(
+            committed
+                .iter()
+                .filter(|(partition, _)| partition.topic == topic)
+                .map(|(_, committed)| committed.first_count),
+        );
+        let known = [of_open, of_commits]
+            .into_iter()
+            .find(|history| *history != TopicHistory::Unread);
+        if known.is_some() || self.spec.start == StartAt::Earliest {
+            return Some(known.unwrap_or(TopicHistory::Unread));
+        }
+        let shards: Vec<Shard> = discovered
+            .of_topic(topic)
+            .map(|partition| self.shard(&partition, cluster, 0))
+            .collect();
+        let resume_points = self.look_up(shards.clone())?;
+        let is_read = resume_points
+            .iter()
+            .any(|resume_point| matches!(resume_point, ResumePoint::At { .. }));
+        for shard in &shards {
+            if !self.is_assigned(&TopicPartition::from(shard)) {
+                (self.resume_release)(shard);
+            }
+        }
+        Some(if is_read {
+            TopicHistory::Read { first_count: None }
+        } else {
+            TopicHistory::Unread
+        })
+    }
+
+    /// The configured start of partitions without any position; one that is missing here starts at
     /// its end.
-    ///
-    /// A topic or partition that was created after pegel started on its topic is read from its
-    /// oldest record: `latest` means "from the first start on", and all of its records are newer.
     fn configured_starts(
         &self,
-        new: &[TopicPartition],
-        committed: &BTreeMap<TopicPartition, i64>,
-        resume_points: &BTreeMap<&TopicPartition, ResumePoint>,
+        partitions: &[TopicPartition],
         reader: &PartitionReader,
     ) -> Result<BTreeMap<TopicPartition, i64>, RequestError> {
-        let known_topics: BTreeSet<&str> = resume_points
-            .iter()
-            .filter(|(_, resume_point)| matches!(resume_point, ResumePoint::At { .. }))
-            .map(|(partition, _)| *partition)
-            .chain(committed.keys())
-            .map(|partition| &*partition.topic)
-            .collect();
-        let (from_oldest, from_configured): (Vec<TopicPartition>, Vec<TopicPartition>) = new
-            .iter()
-            .filter(|partition| !committed.contains_key(partition))
-            .cloned()
-            .partition(|partition| {
-                self.spec.start == StartAt::Earliest
-                    || known_topics.contains(&*partition.topic)
-                    || self.discovery.is_created_later(partition)
-            });
-        let mut starts: BTreeMap<TopicPartition, i64> = from_oldest
-            .into_iter()
-            .map(|partition| (partition, 0))
-            .collect();
-        if let StartAt::Timestamp(time) = self.spec.start
-            && !from_configured.is_empty()
-        {
-            let offsets = list_offsets_at(
-                reader.client.consumer(),
-                &from_configured,
-                time,
-                self.backoff.timeout(),
-            )
-            .map_err(RequestError::in_topic_of(&from_configured))?;
-            starts.extend(
-                offsets
-                    .into_iter()
-                    .filter_map(|(partition, offset)| Some((partition, offset?))),
-            );
+        let StartAt::Timestamp(time) = self.spec.start else {
+            return Ok(BTreeMap::new());
+        };
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        Ok(starts)
+        let offsets = list_offsets_at(
+            reader.client.consumer(),
+            partitions,
+            time,
+            self.backoff.timeout(),
+        )
+        .map_err(RequestError::in_topic_of(partitions))?;
+        Ok(offsets
+            .into_iter()
+            .filter_map(|(partition, offset)| Some((partition, offset?)))
+            .collect())
+    }
+
+    fn is_assigned(&self, partition: &TopicPartition) -> bool {
+        self.assigned
+            .as_ref()
+            .is_none_or(|assigned| assigned.contains(partition))
     }
 
     fn min_incarnation(&self, partition: &TopicPartition) -> u32 {

@@ -1,8 +1,8 @@
 //! The Kafka source: the poll loop of one ingest thread.
 //!
 //! One thread owns the consumer and polls it. A poll handles callback events first, then topic ids,
-//! a due refresh of the assignment, a due commit and a due report, and drains the records last. So
-//! no decision is made while a record is on its way.
+//! a due refresh of the assignment, a due commit, a due report and the ends of quiet partitions, and
+//! drains the records last. So no decision is made while a record is on its way.
 //!
 //! It assigns partitions itself. On one machine it reads all of them without group membership,
 //! because a second member would take half of the records away from the windows. The group only
@@ -29,13 +29,16 @@ use super::assignment::Assignment;
 use super::callbacks::{CallbackContext, CallbackEvent};
 use super::group_offsets::GroupOffsets;
 use super::health::Health;
+use super::leader_ends::LeaderEnds;
 use super::librdkafka::Client;
 use super::partition_reader::PartitionReader;
+use super::pause::Moment;
 use super::settings::{SourceError, Timing, member_config, reader_config};
+use super::tail_loss::TailLosses;
 use crate::clock;
 use crate::kafka::TopicPartition;
 use crate::model::{KafkaReport, SourceSpec};
-use crate::source::{ResumeLookup, Sink, Source};
+use crate::source::{ResumeLookup, ResumeRelease, Sink, Source};
 
 /// The longest wait on the data queue, so that callbacks are served at least this often.
 const MAX_DRAIN_WAIT: Duration = Duration::from_millis(200);
@@ -106,13 +109,15 @@ impl KafkaSource {
         let client = Client::new(consumer, member, timing.close).ok_or(SourceError::Queue)?;
         let health = Health::new(&spec.name, &spec.kafka.brokers);
         let now = clock::monotonic();
+        let leader_ends = LeaderEnds::new(timing.ends, &spec.kafka.properties, now);
+        let tail_losses = TailLosses::new(timing.refresh);
         Ok(KafkaSource {
             name: spec.name.clone(),
             topics: spec.kafka.topics.clone(),
             timing,
-            reader: PartitionReader::new(&spec.name, client, health),
+            reader: PartitionReader::new(&spec.name, client, health, leader_ends, tail_losses),
             assignment: Assignment::new(&spec.name, &spec.kafka, is_in_group, timing, now),
-            group_offsets: GroupOffsets::new(&spec.name, timing, now),
+            group_offsets: GroupOffsets::new(&spec.name, &spec.kafka.group_id, timing, now),
             report,
             publish_at: now,
         })
@@ -122,6 +127,21 @@ impl KafkaSource {
     #[must_use]
     pub fn with_resume_lookup(mut self, resume_lookup: ResumeLookup) -> Self {
         self.assignment.set_resume_lookup(resume_lookup);
+        self
+    }
+
+    /// Sets the release of looked-up positions of partitions that this process does not open.
+    #[must_use]
+    pub fn with_resume_release(mut self, release: ResumeRelease) -> Self {
+        self.assignment.set_resume_release(release);
+        self
+    }
+
+    /// Commits no offset to the group, now or when the source is dropped: a look at a topic must
+    /// not decide where a later start begins.
+    #[must_use]
+    pub fn without_commits(mut self) -> Self {
+        self.group_offsets.disable();
         self
     }
 
@@ -139,7 +159,7 @@ impl KafkaSource {
                     }
                 }
                 CallbackEvent::Statistics(statistics) => {
-                    if self.reader.apply_statistics(&statistics, sink) {
+                    if self.reader.apply_statistics(&statistics) {
                         self.assignment.backoff.refresh_now();
                     }
                 }
@@ -186,6 +206,7 @@ impl KafkaSource {
 impl Source for KafkaSource {
     fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool {
         let start = clock::monotonic();
+        self.reader.table.notice_pause(Moment::now());
         if self.handle_callback_events(sink) {
             // The last commits must be in the log before the next owner looks up the heads; a
             // commit that comes later costs that owner a pause.
@@ -195,8 +216,12 @@ impl Source for KafkaSource {
             .poll_topic_ids(Duration::ZERO, &mut self.reader, sink);
         self.assignment
             .refresh_if_due(start, wait, &mut self.reader, sink);
+        if self.assignment.take_opened() {
+            self.group_offsets.commit_soon(start);
+        }
         self.group_offsets.commit_if_due(start, &mut self.reader);
         self.publish_if_due(start);
+        self.reader.confirm_ends(Moment::now(), sink);
         let remaining = wait.saturating_sub(clock::monotonic().duration_since(start));
         if self.reader.read(remaining.min(MAX_DRAIN_WAIT), sink) {
             self.assignment.backoff.refresh_now();

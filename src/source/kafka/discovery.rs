@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::health::{ProblemScope, RequestError};
-use super::librdkafka::Client;
 use super::partition_reader::PartitionReader;
 use crate::kafka::TopicPartition;
 
@@ -16,8 +15,21 @@ use crate::kafka::TopicPartition;
 pub(super) struct DiscoveredPartitions {
     /// The partitions that have a leader.
     pub(super) with_leader: Vec<TopicPartition>,
+    /// The number of all partitions of each topic.
+    pub(super) counts: BTreeMap<String, i32>,
+}
+
+impl DiscoveredPartitions {
     /// The number of all partitions.
-    pub(super) count: usize,
+    pub(super) fn count(&self) -> u32 {
+        self.counts.values().map(|count| count.unsigned_abs()).sum()
+    }
+
+    /// All partitions of a topic.
+    pub(super) fn of_topic(&self, topic: &str) -> impl Iterator<Item = TopicPartition> {
+        let count = self.counts.get(topic).copied().unwrap_or(0);
+        (0..count).map(move |partition| TopicPartition::new(topic, partition))
+    }
 }
 
 /// Requests metadata, and remembers what existed at first.
@@ -43,12 +55,32 @@ impl Discovery {
         is_added || self.missing_topics.contains(topic)
     }
 
-    /// The id of the cluster, requested once.
-    pub(super) fn cluster(&mut self, client: &Client, timeout: Duration) -> Option<&str> {
+    /// The id of the cluster, requested once. Without it, nothing can be opened: shards carry it.
+    ///
+    /// # Errors
+    /// The brokers report none.
+    pub(super) fn cluster(
+        &mut self,
+        reader: &mut PartitionReader,
+        timeout: Duration,
+    ) -> Result<String, RequestError> {
         if self.cluster.is_none() {
-            self.cluster = client.consumer().client().fetch_cluster_id(timeout);
+            self.cluster = reader.client.consumer().client().fetch_cluster_id(timeout);
         }
-        self.cluster.as_deref()
+        let missing = KafkaError::MetadataFetch(RDKafkaErrorCode::UnsupportedFeature);
+        let cluster = self
+            .cluster
+            .clone()
+            .ok_or_else(|| RequestError::in_scope(ProblemScope::Cluster)(missing))?;
+        reader.health.set_problem(ProblemScope::Cluster, None);
+        Ok(cluster)
+    }
+
+    /// The number of partitions of a topic in the first answer about it.
+    pub(super) fn initial_count(&self, topic: &str) -> Option<i32> {
+        self.initial_counts
+            .get(topic)
+            .map(|count| i32::try_from(*count).unwrap_or(i32::MAX))
     }
 
     /// Requests the partitions of each topic, and updates the problems of the topics.
@@ -60,7 +92,7 @@ impl Discovery {
     ) -> Result<DiscoveredPartitions, RequestError> {
         let mut discovered = DiscoveredPartitions {
             with_leader: Vec::new(),
-            count: 0,
+            counts: BTreeMap::new(),
         };
         for name in topics {
             let scope = ProblemScope::Topic(name.clone());
@@ -73,20 +105,32 @@ impl Discovery {
             let Some(topic) = metadata.topics().first() else {
                 continue;
             };
-            let mut problem = None;
             if let Some(error) = topic.error() {
                 let code = RDKafkaErrorCode::from(error);
                 reader.health.count_error(code as i32);
-                problem = Some(scope.describe(code as i32));
+                let problem = Some(scope.describe(code as i32));
                 if code == RDKafkaErrorCode::UnknownTopicOrPartition {
                     self.missing_topics.insert(name.clone());
                 }
+                // Requests about the partitions would fail with a less telling error.
+                reader.health.set_problem(scope, problem);
+                continue;
             }
+            let mut problem = None;
             let count = topic.partitions().len();
-            discovered.count += count;
             if count > 0 {
+                discovered
+                    .counts
+                    .insert(name.clone(), i32::try_from(count).unwrap_or(i32::MAX));
                 self.initial_counts.entry(name.clone()).or_insert(count);
             }
+            let leaders = topic
+                .partitions()
+                .iter()
+                .filter(|metadata| metadata.leader() >= 0)
+                .map(|metadata| (metadata.id(), metadata.leader()))
+                .collect();
+            reader.table.set_leaders(name, leaders);
             for metadata in topic.partitions() {
                 let partition = TopicPartition::new(name, metadata.id());
                 if metadata.leader() < 0 {

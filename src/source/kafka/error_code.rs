@@ -39,18 +39,21 @@ pub(super) fn error_words(code: i32) -> String {
     code_name(code).trim_start_matches('_').replace('_', " ")
 }
 
+/// The errors that mean that no broker answered the request.
+const UNANSWERED: [RDKafkaErrorCode; 6] = [
+    RDKafkaErrorCode::BrokerTransportFailure,
+    RDKafkaErrorCode::AllBrokersDown,
+    RDKafkaErrorCode::OperationTimedOut,
+    RDKafkaErrorCode::TimedOutQueue,
+    RDKafkaErrorCode::Resolve,
+    RDKafkaErrorCode::WaitingForCoordinator,
+];
+
 /// True if the error means that no broker answered the request.
-pub(super) fn is_unanswered(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::BrokerTransportFailure
-            | Code::AllBrokersDown
-            | Code::OperationTimedOut
-            | Code::TimedOutQueue
-            | Code::Resolve
-            | Code::WaitingForCoordinator
-    )
+pub(super) fn is_unanswered(code: i32) -> bool {
+    UNANSWERED
+        .into_iter()
+        .any(|unanswered| unanswered as i32 == code)
 }
 
 /// True if librdkafka stops reading a partition after this error.

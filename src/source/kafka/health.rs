@@ -15,10 +15,14 @@ use crate::kafka::TopicPartition;
 /// first in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ProblemScope {
+    Cluster,
     Topic(String),
-    Group,
+    Leader(i32),
+    Group(String),
+    Heads,
     Partition(TopicPartition),
-    Commit,
+    /// The commits of the group.
+    Commit(String),
 }
 
 impl ProblemScope {
@@ -38,11 +42,22 @@ impl ProblemScope {
                 format!("{topic} is not a legal topic name")
             }
             ProblemScope::Topic(topic) => format!("topic {topic}: {words}"),
-            ProblemScope::Group | ProblemScope::Commit if is(Code::GroupAuthorizationFailed) => {
-                "not authorized to use the consumer group".to_owned()
+            ProblemScope::Leader(leader) => format!("broker {leader}: {words}"),
+            ProblemScope::Group(group) | ProblemScope::Commit(group)
+                if is(Code::GroupAuthorizationFailed) =>
+            {
+                format!("not authorized to use the consumer group {group}")
             }
-            ProblemScope::Group => format!("the group's offsets cannot be read: {words}"),
-            ProblemScope::Commit => format!("offsets cannot be committed: {words}"),
+            ProblemScope::Group(group) => {
+                format!("the offsets of the consumer group {group} cannot be read: {words}")
+            }
+            ProblemScope::Commit(group) => {
+                format!("offsets cannot be committed to the consumer group {group}: {words}")
+            }
+            ProblemScope::Cluster => {
+                "the brokers report no cluster id, Kafka 0.10.1 or newer is needed".to_owned()
+            }
+            ProblemScope::Heads => format!("the pane log cannot be read: {words}"),
             ProblemScope::Partition(partition) => format!("{partition}: {words}"),
         }
     }
@@ -91,6 +106,8 @@ pub(super) struct Health {
     /// The last error of the client while there is no connection.
     reason: Option<(RDKafkaErrorCode, String)>,
     problems: BTreeMap<ProblemScope, String>,
+    /// The number of consecutive requests that each leader left without an answer.
+    silent_leaders: BTreeMap<i32, u32>,
     errors: BTreeMap<String, u64>,
     /// The problem that was logged last.
     logged: Option<String>,
@@ -106,6 +123,7 @@ impl Health {
             unanswered: 0,
             reason: None,
             problems: BTreeMap::new(),
+            silent_leaders: BTreeMap::new(),
             errors: BTreeMap::new(),
             logged: None,
         }
@@ -166,7 +184,7 @@ impl Health {
     pub(super) fn request_failed(&mut self, RequestError { scope, error }: RequestError) -> bool {
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
         self.count_error(code as i32);
-        if !is_unanswered(code) {
+        if !is_unanswered(code as i32) {
             let problem = scope.describe(code as i32);
             self.set_problem(scope, Some(problem));
             return false;
@@ -177,6 +195,37 @@ impl Health {
             self.up = false;
         }
         true
+    }
+
+    /// A leader answered.
+    pub(super) fn leader_answered(&mut self, leader: i32) {
+        self.answered();
+        self.silent_leaders.remove(&leader);
+        self.problems.remove(&ProblemScope::Leader(leader));
+    }
+
+    /// A leader did not answer a request about these partitions; the second time in a row is a
+    /// problem.
+    pub(super) fn leader_silent(&mut self, leader: i32, partitions: &[TopicPartition]) {
+        let count = self.silent_leaders.entry(leader).or_default();
+        *count += 1;
+        let Some(first) = partitions.first().filter(|_| *count > 1) else {
+            return;
+        };
+        let others = match partitions.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let problem = format!("broker {leader} does not answer, it leads {first}{others}");
+        self.set_problem(ProblemScope::Leader(leader), Some(problem));
+    }
+
+    /// Ends the problems of leaders that are not asked any more.
+    pub(super) fn retain_leaders(&mut self, is_asked: impl Fn(i32) -> bool) {
+        self.silent_leaders.retain(|leader, _| is_asked(*leader));
+        self.problems.retain(
+            |scope, _| !matches!(scope, ProblemScope::Leader(leader) if !is_asked(*leader)),
+        );
     }
 
     /// Begins or changes the problem of a scope; `None` ends it.

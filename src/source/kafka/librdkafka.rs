@@ -3,7 +3,8 @@
 //! rdkafka's safe `poll` costs 370-520 ns per record on the reading thread, librdkafka's callback
 //! consume 60-95 ns (measured, 603-byte records). So records are read with
 //! `rd_kafka_consume_callback_queue` and passed on by reference. This needs unsafe code, which in
-//! pegel exists only here, in `topic_id` and in `error_code`. The mechanics are all traps:
+//! pegel exists only here, in `topic_id`, in `leader_ends` and in `error_code`. The mechanics are all
+//! traps:
 //!
 //! - Each partition's queue is forwarded to the record queue *before* the partition is assigned.
 //!   Otherwise its records arrive on the consumer queue, which is not read.
@@ -73,6 +74,7 @@ struct ClientHandles {
     records: Queue,
     commits: Queue,
     topic_ids: Queue,
+    leader_ends: Queue,
     /// Queues of single partitions.
     partition_queues: Vec<Queue>,
     consumer: BaseConsumer<CallbackContext>,
@@ -138,6 +140,7 @@ impl Client {
             records: Queue::new(&consumer)?,
             commits: Queue::new(member.as_ref().unwrap_or(&consumer))?,
             topic_ids: Queue::new(&consumer)?,
+            leader_ends: Queue::new(&consumer)?,
             partition_queues: Vec::new(),
             consumer,
             member,
@@ -161,6 +164,11 @@ impl Client {
     /// The queue for answers about topic ids.
     pub(super) fn topic_ids(&self) -> &Queue {
         &self.handles.topic_ids
+    }
+
+    /// The queue for answers about the ends of partitions.
+    pub(super) fn leader_ends(&self) -> &Queue {
+        &self.handles.leader_ends
     }
 
     /// Forwards a partition's queue to the record queue; may be repeated.

@@ -17,18 +17,18 @@ use tracing::{debug, warn};
 use super::callbacks::{CallbackEvent, serve_callbacks};
 use super::error_code::stops_reading;
 use super::health::{Health, ProblemScope, RequestError};
+use super::leader_ends::LeaderEnds;
 use super::librdkafka::Client;
 use super::partition_offsets::list_bounds;
-use super::partitions::{PartitionEnd, PartitionFailure, PartitionTable};
+use super::partitions::{PartitionFailure, PartitionTable};
+use super::pause::Moment;
 use super::resume::{OffsetBounds, PreviousPosition, StartPosition, resume};
+use super::tail_loss::TailLosses;
 use super::topic_id::TopicIds;
+use crate::clock;
 use crate::kafka::{TopicPartition, partition_list};
 use crate::model::Shard;
 use crate::source::Sink;
-
-/// A broker that has sent nothing for this long may be gone, in microseconds: it answers a fetch
-/// after half a second at the latest.
-const MAX_FRESH_SILENCE_MICROS: i64 = 5_000_000;
 
 /// The client with the partitions it reads and the state of its connection.
 pub(super) struct PartitionReader {
@@ -36,18 +36,28 @@ pub(super) struct PartitionReader {
     pub(super) client: Client,
     pub(super) table: PartitionTable,
     pub(super) health: Health,
+    leader_ends: LeaderEnds,
+    pub(super) tail_losses: TailLosses,
     /// Open slots that librdkafka stopped reading.
     needs_restart: BTreeSet<usize>,
 }
 
 impl PartitionReader {
     /// Reads nothing yet.
-    pub(super) fn new(source: &str, client: Client, health: Health) -> Self {
+    pub(super) fn new(
+        source: &str,
+        client: Client,
+        health: Health,
+        leader_ends: LeaderEnds,
+        tail_losses: TailLosses,
+    ) -> Self {
         PartitionReader {
             source: source.to_owned(),
             client,
-            table: PartitionTable::default(),
+            table: PartitionTable::new(Moment::now()),
             health,
+            leader_ends,
+            tail_losses,
             needs_restart: BTreeSet::new(),
         }
     }
@@ -74,43 +84,52 @@ impl PartitionReader {
         events
     }
 
-    /// Updates connection and ends of partitions; returns `true` if the connection is new.
-    pub(super) fn apply_statistics(
-        &mut self,
-        statistics: &Statistics,
-        sink: &mut dyn Sink,
-    ) -> bool {
-        let up_brokers = || {
-            statistics
-                .brokers
-                .values()
-                .filter(|broker| broker.state == "UP")
-        };
-        let is_reconnected = if up_brokers().next().is_none() {
+    /// Updates connection and lags; returns `true` if the connection is new.
+    pub(super) fn apply_statistics(&mut self, statistics: &Statistics) -> bool {
+        let is_connected = statistics
+            .brokers
+            .values()
+            .any(|broker| broker.state == "UP");
+        let is_reconnected = if is_connected {
+            self.health.connected()
+        } else {
             self.health.disconnected();
             false
-        } else {
-            self.health.connected()
         };
-        let fresh_brokers: BTreeSet<i32> = up_brokers()
-            .filter(|broker| broker.rxidle < MAX_FRESH_SILENCE_MICROS)
-            .map(|broker| broker.nodeid)
-            .collect();
-        self.table.apply_ends(
-            |shard| {
-                let topic = statistics.topics.get(&shard.topic)?;
-                let partition = topic.partitions.get(&shard.partition)?;
-                // The last stable offset is the end for read_committed; it is negative before the
-                // first fetch.
-                let offset = [partition.ls_offset, partition.hi_offset]
-                    .into_iter()
-                    .find(|offset| *offset >= 0)?;
-                let is_fresh = fresh_brokers.contains(&partition.broker);
-                Some(PartitionEnd { offset, is_fresh })
-            },
-            sink,
-        );
+        self.table.apply_lags(|shard| {
+            let topic = statistics.topics.get(&shard.topic)?;
+            let partition = topic.partitions.get(&shard.partition)?;
+            // The last stable offset is the end for read_committed; it is negative before the
+            // first fetch.
+            [partition.ls_offset, partition.hi_offset]
+                .into_iter()
+                .find(|offset| *offset >= 0)
+        });
         is_reconnected
+    }
+
+    /// Confirms the partitions whose leader reports that they were read to their end, and sends the
+    /// next requests when they are due. Does not wait.
+    pub(super) fn confirm_ends(&mut self, now: Moment, sink: &mut dyn Sink) {
+        for answer in self.leader_ends.take_answers(&self.client) {
+            match answer.ends {
+                Some(ends) => {
+                    self.health.leader_answered(answer.leader);
+                    for (partition, end) in ends {
+                        self.table.confirm_end(&partition, end, answer.slots, sink);
+                    }
+                }
+                None => self.health.leader_silent(answer.leader, &answer.partitions),
+            }
+        }
+        if self.leader_ends.is_due(now.monotonic) {
+            let by_leader = self.table.take_quiet();
+            self.health
+                .retain_leaders(|leader| by_leader.contains_key(&leader));
+            let slots = self.table.slot_count();
+            self.leader_ends
+                .request(&self.client, by_leader, slots, now);
+        }
     }
 
     /// Delivers the available records, or waits for the first one up to `wait`; returns `true` if a
@@ -181,7 +200,7 @@ impl PartitionReader {
     /// Opens a partition and reads it from `start`.
     ///
     /// The sink opens the partition at the `previous` position. After that it receives the offsets
-    /// that retention deleted behind it as lost.
+    /// that the log lost behind it as lost.
     pub(super) fn open(
         &mut self,
         shard: Shard,
@@ -196,7 +215,7 @@ impl PartitionReader {
         self.health
             .set_problem(ProblemScope::Partition(partition), None);
         let opened_at = previous
-            .filter(|_| !start.is_recreated)
+            .filter(|_| !start.is_new_incarnation())
             .unwrap_or(start.base);
         let slot = self
             .table
@@ -222,21 +241,23 @@ impl PartitionReader {
         let bounds = list_bounds(self.client.consumer(), &partitions, timeout)
             .map_err(RequestError::in_topic_of(&partitions))?;
         for (slot, partition) in slots.into_iter().zip(&partitions) {
-            if let Some(bounds) = bounds.get(partition) {
-                self.restart(slot, *bounds, topic_ids, sink)?;
+            if let Some(bounds) = bounds.get(partition)
+                && self.restart(slot, *bounds, topic_ids, sink)?
+            {
                 self.needs_restart.remove(&slot);
             }
         }
         Ok(self.needs_restart.is_empty())
     }
 
+    /// Restarts a partition; returns `false` if it must be tried again.
     fn restart(
         &mut self,
         slot: usize,
         bounds: OffsetBounds,
         topic_ids: &TopicIds,
         sink: &mut dyn Sink,
-    ) -> Result<(), RequestError> {
+    ) -> Result<bool, RequestError> {
         let state = self.table.get(slot);
         let mut shard = state.shard.clone();
         let previous = PreviousPosition {
@@ -246,19 +267,28 @@ impl PartitionReader {
         };
         let start = resume(previous, bounds, topic_ids.get(&shard.topic));
         let partition = TopicPartition::from(&shard);
+        let now = clock::monotonic();
+        if !self
+            .tail_losses
+            .is_settled(&partition, start, topic_ids, now)
+        {
+            return Ok(false);
+        }
         self.log_start(&partition, start, Some(previous.upto));
         self.assign(&partition, start.base)?;
-        if start.is_recreated {
+        if start.is_new_incarnation() {
             self.table.close(slot, sink);
             self.table.revocations += 1;
             self.table.assignments += 1;
             shard.incarnation += 1;
-            self.table
+            let slot = self
+                .table
                 .insert(shard, start.base, start.topic_id, None, sink);
+            self.table.restart(slot, start.base, start.lost, sink);
         } else {
             self.table.restart(slot, start.base, start.lost, sink);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn log_start(
@@ -268,12 +298,23 @@ impl PartitionReader {
             base,
             lost,
             is_recreated,
+            is_truncated,
             ..
         }: StartPosition,
         previous: Option<i64>,
     ) {
         let source = &*self.source;
-        if lost > 0 {
+        if is_truncated {
+            warn!(
+                source,
+                topic,
+                partition,
+                previous,
+                base,
+                lost,
+                "the log of a partition lost its end, continuing there; nothing is counted twice"
+            );
+        } else if lost > 0 {
             warn!(
                 source,
                 topic, partition, lost, base, "retention deleted offsets before they were read"

@@ -10,6 +10,8 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::librdkafka::{KafkaEvent, RecordHandler};
+use super::pause::{Moment, PauseWatch};
+use super::topic_history::{TopicHistory, commit_metadata};
 use crate::kafka::TopicPartition;
 use crate::model::{Shard, TopicId, TopicReport};
 use crate::source::{RawRecord, Sink};
@@ -31,6 +33,11 @@ pub(super) struct PartitionState {
     committed: Option<i64>,
     /// The last event was the end of the partition.
     is_at_end: bool,
+    /// Events may be older than the last pause of the process, until the leader has confirmed the
+    /// end after it.
+    is_doubtful: bool,
+    /// No record arrived since the last request for its end.
+    is_quiet: bool,
     /// An event arrived since the partition was assigned.
     has_events: bool,
     /// Records arrived since the last position was reported, and the end did not.
@@ -57,9 +64,14 @@ impl PartitionState {
 }
 
 /// All partitions of a source, by slot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct PartitionTable {
     partitions: Vec<PartitionState>,
+    pause_watch: PauseWatch,
+    /// The leaders by topic and partition, of the last metadata.
+    leaders: BTreeMap<String, BTreeMap<i32, i32>>,
+    /// The number of partitions that each topic had when it was first read, where known.
+    first_counts: BTreeMap<String, i32>,
     /// The open slots by topic and partition.
     open: BTreeMap<String, BTreeMap<i32, usize>>,
     /// The slots whose records arrived since the last positions were reported.
@@ -71,6 +83,45 @@ pub(super) struct PartitionTable {
 }
 
 impl PartitionTable {
+    /// A table without partitions.
+    pub(super) fn new(now: Moment) -> Self {
+        PartitionTable {
+            partitions: Vec::new(),
+            pause_watch: PauseWatch::new(now),
+            leaders: BTreeMap::new(),
+            first_counts: BTreeMap::new(),
+            open: BTreeMap::new(),
+            advanced: Vec::new(),
+            assignments: 0,
+            revocations: 0,
+        }
+    }
+
+    /// Sets the number of partitions that a topic had when it was first read; `None` if unknown.
+    pub(super) fn set_first_count(&mut self, topic: &str, count: Option<i32>) {
+        match count {
+            Some(count) => self.first_counts.insert(topic.to_owned(), count),
+            None => self.first_counts.remove(topic),
+        };
+    }
+
+    /// The history of a topic as far as this process has read it.
+    pub(super) fn history(&self, topic: &str) -> TopicHistory {
+        let is_read = self.open.get(topic).is_some_and(|slots| !slots.is_empty());
+        if is_read {
+            TopicHistory::Read {
+                first_count: self.first_counts.get(topic).copied(),
+            }
+        } else {
+            TopicHistory::Unread
+        }
+    }
+
+    /// The number of slots so far.
+    pub(super) fn slot_count(&self) -> usize {
+        self.partitions.len()
+    }
+
     pub(super) fn get(&self, slot: usize) -> &PartitionState {
         &self.partitions[slot]
     }
@@ -121,6 +172,8 @@ impl PartitionTable {
             sent: None,
             committed,
             is_at_end: false,
+            is_doubtful: false,
+            is_quiet: false,
             has_events: false,
             has_advanced: false,
             is_failing: false,
@@ -133,7 +186,8 @@ impl PartitionTable {
         slot
     }
 
-    /// True if a topic had this id in an earlier incarnation: a broker that reports it lags behind.
+    /// True if a topic had this id in an earlier incarnation and has another one now: a broker that
+    /// reports it lags behind. Incarnations of a log that lost its tail share their id.
     pub(super) fn is_former_id(&self, topic: &str, id: TopicId) -> bool {
         let of_topic = || {
             self.partitions
@@ -145,9 +199,11 @@ impl PartitionTable {
             let incarnation = latest.entry(shard.partition).or_default();
             *incarnation = shard.incarnation.max(*incarnation);
         }
-        of_topic()
-            .filter(|partition| partition.topic_id == Some(id))
-            .any(|PartitionState { shard, .. }| shard.incarnation < latest[&shard.partition])
+        let is_latest = |partition: &PartitionState| {
+            partition.shard.incarnation == latest[&partition.shard.partition]
+        };
+        let with_id = || of_topic().filter(|partition| partition.topic_id == Some(id));
+        with_id().next().is_some() && !with_id().any(is_latest)
     }
 
     /// Sets the id of a topic where it was unknown; returns the open slots that have another id.
@@ -217,7 +273,10 @@ impl PartitionTable {
                     partition: number,
                     ..
                 } = &partition.shard;
-                list.add_partition_offset(topic, *number, offset)?;
+                let first_count = self.first_counts.get(topic).copied();
+                let mut element = list.add_partition(topic, *number);
+                element.set_offset(offset)?;
+                element.set_metadata(commit_metadata(first_count));
                 partition.sent = Some(partition.accepted);
             }
         }
@@ -234,32 +293,74 @@ impl PartitionTable {
         }
     }
 
-    /// Updates the lags, and confirms the position of each partition that was read to its end.
-    ///
-    /// The end must come from a broker that is known to answer: without new records alone, a
-    /// partition may as well be unreachable.
-    pub(super) fn apply_ends(
-        &mut self,
-        end_of: impl Fn(&Shard) -> Option<PartitionEnd>,
-        sink: &mut dyn Sink,
-    ) {
-        for (slot, partition) in self.partitions.iter_mut().enumerate() {
+    /// Updates the lags from the ends of the last statistics.
+    pub(super) fn apply_lags(&mut self, end_of: impl Fn(&Shard) -> Option<i64>) {
+        for partition in &mut self.partitions {
             let end = partition
                 .is_open
                 .then(|| end_of(&partition.shard))
                 .flatten();
-            partition.lag = end.as_ref().map(|end| {
-                end.offset
-                    .saturating_sub(partition.next_offset)
+            partition.lag = end.map(|end| {
+                end.saturating_sub(partition.next_offset)
                     .max(0)
                     .unsigned_abs()
             });
-            if partition.is_at_end
-                && partition.lag == Some(0)
-                && end.is_some_and(|end| end.is_fresh)
-            {
-                sink.position(slot, partition.next_offset, true);
+        }
+    }
+
+    /// Looks at the clocks. After a pause, the events that wait describe the time before it.
+    pub(super) fn notice_pause(&mut self, now: Moment) {
+        if self.pause_watch.has_paused(now) {
+            for partition in &mut self.partitions {
+                partition.is_doubtful |= partition.is_open;
             }
+        }
+    }
+
+    /// Replaces the leaders of a topic's partitions.
+    pub(super) fn set_leaders(&mut self, topic: &str, leaders: BTreeMap<i32, i32>) {
+        self.leaders.insert(topic.to_owned(), leaders);
+    }
+
+    /// The open partitions by their leader that were read to their end, or that received nothing
+    /// since the last call.
+    pub(super) fn take_quiet(&mut self) -> BTreeMap<i32, Vec<TopicPartition>> {
+        let mut by_leader: BTreeMap<i32, Vec<TopicPartition>> = BTreeMap::new();
+        for (topic, slots) in &self.open {
+            let Some(leaders) = self.leaders.get(topic) else {
+                continue;
+            };
+            for (number, slot) in slots {
+                let partition = &mut self.partitions[*slot];
+                let was_quiet = std::mem::replace(&mut partition.is_quiet, true);
+                if let Some(leader) = leaders.get(number)
+                    && (was_quiet || partition.is_at_end)
+                {
+                    let quiet = by_leader.entry(*leader).or_default();
+                    quiet.push(TopicPartition::new(topic, *number));
+                }
+            }
+        }
+        by_leader
+    }
+
+    /// Confirms the position of a partition if it was read to this end, which its leader reported.
+    /// The end is of one of the first `slots` slots.
+    pub(super) fn confirm_end(
+        &mut self,
+        TopicPartition { topic, partition }: &TopicPartition,
+        end: i64,
+        slots: usize,
+        sink: &mut dyn Sink,
+    ) {
+        let Some(slot) = self.slot(topic, *partition).filter(|slot| *slot < slots) else {
+            return;
+        };
+        let partition = &mut self.partitions[slot];
+        if partition.is_at_end && partition.next_offset == end {
+            partition.is_doubtful = false;
+            partition.lag = Some(0);
+            sink.position(slot, end, true);
         }
     }
 
@@ -314,14 +415,6 @@ impl PartitionTable {
     }
 }
 
-/// The end of a partition, from the last statistics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PartitionEnd {
-    pub(super) offset: i64,
-    /// The broker of the partition sent something a few seconds ago at most.
-    pub(super) is_fresh: bool,
-}
-
 /// A failure of one partition.
 #[derive(Debug)]
 pub(super) struct PartitionFailure {
@@ -356,6 +449,7 @@ impl RecordIntake<'_> {
         }
         partition.next_offset = offset + 1;
         partition.is_at_end = false;
+        partition.is_quiet = false;
         partition.records += 1;
         partition.bytes += payload.map_or(0, |bytes| bytes.len() as u64);
         partition.tombstones += u64::from(payload.is_none());
@@ -372,12 +466,14 @@ impl RecordIntake<'_> {
     }
 
     fn on_end(&mut self, slot: usize, offset: i64) {
+        self.table.notice_pause(Moment::now());
         let partition = &mut self.table.partitions[slot];
         partition.next_offset = partition.next_offset.max(offset);
         partition.is_at_end = true;
         partition.has_advanced = false;
         partition.lag = Some(0);
-        self.sink.position(slot, partition.next_offset, true);
+        let is_current = !partition.is_doubtful;
+        self.sink.position(slot, partition.next_offset, is_current);
     }
 
     fn count_event(&mut self, slot: usize) {

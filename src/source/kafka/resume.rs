@@ -35,10 +35,13 @@ impl PreviousPosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StartPosition {
     pub(super) base: i64,
-    /// Offsets that retention deleted before they were read.
+    /// Offsets that the log lost: retention deleted them before they were read, or the end of the
+    /// log was cut off behind them.
     pub(super) lost: u64,
     /// True if the topic was deleted and created again since the previous position.
     pub(super) is_recreated: bool,
+    /// True if the log lost its end, and with it offsets that were counted.
+    pub(super) is_truncated: bool,
     /// The id of the topic that is read, if known.
     pub(super) topic_id: Option<TopicId>,
 }
@@ -49,8 +52,15 @@ impl StartPosition {
             base,
             lost: 0,
             is_recreated: false,
+            is_truncated: false,
             topic_id,
         }
+    }
+
+    /// True if the offsets start again below the previous position, so that the partition needs
+    /// another incarnation.
+    pub(super) fn is_new_incarnation(self) -> bool {
+        self.is_recreated || self.is_truncated
     }
 
     fn of_recreated(bounds: OffsetBounds, topic_id: Option<TopicId>) -> Self {
@@ -91,10 +101,16 @@ pub(super) fn previous_position(
 /// Resumes a partition at its previous position, moved up to the oldest offset that it still holds.
 ///
 /// - A topic with another id was deleted and created again: all of its records are new.
-/// - A position beyond the end means the same, since offsets must have restarted. A broker that
-///   reports the old id there may lag behind, so the id stays unknown until it is reported again.
+/// - A position beyond the end of a topic with the same id means that the log lost its end, by an
+///   unclean election or a restored disk. Reading continues at the end and the missing offsets
+///   count as lost: whatever is below the end was counted, and would be counted twice.
+/// - The same holds if an id is unknown. A recreated topic looks the same then, and its records up
+///   to now are missed; that is a visible hole, where counting twice would be a wrong number.
 /// - Offsets below the oldest one were deleted by retention; they are counted as lost.
 /// - Without ids, a recreated topic that has outgrown the position cannot be recognized.
+///
+/// A broker may report the old id for some time after a topic was recreated, so the caller repeats
+/// the request before it trusts `is_truncated`.
 pub(super) fn resume(
     previous: PreviousPosition,
     bounds: OffsetBounds,
@@ -104,7 +120,11 @@ pub(super) fn resume(
         return StartPosition::of_recreated(bounds, topic_id);
     }
     if previous.upto > bounds.high {
-        return StartPosition::of_recreated(bounds, None);
+        return StartPosition {
+            lost: previous.upto.abs_diff(bounds.high),
+            is_truncated: true,
+            ..StartPosition::at(bounds.high, topic_id.or(previous.topic_id))
+        };
     }
     StartPosition {
         lost: bounds
@@ -153,11 +173,12 @@ mod tests {
 
     #[test]
     fn a_position_resumes_in_bounds_and_counts_offsets_that_retention_deleted() {
-        let check = |upto: i64, base: i64, lost: u64, is_recreated: bool| {
+        let check = |upto: i64, base: i64, lost: u64, is_truncated: bool| {
             let expected = StartPosition {
                 base,
                 lost,
-                is_recreated,
+                is_recreated: false,
+                is_truncated,
                 topic_id: None,
             };
             let start = resume(previous(upto, None), BOUNDS, None);
@@ -167,7 +188,9 @@ mod tests {
         check(150, 150, 0, false);
         check(200, 200, 0, false);
         check(40, 100, 60, false);
-        check(201, 100, 0, true);
+        // The whole retention was read again into open windows here, on top of its own counts.
+        check(201, 200, 1, true);
+        check(1_000, 200, 800, true);
     }
 
     #[test]
@@ -188,7 +211,24 @@ mod tests {
         check(150, [OLD, OLD], false, OLD);
         check(150, [OLD, None], false, OLD);
         check(150, [None, NEW], false, NEW);
-        check(201, [OLD, OLD], true, None);
+    }
+
+    #[test]
+    fn a_topic_that_lost_its_end_is_read_from_its_end_unless_it_is_another_one() {
+        let check = |ids: [Option<TopicId>; 2], base: i64, lost: u64, is_truncated: bool| {
+            let start = resume(previous(250, ids[0]), BOUNDS, ids[1]);
+            assert_eq!(
+                (start.base, start.lost, start.is_truncated),
+                (base, lost, is_truncated),
+                "{ids:?}"
+            );
+            assert!(start.is_new_incarnation(), "offsets start again: {ids:?}");
+        };
+        check([OLD, OLD], 200, 50, true);
+        check([OLD, NEW], 100, 0, false);
+        check([OLD, None], 200, 50, true);
+        check([None, NEW], 200, 50, true);
+        check([None, None], 200, 50, true);
     }
 
     #[test]

@@ -66,9 +66,11 @@ pub struct Timing {
     pub commit: Duration,
     /// The interval between reports.
     pub publish: Duration,
-    /// librdkafka's `statistics.interval.ms`: lags are at most this old, and a partition without
-    /// new records is confirmed to be at its end this often.
+    /// librdkafka's `statistics.interval.ms`: lags are at most this old.
     pub statistics: Duration,
+    /// The interval between two requests to a leader for the ends of its quiet partitions: this
+    /// often, a partition without new records is confirmed to be at its end.
+    pub ends: Duration,
     /// The shortest pause of a partition whose counts the pane log rejected; the pause is random,
     /// up to five times this value.
     pub rejected: Duration,
@@ -86,6 +88,7 @@ impl Default for Timing {
             commit: Duration::from_secs(5),
             publish: Duration::from_secs(1),
             statistics: Duration::from_secs(2),
+            ends: Duration::from_secs(1),
             rejected: Duration::from_secs(1),
             close: Duration::from_secs(2),
         }

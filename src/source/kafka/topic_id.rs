@@ -32,6 +32,8 @@ pub(super) struct TopicIds {
     known: BTreeMap<String, TopicId>,
     /// The time of the request that is not answered yet.
     requested_at: Option<Instant>,
+    /// The time of the last request that was answered, also by a failure.
+    answered_for: Option<Instant>,
 }
 
 impl TopicIds {
@@ -43,6 +45,11 @@ impl TopicIds {
     /// Discards the id of a topic.
     pub(super) fn discard(&mut self, topic: &str) {
         self.known.remove(topic);
+    }
+
+    /// True if a request at or after this time was answered.
+    pub(super) fn is_answered_since(&self, at: Instant) -> bool {
+        self.answered_for.is_some_and(|answered| answered >= at)
     }
 
     /// Requests the ids, unless a request is under way.
@@ -64,6 +71,7 @@ impl TopicIds {
             return false;
         };
         self.requested_at = None;
+        self.answered_for = Some(requested_at);
         match answer.ids() {
             Some(ids) => {
                 self.known = ids;
