@@ -30,6 +30,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("monitors[].features[]", "monitors.features"),
     ("monitors[].features[].bins", "monitors.features.bins"),
     ("monitors[].alerts[]", "monitors.alerts"),
+    ("monitors[].volume", "monitors.volume"),
     ("monitors[].lateness", "monitors.lateness"),
 ];
 

@@ -1,13 +1,18 @@
 //! Reads monitors: what they count, over which windows, compared with what.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::reader::{Item, Table};
 use super::source_map::OptionSubject;
 use super::{alert, defaults, feature, reference, window};
 use crate::model::{
-    Lateness, MonitorSpec, Select, Statistic, TimestampFormat, TimestampSpec, Zone, suggest,
+    Lateness, MonitorSpec, Select, Statistic, TimestampFormat, TimestampSpec, VolumeSpec, Zone,
+    suggest,
 };
+
+/// The shortest silence: two heartbeats of a partition without records.
+const MIN_SILENCE: Duration = Duration::from_secs(60);
 
 /// Reads the monitors; `fallback` supplies their missing options. Monitors with problems are left
 /// out.
@@ -56,6 +61,11 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
         false => &features[..],
     };
     let alerts = alert::read_all(table, &name, known_features, &windows);
+    let volume = table.get("volume").and_then(|item| volume(&item));
+    let silence = table
+        .get("silence")
+        .and_then(|item| silence(&item))
+        .unwrap_or_else(|| MonitorSpec::default_silence(&windows));
     let lateness = lateness(table);
     let min_coverage = table
         .get("min_coverage")
@@ -86,6 +96,8 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
         features_from_reference,
         statistics,
         alerts,
+        volume,
+        silence,
         lateness,
         min_coverage,
         pseudo_count,
@@ -199,6 +211,25 @@ fn statistics(table: &Table<'_>) -> Vec<Statistic> {
     statistics.sort_unstable();
     statistics.dedup();
     statistics
+}
+
+fn volume(item: &Item<'_>) -> Option<VolumeSpec> {
+    let table = item.table()?;
+    let min_events = table
+        .need("min_events", "the smallest number of events in a window")
+        .and_then(|item| item.whole(1));
+    table.finish();
+    Some(VolumeSpec {
+        min_events: min_events?,
+    })
+}
+
+fn silence(item: &Item<'_>) -> Option<Duration> {
+    let silence = item.duration()?;
+    if silence < MIN_SILENCE {
+        return item.expected("a duration of at least 1m");
+    }
+    Some(silence)
 }
 
 fn pseudo_count(item: &Item<'_>) -> Option<f64> {

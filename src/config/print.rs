@@ -116,6 +116,8 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "features_from": spec.features_from_reference.then_some("reference"),
         "statistics": spec.statistics.iter().map(|statistic| statistic.name()).collect::<Vec<_>>(),
         "alerts": spec.alerts.iter().map(alert).collect::<Vec<_>>(),
+        "volume": spec.volume.map(|volume| json!({"min_events": volume.min_events})),
+        "silence": duration::format(spec.silence),
         "lateness": {
             "out_of_orderness": duration::format(spec.lateness.out_of_orderness),
             "idle_after": duration::format(spec.lateness.idle_after),

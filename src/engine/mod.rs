@@ -28,6 +28,7 @@ mod sample;
 mod shards;
 mod snapshot;
 mod view;
+mod volume;
 mod window;
 mod window_feature;
 

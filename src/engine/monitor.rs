@@ -354,7 +354,7 @@ impl MonitorEngine {
     }
 }
 
-/// The coverage of each feature in the window that is due; at least one entry.
+/// The coverage of each feature in the window that is due, and at last that of the events.
 fn coverage_by_feature(
     shards: &Shards,
     plan: &MonitorPlan,
@@ -363,8 +363,8 @@ fn coverage_by_feature(
 ) -> Vec<Coverage> {
     let stall_after = plan.spec.lateness.stall_after;
     let window = (due.start, due.end);
-    let mut coverage: Vec<Coverage> = Vec::with_capacity(plan.features.len().max(1));
-    for feature in 0..plan.features.len().max(1) {
+    let mut coverage: Vec<Coverage> = Vec::with_capacity(plan.features.len() + 1);
+    for feature in 0..=plan.features.len() {
         // Most features were counted over the same times, so the one before has the same coverage.
         let same = feature
             .checked_sub(1)

@@ -169,7 +169,7 @@ fn threshold_of(rule: &Rule, calibrated: Option<Calibrated>) -> Option<Threshold
     }
 }
 
-fn alert_view(
+pub(super) fn alert_view(
     rule: &Rule,
     threshold: Option<&Threshold>,
     value: Option<f64>,

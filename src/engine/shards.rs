@@ -18,7 +18,7 @@ use crate::window::{Advance, Coverage, LogTime, Progress, ShardCoverage, coverag
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct ShardState {
     progress: Progress,
-    /// One entry per feature; a monitor without features has one entry, for its events.
+    /// One entry per feature, and the last one for the events of the monitor.
     pub(super) covered: Vec<ShardCoverage>,
 }
 
@@ -33,7 +33,8 @@ pub(super) struct ShardCount {
 /// All shards of a monitor.
 #[derive(Debug, Clone)]
 pub(super) struct Shards {
-    features: usize,
+    /// The number of entries of [`ShardState::covered`].
+    covered: usize,
     shards: BTreeMap<Shard, ShardState>,
     pub(super) expected: ShardCount,
     pub(super) time: LogTime,
@@ -43,7 +44,7 @@ impl Shards {
     /// No shards yet, for a monitor with `features` features.
     pub(super) fn new(features: usize) -> Self {
         Shards {
-            features: features.max(1),
+            covered: features + 1,
             shards: BTreeMap::new(),
             expected: ShardCount::default(),
             time: LogTime::default(),
@@ -119,7 +120,7 @@ impl Shards {
             .entry(commit.shard.as_ref().clone())
             .or_insert_with(|| ShardState {
                 progress: Progress::default(),
-                covered: vec![ShardCoverage::default(); self.features],
+                covered: vec![ShardCoverage::default(); self.covered],
             });
         let missed_from = shard
             .progress
@@ -178,8 +179,9 @@ impl Shards {
         newest.max().flatten()
     }
 
-    /// The coverage of one feature in `window`. Panes are one `slide` wide; those before
-    /// `kept_from` are gone.
+    /// The coverage in `window` of one feature, or of the events after the last feature.
+    ///
+    /// Panes are one `slide` wide; those before `kept_from` are gone.
     pub(super) fn coverage(
         &self,
         feature: usize,

@@ -63,8 +63,8 @@ pub(super) struct MonitorSnapshot {
 pub(super) struct RingSnapshot {
     slide_ms: u64,
     floor: EventTime,
-    /// By pane, then by feature in the order of the monitor's list.
-    panes: Vec<(EventTime, Vec<PaneCounts>)>,
+    /// By pane: events, and counts by feature in the order of the monitor's list.
+    panes: Vec<(EventTime, u64, Vec<PaneCounts>)>,
 }
 
 impl RingSnapshot {
@@ -75,7 +75,7 @@ impl RingSnapshot {
             floor: ring.floor(),
             panes: ring
                 .panes()
-                .map(|(start, features)| (start, features.to_vec()))
+                .map(|(start, events, features)| (start, events, features.to_vec()))
                 .collect(),
         }
     }
@@ -108,7 +108,7 @@ impl RingSnapshot {
         } else {
             floor.plus(slide)
         });
-        for (start, saved_counts) in &source.panes {
+        for (start, events, saved_counts) in &source.panes {
             if *start < ring.floor() {
                 continue;
             }
@@ -119,7 +119,7 @@ impl RingSnapshot {
                     ring.put(*start, feature, counts);
                 }
             }
-            ring.touch(*start);
+            ring.put_events(*start, *events);
         }
     }
 }
@@ -136,6 +136,8 @@ pub(super) struct WindowSnapshot {
     /// Counts, or the reason why there are none, in the order of the monitor's list.
     pub(super) features: Vec<(Option<FeatureCounts>, Option<NotReady>)>,
     pub(super) alerts: Vec<AlertSnapshot>,
+    /// The alert on the number of events, where there is one.
+    pub(super) volume: Option<VolumeSnapshot>,
     /// By position in the monitor's list and by reference.
     pub(super) dispersions: Vec<(usize, String, OnlineDispersion)>,
     /// By position in the monitor's list and by reference; dynamic references only.
@@ -153,6 +155,16 @@ pub(super) struct AlertSnapshot {
     pub(super) alert: Alert,
     pub(super) state: AlertState,
     pub(super) since: Option<EventTime>,
+}
+
+/// The saved alert on the number of events of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct VolumeSnapshot {
+    pub(super) alert: Alert,
+    pub(super) state: AlertState,
+    pub(super) since: Option<EventTime>,
+    /// The events of the latest evaluation; `None` where it was not ready.
+    pub(super) events: Option<u64>,
 }
 
 /// Maps the feature positions of a snapshot to those of this process.
@@ -184,19 +196,17 @@ impl FeaturePositions {
         self.restored.get(saved).copied().flatten()
     }
 
-    /// Orders saved values by the features of this process; a new feature gets the default.
-    ///
-    /// Without features the one value of the monitor's events is kept.
-    pub(super) fn reorder<T: Default + Clone>(&self, saved: Vec<T>) -> Vec<T> {
-        if self.features == 0 {
-            return saved.into_iter().take(1).collect();
-        }
+    /// Orders saved values by the features of this process; a new feature gets the default. The
+    /// last value, that of the monitor's events, stays the last one.
+    pub(super) fn reorder<T: Default + Clone>(&self, mut saved: Vec<T>) -> Vec<T> {
+        let of_events = saved.pop().unwrap_or_default();
         let mut values = vec![T::default(); self.features];
         for (saved_feature, value) in saved.into_iter().enumerate() {
             if let Some(feature) = self.get(saved_feature) {
                 values[feature] = value;
             }
         }
+        values.push(of_events);
         values
     }
 }

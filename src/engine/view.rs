@@ -105,6 +105,8 @@ pub struct WindowView {
     pub coverage: f64,
     /// One entry for each feature, in the monitor's order.
     pub features: Vec<WindowFeatureView>,
+    /// The alert on the number of events; `None` where the monitor has none.
+    pub volume: Option<AlertView>,
 }
 
 /// One feature in one window.

@@ -10,6 +10,7 @@ use super::reference::{CountedPanes, WindowFeatureRef};
 use super::shards::incompleteness;
 use super::snapshot::{AlertSnapshot, FeaturePositions, WindowSnapshot, millis};
 use super::view::WindowView;
+use super::volume::VolumeState;
 use super::window_feature::WindowFeature;
 use crate::calibration::NullModel;
 use crate::model::{EventTime, NotReady, WindowSpec};
@@ -28,6 +29,7 @@ pub(super) struct Window {
     end: Option<EventTime>,
     coverage: f64,
     features: Vec<WindowFeature>,
+    volume: Option<VolumeState>,
     /// Log time of the latest evaluation.
     pub(super) evaluated_at: Option<EventTime>,
 }
@@ -47,11 +49,13 @@ impl Window {
                 .iter()
                 .map(|feature| WindowFeature::new(feature, plan.spec.pseudo_count))
                 .collect(),
+            volume: plan.spec.volume.map(VolumeState::new),
             evaluated_at: None,
         }
     }
 
-    /// Evaluates the window that is due; `coverage` has an entry for each feature.
+    /// Evaluates the window that is due; `coverage` has an entry for each feature and one for the
+    /// events.
     pub(super) fn evaluate(
         &mut self,
         due: Due,
@@ -75,6 +79,11 @@ impl Window {
             self.unprepared_null_models(&counts)
                 .into_par_iter()
                 .for_each(|(null_model, n)| null_model.prepare(n));
+        }
+        if let (Some(volume), Some(incomplete)) = (&mut self.volume, incomplete.last()) {
+            let events = panes.rings[self.ring].events(due.start, due.end);
+            let observed = incomplete.map_or(Ok(events), Err);
+            volume.evaluate(observed, self.end, &mut counters.transitions);
         }
         for (((feature, feature_plan), counts), incomplete) in self
             .features
@@ -165,6 +174,9 @@ impl Window {
                 feature.stamp_alerts(end);
             }
         }
+        if let Some(volume) = &mut self.volume {
+            volume.evaluate(Err(NotReady::Stale), self.end, &mut counters.transitions);
+        }
     }
 
     /// The view of an evaluation, with the transitions of its alerts; a later view has none.
@@ -177,6 +189,9 @@ impl Window {
         {
             comparison.forget_transitions();
         }
+        if let Some(volume) = &mut self.volume {
+            volume.forget_transition();
+        }
         view
     }
 
@@ -187,6 +202,7 @@ impl Window {
             end: self.end,
             coverage: self.coverage,
             features: self.features.iter().map(WindowFeature::view).collect(),
+            volume: self.volume.as_ref().map(|volume| *volume.view()),
         }
     }
 
@@ -213,6 +229,7 @@ impl Window {
                 })
                 .collect(),
             alerts: self.save_alerts(),
+            volume: self.volume.as_ref().map(VolumeState::save),
             dispersions: self
                 .comparisons()
                 .filter_map(|(feature, comparison)| {
@@ -273,6 +290,9 @@ impl Window {
         self.end = saved.end;
         self.coverage = saved.coverage;
         self.evaluated_at = saved.evaluated_at;
+        if let (Some(volume), Some(saved)) = (&mut self.volume, saved.volume) {
+            volume.restore(saved);
+        }
         for (saved_feature, reference, dispersion) in saved.dispersions {
             if let Some(comparison) = self.comparison(positions, saved_feature, &reference) {
                 comparison.restore_dispersion(dispersion);

@@ -75,6 +75,23 @@ pub fn explain(alert: &AlertView, context: &AlertContext<'_>) -> String {
     sentences.join("; ")
 }
 
+/// One line that explains the alert on the number of events of a window.
+#[must_use]
+pub fn explain_volume(alert: &AlertView) -> String {
+    let min_events = alert.threshold.map(short_number).unwrap_or_default();
+    let Some(events) = alert.value.map(short_number) else {
+        return match alert.state {
+            AlertState::NotReady(reason) => format!("number of events not known: {reason}"),
+            _ => "number of events not known, the alert is held".to_owned(),
+        };
+    };
+    if alert.is_exceeded() {
+        format!("{events} events in the window, below the expected {min_events}")
+    } else {
+        format!("{events} events in the window, at least {min_events} are expected")
+    }
+}
+
 /// The changes in the data; none without values and a reference.
 fn changes(context: &AlertContext<'_>) -> Vec<String> {
     match (context.layout, context.counts, context.reference) {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::explain::{AlertContext, explain};
+use super::explain::{AlertContext, explain, explain_volume};
 use super::metrics::catalog;
 use super::metrics::families::Families;
 use super::metrics::labels::{ALL_EVENTS, ComparisonLabels};
@@ -95,20 +95,54 @@ impl Explanations {
                         statistic: alert.statistic,
                         severity: alert.severity,
                     };
-                    let kept = self
-                        .texts
-                        .get(&key)
-                        .filter(|text| text.is_current(alert, window.end, spec))
-                        .cloned();
-                    let explanation = kept.unwrap_or_else(|| Explanation {
-                        text: shortened(&explain(alert, &context), MAX_CHARACTERS),
-                        made_at: window.end,
-                        has_value: alert.value.is_some(),
-                    });
-                    next.texts.insert(key, explanation);
+                    let text = || explain(alert, &context);
+                    next.texts.insert(
+                        key.clone(),
+                        self.keep_or_make(&key, alert, window.end, spec, text),
+                    );
                 }
             }
         }
+        if let Some(alert) = window
+            .volume
+            .as_ref()
+            .filter(|alert| alert.state == AlertState::Firing)
+        {
+            let key = AlertKey {
+                monitor: monitor.spec.name.clone(),
+                window: spec.name.clone(),
+                feature: String::new(),
+                reference: String::new(),
+                statistic: alert.statistic,
+                severity: alert.severity,
+            };
+            let text = || explain_volume(alert);
+            next.texts.insert(
+                key.clone(),
+                self.keep_or_make(&key, alert, window.end, spec, text),
+            );
+        }
+    }
+
+    /// The text of a firing alert: the previous one while it is current, else a new one.
+    fn keep_or_make(
+        &self,
+        key: &AlertKey,
+        alert: &AlertView,
+        end: Option<EventTime>,
+        window: &WindowSpec,
+        text: impl FnOnce() -> String,
+    ) -> Explanation {
+        let kept = self
+            .texts
+            .get(key)
+            .filter(|explanation| explanation.is_current(alert, end, window))
+            .cloned();
+        kept.unwrap_or_else(|| Explanation {
+            text: shortened(&text(), MAX_CHARACTERS),
+            made_at: end,
+            has_value: alert.value.is_some(),
+        })
     }
 
     /// Adds one series per firing alert.

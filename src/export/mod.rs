@@ -19,7 +19,7 @@ mod numbers;
 mod shift;
 mod unit_error;
 
-pub use explain::{AlertContext, explain};
+pub use explain::{AlertContext, explain, explain_volume};
 pub use exporter::Exporter;
 pub use http::{ReloadRequest, calibration_json, serve, unseen_categories_json};
 pub use metrics::{CATALOG, Metric, MetricType, OpenMetrics, estimate_series, markdown};

@@ -32,7 +32,7 @@ pub use event_time::EventTime;
 pub use feature::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
 pub use ids::{LayoutId, MonitorId, bucket_of};
 pub use moment::Moment;
-pub use monitor::{Lateness, Literal, MonitorSpec, Select};
+pub use monitor::{Lateness, Literal, MonitorSpec, Select, VolumeSpec};
 pub use not_ready::NotReady;
 pub use pointer::Pointer;
 pub use reference::{Lookback, Origin, ReferenceSpec, Rolling};

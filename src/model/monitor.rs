@@ -57,6 +57,13 @@ pub struct Select {
     pub equals: Vec<Literal>,
 }
 
+/// The smallest number of events in a window; fewer are an alarm of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VolumeSpec {
+    /// The smallest number of events that is enough; at least 1.
+    pub min_events: u64,
+}
+
 /// One monitor, validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MonitorSpec {
@@ -82,6 +89,10 @@ pub struct MonitorSpec {
     pub statistics: Vec<Statistic>,
     /// The alert rules.
     pub alerts: Vec<AlertSpec>,
+    /// The alert on the number of events of each window; `None` without one.
+    pub volume: Option<VolumeSpec>,
+    /// The time without an event after which the monitor is silent.
+    pub silence: Duration,
     /// Limits of late and silent partitions.
     pub lateness: Lateness,
     /// The smallest coverage of a window that is scored, 0..=1.
@@ -97,6 +108,22 @@ impl MonitorSpec {
     pub const DEFAULT_MIN_COVERAGE: f64 = 0.9;
     /// The default of `pseudo_count`.
     pub const DEFAULT_PSEUDO_COUNT: f64 = 0.5;
+
+    /// The shortest default of `silence`.
+    pub const MIN_DEFAULT_SILENCE: Duration = Duration::from_secs(600);
+
+    /// The default of `silence`: the shortest window, which is empty by then, but at least
+    /// [`MonitorSpec::MIN_DEFAULT_SILENCE`].
+    #[must_use]
+    pub fn default_silence(windows: &[WindowSpec]) -> Duration {
+        windows
+            .iter()
+            .map(|window| window.size)
+            .min()
+            .map_or(Self::MIN_DEFAULT_SILENCE, |shortest| {
+                shortest.max(Self::MIN_DEFAULT_SILENCE)
+            })
+    }
 
     /// Every rolling reference of every window.
     pub fn lookbacks(&self) -> impl Iterator<Item = Lookback> {
@@ -129,6 +156,8 @@ impl MonitorSpec {
             features_from_reference: false,
             statistics: Self::DEFAULT_STATISTICS.to_vec(),
             alerts: Vec::new(),
+            volume: None,
+            silence: Self::MIN_DEFAULT_SILENCE,
             lateness: Lateness::DEFAULT,
             min_coverage: Self::DEFAULT_MIN_COVERAGE,
             pseudo_count: Self::DEFAULT_PSEUDO_COUNT,

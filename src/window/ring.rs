@@ -15,7 +15,25 @@ pub struct Ring {
     slide: Duration,
     /// Panes that begin earlier have expired.
     floor: EventTime,
-    panes: BTreeMap<EventTime, Vec<PaneCounts>>,
+    panes: BTreeMap<EventTime, Pane>,
+}
+
+/// The counts of one pane.
+#[derive(Debug, Clone, Default)]
+struct Pane {
+    /// Events of the monitor, whatever features they have.
+    events: u64,
+    /// By feature; features after the last one with counts have no entry.
+    features: Vec<PaneCounts>,
+}
+
+impl Pane {
+    fn feature_mut(&mut self, feature: usize) -> &mut PaneCounts {
+        if self.features.len() <= feature {
+            self.features.resize(feature + 1, PaneCounts::default());
+        }
+        &mut self.features[feature]
+    }
 }
 
 impl Ring {
@@ -41,23 +59,23 @@ impl Ring {
         self.floor
     }
 
-    /// Iterates over all panes: their start, and their counts by feature.
-    pub fn panes(&self) -> impl Iterator<Item = (EventTime, &[PaneCounts])> {
-        self.panes.iter().map(|(start, pane)| (*start, &**pane))
+    /// Iterates over all panes: their start, their events, and their counts by feature.
+    pub fn panes(&self) -> impl Iterator<Item = (EventTime, u64, &[PaneCounts])> {
+        self.panes
+            .iter()
+            .map(|(start, pane)| (*start, pane.events, &*pane.features))
     }
 
-    /// Creates the pane that contains `start` if it does not exist.
-    pub fn touch(&mut self, start: EventTime) {
-        self.panes.entry(start.align_down(self.slide)).or_default();
+    /// Adds events to the pane that contains `start`, and creates it if it does not exist.
+    pub fn put_events(&mut self, start: EventTime, events: u64) {
+        let pane = self.panes.entry(start.align_down(self.slide)).or_default();
+        pane.events += events;
     }
 
     /// Adds counts to the pane that contains `start`, which must not have expired.
     pub fn put(&mut self, start: EventTime, feature: usize, counts: &PaneCounts) {
         let pane = self.panes.entry(start.align_down(self.slide)).or_default();
-        if pane.len() <= feature {
-            pane.resize(feature + 1, PaneCounts::default());
-        }
-        pane[feature].absorb(counts);
+        pane.feature_mut(feature).absorb(counts);
     }
 
     /// Adds a delta to the pane that contains its start; returns false if that pane has expired.
@@ -70,14 +88,12 @@ impl Ring {
             return false;
         }
         let pane = self.panes.entry(start).or_default();
+        pane.events += delta.events;
         for counts in &delta.features {
             let Some(feature) = features.get(counts.feature).copied().flatten() else {
                 continue;
             };
-            if pane.len() <= feature {
-                pane.resize(feature + 1, PaneCounts::default());
-            }
-            pane[feature].merge(counts);
+            pane.feature_mut(feature).merge(counts);
         }
         true
     }
@@ -90,7 +106,16 @@ impl Ring {
     ) -> impl Iterator<Item = (EventTime, &[PaneCounts])> {
         self.panes
             .range(start..end.max(start))
-            .map(|(start, pane)| (*start, &**pane))
+            .map(|(start, pane)| (*start, &*pane.features))
+    }
+
+    /// Returns the number of events in the panes that begin in `start..end`.
+    #[must_use]
+    pub fn events(&self, start: EventTime, end: EventTime) -> u64 {
+        self.panes
+            .range(start..end.max(start))
+            .map(|(_, pane)| pane.events)
+            .sum()
     }
 
     /// Adds the counts of a feature in the panes that begin in `start..end` to `counts`.

@@ -7,10 +7,19 @@ use tracing::{info, warn};
 
 use crate::alert::Transition;
 use crate::engine::{AlertView, MonitorPlan, WindowView};
-use crate::export::{AlertContext, explain};
+use crate::export::{AlertContext, explain, explain_volume};
 
 /// Logs the alerts that started or stopped firing in the latest evaluation of a window.
 pub(super) fn log_transitions(plan: &MonitorPlan, window: &WindowView) {
+    if let Some(volume) = &window.volume {
+        let names = AlertNames {
+            monitor: &plan.spec.name,
+            window: window_name(plan, window),
+            feature: "",
+            reference: "",
+        };
+        log_transition(&names, volume, || explain_volume(volume));
+    }
     for (feature, window_feature) in plan.features.iter().zip(&window.features) {
         for (reference, comparison) in plan.references.iter().zip(&window_feature.comparisons) {
             let layout = feature.layout.as_deref();
@@ -129,6 +138,7 @@ mod tests {
                     alerts: vec![alert],
                 }],
             }],
+            volume: None,
         }
     }
 

@@ -122,6 +122,28 @@ pub(super) const MONITORS: &[OptionDoc] = &[
         &[("30s", "expected a mapping (key: value), found \"30s\"")],
     ),
     option(
+        "monitors[].volume",
+        "mapping",
+        DefaultValue::None,
+        "Alert on the number of events: one per window, of severity `critical`, judged also when the \
+         window is empty. See [volume](#monitorsvolume).",
+        &[("200", "expected a mapping (key: value), found 200")],
+    ),
+    option(
+        "monitors[].silence",
+        "duration, at least 1m",
+        DefaultValue::Described("the longer of `10m` and the shortest window"),
+        "Time without an event after which the monitor is silent: `pegel_monitor_silent` is 1, and \
+         alerts that fire are held.",
+        &[
+            (
+                "10",
+                "expected a duration with a unit such as \"30s\" or \"15m\", found 10",
+            ),
+            ("30s", "expected a duration of at least 1m, found \"30s\""),
+        ],
+    ),
+    option(
         "monitors[].min_coverage",
         "number, 0 to 1",
         DefaultValue::Number(MonitorSpec::DEFAULT_MIN_COVERAGE),
@@ -135,6 +157,13 @@ pub(super) const MONITORS: &[OptionDoc] = &[
         "Added to the count of every bin for `kl`, `kl_reverse` and `psi`, which are infinite where \
          only one side has values.",
         &[("-1", "expected a number of at least 0, found -1")],
+    ),
+    option(
+        "monitors[].volume.min_events",
+        "whole number, at least 1",
+        DefaultValue::Required,
+        "The smallest number of events in a window; the alert fires below it.",
+        &[("0", "expected a whole number of at least 1, found 0")],
     ),
     option(
         "monitors[].select.where",

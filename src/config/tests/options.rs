@@ -36,6 +36,8 @@ monitors:
       - {statistic: js, warning: 0.1, critical: 0.3}
       - {statistic: missing_ratio, features: [amount]}
       - {statistic: ks, features: [amount]}
+    volume: {min_events: 200}
+    silence: 20m
     lateness: {idle_after: 1m}
 ",
     "version: 1

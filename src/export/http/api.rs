@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use super::readiness;
 use crate::alert::AlertState;
 use crate::engine::{
-    Assessment, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
-    WindowView,
+    AlertView, Assessment, ComparisonView, FeatureView, MonitorView, ReferenceView,
+    WindowFeatureView, WindowView,
 };
-use crate::export::explain::{AlertContext, explain};
+use crate::export::explain::{AlertContext, explain, explain_volume};
 use crate::export::exporter::Exporter;
 use crate::model::{KafkaReport, Statistic};
 use crate::stats::HeavyHitters;
@@ -66,7 +66,16 @@ fn window_json(monitor: &MonitorView, window: &WindowView) -> Value {
         "name": window_name(monitor, window),
         "end": window.end.map(|end| end.to_string()),
         "coverage": window.coverage,
+        "volume": window.volume.as_ref().map(volume_json),
         "features": features,
+    })
+}
+
+fn volume_json(volume: &AlertView) -> Value {
+    json!({
+        "events": volume.value,
+        "min_events": volume.lower_threshold(),
+        "alert": volume.state.name(),
     })
 }
 
@@ -158,6 +167,14 @@ pub(super) fn alerts(exporter: &Exporter) -> Value {
     let mut alerts: Vec<(u8, Value)> = Vec::new();
     for monitor in &view.monitors {
         for window in &monitor.windows {
+            alerts.extend(window.volume.iter().map(|volume| {
+                let names = AlertNames {
+                    feature: "",
+                    reference: "",
+                };
+                let text = explain_volume(volume);
+                alert_json(monitor, window, names, volume, &text)
+            }));
             for (feature, window_feature) in monitor.features.iter().zip(&window.features) {
                 alerts.extend(feature_alerts(monitor, window, feature, window_feature));
             }
@@ -186,22 +203,45 @@ fn feature_alerts<'a>(
                 .iter()
                 .filter(move |alert| alert.statistic.applies_to_reference(index))
                 .map(move |alert| {
-                    let value = json!({
-                        "monitor": monitor.spec.name,
-                        "feature": feature.name,
-                        "segment": "",
-                        "window": window_name(monitor, window),
-                        "reference": reference.name,
-                        "statistic": alert.statistic.name(),
-                        "severity": alert.severity.name(),
-                        "threshold": alert.threshold,
-                        "value": alert.value.map(number_json),
-                        "state": alert.state.name(),
-                        "explanation": format!("{}: {}", feature.name, explain(alert, &context)),
-                    });
-                    (alert.state.rank(), value)
+                    let names = AlertNames {
+                        feature: &feature.name,
+                        reference: &reference.name,
+                    };
+                    let text = format!("{}: {}", feature.name, explain(alert, &context));
+                    alert_json(monitor, window, names, alert, &text)
                 })
         })
+}
+
+/// The names of an alert inside its window; both are empty for the number of events.
+struct AlertNames<'a> {
+    feature: &'a str,
+    reference: &'a str,
+}
+
+/// An alert, with the rank of its state.
+fn alert_json(
+    monitor: &MonitorView,
+    window: &WindowView,
+    names: AlertNames<'_>,
+    alert: &AlertView,
+    explanation: &str,
+) -> (u8, Value) {
+    let value = json!({
+        "monitor": monitor.spec.name,
+        "feature": names.feature,
+        "segment": "",
+        "window": window_name(monitor, window),
+        "reference": names.reference,
+        "statistic": alert.statistic.name(),
+        "severity": alert.severity.name(),
+        "threshold": alert.upper_threshold(),
+        "threshold_lower": alert.lower_threshold(),
+        "value": alert.value.map(number_json),
+        "state": alert.state.name(),
+        "explanation": explanation,
+    });
+    (alert.state.rank(), value)
 }
 
 /// `/api/v1/sources`: the Kafka side of every source that this process reads.

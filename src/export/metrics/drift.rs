@@ -84,7 +84,26 @@ pub(in crate::export) fn add_window(
         ];
         add_feature(families, monitor, references, &feature_labels, feature);
     }
+    if let Some(volume) = &window.volume {
+        add_volume(families, &window_labels, volume);
+    }
     add_totals(families, &window_labels, references, window);
+}
+
+/// Adds the alert on the number of events, which belongs to no feature and no reference.
+fn add_volume(families: &mut Families, [monitor, window]: &[&str; 2], volume: &AlertView) {
+    let labels = ComparisonLabels {
+        monitor,
+        feature: "",
+        segment: ALL_EVENTS,
+        window,
+        reference: "",
+    };
+    if let Some(events) = volume.value {
+        let statistic_labels = labels.with_statistic(volume.statistic);
+        families.add(catalog::DRIFT_SCORE, &statistic_labels, events);
+    }
+    alerts::add(families, &labels, volume);
 }
 
 fn add_feature(

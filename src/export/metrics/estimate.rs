@@ -8,7 +8,7 @@ use crate::engine::{FeaturePlan, MonitorPlan};
 use crate::model::{MonitorSpec, Statistic};
 
 /// Series of a monitor beside those of its features and windows: counters and two histograms.
-const PER_MONITOR: usize = 70;
+const PER_MONITOR: usize = 72;
 /// Series of a feature outside windows: counters by kind and reason, and its info.
 const PER_FEATURE: usize = 12;
 /// Series of a comparison beside those per statistic, rule and status.
@@ -21,6 +21,9 @@ const PER_ALERT: usize = 6;
 /// Series of a window beside those of its features: its sizes, coverage and end.
 const PER_WINDOW: usize = 5;
 
+/// Series of a volume alert: those of an alert but for one threshold, and the number of events.
+const PER_VOLUME: usize = 5;
+
 /// The most series that a monitor can produce, its counters included.
 #[must_use]
 pub fn estimate_series(plan: &MonitorPlan) -> usize {
@@ -30,9 +33,10 @@ pub fn estimate_series(plan: &MonitorPlan) -> usize {
         .iter()
         .map(|feature| 2 + references * series_of_comparison(&plan.spec, feature))
         .sum();
+    let per_volume = plan.spec.volume.map_or(0, |_| PER_VOLUME);
     PER_MONITOR
         + PER_FEATURE * plan.features.len()
-        + windows * (per_window + PER_WINDOW + 2 * references)
+        + windows * (per_window + PER_WINDOW + per_volume + 2 * references)
         + references * (3 + 2 * plan.features.len())
 }
 

@@ -1,0 +1,174 @@
+//! The alert on the number of events of a window.
+//!
+//! A stream that loses half of its records looks the same to every feature, so the number of events
+//! belongs to the window: it is judged once, and not per feature and reference. It is the one
+//! quantity that an empty window has, so it is judged there too, as soon as the window was counted.
+
+use super::counters::TransitionCounts;
+use super::plan::{Rule, ThresholdSource};
+use super::rule_state::alert_view;
+use super::snapshot::VolumeSnapshot;
+use super::view::AlertView;
+use crate::alert::{Alert, AlertState, AlertTiming, Threshold};
+use crate::model::{AlertSpec, Budget, EventTime, NotReady, Statistic, VolumeSpec};
+
+/// The alert on the number of events, with its state.
+#[derive(Debug)]
+pub(super) struct VolumeState {
+    rule: Rule,
+    threshold: Threshold,
+    alert: Alert,
+    events: Option<u64>,
+    view: AlertView,
+}
+
+impl VolumeState {
+    /// The alert before the first window.
+    pub(super) fn new(spec: VolumeSpec) -> Self {
+        let min_events = spec.min_events as f64;
+        let rule = Rule {
+            statistic: Statistic::Samples,
+            severity: Budget::DEFAULT.severity,
+            threshold_source: ThresholdSource::Fixed(min_events),
+            timing: AlertTiming {
+                for_evaluations: AlertSpec::DEFAULT_FOR,
+                keep_firing_for: AlertSpec::DEFAULT_KEEP_FIRING_FOR,
+            },
+        };
+        let threshold = rule.fixed_threshold(min_events);
+        let state = AlertState::NotReady(NotReady::Warming);
+        VolumeState {
+            rule,
+            threshold,
+            alert: Alert::default(),
+            events: None,
+            view: alert_view(&rule, Some(&threshold), None, state),
+        }
+    }
+
+    /// Compares the events of a window that ends at `end` with the minimum, and advances the alert
+    /// by one evaluation.
+    pub(super) fn evaluate(
+        &mut self,
+        events: Result<u64, NotReady>,
+        end: Option<EventTime>,
+        transitions: &mut TransitionCounts,
+    ) {
+        let value = events.map(|events| events as f64);
+        let (state, transition) = self
+            .alert
+            .step(value, Some(&self.threshold), &self.rule.timing);
+        if let Some(transition) = transition {
+            transitions.record(self.rule.severity, transition);
+        }
+        let since = match state {
+            AlertState::Pending | AlertState::Firing => self.view.since.or(end),
+            AlertState::Inactive | AlertState::NotReady(_) => None,
+        };
+        self.show(events.ok(), state);
+        (self.view.transition, self.view.since) = (transition, since);
+    }
+
+    fn show(&mut self, events: Option<u64>, state: AlertState) {
+        self.events = events;
+        let value = events.map(|events| events as f64);
+        self.view = alert_view(&self.rule, Some(&self.threshold), value, state);
+    }
+
+    /// Drops the transition of the latest evaluation, which was reported.
+    pub(super) fn forget_transition(&mut self) {
+        self.view.transition = None;
+    }
+
+    pub(super) const fn view(&self) -> &AlertView {
+        &self.view
+    }
+
+    /// The state to save.
+    pub(super) fn save(&self) -> VolumeSnapshot {
+        VolumeSnapshot {
+            alert: self.alert,
+            state: self.view.state,
+            since: self.view.since,
+            events: self.events,
+        }
+    }
+
+    /// Continues from the state of an earlier process.
+    pub(super) fn restore(&mut self, saved: VolumeSnapshot) {
+        self.alert = saved.alert;
+        self.show(saved.events, saved.state);
+        self.view.since = saved.since;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::engine::Engine;
+    use crate::engine::fixture::{Stream, apply, at, fixed, plan, spec, spread};
+    use crate::model::FeatureSpec;
+    use crate::model::Kind;
+
+    /// A monitor of five-minute windows that expects 200 events in each.
+    fn monitor() -> crate::model::MonitorSpec {
+        let mut spec = spec(vec![fixed()]);
+        spec.volume = Some(VolumeSpec { min_events: 200 });
+        spec
+    }
+
+    fn volume(engine: &Engine) -> (AlertState, Option<f64>) {
+        let view = engine.view().monitors[0].windows[0].volume.unwrap();
+        (view.state, view.value)
+    }
+
+    /// Volume could only be asked of single features, which all fired together.
+    #[test]
+    fn too_few_events_are_one_alert_of_the_window() {
+        let plan = plan(monitor());
+        let mut engine = Engine::new(vec![plan.clone()]);
+        let mut stream = Stream::default();
+        for minute in 0..12 {
+            let few = spread(0.0)[..5].to_vec();
+            let values = if minute < 6 { spread(0.0) } else { few };
+            apply(&mut engine, &stream.minute(&plan, minute, &values));
+            // The window ends where this minute begins.
+            let full =
+                u32::try_from((minute - 5..minute).filter(|past| *past < 6).count()).unwrap();
+            let events = 50 * full + 5 * (5 - full);
+            let expected = match minute {
+                0..5 => (AlertState::NotReady(NotReady::Warming), None),
+                _ if events < 200 => (AlertState::Firing, Some(f64::from(events))),
+                _ => (AlertState::Inactive, Some(f64::from(events))),
+            };
+            assert_eq!(volume(&engine), expected, "minute {minute}");
+        }
+        let view = engine.view();
+        let fired: u64 = view.monitors[0].transitions.iter().map(|(_, _, n)| n).sum();
+        assert_eq!(fired, 1, "once");
+        let alert = view.monitors[0].windows[0].volume.unwrap();
+        assert_eq!(alert.since, Some(at(8)), "the first such window");
+        assert_eq!(alert.lower_threshold(), Some(200.0));
+        assert_eq!(alert.upper_threshold(), None, "never above");
+        let mut restarted = Engine::new(vec![plan]);
+        restarted.restore(engine.save());
+        assert_eq!(volume(&restarted), volume(&engine), "after a restart");
+    }
+
+    /// The events of a monitor are counted over all of its life, those of a new feature are not.
+    #[test]
+    fn a_new_feature_does_not_make_the_volume_warm_again() {
+        let before = plan(monitor());
+        let mut engine = Engine::new(vec![before.clone()]);
+        let mut stream = Stream::default();
+        for minute in 0..8 {
+            apply(&mut engine, &stream.minute(&before, minute, &spread(0.0)));
+        }
+        let mut spec = monitor();
+        spec.features.push(FeatureSpec::new("y", Kind::Numeric));
+        let after = plan(spec);
+        let mut engine = engine.with_monitors(vec![after.clone()]);
+        apply(&mut engine, &stream.minute(&after, 8, &spread(0.0)));
+        assert_eq!(volume(&engine), (AlertState::Inactive, Some(250.0)));
+    }
+}
