@@ -10,6 +10,7 @@ mod compare;
 mod demo;
 mod exit;
 mod fit;
+mod health;
 mod logging;
 mod monitors;
 mod output;
@@ -47,6 +48,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Recommend alerts from a quiet history: false alarms of each policy and faults it detects
     Calibrate(calibrate::CalibrateArgs),
+    /// Ask a running daemon whether it serves: exit code 0 or 1
+    Health(health::HealthArgs),
 }
 
 impl Cli {
@@ -63,6 +66,7 @@ impl Cli {
             Command::Compare(args) => compare::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Calibrate(args) => calibrate::run(&args),
+            Command::Health(args) => health::run(&args),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The alert path on real parts: a running daemon, Debian's Prometheus that scrapes it, the shipped
 //! rules, and the answers of its API.
 //!
-//! Needs `prometheus`, `promtool` and `prometheus-alertmanager` on the path. Where they are absent the
-//! tests print so and pass, unless `PEGEL_TEST_REQUIRE=1`.
+//! Needs `prometheus`, `promtool` and `prometheus-alertmanager` on the path. Where they are absent
+//! the tests print so and pass, unless `PEGEL_TEST_REQUIRE=1`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -126,6 +126,16 @@ fn curl_shows_all_of_a_compressed_scrape() {
     });
 }
 
+/// The exit code of `pegel health`.
+fn health(url: &str) -> Option<i32> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pegel"));
+    command
+        .args(["health", "--url", url])
+        .status()
+        .unwrap()
+        .code()
+}
+
 #[test]
 fn the_page_and_the_api_agree() {
     let demo = Demo::start(&["--speed", "30"]);
@@ -144,9 +154,12 @@ fn the_page_and_the_api_agree() {
         "the page names it"
     );
     assert_eq!(demo.get("/-/healthy"), "pegel is healthy\n", "healthy");
+    let url = format!("http://{}/", demo.address());
+    assert_eq!(health(&url), Some(0), "the health check of the image");
     assert_eq!(demo.get("/-/ready"), "pegel is ready\n", "ready");
     let status = demo.stop();
     assert!(status.success(), "SIGTERM ends it cleanly: {status}");
+    assert_eq!(health(&url), Some(1), "nobody listens");
 }
 
 #[test]

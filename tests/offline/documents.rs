@@ -146,6 +146,26 @@ fn rules_use_names_of_the_catalogue_only() {
     }
 }
 
+/// The image listened on loopback, where nothing outside of the container reached it, and systemd
+/// started a daemon with a wrong configuration again every five seconds.
+#[test]
+fn deployment_files_fit_the_program() {
+    let dockerfile = read("deploy/docker/Dockerfile");
+    assert!(dockerfile.contains("\nENV PEGEL__WEB__LISTEN_ADDRESS=0.0.0.0:10987\n"));
+    let check = dockerfile.split("\nHEALTHCHECK ").nth(1).unwrap();
+    let command = check.lines().next().unwrap().split("CMD ").nth(1).unwrap();
+    let command: Vec<String> = serde_json::from_str(command).unwrap();
+    assert!(
+        pegel::cli::Cli::command()
+            .try_get_matches_from(&command)
+            .is_ok(),
+        "{command:?}"
+    );
+    let unit = read("deploy/systemd/pegel.service");
+    let usage = pegel::cli::Exit::Usage as u8;
+    assert!(unit.contains(&format!("\nRestartPreventExitStatus={usage}\n")));
+}
+
 /// The names of the shipped alert rules.
 fn alert_rules() -> Vec<String> {
     read("deploy/prometheus/pegel.rules.yml")
