@@ -144,6 +144,18 @@ impl Ingest {
         self
     }
 
+    /// Closes commits at this size at the latest, in bytes of the log.
+    #[must_use]
+    pub fn with_largest_commit(mut self, bytes: usize) -> Self {
+        self.observer.set_largest_commit(bytes);
+        self
+    }
+
+    /// Closes commits at half the size from now on: the log accepted none of the present size.
+    pub fn halve_commits(&mut self) {
+        self.observer.halve_commits();
+    }
+
     /// Counts records as `transform` returns them.
     #[must_use]
     pub fn with_transform(mut self, transform: Option<Box<dyn RecordTransform>>) -> Self {

@@ -16,11 +16,12 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, bounded};
 use tracing::info;
 
+use super::ingest::commit_budget::CommitBudget;
 use super::ingest::publisher::CommitPublisher;
 use super::ingest::worker::{IngestTask, PendingCommit};
 use super::reload::ReloadChannels;
 use super::roles::ProcessRole;
-use super::score::file_log;
+use super::score::file_log::{self, RecoveredLog};
 use super::score::topic_log::LogFollower;
 use super::score::worker::{LogHealth, Publish, ScoreWorker};
 use super::threads::Threads;
@@ -31,6 +32,7 @@ use crate::export::Exporter;
 use crate::ingest::Ingest;
 use crate::model::{PanesTopicSpec, Shard, SourceSpec};
 use crate::observe::ObserverPlan;
+use crate::pane_log::kafka::RecordLimit;
 use crate::pane_log::{HeadAnswer, HeadLookup};
 use crate::source::{KafkaSource, ResumePoint, Timing};
 
@@ -39,6 +41,11 @@ pub(super) const LOG_NOT_READ: &str = "the pane log is not read yet";
 
 /// The capacity of the commit channel; ingest threads wait when it is full.
 const COMMITS_IN_FLIGHT: usize = 256;
+/// The memory of the commits that wait for the log; ingest threads wait when it is taken.
+const COMMIT_BYTES_IN_FLIGHT: usize = 64 << 20;
+
+/// The size at which a commit is closed for a log in files at the latest.
+const LARGEST_FILE_COMMIT_BYTES: usize = 32 << 20;
 
 /// Everything that the threads of a process are made from.
 pub(super) struct ProcessBuilder<'a> {
@@ -48,14 +55,18 @@ pub(super) struct ProcessBuilder<'a> {
     pub(super) max_message_bytes: usize,
     pub(super) exporter: &'a Arc<Exporter>,
     pub(super) process_role: ProcessRole,
+    /// The log in files, if there is one.
+    pub(super) recovered: Option<RecoveredLog>,
+    /// The largest record that the topic of the pane log accepts.
+    pub(super) record_limit: RecordLimit,
 }
 
 impl ProcessBuilder<'_> {
     /// Starts the threads and returns them with the channels for reloads.
     ///
     /// # Errors
-    /// The log cannot be opened, or the operating system refuses a thread.
-    pub(super) fn start(self) -> anyhow::Result<(Threads, ReloadChannels)> {
+    /// A client of the log cannot be created, or the operating system refuses a thread.
+    pub(super) fn start(mut self) -> anyhow::Result<(Threads, ReloadChannels)> {
         let mut threads = Threads::default();
         let mut reloads = ReloadChannels::new(self.process_role.split);
         match &self.state.panes {
@@ -67,18 +78,18 @@ impl ProcessBuilder<'_> {
 
     /// Starts ingest threads and a scorer, with the log in files or in memory between them.
     fn start_with_files(
-        &self,
+        &mut self,
         threads: &mut Threads,
         reloads: &mut ReloadChannels,
     ) -> anyhow::Result<()> {
-        let mut engine = Engine::new(self.plans.clone());
         let mut log_health = LogHealth::default();
-        let mut log = None;
-        if let Some(path) = &self.state.path {
-            let (recovered, took) = file_log::recover(path, &mut engine)?;
-            log = Some(recovered);
-            log_health.recovery = Some(took);
-        }
+        let (mut engine, log) = match self.recovered.take() {
+            None => (Engine::new(self.plans.clone()), None),
+            Some(RecoveredLog { log, engine, took }) => {
+                log_health.recovery = Some(took);
+                (engine, Some(log))
+            }
+        };
         engine.set_topics(topics_by_source(&self.sources));
         let head_lookup = file_log::head_lookup(&engine);
         let commits = self.start_ingesters(&head_lookup, threads, reloads)?;
@@ -105,7 +116,12 @@ impl ProcessBuilder<'_> {
         if role.ingests() {
             let head_lookup = Arc::new(HeadLookup::default());
             let report = (!role.scores()).then(|| self.exporter.log());
-            let publisher = CommitPublisher::try_new(topic, Arc::clone(&head_lookup), report)?;
+            let publisher = CommitPublisher::try_new(
+                topic,
+                self.record_limit,
+                Arc::clone(&head_lookup),
+                report,
+            )?;
             let commits = self.start_ingesters(&head_lookup, threads, reloads)?;
             threads.start(
                 "publisher".to_owned(),
@@ -113,7 +129,11 @@ impl ProcessBuilder<'_> {
             )?;
         }
         if role.scores() {
-            let follower = LogFollower::try_new(topic, self.process_role.split.scope())?;
+            let follower = LogFollower::try_new(
+                topic,
+                self.record_limit,
+                self.process_role.split.scope(),
+            )?;
             let worker = ScoreWorker::new(
                 self.engine_of_split(),
                 self.publish(),
@@ -168,12 +188,14 @@ impl ProcessBuilder<'_> {
     ) -> anyhow::Result<Receiver<PendingCommit>> {
         let plans: Vec<Arc<MonitorPlan>> = self.plans.iter().cloned().map(Arc::new).collect();
         let (sender, receiver) = bounded(COMMITS_IN_FLIGHT);
+        let budget = CommitBudget::new(COMMIT_BYTES_IN_FLIGHT);
         for spec in &self.sources {
             let task = self.ingest_task(
                 spec.clone(),
                 observer_plan(&spec.name, &plans),
                 head_lookup,
                 reloads.open_ingester(&spec.name),
+                &budget,
             );
             let (flush_interval, commits) = (self.state.flush_interval, sender.clone());
             threads.start(
@@ -191,6 +213,7 @@ impl ProcessBuilder<'_> {
         plan: ObserverPlan,
         head_lookup: &Arc<HeadLookup>,
         reloaded_plans: Receiver<ObserverPlan>,
+        budget: &Arc<CommitBudget>,
     ) -> IngestTask {
         info!(
             source = spec.name,
@@ -200,8 +223,13 @@ impl ProcessBuilder<'_> {
         );
         let name = spec.name.clone();
         let report = self.exporter.kafka(&spec.name);
-        let ingest =
-            Ingest::new(plan, self.max_message_bytes).with_head_lookup(Arc::clone(head_lookup));
+        let largest_commit = match self.state.panes {
+            Some(_) => self.record_limit.commit_bytes(),
+            None => LARGEST_FILE_COMMIT_BYTES,
+        };
+        let ingest = Ingest::new(plan, self.max_message_bytes)
+            .with_head_lookup(Arc::clone(head_lookup))
+            .with_largest_commit(largest_commit);
         let head_lookup = Arc::clone(head_lookup);
         let is_group_member = self.state.panes.is_some();
         IngestTask {
@@ -223,6 +251,7 @@ impl ProcessBuilder<'_> {
             }),
             ingest,
             plans: reloaded_plans,
+            budget: Arc::clone(budget),
         }
     }
 }

@@ -8,8 +8,9 @@
 //!
 //! **Start.** References are loaded and the number of series is checked before anything else, so
 //! that a wrong configuration fails at once. The port is bound before the pane log is read: health,
-//! metrics and page answer during a long start. The topic of the pane log is waited for, all
-//! threads start, and SIGTERM ends the process at any point of this.
+//! metrics and page answer during a long start. A pane log in files is read on a thread of its own,
+//! the topic of one in Kafka is waited for, all threads start, and SIGTERM ends the process at any
+//! point of this.
 //!
 //! **Reload.** All or nothing: the new configuration is loaded and checked completely before the
 //! first thread receives it, so a refused reload changes nothing. Each thread applies it between
@@ -21,7 +22,9 @@
 //! drain: after `kill -9` the next start reads again what was not accepted.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -34,14 +37,17 @@ use tracing::{error, info, warn};
 use super::builder::{LOG_NOT_READ, ProcessBuilder};
 use super::preflight::{
     check_monitors, check_series, load_monitors, log_plan, longest_window, monitor_problems,
-    prepare_topic,
+    prepare_topic, widest_source,
 };
 use super::reload::ReloadChannels;
 use super::roles::ProcessRole;
+use super::score::file_log::{self, RecoveredLog};
 use super::threads::Threads;
 use crate::config::{Config, Web};
+use crate::engine::Engine;
 use crate::export::{Exporter, ReloadRequest, serve};
 use crate::model::{LogReport, duration};
+use crate::pane_log::kafka::{RecordLimit, TopicRequirements};
 
 /// The interval at which the process checks that all its threads are running.
 const THREAD_CHECK_INTERVAL: Duration = Duration::from_millis(500);
@@ -93,6 +99,23 @@ pub async fn run(
     })
 }
 
+/// Reads the log in files on a blocking thread; the thread gives up when the future is dropped.
+async fn recover(path: PathBuf, engine: Engine) -> anyhow::Result<RecoveredLog> {
+    let stop = StopOnDrop::default();
+    let flag = Arc::clone(&stop.0);
+    tokio::task::spawn_blocking(move || file_log::recover(&path, engine, &flag)).await?
+}
+
+/// Sets its flag when it is dropped, for a blocking thread whose result nobody waits for any more.
+#[derive(Debug, Default)]
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A started process.
 #[derive(Debug)]
 pub struct Daemon {
@@ -142,11 +165,20 @@ impl Daemon {
         let http = HttpServer::start(&config.web, &exporter).await?;
 
         let longest_window = longest_window(&plans);
+        let mut record_limit = RecordLimit::default();
         if let Some(topic) = config.state.panes.clone() {
-            let may_create = process_role.create_topics;
-            tokio::task::spawn_blocking(move || prepare_topic(&topic, longest_window, may_create))
-                .await??;
+            let needs = TopicRequirements {
+                longest_window,
+                widest_source: widest_source(&plans),
+                may_create: process_role.create_topics,
+            };
+            record_limit =
+                tokio::task::spawn_blocking(move || prepare_topic(&topic, &needs)).await??;
         }
+        let recovered = match (&config.state.panes, &config.state.path) {
+            (None, Some(path)) => Some(recover(path.clone(), Engine::new(plans.clone())).await?),
+            _ => None,
+        };
         let builder = ProcessBuilder {
             sources: config.sources.clone(),
             plans,
@@ -154,6 +186,8 @@ impl Daemon {
             max_message_bytes: config.limits.max_message_bytes,
             exporter: &exporter,
             process_role,
+            recovered,
+            record_limit,
         };
         let (threads, reload_channels) = builder.start()?;
         Ok(Daemon {

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::model::PanesTopicSpec;
-use crate::pane_log::kafka::{KafkaLogError, Reader};
-use crate::panes::{Heads, LogState};
+use crate::pane_log::kafka::{KafkaLogError, Reader, partition_of};
+use crate::panes::{Claim, LogState};
 
 /// The oldest record and the end of each partition of the log.
 pub(super) struct LogBounds {
@@ -47,15 +47,101 @@ impl LogBounds {
 
     /// The state of a reader that begins at the oldest record of each partition.
     ///
-    /// Where the first records are gone, the oldest commit of each shard opens it. Every live shard
-    /// commits at least every 30 s, so its head is among the records that are left.
-    pub(super) fn oldest_state(&self) -> LogState {
+    /// Where the first records are gone, the oldest commit of each shard gives it a guessed head.
+    /// Every live shard commits at least every 30 s, so its head is among the records that are
+    /// left. The heads of a snapshot, whichever monitors it holds, replace the guesses at its
+    /// position; without one, the guesses end at the present end of the partition.
+    pub(super) fn oldest_state(
+        &self,
+        spec: &PanesTopicSpec,
+        snapshot: Option<&LogState>,
+    ) -> LogState {
         let mut state = LogState::default();
-        for (partition, (first, _)) in self.partitions.iter().filter(|(_, (first, _))| *first > 0) {
-            state.heads = Heads::with_lost_history();
-            state.pass(*partition, first - 1);
+        for (partition, (first, end)) in
+            self.partitions.iter().filter(|(_, (first, _))| *first > 0)
+        {
+            let until = snapshot.map_or(*end, |snapshot| snapshot.next(*partition));
+            state.begin_without_history(*partition, *first, until);
+            if let Some(snapshot) = snapshot {
+                let heads = snapshot
+                    .heads
+                    .only(|shard| partition_of(shard, spec) == *partition);
+                state.set_checkpoint(*partition, until, heads);
+            }
         }
         info!("reading the pane log from its oldest record");
         state
+    }
+}
+
+/// Logs that a guessed head was wrong.
+pub(super) fn log_skip(skip: &Claim) {
+    warn!(
+        topic = skip.shard.topic,
+        partition = skip.shard.partition,
+        from = skip.base,
+        upto = skip.upto,
+        "the head of a shard was guessed from the oldest records of the pane log and was wrong: continuing at the head that is known now"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::Shard;
+    use crate::panes::Rejected;
+
+    fn spec() -> PanesTopicSpec {
+        PanesTopicSpec {
+            topic: "panes".to_owned(),
+            brokers: Vec::new(),
+            partitions: 2,
+            snapshot_interval: Duration::from_secs(300),
+            properties: BTreeMap::new(),
+        }
+    }
+
+    fn claim(base: i64, upto: i64) -> Claim {
+        Claim {
+            shard: Arc::new(Shard {
+                source: "s".to_owned(),
+                cluster: "c".to_owned(),
+                topic: "t".to_owned(),
+                partition: 0,
+                incarnation: 0,
+            }),
+            topic_id: None,
+            base,
+            upto,
+            opens: false,
+            newest: Vec::new(),
+        }
+    }
+
+    /// Two scorers became three. None found a snapshot with its monitors, so the commit of a
+    /// replaced writer gave a shard its head, and all later ones were rejected for ever.
+    #[test]
+    fn heads_come_from_a_snapshot_of_any_split() {
+        let bounds = LogBounds {
+            partitions: BTreeMap::from([(0, (100, 200)), (1, (0, 0))]),
+        };
+        let mut snapshot = LogState::default();
+        let opening = Claim {
+            opens: true,
+            ..claim(0, 50)
+        };
+        snapshot.fold(0, 149, &opening).unwrap();
+        let read = |state: &mut LogState| {
+            let replaced = state.fold(0, 100, &claim(33, 44));
+            (replaced, state.fold(0, 150, &claim(50, 60)))
+        };
+        let mut with_heads = bounds.oldest_state(&spec(), Some(&snapshot));
+        assert_eq!(read(&mut with_heads), (Ok(()), Ok(())), "known at 150");
+        let mut without = bounds.oldest_state(&spec(), None);
+        assert_eq!(read(&mut without), (Ok(()), Err(Rejected::Gap)), "guessed");
+        assert_eq!(without.next(1), 0, "a whole partition needs no guess");
     }
 }

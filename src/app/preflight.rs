@@ -16,7 +16,9 @@ use crate::config::{ClientUser, Config, OptionSubject, Problem, Problems, Source
 use crate::engine::{LoadedReference, MonitorPlan, PlanSubject};
 use crate::export::estimate_series;
 use crate::model::{MonitorSpec, PanesTopicSpec};
-use crate::pane_log::kafka::{self, KafkaLogError, TopicRequirements, ensure, open_partitions};
+use crate::pane_log::kafka::{
+    self, KafkaLogError, RecordLimit, TopicRequirements, WidestSource, ensure, open_partitions,
+};
 use crate::reference::Reference;
 use crate::source::{client_problem, property_problems};
 
@@ -231,20 +233,28 @@ pub(super) fn longest_window(plans: &[MonitorPlan]) -> Duration {
         .unwrap_or_default()
 }
 
-/// Checks the topic of the pane log, creates it if allowed, and opens its partitions. Blocks and
-/// retries while the broker does not answer.
+/// The source with the most features; a commit of it may count all of them.
+pub(super) fn widest_source(plans: &[MonitorPlan]) -> Option<WidestSource> {
+    let mut features: BTreeMap<&str, usize> = BTreeMap::new();
+    for plan in plans {
+        *features.entry(&plan.spec.source).or_default() += plan.features.len();
+    }
+    let (name, features) = features.into_iter().max_by_key(|(_, features)| *features)?;
+    Some(WidestSource {
+        name: name.to_owned(),
+        features,
+    })
+}
+
+/// Checks the topic of the pane log, creates it if allowed, opens its partitions, and returns the
+/// largest record it accepts. Blocks and retries while the broker does not answer.
 ///
 /// # Errors
 /// The topic is missing or cannot hold the log.
 pub(super) fn prepare_topic(
     spec: &PanesTopicSpec,
-    longest_window: Duration,
-    may_create: bool,
-) -> Result<(), KafkaLogError> {
-    let needs = TopicRequirements {
-        longest_window,
-        may_create,
-    };
+    needs: &TopicRequirements,
+) -> Result<RecordLimit, KafkaLogError> {
     loop {
         match try_prepare_topic(spec, needs) {
             Err(problem) if problem.is_transient() => {
@@ -260,11 +270,16 @@ pub(super) fn prepare_topic(
     }
 }
 
-fn try_prepare_topic(spec: &PanesTopicSpec, needs: TopicRequirements) -> Result<(), KafkaLogError> {
-    for warning in ensure(spec, needs)? {
+fn try_prepare_topic(
+    spec: &PanesTopicSpec,
+    needs: &TopicRequirements,
+) -> Result<RecordLimit, KafkaLogError> {
+    let checked = ensure(spec, needs)?;
+    for warning in &checked.warnings {
         warn!(topic = spec.topic, "pane log topic: {warning}");
     }
-    open_partitions(spec)
+    open_partitions(spec)?;
+    Ok(checked.limit)
 }
 
 #[cfg(test)]

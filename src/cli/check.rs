@@ -124,9 +124,11 @@ fn check_pane_log(config: &Config, panes: &PanesTopicSpec) -> Exit {
         .max();
     let needs = TopicRequirements {
         longest_window: longest_window.unwrap_or_default(),
+        // Features may come from the references, which are not loaded here.
+        widest_source: None,
         may_create: false,
     };
-    match ensure(panes, needs).and_then(|warnings| inspect(panes).map(|()| warnings)) {
+    match ensure(panes, &needs).and_then(|checked| inspect(panes).map(|()| checked.warnings)) {
         Ok(warnings) => {
             anstream::eprintln!("pane log topic {}: ok", panes.topic);
             for warning in &warnings {

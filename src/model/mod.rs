@@ -37,7 +37,7 @@ pub use not_ready::NotReady;
 pub use pointer::Pointer;
 pub use reference::{Lookback, Origin, ReferenceSpec, Rolling};
 pub use rejection::{DropReason, InvalidReason, MissingKind};
-pub use report::{KafkaReport, LogPartition, LogReport, TopicReport};
+pub use report::{KafkaReport, LogPartition, LogReport, SnapshotCounts, TopicReport};
 pub use severity::Severity;
 pub use shard::{Shard, TopicId};
 pub use slot::{Slot, TextRange};

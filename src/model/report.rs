@@ -47,6 +47,17 @@ pub struct LogReport {
     pub recovery_seconds: Option<f64>,
     /// Progress by partition of the log; a file is partition 0.
     pub partitions: BTreeMap<u32, LogPartition>,
+    /// Snapshots that this process wrote to the log.
+    pub snapshots: SnapshotCounts,
+}
+
+/// Snapshots written to the pane log since the start of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SnapshotCounts {
+    /// Snapshots of which every piece was acknowledged.
+    pub written: u64,
+    /// Snapshots of which a piece was refused or not acknowledged in time; they are written again.
+    pub failed: u64,
 }
 
 /// Progress in one partition of the pane log.

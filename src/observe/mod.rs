@@ -5,6 +5,7 @@
 //! from the watermark of their shard, so readers of its commits never disagree about it. Nothing is
 //! allocated or locked for a record, apart from the frame of a new pane.
 
+mod commit_size;
 mod event_clock;
 mod observer;
 mod plan;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::commit_size::CommitSize;
 use super::event_clock::EventClocks;
 use super::plan::{ObservedFeature, ObservedMonitor};
 use super::rejections::{RejectedRecords, Rejections};
@@ -43,6 +44,7 @@ pub struct Observer {
     category: String,
     crossed_pane: bool,
     wants_commit: bool,
+    commit_size: CommitSize,
     source_shards: u32,
 }
 
@@ -70,6 +72,7 @@ impl Observer {
             category: String::new(),
             crossed_pane: false,
             wants_commit: false,
+            commit_size: CommitSize::default(),
             source_shards: 0,
         }
     }
@@ -85,6 +88,16 @@ impl Observer {
         self.event_clocks = fresh.event_clocks;
         (self.monitors, self.schema) = (fresh.monitors, fresh.schema);
         (self.spare, self.heartbeat) = (fresh.spare, fresh.heartbeat);
+    }
+
+    /// Sets the size in the log at which a commit is closed at the latest.
+    pub fn set_largest_commit(&mut self, bytes: usize) {
+        self.commit_size = CommitSize::at_most(bytes);
+    }
+
+    /// Closes commits at half the size from now on.
+    pub fn halve_commits(&mut self) {
+        self.commit_size = self.commit_size.halved();
     }
 
     /// Sets the number of shards of the source.
@@ -174,7 +187,7 @@ impl Observer {
                 }
             }
         }
-        self.wants_commit |= shard.is_large(opened_pane);
+        self.wants_commit |= shard.is_large(opened_pane, self.commit_size);
     }
 
     /// Counts a record that could not be decoded.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::commit_size::{CommitSize, CommitSizeEstimate};
 use super::event_clock::{EventClocks, ShardClock};
 use super::plan::ObservedMonitor;
 use crate::decode::DecodeError;
@@ -13,19 +14,12 @@ use crate::model::{DropReason, EventTime, Moment, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorCommit, RecordCounts};
 use crate::stats::DELAY_BOUNDS;
 
-/// Estimated size in the log at which a commit is closed.
-///
-/// A Kafka broker accepts 1 MiB per record unless configured otherwise, and the estimate is rough.
-const LARGE_COMMIT_BYTES: usize = 512 * 1024;
-/// Records between two estimates of a commit's size.
-const RECORDS_PER_ESTIMATE: u32 = 256;
-
 /// One shard that is being read.
 #[derive(Debug)]
 pub(super) struct ShardObserver {
     shard: Arc<Shard>,
-    /// Records since the size of the next commit was last estimated.
-    records_since_estimate: u32,
+    /// Size of the next commit.
+    size: CommitSizeEstimate,
     topic_id: Option<TopicId>,
     /// The ids that its commits refer to.
     schema: Arc<CommitSchema>,
@@ -85,7 +79,7 @@ impl ShardObserver {
             topic_id: None,
             clocks: shard_clocks(clocks, newest_of),
             monitors: (0..schema.monitors.len()).map(ShardMonitor::new).collect(),
-            records_since_estimate: 0,
+            size: CommitSizeEstimate::default(),
             schema: Arc::clone(schema),
             opens: head.is_none(),
             from_start,
@@ -155,13 +149,8 @@ impl ShardObserver {
         self.offsets_lost += offsets;
     }
 
-    /// Estimates the size of the next commit in the log, in bytes; see [`Frame::encoded_bytes`].
-    fn encoded_bytes(&self) -> usize {
-        self.monitors
-            .iter()
-            .flat_map(|monitor| &monitor.frames)
-            .map(Frame::encoded_bytes)
-            .sum()
+    fn frames(&self) -> impl Iterator<Item = &Frame> {
+        self.monitors.iter().flat_map(|monitor| &monitor.frames)
     }
 
     /// Returns true if a commit is due: for records, for another position, or as a heartbeat.
@@ -179,19 +168,20 @@ impl ShardObserver {
 
     pub(super) fn count_decoded(&mut self) {
         self.records.decoded += 1;
-        self.records_since_estimate += 1;
     }
 
     /// Returns true if the next commit should not grow any more.
     ///
-    /// The size is estimated when a pane was opened and every [`RECORDS_PER_ESTIMATE`] records;
-    /// between estimates it is false.
-    pub(super) fn is_large(&mut self, opened_pane: bool) -> bool {
-        if !opened_pane && self.records_since_estimate < RECORDS_PER_ESTIMATE {
+    /// The size is estimated when a pane was opened, and the more often the closer it is to the
+    /// limit; between estimates it is false.
+    pub(super) fn is_large(&mut self, opened_pane: bool, size: CommitSize) -> bool {
+        if !self.size.is_due(opened_pane) {
             return false;
         }
-        self.records_since_estimate = 0;
-        self.encoded_bytes() >= LARGE_COMMIT_BYTES
+        let (bytes, features) = self.frames().fold((0, 0), |(bytes, features), frame| {
+            (bytes + frame.encoded_bytes(), features + frame.features())
+        });
+        self.size.is_large(bytes, features, size)
     }
 
     pub(super) fn count_tombstone(&mut self) {
@@ -247,6 +237,7 @@ impl ShardObserver {
             records: std::mem::take(&mut self.records),
             monitors,
         };
+        self.size = CommitSizeEstimate::default();
         self.base = self.upto;
         self.last_commit = Some(timing.now.map(|now| now.uptime));
         commit

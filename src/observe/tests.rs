@@ -505,3 +505,37 @@ fn heartbeats_follow_the_monotonic_clock() {
     let due = bench.observer.commit(0, Some(set_back(heartbeat)));
     assert!(due.is_some(), "due, whatever the wall clock reads");
 }
+
+/// The size of a commit followed the width of the layouts: above 7,000 features every record was a
+/// commit of its own, and the log took 60 times the bytes.
+#[test]
+fn records_of_many_features_share_a_commit() {
+    let mut plan = ObserverPlan::default();
+    let (_, kind, layout) = features().swap_remove(0);
+    let wide: Vec<_> = (0..10_000)
+        .map(|index| (format!("n{index}"), kind, layout.clone()))
+        .collect();
+    let select_all = MonitorSpec {
+        select: None,
+        ..spec()
+    };
+    plan.add(&select_all, &wide);
+    let mut decoder = Decoder::new(&plan.paths);
+    let mut observer = Observer::new(plan.monitors);
+    observer.set_largest_commit(3 << 20);
+    observer.open(0, &shard(), 0, true, None);
+    let fields: Vec<String> = (0..10_000).map(|index| format!("\"n{index}\":1.5")).collect();
+    let record = format!("{{\"ms\":{},{}}}", NOW * 1000, fields.join(","));
+    for offset in 0..100 {
+        let fields = decoder.json(record.as_bytes()).unwrap();
+        observer.observe(0, fields, None, Some(at(NOW)));
+        observer.position(0, offset + 1, None);
+        assert!(!observer.wants_commit(), "after {} records", offset + 1);
+    }
+    let commit = observer.commit(0, moment(NOW)).unwrap();
+    assert_eq!(commit.records.decoded, 100, "one commit");
+    observer.set_largest_commit(100_000);
+    let fields = decoder.json(record.as_bytes()).unwrap();
+    observer.observe(0, fields, None, Some(at(NOW)));
+    assert!(observer.wants_commit(), "a log that accepts no more");
+}

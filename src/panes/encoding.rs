@@ -3,6 +3,20 @@
 //! They are written out because the derived form would either be larger (sums of cells) or tie the
 //! number of reasons to the format (counts by reason).
 
+/// Returns the number of bytes of an integer in postcard: 7 bits in each.
+pub(super) fn varint_bytes(value: u64) -> usize {
+    let bits = (64 - value.leading_zeros()).max(1);
+    bits.div_ceil(7) as usize
+}
+
+/// Returns the number of bytes of a cell: its count, and its sum as a distance.
+pub(super) fn cell_bytes(count: u32, sum: i64) -> usize {
+    let distance = sum.wrapping_sub(cell_run::middle(count));
+    // Signed integers are written as 2n, or -2n - 1 if they are negative.
+    let folded = (distance.wrapping_shl(1) ^ (distance >> 63)).cast_unsigned();
+    varint_bytes(u64::from(count)) + varint_bytes(folded)
+}
+
 /// Counts by reason, written as a list with its length.
 ///
 /// New reasons are only appended, so the list of an older program is shorter and is filled up with
@@ -41,7 +55,7 @@ pub(super) mod cell_run {
     use crate::stats::{CELLS, CellRun, FULL_WIDTH};
 
     /// Returns the sum of `count` values in the middle of their cell.
-    fn middle(count: u32) -> i64 {
+    pub(super) fn middle(count: u32) -> i64 {
         i64::from(count) * (FULL_WIDTH / 2)
     }
 

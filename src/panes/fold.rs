@@ -14,6 +14,11 @@
 //! Only a reader with the whole history opens shards: it began at a snapshot, or at the first
 //! record the log ever had. A reader that begins in the middle would accept a commit of a replaced
 //! writer as the first one.
+//!
+//! If the first records of the log are gone, the oldest commit of a shard that is left gives it a
+//! *guessed* head, see [`super::log_state`]. A guess may be wrong, so a guessed head is moved on
+//! when eight commits in a row join each other and begin after it. It never moves back,
+//! so that no offset is counted twice.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -50,6 +55,32 @@ pub struct Head {
     /// The newest event time of each monitor on the shard, selected or not; it decides which events
     /// are late, also after a restart.
     pub newest: BTreeMap<MonitorId, EventTime>,
+    /// The commits after the head, if it was guessed; `None` for a head that is certain.
+    pub guess: Option<Guess>,
+}
+
+/// Rejected commits that show whether a guessed head was wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Guess {
+    /// The end of the latest commit that began after the head.
+    upto: i64,
+    /// The number of such commits in a row, each beginning at the end of the one before.
+    commits: u32,
+}
+
+/// Number of commits in a row after which a guessed head moves to them.
+///
+/// A replaced writer rarely sends as many before it notices, and a shard commits every second.
+const REBASE_COMMITS: u32 = 8;
+
+impl Guess {
+    /// Counts a commit that begins after the head; returns true if the head is to move to it.
+    fn is_refuted_by(&mut self, claim: &Claim) -> bool {
+        let is_next = self.commits > 0 && claim.base == self.upto;
+        self.commits = if is_next { self.commits + 1 } else { 1 };
+        self.upto = claim.upto;
+        self.commits >= REBASE_COMMITS
+    }
 }
 
 /// The reason why a commit is rejected; the value of the label `reason`.
@@ -108,9 +139,6 @@ enum HistoryKnowledge {
     Known,
     /// They may have been counted: the reader began in the middle of the log.
     Unknown,
-    /// They may have been counted, and no reader can know: the log's first records are gone and no
-    /// snapshot is left.
-    Gone,
 }
 
 impl HistoryKnowledge {
@@ -119,7 +147,6 @@ impl HistoryKnowledge {
         match self {
             HistoryKnowledge::Known => claim.opens,
             HistoryKnowledge::Unknown => false,
-            HistoryKnowledge::Gone => true,
         }
     }
 }
@@ -152,45 +179,61 @@ impl Heads {
         }
     }
 
-    /// Returns the heads of a reader that begins at the oldest record of a log whose first records
-    /// are gone, when no snapshot is left.
-    ///
-    /// The oldest commit of each shard gives it its head. That this commit was an accepted one is
-    /// likely but not certain, so a reader that finds a snapshot begins there instead.
-    #[must_use]
-    pub fn with_lost_history() -> Self {
-        Heads {
-            history: HistoryKnowledge::Gone,
-            ..Heads::default()
-        }
-    }
-
-    /// Marks the log as read to its end: a shard without a head was never counted.
-    pub fn mark_complete(&mut self) {
-        self.history = HistoryKnowledge::Known;
-    }
-
     /// Accepts or rejects a claim; an accepted one moves the head of its shard to its end.
     ///
     /// # Errors
     /// Returns the reason if the claim does not begin at the head, ends before it begins, or may
-    /// not open its shard. Nothing changes then.
+    /// not open its shard. No head moves then.
     pub fn fold(&mut self, claim: &Claim) -> Result<(), Rejected> {
+        let may_open = self.history.may_open(claim);
+        self.fold_or_open(claim, may_open.then_some(None))
+    }
+
+    /// Accepts or rejects a claim of a log whose first records are gone: the oldest commit of a
+    /// shard opens it, and its head is a guess.
+    ///
+    /// # Errors
+    /// Returns the reason if the claim does not begin at the head, or ends before it begins. No
+    /// head moves then.
+    pub(super) fn fold_guessing(&mut self, claim: &Claim) -> Result<(), Rejected> {
+        self.fold_or_open(claim, Some(Some(Guess::default())))
+    }
+
+    /// Folds a claim; `opened` is the guess of the head that it may give to a shard without one.
+    fn fold_or_open(
+        &mut self,
+        claim: &Claim,
+        opened: Option<Option<Guess>>,
+    ) -> Result<(), Rejected> {
         if claim.upto < claim.base {
             return Err(Rejected::Backwards);
         }
-        let head = match self.heads.entry(claim.shard.as_ref().clone()) {
-            Entry::Vacant(_) if !self.history.may_open(claim) => return Err(Rejected::NoHead),
-            Entry::Vacant(vacant) => vacant.insert(Head::default()),
-            Entry::Occupied(occupied) if claim.base < occupied.get().upto => {
-                return Err(Rejected::Overlap);
-            }
-            Entry::Occupied(occupied) if claim.base > occupied.get().upto => {
+        let head = match (self.heads.entry(claim.shard.as_ref().clone()), opened) {
+            (Entry::Vacant(_), None) => return Err(Rejected::NoHead),
+            (Entry::Vacant(vacant), Some(guess)) => vacant.insert(Head {
+                upto: claim.base,
+                guess,
+                ..Head::default()
+            }),
+            (Entry::Occupied(occupied), _) => occupied.into_mut(),
+        };
+        if claim.base < head.upto {
+            return Err(Rejected::Overlap);
+        }
+        if claim.base > head.upto {
+            let is_refuted = head
+                .guess
+                .as_mut()
+                .is_some_and(|guess| guess.is_refuted_by(claim));
+            if !is_refuted {
                 return Err(Rejected::Gap);
             }
-            Entry::Occupied(occupied) => occupied.into_mut(),
-        };
+            head.guess = None;
+        }
         head.upto = claim.upto;
+        if head.guess.is_some() {
+            head.guess = Some(Guess::default());
+        }
         head.topic_id = claim.topic_id.or(head.topic_id);
         for (monitor, newest) in &claim.newest {
             let known = head.newest.entry(*monitor).or_insert(*newest);
@@ -242,9 +285,14 @@ impl Heads {
     /// Adds the heads of a snapshot that covers other shards.
     pub fn adopt(&mut self, snapshot: Heads) {
         self.heads.extend(snapshot.heads);
-        if self.history == HistoryKnowledge::Unknown || snapshot.history == HistoryKnowledge::Gone {
+        if self.history == HistoryKnowledge::Unknown {
             self.history = snapshot.history;
         }
+    }
+
+    /// Sets the head of a shard that is known from elsewhere.
+    pub(super) fn set(&mut self, shard: Shard, head: Head) {
+        self.heads.insert(shard, head);
     }
 }
 
@@ -319,20 +367,56 @@ mod tests {
             opens: false,
             ..claim(base, upto)
         };
-        let mut heads = Heads::with_lost_history();
-        assert_eq!(heads.fold(&later_commit(700, 800)), Ok(()), "the oldest");
+        let mut heads = Heads::default();
         assert_eq!(
             heads.fold(&later_commit(700, 800)),
+            Err(Rejected::NoHead),
+            "with it, the first commit does"
+        );
+        assert_eq!(
+            heads.fold_guessing(&later_commit(700, 800)),
+            Ok(()),
+            "the oldest"
+        );
+        assert_eq!(
+            heads.fold_guessing(&later_commit(700, 800)),
             Err(Rejected::Overlap),
             "once"
         );
-        let mut complete = Heads::with_lost_history();
-        complete.mark_complete();
-        assert_eq!(
-            complete.fold(&later_commit(700, 800)),
-            Err(Rejected::NoHead),
-            "not later"
+    }
+
+    /// A commit of a replaced writer that was the oldest one left gave a shard its head, and every
+    /// later commit of the shard was rejected for ever.
+    #[test]
+    fn a_guessed_head_moves_to_commits_that_persistently_begin_after_it() {
+        let mut heads = Heads::default();
+        heads.fold_guessing(&claim(100, 107)).unwrap();
+        let behind = (0..REBASE_COMMITS).map(|number| 110 + i64::from(number) * 10);
+        let outcomes: Vec<_> = behind
+            .map(|base| heads.fold(&claim(base, base + 10)))
+            .collect();
+        let (last, before) = outcomes.split_last().unwrap();
+        assert!(
+            before.iter().all(|outcome| *outcome == Err(Rejected::Gap)),
+            "a gap may be filled: {outcomes:?}"
         );
+        assert_eq!(*last, Ok(()), "a persistent one is not");
+        assert_eq!(upto(&heads), Some(190), "the head");
+        assert_eq!(heads.of(&shard(0, 0)).unwrap().guess, None, "is certain");
+    }
+
+    #[test]
+    fn a_head_moves_over_a_gap_only_if_it_was_guessed_and_the_commits_join() {
+        let mut certain = Heads::default();
+        certain.fold(&claim(0, 10)).unwrap();
+        let mut guessed = Heads::default();
+        guessed.fold_guessing(&claim(0, 10)).unwrap();
+        for base in (0..100).map(|number| 20 + number * 10) {
+            let next = claim(base, base + 10);
+            assert_eq!(certain.fold(&next), Err(Rejected::Gap), "certain");
+            let apart = claim(base, base + 9);
+            assert_eq!(guessed.fold(&apart), Err(Rejected::Gap), "apart");
+        }
     }
 
     #[test]

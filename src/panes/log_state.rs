@@ -5,8 +5,14 @@
 //! partition of the log. Two readers at the same position have the same hash, or one of them is
 //! wrong. Position and hash are marked at every [`MARK_EVERY`]th record, so that two readers
 //! scraped at different moments have a position in common.
+//!
+//! A reader without the first records of a partition guesses the heads of its shards, but only up
+//! to a position that all readers know: that of the newest snapshot, whichever monitors it holds,
+//! or else the end of the partition at the start of the reader. At the position of a snapshot its
+//! heads replace the guesses. So from there on, all readers decide alike again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +32,8 @@ pub struct Position {
     pub hash: u64,
     /// The latest marked position, and the hash there.
     pub mark: (i64, u64),
+    /// Records before this one may give a guessed head to a shard that has none.
+    pub guess_until: i64,
 }
 
 /// The state of a reader after the records it has read.
@@ -35,6 +43,29 @@ pub struct LogState {
     pub heads: Heads,
     /// Positions by partition of the log; a file is partition 0.
     pub partitions: BTreeMap<u32, Position>,
+    /// The heads at a later position, by partition, where a snapshot knows them.
+    #[serde(skip)]
+    checkpoints: BTreeMap<u32, Checkpoint>,
+    /// The offsets over which a guessed head was moved since they were last taken.
+    #[serde(skip)]
+    skipped: Vec<Claim>,
+}
+
+/// The heads at a position that a reader has not reached yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Checkpoint {
+    position: i64,
+    heads: Heads,
+}
+
+impl Checkpoint {
+    /// Returns true if the claim may have been accepted before the checkpoint: no accepted one ends
+    /// after the head there.
+    fn admits(&self, claim: &Claim) -> bool {
+        self.heads
+            .of(&claim.shard)
+            .is_some_and(|head| claim.upto <= head.upto)
+    }
 }
 
 impl LogState {
@@ -44,11 +75,87 @@ impl LogState {
     /// Returns the reason if the claim is rejected. Nothing but the position changes then.
     pub fn fold(&mut self, partition: u32, position: i64, claim: &Claim) -> Result<(), Rejected> {
         self.pass(partition, position);
-        self.heads.fold(claim)
+        let head = self.heads.of(&claim.shard).map(|head| head.upto);
+        if position < self.partitions[&partition].guess_until {
+            if let Some(checkpoint) = self.checkpoints.get(&partition)
+                && !checkpoint.admits(claim)
+            {
+                return Err(Rejected::NoHead);
+            }
+            self.heads.fold_guessing(claim)?;
+        } else {
+            self.heads.fold(claim)?;
+        }
+        if let Some(head) = head.filter(|head| *head < claim.base) {
+            self.skipped.push(Claim {
+                base: head,
+                upto: claim.base,
+                ..claim.clone()
+            });
+        }
+        Ok(())
+    }
+
+    /// Begins at record `first` of a partition whose earlier records are gone; heads are guessed
+    /// before record `until`.
+    pub fn begin_without_history(&mut self, partition: u32, first: i64, until: i64) {
+        self.pass(partition, first - 1);
+        if let Some(state) = self.partitions.get_mut(&partition) {
+            state.guess_until = until;
+        }
+    }
+
+    /// Sets the heads of a partition at a later position, from a snapshot; they must be those of
+    /// all its shards.
+    pub fn set_checkpoint(&mut self, partition: u32, position: i64, heads: Heads) {
+        self.checkpoints
+            .insert(partition, Checkpoint { position, heads });
+    }
+
+    /// Takes over the heads of all checkpoints; for a reader that has read the log to its end.
+    pub fn reach_checkpoints(&mut self) {
+        for partition in self.checkpoints.keys().copied().collect::<Vec<u32>>() {
+            self.reach_checkpoint(partition);
+        }
+    }
+
+    /// Takes over the heads of a checkpoint; offsets that a guessed head had not reached are
+    /// skipped.
+    fn reach_checkpoint(&mut self, partition: u32) {
+        let Some(checkpoint) = self.checkpoints.remove(&partition) else {
+            return;
+        };
+        for (shard, head) in checkpoint.heads.iter() {
+            let guessed = self.heads.of(shard).map(|head| head.upto);
+            if let Some(guessed) = guessed.filter(|guessed| *guessed < head.upto) {
+                self.skipped.push(Claim {
+                    shard: Arc::new(shard.clone()),
+                    topic_id: head.topic_id,
+                    base: guessed,
+                    upto: head.upto,
+                    opens: false,
+                    newest: Vec::new(),
+                });
+            }
+            self.heads.set(shard.clone(), head.clone());
+        }
+    }
+
+    /// Takes the offsets that were skipped since the last call, as claims without counts: a guessed
+    /// head was wrong, and nobody knows whether they were counted.
+    pub fn take_skipped(&mut self) -> Vec<Claim> {
+        std::mem::take(&mut self.skipped)
     }
 
     /// Moves past the record at `position` of a partition.
     pub fn pass(&mut self, partition: u32, position: i64) {
+        if self
+            .checkpoints
+            .get(&partition)
+            .is_some_and(|checkpoint| position >= checkpoint.position)
+        {
+            self.reach_checkpoint(partition);
+        }
         let state = self.partitions.entry(partition).or_default();
         // Positions have gaps. No counts lie in a gap, so the hash before the first record after a
         // mark is the hash at the mark.
@@ -163,8 +270,6 @@ fn mix(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::model::{EventTime, Shard};
     use crate::panes::{CommitSchema, Frame, MonitorCommit, MonitorSchema, RecordCounts};
@@ -227,7 +332,106 @@ mod tests {
         assert_eq!(state.partitions[&0].mark, (64, before), "kept");
     }
 
+    fn shard_of(partition: i32) -> Shard {
+        Shard {
+            source: "s".to_owned(),
+            cluster: "c".to_owned(),
+            topic: "t".to_owned(),
+            partition,
+            incarnation: 0,
+        }
+    }
+
+    fn claim(base: i64, upto: i64) -> Claim {
+        Claim {
+            shard: Arc::new(shard_of(0)),
+            topic_id: None,
+            base,
+            upto,
+            opens: false,
+            newest: Vec::new(),
+        }
+    }
+
+    /// A scorer with other monitors ignored the heads of the snapshots that were there, and guessed
+    /// them from the oldest commit.
+    #[test]
+    fn the_heads_of_a_snapshot_replace_guesses_at_its_position() {
+        let mut snapshot = LogState::default();
+        let opening = Claim {
+            opens: true,
+            ..claim(0, 130)
+        };
+        snapshot.fold(0, 9, &opening).unwrap();
+        let mut state = LogState::default();
+        state.begin_without_history(0, 5, 10);
+        state.set_checkpoint(0, 10, snapshot.heads.clone());
+        let beyond = state.fold(0, 5, &claim(120, 140));
+        assert_eq!(beyond, Err(Rejected::NoHead), "no reader accepted it");
+        assert_eq!(state.fold(0, 6, &claim(110, 117)), Ok(()), "a guess");
+        assert_eq!(state.fold(0, 9, &claim(120, 130)), Err(Rejected::Gap));
+        assert_eq!(state.fold(0, 10, &claim(130, 140)), Ok(()), "the truth");
+        let skipped = state.take_skipped();
+        let offsets: Vec<_> = skipped.iter().map(|skip| (skip.base, skip.upto)).collect();
+        assert_eq!(offsets, [(117, 130)], "not counted by this reader");
+    }
+
+    /// Scorers stopped to guess once they had read the log, and ingesters never did: a commit that
+    /// one accepted was rejected by the other.
+    #[test]
+    fn heads_are_guessed_up_to_a_position_that_all_readers_know() {
+        let mut state = LogState::default();
+        state.begin_without_history(0, 5, 10);
+        assert_eq!(state.fold(0, 10, &claim(0, 10)), Err(Rejected::NoHead));
+        let mut state = LogState::default();
+        state.begin_without_history(0, 5, 10);
+        assert_eq!(state.fold(0, 9, &claim(0, 10)), Ok(()), "the last one");
+    }
+
+    /// Sends the records `0..sent.len()` through a reader, from record `from` on.
+    fn read(state: &mut LogState, sent: &[Claim], from: usize) -> Vec<usize> {
+        (from..sent.len())
+            .filter(|index| {
+                let position = i64::try_from(*index).unwrap();
+                state.fold(0, position, &sent[*index]).is_ok()
+            })
+            .collect()
+    }
+
     proptest! {
+        #[test]
+        fn a_reader_without_history_agrees_with_the_others_from_a_snapshot_on(
+            claims in proptest::collection::vec((0..12i64, 0..4i64, 0..2i32), 4..80),
+            first in 0..40usize, snapshot in 0..40usize
+        ) {
+            let sent: Vec<Claim> = claims
+                .iter()
+                .map(|(base, length, partition)| Claim {
+                    shard: Arc::new(shard_of(*partition)),
+                    opens: *base == 0,
+                    ..claim(*base, base + length)
+                })
+                .collect();
+            let first = 1 + first % (sent.len() - 1);
+            let snapshot = first + snapshot % (sent.len() - first);
+            let mut full = LogState::default();
+            read(&mut full, &sent[..snapshot], 0);
+            let heads = full.heads.clone();
+            let accepted = read(&mut full, &sent, snapshot);
+            let mut late = LogState::default();
+            let at = |index| i64::try_from(index).unwrap();
+            late.begin_without_history(0, at(first), at(snapshot));
+            late.set_checkpoint(0, at(snapshot), heads.clone());
+            for index in read(&mut late, &sent[..snapshot], first) {
+                let head = heads.of(&sent[index].shard).map(|head| head.upto);
+                prop_assert!(head >= Some(sent[index].upto), "{} is beyond", index);
+            }
+            late.reach_checkpoints();
+            prop_assert_eq!(&late.heads, &heads);
+            prop_assert_eq!(read(&mut late, &sent, snapshot), accepted);
+            prop_assert_eq!(late.heads, full.heads);
+        }
+
         #[test]
         fn the_hash_depends_on_the_counts_and_not_on_the_commits(
             xs in proptest::collection::vec(-5.0..5.0f64, 1..40), cut in 0..40usize

@@ -18,6 +18,7 @@ mod disk;
 mod ends;
 mod mock;
 mod node;
+mod panes;
 mod range;
 mod real;
 mod recreated;

@@ -309,3 +309,81 @@ fn a_log_that_cannot_be_written_names_the_path() {
         "{problem}"
     );
 }
+
+/// A record with a right checksum that this program cannot read was cut off as a torn tail,
+/// together with everything behind it: a downgrade lost what the newer program had counted.
+#[test]
+fn an_undamaged_record_that_cannot_be_read_is_refused_and_never_cut_off() {
+    let written = write(12_000);
+    let (opening, records) = parts(&written.segments[1]);
+    let behind: Vec<u8> = records[1..].concat();
+    for change in [|body: &mut Vec<u8>| body.push(0), |body: &mut Vec<u8>| body[1] = 99] {
+        let mut body = records[0][8..].to_vec();
+        change(&mut body);
+        let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+        let checksum = crc32c::crc32c(&body).to_le_bytes();
+        let bytes = [opening, &length, &checksum, &body, &behind].concat();
+        let path = segment(written.directory.path(), 2);
+        std::fs::write(&path, &bytes).unwrap();
+        let problem = FileLog::open(written.directory.path(), &mut |_| ()).unwrap_err();
+        let at = opening.len() as u64;
+        assert!(
+            matches!(problem, FileLogError::Undecodable { at: actual, .. } if actual == at),
+            "{problem:?}"
+        );
+        assert!(std::fs::read(&path).unwrap() == bytes, "nothing is touched");
+    }
+}
+
+/// The whole segment was decoded before the first record was handed over, so a start took three
+/// times the memory of the run.
+#[test]
+fn records_are_handed_over_before_later_ones_are_read() {
+    let written = write(12_000);
+    let (opening, records) = parts(&written.segments[1]);
+    let checksum = crc32c::crc32c(&[0]).to_le_bytes();
+    let bytes = [opening, records[0], records[1], &[1, 0, 0, 0], &checksum, &[0]].concat();
+    let path = segment(written.directory.path(), 2);
+    std::fs::write(path, &bytes).unwrap();
+    let mut commits = 0;
+    let opened = FileLog::open(written.directory.path(), &mut |entry| {
+        commits += u32::from(matches!(entry, RecoveredEntry::Commit(..)));
+    });
+    assert!(opened.is_err(), "the third record cannot be read");
+    assert_eq!(commits, 2, "those before were handed over");
+}
+
+/// A start that read the log for minutes did not react to SIGTERM.
+#[test]
+fn reading_a_log_ends_between_two_records_when_it_is_asked_to() {
+    let written = write(12_000);
+    let commits = std::cell::Cell::new(0);
+    let opened = FileLog::open_until(
+        written.directory.path(),
+        &|| commits.get() == 3,
+        &mut |entry| {
+            if matches!(entry, RecoveredEntry::Commit(..)) {
+                commits.set(commits.get() + 1);
+            }
+        },
+    );
+    let problem = opened.map(drop).unwrap_err();
+    assert!(
+        matches!(problem, FileLogError::Interrupted { .. }),
+        "{problem:?}"
+    );
+    assert_eq!(commits.get(), 3, "no further record");
+}
+
+/// A segment with a damaged opening was removed, and with it every later attempt to save it.
+#[test]
+fn a_segment_that_cannot_be_read_is_renamed_and_kept() {
+    let written = write(1000);
+    let damaged = &written.segments[1][..10];
+    let directory = written.directory.path();
+    for name in ["panes.damaged", "panes.damaged.1"] {
+        drop(open(directory, [&written.segments[0], damaged]));
+        let kept = segment(directory, 2).with_extension(name);
+        assert_eq!(std::fs::read(&kept).unwrap(), damaged, "{name}");
+    }
+}

@@ -24,13 +24,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, warn};
 
 use super::worker::PendingCommit;
-use crate::app::log_bounds::LogBounds;
+use crate::app::log_bounds::{LogBounds, log_skip};
 use crate::clock;
 use crate::model::{LogReport, PanesTopicSpec, Shard};
 use crate::pane_log::kafka::{
-    Entry, KafkaLogError, Reader, Writer, newest_snapshots, partition_of,
+    Admission, DeliveryFailure, Entry, KafkaLogError, Reader, RecordLimit, Writer, admit,
+    newest_snapshots, partition_of,
 };
-use crate::pane_log::{HeadLookup, decode_claim, read_prefix};
+use crate::pane_log::{HeadLookup, read_prefix};
 use crate::panes::LogState;
 
 /// The longest time that the thread waits for a commit, and then for a record of the log.
@@ -65,13 +66,14 @@ impl CommitPublisher {
     /// librdkafka refuses a client.
     pub(in crate::app) fn try_new(
         spec: &PanesTopicSpec,
+        record_limit: RecordLimit,
         head_lookup: Arc<HeadLookup>,
         report: Option<Arc<ArcSwap<LogReport>>>,
     ) -> Result<Self, KafkaLogError> {
         let publisher = CommitPublisher {
             spec: spec.clone(),
             head_lookup,
-            writer: Writer::try_new(spec)?,
+            writer: Writer::try_new(spec, record_limit)?,
             reader: Reader::try_new(spec)?,
             state: LogState::default(),
             in_flight: HashMap::new(),
@@ -114,8 +116,7 @@ impl CommitPublisher {
     /// Sends commits while fewer than the maximum are in flight; `true` when the channel is closed.
     ///
     /// # Errors
-    /// The client refuses a commit. A second attempt would fail as well: the commit is too large,
-    /// or the client has a fatal error.
+    /// The client refuses a commit for good, or a commit of one record is too large.
     fn send_waiting(&mut self, commits: &Receiver<PendingCommit>) -> Result<bool, KafkaLogError> {
         while self.in_flight.len() < MAX_IN_FLIGHT {
             let wait = if self.in_flight.is_empty() {
@@ -125,8 +126,13 @@ impl CommitPublisher {
             };
             match commits.recv_timeout(wait) {
                 Ok(pending) => {
-                    let number = self.writer.commit(&pending.flushed.commit)?;
-                    self.in_flight.insert(number, pending);
+                    match self.writer.commit(&pending.flushed.commit) {
+                        Ok(number) => drop(self.in_flight.insert(number, pending)),
+                        Err(problem @ KafkaLogError::TooLarge { .. }) => {
+                            self.cut_smaller(&pending, problem)?;
+                        }
+                        Err(problem) => return Err(problem),
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => return Ok(false),
                 Err(RecvTimeoutError::Disconnected) => return Ok(true),
@@ -137,11 +143,18 @@ impl CommitPublisher {
 
     /// Reads new records of the log, reports outcomes, and resolves lookups.
     fn poll_once(&mut self) -> Result<(), KafkaLogError> {
-        self.reject_failed();
+        self.reject_failed()?;
         self.start_lookups()?;
         let writer_id = self.writer.id();
+        let mut problem = None;
         self.reader.poll(WAIT, &mut |entry| {
-            let is_accepted = fold(&mut self.state, &entry, &self.spec);
+            let is_accepted = match fold(&mut self.state, &entry, &self.spec) {
+                Ok(is_accepted) => is_accepted,
+                Err(error) => {
+                    problem.get_or_insert(error);
+                    false
+                }
+            };
             let pending = entry
                 .key
                 .filter(|key| key.writer == writer_id)
@@ -152,6 +165,12 @@ impl CommitPublisher {
                 None => {}
             }
         })?;
+        if let Some(problem) = problem {
+            return Err(problem);
+        }
+        for skip in self.state.take_skipped() {
+            log_skip(&skip);
+        }
         let ready: Vec<Shard> = self
             .targets
             .iter()
@@ -167,19 +186,60 @@ impl CommitPublisher {
 
     /// Rejects commits that were not acknowledged. Such a commit may be in the log or not; the
     /// ingest thread resumes the shard at its head, which is right in both cases.
-    fn reject_failed(&mut self) {
-        for failure in self.writer.failures() {
-            if let Some(pending) = self.in_flight.remove(&failure.number) {
-                let shard = &pending.flushed.commit.shard;
-                warn!(
-                    topic = shard.topic,
-                    partition = shard.partition,
-                    reason = failure.reason,
-                    "commit was not acknowledged, resuming the partition at its head"
-                );
-                pending.reject();
+    ///
+    /// # Errors
+    /// The broker refuses a commit of one record as too large.
+    fn reject_failed(&mut self) -> Result<(), KafkaLogError> {
+        for DeliveryFailure {
+            number,
+            reason,
+            is_too_large,
+        } in self.writer.failures()
+        {
+            let Some(pending) = self.in_flight.remove(&number) else {
+                continue;
+            };
+            if is_too_large {
+                let problem = KafkaLogError::TooLarge {
+                    topic: self.spec.topic.clone(),
+                    bytes: pending.flushed.commit.size_bytes(),
+                };
+                self.cut_smaller(&pending, problem)?;
+                continue;
             }
+            let shard = &pending.flushed.commit.shard;
+            warn!(
+                topic = shard.topic,
+                partition = shard.partition,
+                reason,
+                "commit was not acknowledged, resuming the partition at its head"
+            );
+            pending.reject();
         }
+        Ok(())
+    }
+
+    /// Asks for smaller commits after one was too large; the same commit would be refused again.
+    ///
+    /// # Errors
+    /// Returns `problem` if the commit holds one record only.
+    fn cut_smaller(
+        &self,
+        pending: &PendingCommit,
+        problem: KafkaLogError,
+    ) -> Result<(), KafkaLogError> {
+        let commit = &pending.flushed.commit;
+        if commit.records.consumed() <= 1 {
+            return Err(problem);
+        }
+        warn!(
+            topic = commit.shard.topic,
+            partition = commit.shard.partition,
+            records = commit.records.consumed(),
+            "commit is larger than the pane log accepts, counting the partition again in smaller commits: {problem}"
+        );
+        pending.reject_as_too_large();
+        Ok(())
     }
 
     /// Starts new lookups of heads, unless the pause after a failed request is not over.
@@ -262,22 +322,20 @@ impl CommitPublisher {
 }
 
 /// Folds one record; `true` when it is a commit that the fold accepts.
-fn fold(state: &mut LogState, entry: &Entry<'_>, spec: &PanesTopicSpec) -> bool {
+///
+/// # Errors
+/// Another version of the program wrote the record.
+fn fold(
+    state: &mut LogState,
+    entry: &Entry<'_>,
+    spec: &PanesTopicSpec,
+) -> Result<bool, KafkaLogError> {
     let (partition, offset) = (entry.partition, entry.offset);
-    let has_our_partition_count = entry
-        .key
-        .is_some_and(|key| key.partitions == spec.partitions);
-    match decode_claim(entry.bytes) {
-        Ok(Some(claim))
-            if has_our_partition_count && partition_of(&claim.shard, spec) == partition =>
-        {
-            state.fold(partition, offset, &claim).is_ok()
-        }
-        _ => {
-            state.pass(partition, offset);
-            false
-        }
+    if let Admission::Claim(claim) = admit(entry, spec)? {
+        return Ok(state.fold(partition, offset, &claim).is_ok());
     }
+    state.pass(partition, offset);
+    Ok(false)
 }
 
 /// The state in the newest usable snapshot, or that of the oldest records when there is none.
@@ -293,5 +351,5 @@ fn start_state(spec: &PanesTopicSpec, reader: &Reader) -> Result<LogState, Kafka
             Err(error) => warn!(%error, "ignoring a snapshot that cannot be read"),
         }
     }
-    Ok(bounds.oldest_state())
+    Ok(bounds.oldest_state(spec, None))
 }

@@ -11,12 +11,14 @@
 //! stop, the thread flushes, waits at most 2 s for the outcomes, and drops the source, which
 //! commits the accepted offsets.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, unbounded};
 use tracing::{debug, error, warn};
 
+use super::commit_budget::{BudgetShare, CommitBudget};
 use crate::clock;
 use crate::ingest::{Flushed, Ingest};
 use crate::observe::{ObserverPlan, RejectedRecords};
@@ -41,6 +43,8 @@ pub(in crate::app) struct IngestTask {
     pub(in crate::app) ingest: Ingest,
     /// Plans of reloaded configurations.
     pub(in crate::app) plans: Receiver<ObserverPlan>,
+    /// The budget of commits on their way to the log, common to all threads.
+    pub(in crate::app) budget: Arc<CommitBudget>,
 }
 
 impl IngestTask {
@@ -64,6 +68,7 @@ impl IngestTask {
             name: self.name,
             ingest: self.ingest.with_clock(clock::moment),
             plans: self.plans,
+            budget: self.budget,
             source,
             commits,
             outcome_sender,
@@ -100,6 +105,8 @@ pub(in crate::app) struct PendingCommit {
     pub(in crate::app) flushed: Flushed,
     /// The channel to the thread that made the commit.
     pub(in crate::app) outcomes: Sender<CommitOutcome>,
+    /// The share of the budget that returns with the commit.
+    pub(in crate::app) _share: BudgetShare,
 }
 
 /// The decision of the log on a commit.
@@ -114,6 +121,11 @@ pub(in crate::app) enum CommitOutcome {
     },
     /// The commit does not count, and neither do later commits of the shard that build on it.
     Rejected {
+        /// The slot of the shard.
+        slot: usize,
+    },
+    /// The same, because the log accepts no commit of this size.
+    TooLarge {
         /// The slot of the shard.
         slot: usize,
     },
@@ -134,6 +146,12 @@ impl PendingCommit {
         let slot = self.flushed.slot;
         self.outcomes.send(CommitOutcome::Rejected { slot }).ok();
     }
+
+    /// Reports that the commit does not count and that the next ones must be smaller.
+    pub(in crate::app) fn reject_as_too_large(&self) {
+        let slot = self.flushed.slot;
+        self.outcomes.send(CommitOutcome::TooLarge { slot }).ok();
+    }
 }
 
 /// The state of a running ingest thread.
@@ -141,6 +159,7 @@ struct IngestWorker<'a> {
     name: String,
     ingest: Ingest,
     plans: Receiver<ObserverPlan>,
+    budget: Arc<CommitBudget>,
     source: Box<dyn Source>,
     commits: &'a Sender<PendingCommit>,
     outcome_sender: Sender<CommitOutcome>,
@@ -170,13 +189,17 @@ impl IngestWorker<'_> {
         is_log_open && has_more
     }
 
-    /// Sends commits to the log and waits while its channel is full; `false` when nobody receives
-    /// them any more, or `stop` is set while the channel is full.
+    /// Sends commits to the log and waits while its channel or the budget is full; `false` when
+    /// nobody receives them any more, or `stop` is set while one is full.
     fn send(&self, flushed: Vec<Flushed>) -> bool {
         flushed.into_iter().all(|flushed| {
+            let Some(share) = self.share_of(&flushed) else {
+                return false;
+            };
             let mut commit = PendingCommit {
                 flushed,
                 outcomes: self.outcome_sender.clone(),
+                _share: share,
             };
             loop {
                 match self.commits.send_timeout(commit, SEND_WAIT) {
@@ -192,10 +215,25 @@ impl IngestWorker<'_> {
         })
     }
 
+    /// Waits for the share of a commit in the budget; `None` if `stop` is set while it is full.
+    fn share_of(&self, flushed: &Flushed) -> Option<BudgetShare> {
+        let bytes = flushed.commit.size_bytes();
+        loop {
+            let share = self.budget.take(bytes, SEND_WAIT);
+            if share.is_some() || self.stop.load(Ordering::Relaxed) {
+                return share;
+            }
+        }
+    }
+
     /// Commits the offsets of an accepted commit, or resets the shard of a rejected one.
     fn on_outcome(&mut self, outcome: CommitOutcome) {
         match outcome {
             CommitOutcome::Accepted { slot, upto } => self.source.accepted(slot, upto),
+            CommitOutcome::TooLarge { slot } => {
+                self.ingest.halve_commits();
+                self.on_outcome(CommitOutcome::Rejected { slot });
+            }
             CommitOutcome::Rejected { slot } => {
                 self.ingest.forget(slot);
                 self.source.rejected(slot, &mut self.ingest);

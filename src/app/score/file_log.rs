@@ -11,8 +11,10 @@
 //! commits, at most 256, are written together with one fsync. Without `state.path` the same code
 //! runs with no file, and nothing survives the process.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -31,21 +33,35 @@ const WAIT: Duration = Duration::from_millis(200);
 /// The most commits after the first that share one fsync.
 const MAX_BATCH: usize = 256;
 
-/// Opens the log in a directory, restores the engine from it, and returns the time this took.
+/// A log in files after it was read.
+#[derive(Debug)]
+pub(in crate::app) struct RecoveredLog {
+    /// The log, open for writing.
+    pub(in crate::app) log: FileLog,
+    /// The engine that was restored from it.
+    pub(in crate::app) engine: Engine,
+    /// The time this took.
+    pub(in crate::app) took: Duration,
+}
+
+/// Opens the log in a directory and restores the engine from it, record by record; gives up when
+/// `stop` is set.
 ///
 /// # Errors
-/// Another process uses the directory, a newer program wrote the log, or it cannot be read or
-/// written.
+/// Another process uses the directory, a newer program wrote the log, it cannot be read or written,
+/// or `stop` is set.
 pub(in crate::app) fn recover(
     directory: &Path,
-    engine: &mut Engine,
-) -> anyhow::Result<(FileLog, Duration)> {
+    mut engine: Engine,
+    stop: &AtomicBool,
+) -> anyhow::Result<RecoveredLog> {
     let started_at = clock::monotonic();
-    let mut unreadable = None;
-    let (log, recovery) = FileLog::open(directory, &mut |entry| match entry {
+    let unreadable = Cell::new(None);
+    let is_stopping = || stop.load(Ordering::Relaxed) || unreadable.get().is_some();
+    let opened = FileLog::open_until(directory, &is_stopping, &mut |entry| match entry {
         RecoveredEntry::Snapshot(bytes) => match read::<EngineSnapshot>(&bytes) {
             Ok(snapshot) => engine.restore(snapshot),
-            Err(error) => unreadable = Some(error),
+            Err(error) => unreadable.set(Some(error)),
         },
         RecoveredEntry::Commit(position, commit, bytes) => {
             if engine.accept(0, position, &commit.claim()).is_ok() {
@@ -55,11 +71,12 @@ pub(in crate::app) fn recover(
                 }
             }
         }
-    })?;
-    if let Some(error) = unreadable {
+    });
+    if let Some(error) = unreadable.get() {
         return Err(error)
             .with_context(|| format!("cannot read the snapshot in {}", directory.display()));
     }
+    let (log, recovery) = opened?;
     let took = started_at.elapsed();
     info!(
         directory = %directory.display(),
@@ -68,7 +85,7 @@ pub(in crate::app) fn recover(
         took_ms = took.as_millis(),
         "pane log read"
     );
-    Ok((log, took))
+    Ok(RecoveredLog { log, engine, took })
 }
 
 /// The heads of a recovered engine; no lookup has to wait, because the whole log was read.

@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::worker::ScoreWorker;
-use crate::app::log_bounds::LogBounds;
+use crate::app::log_bounds::{LogBounds, log_skip};
 use crate::clock;
 use crate::engine::EngineSnapshot;
 use crate::model::PanesTopicSpec;
 use crate::pane_log::kafka::{
-    AssembledSnapshot, Entry, KafkaLogError, Reader, SnapshotAssembly, Writer, newest_snapshots,
-    partition_of,
+    Admission, AssembledSnapshot, Entry, KafkaLogError, Reader, RecordLimit, SnapshotAssembly,
+    Writer, admit, newest_snapshots,
 };
-use crate::pane_log::{CodecError, Record, decode, decode_claim, read};
-use crate::panes::{Commit, Rejected};
+use crate::pane_log::{CodecError, Record, SnapshotChunk, decode, read};
+use crate::panes::{Commit, LogState, Rejected};
 
 /// The longest time that one poll waits for records.
 const WAIT: Duration = Duration::from_millis(100);
@@ -55,6 +55,7 @@ impl LogFollower {
     /// librdkafka refuses a client.
     pub(in crate::app) fn try_new(
         spec: &PanesTopicSpec,
+        record_limit: RecordLimit,
         scope: String,
     ) -> Result<Self, KafkaLogError> {
         let now = clock::monotonic();
@@ -62,7 +63,7 @@ impl LogFollower {
             spec: spec.clone(),
             scope,
             reader: Reader::try_new(spec)?,
-            writer: Writer::try_new(spec)?,
+            writer: Writer::try_new(spec, record_limit)?,
             assembly: SnapshotAssembly::default(),
             catching_up_since: Some(now),
             lag_due_at: now,
@@ -111,8 +112,13 @@ impl LogFollower {
     fn try_restore(&mut self, worker: &mut ScoreWorker) -> Result<(), KafkaLogError> {
         let bounds = LogBounds::fetch(&self.spec, &self.reader)?;
         match self.usable_snapshot(worker, &bounds)? {
-            Some(snapshot) => worker.engine.restore(snapshot),
-            None => *worker.engine.log_mut() = bounds.oldest_state(),
+            UsableSnapshot::Whole(snapshot) => worker.engine.restore(*snapshot),
+            UsableSnapshot::HeadsOnly(log) => {
+                *worker.engine.log_mut() = bounds.oldest_state(&self.spec, Some(&log));
+            }
+            UsableSnapshot::None => {
+                *worker.engine.log_mut() = bounds.oldest_state(&self.spec, None);
+            }
         }
         for partition in 0..self.spec.partitions {
             let next = worker.engine.log().next(partition);
@@ -123,17 +129,18 @@ impl LogFollower {
 
     /// The newest snapshot of this scope, or else the newest one of another scope that holds all
     /// monitors of this scorer. A snapshot without some of them would lose their windows, so the
-    /// log is then read from its oldest record.
+    /// log is then read from its oldest record, and only the heads are taken from it.
     fn usable_snapshot(
         &self,
         worker: &ScoreWorker,
         bounds: &LogBounds,
-    ) -> Result<Option<EngineSnapshot>, KafkaLogError> {
+    ) -> Result<UsableSnapshot, KafkaLogError> {
         let has_our_scope = |snapshot: &AssembledSnapshot| snapshot.scope == self.scope;
         let mut candidates = newest_snapshots(&self.spec, clock::now(), &|snapshots| {
             snapshots.iter().any(has_our_scope)
         })?;
         candidates.sort_by_key(has_our_scope);
+        let mut heads = UsableSnapshot::None;
         for candidate in candidates.into_iter().rev() {
             match read::<EngineSnapshot>(&candidate.bytes) {
                 Ok(snapshot) if !bounds.contain(&snapshot.log) => {
@@ -143,38 +150,33 @@ impl LogFollower {
                     if has_our_scope(&candidate)
                         || snapshot.has_monitors(worker.engine.monitor_ids()) =>
                 {
-                    return Ok(Some(snapshot));
+                    return Ok(UsableSnapshot::Whole(Box::new(snapshot)));
+                }
+                Ok(snapshot) if matches!(heads, UsableSnapshot::None) => {
+                    heads = UsableSnapshot::HeadsOnly(snapshot.log);
                 }
                 Ok(_) => {}
                 Err(error) => warn!(%error, "ignoring a snapshot that cannot be read"),
             }
         }
-        Ok(None)
+        Ok(heads)
     }
 
     /// Reads new records into the engine, then measures the lag and writes a snapshot when due.
     fn poll_once(&mut self, worker: &mut ScoreWorker) -> Result<(), KafkaLogError> {
         let mut problem = None;
         let mut scope_was_saved = false;
-        self.reader
-            .poll(WAIT, &mut |entry| match decode(entry.bytes) {
-                Ok(Record::Snapshot(chunk)) => {
-                    worker.engine.log_mut().pass(entry.partition, entry.offset);
+        self.reader.poll(WAIT, &mut |entry| {
+            match read_entry(worker, &entry, &self.spec) {
+                Ok(Some(chunk)) => {
                     let snapshot = self.assembly.take(chunk);
                     scope_was_saved |=
                         snapshot.is_some_and(|snapshot| snapshot.scope == self.scope);
                 }
-                // A record without our key is foreign, whatever its first byte is.
-                Err(source) if source.is_another_format() && entry.key.is_some() => {
-                    problem.get_or_insert(KafkaLogError::AnotherFormat {
-                        topic: self.spec.topic.clone(),
-                        partition: entry.partition,
-                        offset: entry.offset,
-                        source,
-                    });
-                }
-                record => count(worker, &entry, record, &self.spec),
-            })?;
+                Ok(None) => {}
+                Err(error) => drop(problem.get_or_insert(error)),
+            }
+        })?;
         if let Some(problem) = problem {
             return Err(problem);
         }
@@ -225,7 +227,8 @@ impl LogFollower {
         info!(took_ms = took.as_millis(), "pane log read");
         self.catching_up_since = None;
         worker.log_health.is_recovering = false;
-        worker.engine.log_mut().heads.mark_complete();
+        worker.engine.log_mut().reach_checkpoints();
+        count_skipped(worker, 0);
         worker.log_health.recovery = Some(took);
         worker.publish();
     }
@@ -238,8 +241,12 @@ impl LogFollower {
         let bytes = worker.snapshot_bytes();
         let (size, scope) = (bytes.len(), &self.scope);
         match self.writer.snapshot(scope, &bytes) {
-            Ok(()) => debug!(size, scope, "snapshot written"),
+            Ok(()) => {
+                worker.log_health.snapshots.written += 1;
+                debug!(size, scope, "snapshot written");
+            }
             Err(problem) => {
+                worker.log_health.snapshots.failed += 1;
                 let error = format!("{:#}", anyhow::Error::new(problem));
                 warn!(error, "cannot write a snapshot, retrying in 10 s");
                 self.snapshot_due_at = clock::monotonic() + SNAPSHOT_RETRY_PAUSE;
@@ -248,61 +255,89 @@ impl LogFollower {
     }
 }
 
-/// Folds and counts a record that is not part of a snapshot.
-fn count(
-    worker: &mut ScoreWorker,
-    entry: &Entry<'_>,
-    record: Result<Record, CodecError>,
-    spec: &PanesTopicSpec,
-) {
-    let (partition, offset) = (entry.partition, entry.offset);
-    let Some(commit) = commit_of(worker, entry, record) else {
-        worker.engine.log_mut().pass(partition, offset);
-        return;
-    };
-    let has_our_partition_count = entry
-        .key
-        .is_some_and(|key| key.partitions == spec.partitions);
-    if !has_our_partition_count || partition_of(&commit.shard, spec) != partition {
-        worker.engine.log_mut().pass(partition, offset);
-        worker
-            .engine
-            .count_rejection(&commit.shard.source, Rejected::WrongPartition);
-        return;
-    }
-    match worker.engine.accept(partition, offset, &commit.claim()) {
-        Ok(()) => worker.count(partition, &commit, entry.bytes.len() as u64),
-        Err(rejected) => {
-            info!(
-                topic = commit.shard.topic,
-                partition = commit.shard.partition,
-                base = commit.base,
-                upto = commit.upto,
-                "commit rejected: {rejected}"
-            );
-        }
-    }
+/// A snapshot to begin with.
+enum UsableSnapshot {
+    /// One with all monitors of this scorer.
+    Whole(Box<EngineSnapshot>),
+    /// The state of the log in one with other monitors.
+    HeadsOnly(LogState),
+    /// No snapshot within the range of the log.
+    None,
 }
 
-/// The commit in a record, dated by the broker's clock; `None` when the record holds none.
+/// Folds and counts a record; returns the piece of a snapshot that it holds, if it does.
 ///
-/// When the counts of a commit cannot be read, its claim still moves the head, as it does for every
-/// other reader, and its records are lost.
-fn commit_of(
+/// # Errors
+/// Another version of the program wrote the record.
+fn read_entry(
     worker: &mut ScoreWorker,
     entry: &Entry<'_>,
-    record: Result<Record, CodecError>,
-) -> Option<Commit> {
-    let mut commit = match record {
+    spec: &PanesTopicSpec,
+) -> Result<Option<SnapshotChunk>, KafkaLogError> {
+    let (partition, offset) = (entry.partition, entry.offset);
+    let claim = match admit(entry, spec)? {
+        Admission::Claim(claim) => claim,
+        Admission::WrongPartition(claim) => {
+            worker.engine.log_mut().pass(partition, offset);
+            worker
+                .engine
+                .count_rejection(&claim.shard.source, Rejected::WrongPartition);
+            return Ok(None);
+        }
+        Admission::NoCommit => {
+            worker.engine.log_mut().pass(partition, offset);
+            return Ok(match decode(entry.bytes) {
+                Ok(Record::Snapshot(chunk)) => Some(chunk),
+                Ok(_) => None,
+                Err(error) => {
+                    count_unreadable(worker, entry, error);
+                    None
+                }
+            });
+        }
+        Admission::Unreadable(error) => {
+            worker.engine.log_mut().pass(partition, offset);
+            count_unreadable(worker, entry, error);
+            return Ok(None);
+        }
+    };
+    let accepted = worker.engine.accept(partition, offset, &claim);
+    count_skipped(worker, partition);
+    if let Err(rejected) = accepted {
+        info!(
+            topic = claim.shard.topic,
+            partition = claim.shard.partition,
+            base = claim.base,
+            upto = claim.upto,
+            "commit rejected: {rejected}"
+        );
+        return Ok(None);
+    }
+    // When the counts of a commit cannot be read, its claim still moves the head, as it does for
+    // every other reader, and its records are lost.
+    let mut commit = match decode(entry.bytes) {
         Ok(Record::Commit(commit)) => commit,
-        Ok(_) => return None,
+        Ok(_) => Commit::unreadable(claim),
         Err(error) => {
-            let (partition, offset) = (entry.partition, entry.offset);
-            warn!(partition, offset, %error, "cannot read a record of the pane log");
-            worker.engine.count_unreadable();
-            Commit::unreadable(decode_claim(entry.bytes).ok()??)
+            count_unreadable(worker, entry, error);
+            Commit::unreadable(claim)
         }
     };
     commit.set_clock(entry.appended_at);
-    Some(commit)
+    worker.count(partition, &commit, entry.bytes.len() as u64);
+    Ok(None)
+}
+
+fn count_unreadable(worker: &mut ScoreWorker, entry: &Entry<'_>, error: CodecError) {
+    let (partition, offset) = (entry.partition, entry.offset);
+    warn!(partition, offset, %error, "cannot read a record of the pane log");
+    worker.engine.count_unreadable();
+}
+
+/// Counts offsets as lost over which a guessed head was moved.
+fn count_skipped(worker: &mut ScoreWorker, partition: u32) {
+    for skip in worker.engine.log_mut().take_skipped() {
+        log_skip(&skip);
+        worker.count(partition, &Commit::unreadable(skip), 0);
+    }
 }

@@ -15,7 +15,7 @@ use tracing::{debug, info};
 use super::alert_log::log_transitions;
 use crate::clock;
 use crate::engine::{Engine, EngineView, MonitorPlan};
-use crate::model::{LogPartition, LogReport};
+use crate::model::{LogPartition, LogReport, SnapshotCounts};
 use crate::pane_log::write;
 use crate::panes::Commit;
 
@@ -38,6 +38,8 @@ pub(in crate::app) struct LogHealth {
     pub(in crate::app) recovery: Option<Duration>,
     /// Records that are not read yet, by partition.
     pub(in crate::app) lags: BTreeMap<u32, u64>,
+    /// Snapshots since the start.
+    pub(in crate::app) snapshots: SnapshotCounts,
 }
 
 /// The engine with a clock, the channel of reloads, and the outlets of views and reports.
@@ -155,6 +157,7 @@ impl ScoreWorker {
             is_recovering: self.log_health.is_recovering,
             recovery_seconds: self.log_health.recovery.map(|took| took.as_secs_f64()),
             partitions,
+            snapshots: self.log_health.snapshots,
         }));
     }
 

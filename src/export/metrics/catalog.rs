@@ -164,6 +164,8 @@ catalog! {
     PANE_LOG_HASHED_AT: Gauge "pane_log_state_hash_position" PARTITION, "Position of pegel_pane_log_state_hash, a multiple of 64.";
     RECOVERING: Gauge "recovering" PROCESS, "1 while a scorer reads the pane log at its start, else 0; until then, series of monitors are absent.";
     PANE_LOG_RECOVERY: Gauge "pane_log_recovery_seconds" PROCESS, "Time it took to read the pane log at the start.";
+    PANE_LOG_SNAPSHOTS: Counter "pane_log_snapshots_total" PROCESS, "Snapshots written to a pane log in Kafka and acknowledged.";
+    PANE_LOG_SNAPSHOTS_FAILED: Counter "pane_log_snapshots_failed_total" PROCESS, "Snapshots that the broker refused or did not acknowledge in time; they are written again.";
     KAFKA_UP: Gauge "kafka_up" SOURCE, "1 while a broker answers, else 0.";
     KAFKA_RECORDS: Counter "kafka_records_consumed_total" TOPIC, "Records read.";
     KAFKA_BYTES: Counter "kafka_bytes_consumed_total" TOPIC, "Bytes of payload read.";

@@ -71,6 +71,9 @@ pub(in crate::export) fn add_log(families: &mut Families, report: &LogReport) {
     if let Some(seconds) = report.recovery_seconds {
         families.add(catalog::PANE_LOG_RECOVERY, &[], seconds);
     }
+    let snapshots = report.snapshots;
+    families.count(catalog::PANE_LOG_SNAPSHOTS, &[], snapshots.written);
+    families.count(catalog::PANE_LOG_SNAPSHOTS_FAILED, &[], snapshots.failed);
 }
 
 /// The `process_*` metrics, which the Prometheus library collects.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::FileLogError;
 
@@ -79,6 +79,20 @@ pub(super) fn create_segment(path: &Path) -> Result<File, FileLogError> {
 /// Removes a segment.
 pub(super) fn remove_segment(path: &Path) -> Result<(), FileLogError> {
     std::fs::remove_file(path).map_err(FileLogError::io(path, "be removed"))
+}
+
+/// Renames a segment that cannot be read, so that it is kept and is no segment any more; returns
+/// the new path.
+pub(super) fn set_aside(path: &Path) -> Result<PathBuf, FileLogError> {
+    let renamed = (0_u32..)
+        .map(|number| match number {
+            0 => path.with_extension("panes.damaged"),
+            number => path.with_extension(format!("panes.damaged.{number}")),
+        })
+        .find(|renamed| !renamed.exists())
+        .unwrap_or_else(|| path.with_extension("panes.damaged"));
+    std::fs::rename(path, &renamed).map_err(FileLogError::io(path, "be renamed"))?;
+    Ok(renamed)
 }
 
 /// Syncs the directory, so that created and removed segments survive a crash of the machine.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::segment::SegmentError;
 use crate::pane_log::codec::CodecError;
 
 /// The reason why the log cannot be opened or written.
@@ -35,6 +36,24 @@ pub enum FileLogError {
         /// Its format, and the one that this program reads.
         source: CodecError,
     },
+    /// A record is undamaged and cannot be read, so it is not cut off like a torn tail.
+    #[error(
+        "{path}: the record at byte {at} is undamaged but cannot be read: use the program that wrote it, or move the file away to start without it"
+    )]
+    Undecodable {
+        /// The segment.
+        path: PathBuf,
+        /// Byte of the segment at which the record begins.
+        at: u64,
+        /// Content that cannot be read.
+        source: CodecError,
+    },
+    /// The process was asked to stop while the log was read.
+    #[error("{path}: reading stopped")]
+    Interrupted {
+        /// The directory.
+        path: PathBuf,
+    },
 }
 
 impl FileLogError {
@@ -48,6 +67,18 @@ impl FileLogError {
             path,
             action,
             source,
+        }
+    }
+
+    /// Returns a function that adds the path to an error of reading a segment.
+    pub(super) fn segment(path: &Path) -> impl FnOnce(SegmentError) -> FileLogError {
+        let path = path.to_owned();
+        move |error| match error {
+            SegmentError::Io(source) => FileLogError::io(&path, "be read")(source),
+            SegmentError::Codec { source, .. } if source.is_another_format() => {
+                FileLogError::AnotherFormat { path, source }
+            }
+            SegmentError::Codec { at, source } => FileLogError::Undecodable { path, at, source },
         }
     }
 }

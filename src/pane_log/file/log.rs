@@ -1,14 +1,14 @@
 //! The file log: opened with recovery, appended to, synced, and continued in a new segment.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
 use super::directory::{self, segment_name, segments};
 use super::error::FileLogError;
-use super::segment::{SegmentContent, append_framed, header, read_segment};
+use super::segment::{SegmentOpening, SegmentReader, append_framed, header};
 use crate::pane_log::codec::{SnapshotChunk, encode_chunk, encode_commit};
 use crate::panes::Commit;
 
@@ -16,6 +16,8 @@ use crate::panes::Commit;
 const SEGMENT_BYTES: u64 = 32 << 20;
 /// Size of the pieces in which a snapshot is written.
 const CHUNK_BYTES: usize = 4 << 20;
+/// Size of the buffer through which a segment is read.
+const READ_BUFFER_BYTES: usize = 1 << 20;
 
 /// Statistics of opening the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,7 +26,7 @@ pub struct Recovery {
     pub commits: u64,
     /// Size of the valid prefix that was read.
     pub bytes: u64,
-    /// Bytes cut off because they were damaged or torn.
+    /// Bytes cut off or set aside because they were damaged or torn.
     pub cut_bytes: u64,
 }
 
@@ -62,14 +64,27 @@ impl FileLog {
     /// Opens the log in `directory` and passes its entries to `on_entry`; a missing directory is
     /// created.
     ///
-    /// A damaged tail is cut off, and a segment whose header or snapshot is damaged is removed: the
+    /// # Errors
+    /// As for [`FileLog::open_until`].
+    pub fn open(
+        directory: &Path,
+        on_entry: &mut dyn FnMut(RecoveredEntry),
+    ) -> Result<(Self, Recovery), FileLogError> {
+        Self::open_until(directory, &|| false, on_entry)
+    }
+
+    /// Opens the log in `directory` and passes each of its entries to `on_entry` as soon as it is
+    /// read; gives up when `is_stopping` returns true.
+    ///
+    /// A damaged tail is cut off, and a segment whose header or snapshot is damaged is renamed: the
     /// segment before holds everything up to it. Both are logged and counted in [`Recovery`].
     ///
     /// # Errors
-    /// Returns an error if another process uses the directory, a newer program wrote it, or the
-    /// operating system reports one.
-    pub fn open(
+    /// Returns an error if another process uses the directory, a newer program wrote it, an
+    /// undamaged record cannot be read, the operating system reports an error, or `is_stopping`.
+    pub fn open_until(
         directory: &Path,
+        is_stopping: &dyn Fn() -> bool,
         on_entry: &mut dyn FnMut(RecoveredEntry),
     ) -> Result<(Self, Recovery), FileLogError> {
         std::fs::create_dir_all(directory).map_err(FileLogError::io(directory, "be created"))?;
@@ -78,13 +93,22 @@ impl FileLog {
         let mut recovery = Recovery::default();
         for number in numbers.iter().rev() {
             let path = directory.join(segment_name(*number));
-            match read_segment(&path)? {
-                Some(content) => {
-                    let mut log = Self::at_segment(directory, lock, *number, &content)?;
-                    log.replay(content, on_entry, &mut recovery)?;
+            let file = File::open(&path).map_err(FileLogError::io(&path, "be read"))?;
+            let total_bytes = file
+                .metadata()
+                .map_err(FileLogError::io(&path, "be read"))?
+                .len();
+            let input = BufReader::with_capacity(READ_BUFFER_BYTES, file);
+            let opened =
+                SegmentReader::open(input, total_bytes).map_err(FileLogError::segment(&path))?;
+            match opened {
+                Some((reader, opening)) => {
+                    let mut log = Self::at_segment(directory, lock, *number, &opening)?;
+                    log.replay(reader, opening, is_stopping, on_entry, &mut recovery)?;
+                    log.cut_tail(total_bytes, &mut recovery)?;
                     return Ok((log, recovery));
                 }
-                None => discard_segment(&path, &mut recovery)?,
+                None => set_aside(&path, total_bytes, &mut recovery)?,
             }
         }
         let number = numbers.last().map_or(1, |last| last + 1);
@@ -116,48 +140,65 @@ impl FileLog {
         directory: &Path,
         lock: File,
         number: u64,
-        content: &SegmentContent,
+        opening: &SegmentOpening,
     ) -> Result<Self, FileLogError> {
         let path = directory.join(segment_name(number));
         let segment = OpenOptions::new()
             .write(true)
             .open(&path)
             .map_err(FileLogError::io(&path, "be written"))?;
-        let scan = &content.scan;
         Ok(FileLog {
             directory: directory.to_owned(),
             _lock: lock,
             segment,
             path,
             number,
-            next: scan.first,
-            snapshot_bytes: scan.snapshot_bytes as u64,
-            grown_bytes: (scan.valid_bytes - scan.snapshot_bytes) as u64,
+            next: opening.first,
+            snapshot_bytes: opening.bytes,
+            grown_bytes: 0,
             segment_bytes: SEGMENT_BYTES,
             pending: Vec::new(),
             snapshot_id: number,
         })
     }
 
-    /// Passes the entries of the open segment to `on_entry`, and cuts off a damaged tail.
+    /// Passes the entries of the open segment to `on_entry`.
     fn replay(
         &mut self,
-        content: SegmentContent,
+        mut reader: SegmentReader<impl Read>,
+        opening: SegmentOpening,
+        is_stopping: &dyn Fn() -> bool,
         on_entry: &mut dyn FnMut(RecoveredEntry),
         recovery: &mut Recovery,
     ) -> Result<(), FileLogError> {
-        let scan = content.scan;
-        if !scan.snapshot.is_empty() {
-            on_entry(RecoveredEntry::Snapshot(scan.snapshot));
+        if !opening.snapshot.is_empty() {
+            on_entry(RecoveredEntry::Snapshot(opening.snapshot));
         }
-        for (commit, bytes) in scan.commits {
+        loop {
+            if is_stopping() {
+                return Err(FileLogError::Interrupted {
+                    path: self.directory.clone(),
+                });
+            }
+            let commit = reader
+                .next_commit()
+                .map_err(FileLogError::segment(&self.path))?;
+            let Some((commit, bytes)) = commit else {
+                break;
+            };
             on_entry(RecoveredEntry::Commit(self.next, Box::new(commit), bytes));
             self.next += 1;
+            self.grown_bytes += bytes;
             recovery.commits += 1;
         }
-        let valid_bytes = scan.valid_bytes as u64;
-        recovery.bytes += valid_bytes;
-        let cut_bytes = content.total_bytes - valid_bytes;
+        recovery.bytes += reader.valid_bytes();
+        Ok(())
+    }
+
+    /// Cuts off what follows the valid prefix, and continues there.
+    fn cut_tail(&mut self, total_bytes: u64, recovery: &mut Recovery) -> Result<(), FileLogError> {
+        let valid_bytes = self.snapshot_bytes + self.grown_bytes;
+        let cut_bytes = total_bytes - valid_bytes;
         if cut_bytes > 0 {
             recovery.cut_bytes += cut_bytes;
             warn!(
@@ -269,14 +310,15 @@ impl FileLog {
     }
 }
 
-/// Removes a segment whose header or snapshot is damaged.
-fn discard_segment(path: &Path, recovery: &mut Recovery) -> Result<(), FileLogError> {
-    let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+/// Renames a segment whose header or snapshot is damaged.
+fn set_aside(path: &Path, bytes: u64, recovery: &mut Recovery) -> Result<(), FileLogError> {
+    let renamed = directory::set_aside(path)?;
     warn!(
         path = %path.display(),
+        renamed = %renamed.display(),
         bytes,
-        "pane log segment has a damaged header or snapshot: removed, the segment before is used"
+        "pane log segment has a damaged header or snapshot: renamed, the segment before is used"
     );
     recovery.cut_bytes += bytes;
-    directory::remove_segment(path)
+    Ok(())
 }

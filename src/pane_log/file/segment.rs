@@ -7,10 +7,12 @@
 //!
 //! Integers are little-endian. The header is the same in every format and has a checksum, so that a
 //! damaged header is not mistaken for one of a newer format.
+//!
+//! Records are read one by one, so that reading a segment takes the memory of its largest record
+//! and not that of the segment.
 
-use std::path::Path;
+use std::io::Read;
 
-use super::error::FileLogError;
 use crate::pane_log::codec::{CodecError, FORMAT, OLDEST_FORMAT, Record, decode};
 use crate::panes::Commit;
 
@@ -40,54 +42,176 @@ pub(super) fn append_framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>))
     out[start + 4..start + FRAME_BYTES].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// The content of a segment's longest valid prefix.
-#[derive(Debug, PartialEq)]
-pub struct Scan {
-    /// Number of its first commit.
-    pub first: i64,
-    /// Bytes of its snapshot; empty in the first segment of a log.
-    pub snapshot: Vec<u8>,
-    /// Size of the header and the snapshot.
-    pub snapshot_bytes: usize,
-    /// Its commits, each with its size in bytes.
-    pub commits: Vec<(Commit, u64)>,
-    /// Size of the valid prefix.
-    pub valid_bytes: usize,
+/// The reason why a segment cannot be read on.
+#[derive(Debug)]
+pub(super) enum SegmentError {
+    /// The bytes are as they were written, and this program cannot read them.
+    Codec {
+        /// Byte of the segment at which they begin.
+        at: u64,
+        /// Format or content that cannot be read.
+        source: CodecError,
+    },
+    /// The operating system reported an error.
+    Io(std::io::Error),
 }
 
-/// Reads the longest valid prefix of a segment; `None` if its header or snapshot is damaged.
-///
-/// # Errors
-/// Returns an error if the header or a record of the prefix has a format that is not read.
-pub fn scan(bytes: &[u8]) -> Result<Option<Scan>, CodecError> {
-    let Some(first) = read_header(bytes)? else {
-        return Ok(None);
-    };
-    let mut at = HEADER_BYTES;
-    let Some(snapshot) = read_snapshot(bytes, &mut at)? else {
-        return Ok(None);
-    };
-    let mut scan = Scan {
-        first,
-        snapshot,
-        snapshot_bytes: at,
-        commits: Vec::new(),
-        valid_bytes: at,
-    };
-    while let Some(Record::Commit(commit)) = next_record(bytes, &mut at)? {
-        let size = (at - scan.valid_bytes) as u64;
-        scan.commits.push((commit, size));
-        scan.valid_bytes = at;
+/// The header and the snapshot of a segment.
+#[derive(Debug)]
+pub(super) struct SegmentOpening {
+    /// Number of the first commit.
+    pub(super) first: i64,
+    /// Bytes of the snapshot; empty in the first segment of a log.
+    pub(super) snapshot: Vec<u8>,
+    /// Size of both in the segment.
+    pub(super) bytes: u64,
+}
+
+/// Reads a segment record by record.
+#[derive(Debug)]
+pub(super) struct SegmentReader<R> {
+    input: R,
+    /// Bytes that are not read yet.
+    unread_bytes: u64,
+    /// Size of the valid prefix so far.
+    valid_bytes: u64,
+    /// Body of the last record.
+    body: Vec<u8>,
+}
+
+impl<R: Read> SegmentReader<R> {
+    /// Reads the header and the snapshot of a segment of `total_bytes`; `None` if one is damaged.
+    ///
+    /// # Errors
+    /// Returns an error if the bytes are undamaged and of a format that is not read.
+    pub(super) fn open(
+        input: R,
+        total_bytes: u64,
+    ) -> Result<Option<(Self, SegmentOpening)>, SegmentError> {
+        let mut reader = SegmentReader {
+            input,
+            unread_bytes: total_bytes,
+            valid_bytes: 0,
+            body: Vec::new(),
+        };
+        let mut header = [0; HEADER_BYTES];
+        if !reader.fill(&mut header)? {
+            return Ok(None);
+        }
+        let first = read_header(&header).map_err(|source| SegmentError::Codec { at: 0, source })?;
+        let Some(first) = first else {
+            return Ok(None);
+        };
+        reader.valid_bytes = HEADER_BYTES as u64;
+        let Some(snapshot) = reader.read_snapshot()? else {
+            return Ok(None);
+        };
+        let bytes = reader.valid_bytes;
+        let opening = SegmentOpening {
+            first,
+            snapshot,
+            bytes,
+        };
+        Ok(Some((reader, opening)))
     }
-    Ok(Some(scan))
+
+    /// Returns the size of the valid prefix so far.
+    pub(super) fn valid_bytes(&self) -> u64 {
+        self.valid_bytes
+    }
+
+    /// Reads the next commit and its size in bytes; `None` at the end of the valid prefix.
+    ///
+    /// # Errors
+    /// Returns an error if the next record is undamaged and cannot be read: a newer program wrote
+    /// it. It must not be cut off as damage.
+    pub(super) fn next_commit(&mut self) -> Result<Option<(Commit, u64)>, SegmentError> {
+        let at = self.valid_bytes;
+        match self.next_record()? {
+            Some(Record::Commit(commit)) => Ok(Some((commit, self.valid_bytes - at))),
+            None => Ok(None),
+            // No program of this format writes another kind behind the snapshot.
+            Some(_) => Err(SegmentError::Codec {
+                at,
+                source: CodecError::Body,
+            }),
+        }
+    }
+
+    /// Reads the pieces of the snapshot; `None` if one is missing.
+    fn read_snapshot(&mut self) -> Result<Option<Vec<u8>>, SegmentError> {
+        let (mut snapshot, mut first_piece) = (Vec::new(), None);
+        for part in 0.. {
+            let Some(Record::Snapshot(chunk)) = self.next_record()? else {
+                return Ok(None);
+            };
+            let expected = *first_piece.get_or_insert((chunk.id, chunk.parts));
+            if (chunk.id, chunk.parts) != expected || chunk.part != part {
+                return Ok(None);
+            }
+            snapshot.extend_from_slice(&chunk.bytes);
+            if part + 1 >= chunk.parts {
+                break;
+            }
+        }
+        Ok(Some(snapshot))
+    }
+
+    /// Reads the next record; `None` if there is no complete and valid record.
+    ///
+    /// A body with a valid checksum was written like this, so that one which cannot be decoded is
+    /// an error and not damage.
+    fn next_record(&mut self) -> Result<Option<Record>, SegmentError> {
+        if !self.read_body()? {
+            return Ok(None);
+        }
+        match decode(&self.body) {
+            Ok(record) => {
+                self.valid_bytes += (FRAME_BYTES + self.body.len()) as u64;
+                Ok(Some(record))
+            }
+            Err(source) => Err(SegmentError::Codec {
+                at: self.valid_bytes,
+                source,
+            }),
+        }
+    }
+
+    /// Reads the next body; `false` if it is torn or its checksum is wrong.
+    ///
+    /// A length of 0 is damage: file systems fill torn tails with zeros, and the checksum of
+    /// nothing is 0.
+    fn read_body(&mut self) -> Result<bool, SegmentError> {
+        let mut frame = [0; FRAME_BYTES];
+        if !self.fill(&mut frame)? {
+            return Ok(false);
+        }
+        let [l0, l1, l2, l3, c0, c1, c2, c3] = frame;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]);
+        if length == 0 || u64::from(length) > self.unread_bytes {
+            return Ok(false);
+        }
+        let mut body = std::mem::take(&mut self.body);
+        body.resize(length as usize, 0);
+        let is_whole = self.fill(&mut body)?;
+        self.body = body;
+        Ok(is_whole && crc32c::crc32c(&self.body) == u32::from_le_bytes([c0, c1, c2, c3]))
+    }
+
+    /// Fills the buffer; `false` if the segment ends before.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<bool, SegmentError> {
+        if (buffer.len() as u64) > self.unread_bytes {
+            return Ok(false);
+        }
+        self.input.read_exact(buffer).map_err(SegmentError::Io)?;
+        self.unread_bytes -= buffer.len() as u64;
+        Ok(true)
+    }
 }
 
 /// Reads the number of the first commit; `None` if the header is damaged.
-fn read_header(bytes: &[u8]) -> Result<Option<i64>, CodecError> {
-    let Some((header, checksum)) = bytes
-        .get(..HEADER_BYTES)
-        .and_then(|header| header.split_last_chunk())
-    else {
+fn read_header(header: &[u8; HEADER_BYTES]) -> Result<Option<i64>, CodecError> {
+    let Some((header, checksum)) = header.split_last_chunk() else {
         return Ok(None);
     };
     if !header.starts_with(MAGIC) || crc32c::crc32c(header) != u32::from_le_bytes(*checksum) {
@@ -104,82 +228,47 @@ fn read_header(bytes: &[u8]) -> Result<Option<i64>, CodecError> {
     Ok(first.ok().filter(|first| format > 0 && *first >= 0))
 }
 
-/// Reads the pieces of the snapshot at `at`, and moves behind them; `None` if one is missing.
-fn read_snapshot(bytes: &[u8], at: &mut usize) -> Result<Option<Vec<u8>>, CodecError> {
-    let (mut snapshot, mut first_piece) = (Vec::new(), None);
-    for part in 0.. {
-        let Some(Record::Snapshot(chunk)) = next_record(bytes, at)? else {
-            return Ok(None);
-        };
-        let expected = *first_piece.get_or_insert((chunk.id, chunk.parts));
-        if (chunk.id, chunk.parts) != expected || chunk.part != part {
-            return Ok(None);
-        }
-        snapshot.extend_from_slice(&chunk.bytes);
-        if part + 1 >= chunk.parts {
-            break;
-        }
-    }
-    Ok(Some(snapshot))
+/// The content of a segment's longest valid prefix.
+#[derive(Debug, PartialEq)]
+pub struct Scan {
+    /// Number of its first commit.
+    pub first: i64,
+    /// Bytes of its snapshot; empty in the first segment of a log.
+    pub snapshot: Vec<u8>,
+    /// Size of the header and the snapshot.
+    pub snapshot_bytes: usize,
+    /// Its commits, each with its size in bytes.
+    pub commits: Vec<(Commit, u64)>,
+    /// Size of the valid prefix.
+    pub valid_bytes: usize,
 }
 
-/// Reads the record at `at`, and moves behind it; `None` if there is no complete and valid record.
+/// Reads the longest valid prefix of a segment in memory; `None` if its header or snapshot is
+/// damaged. The log itself reads segments commit by commit.
 ///
-/// A body with a valid checksum was written like this. If its format is newer, that is an error, so
-/// that nothing of a newer program is cut off. If its format is known and it still cannot be
-/// decoded, it ends the valid prefix like damage.
-fn next_record(bytes: &[u8], at: &mut usize) -> Result<Option<Record>, CodecError> {
-    let Some((length, rest)) = bytes.get(*at..).and_then(split_u32) else {
+/// # Errors
+/// Returns an error if the header or a record of the prefix is undamaged and cannot be read.
+pub fn scan(bytes: &[u8]) -> Result<Option<Scan>, CodecError> {
+    scan_whole(bytes).map_err(|error| match error {
+        SegmentError::Codec { source, .. } => source,
+        SegmentError::Io(_) => CodecError::Short,
+    })
+}
+
+fn scan_whole(bytes: &[u8]) -> Result<Option<Scan>, SegmentError> {
+    let Some((mut reader, opening)) = SegmentReader::open(bytes, bytes.len() as u64)? else {
         return Ok(None);
     };
-    let Some((checksum, rest)) = split_u32(rest) else {
-        return Ok(None);
-    };
-    let Some(body) = usize::try_from(length)
-        .ok()
-        .and_then(|length| rest.get(..length))
-    else {
-        return Ok(None);
-    };
-    if crc32c::crc32c(body) != checksum {
-        return Ok(None);
+    let mut commits = Vec::new();
+    while let Some(commit) = reader.next_commit()? {
+        commits.push(commit);
     }
-    match decode(body) {
-        Ok(record) => {
-            *at += FRAME_BYTES + body.len();
-            Ok(Some(record))
-        }
-        Err(CodecError::Newer { format: 0 }) => Ok(None),
-        Err(error) if error.is_another_format() => Err(error),
-        Err(_) => Ok(None),
-    }
-}
-
-/// Splits a little-endian number off the front; `None` if there are fewer than 4 bytes.
-fn split_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    bytes
-        .split_first_chunk()
-        .map(|(number, rest)| (u32::from_le_bytes(*number), rest))
-}
-
-/// The content of a segment on the disk.
-#[derive(Debug)]
-pub(super) struct SegmentContent {
-    /// Its longest valid prefix.
-    pub(super) scan: Scan,
-    /// Size of the file.
-    pub(super) total_bytes: u64,
-}
-
-/// Reads a segment from the disk; `None` if its header or snapshot is damaged.
-pub(super) fn read_segment(path: &Path) -> Result<Option<SegmentContent>, FileLogError> {
-    let bytes = std::fs::read(path).map_err(FileLogError::io(path, "be read"))?;
-    let scan = scan(&bytes).map_err(|source| FileLogError::AnotherFormat {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(scan.map(|scan| SegmentContent {
-        scan,
-        total_bytes: bytes.len() as u64,
+    let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    Ok(Some(Scan {
+        first: opening.first,
+        snapshot: opening.snapshot,
+        snapshot_bytes: size(opening.bytes),
+        commits,
+        valid_bytes: size(reader.valid_bytes()),
     }))
 }

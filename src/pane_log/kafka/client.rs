@@ -6,11 +6,44 @@ use rdkafka::config::RDKafkaLogLevel;
 use crate::kafka::client_config;
 use crate::model::PanesTopicSpec;
 
-/// Largest record of the topic in bytes.
+/// Largest record that pegel's own topics accept, in bytes.
 ///
-/// A commit is closed at an estimated 512 KiB. It can be larger, because the estimate is rough and
-/// because one record alone may touch many features.
-pub(super) const MAX_MESSAGE_BYTES: &str = "4194304";
+/// A commit is closed at 512 KiB. It can be larger where one record alone touches many features.
+const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// Bytes of a record that are not counts: its key and the framing of its batch.
+const RECORD_OVERHEAD_BYTES: usize = 1 << 10;
+
+/// The size of the largest record that the topic accepts: its `max.message.bytes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordLimit(usize);
+
+impl RecordLimit {
+    /// Returns the limit of a topic with this `max.message.bytes`.
+    #[must_use]
+    pub const fn new(bytes: usize) -> Self {
+        RecordLimit(bytes)
+    }
+
+    /// Returns the limit in bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.0
+    }
+
+    /// Returns the largest size at which a commit should be closed: a quarter of the limit is left
+    /// for the record that closes it.
+    #[must_use]
+    pub const fn commit_bytes(self) -> usize {
+        self.0.saturating_sub(RECORD_OVERHEAD_BYTES) / 4 * 3
+    }
+}
+
+impl Default for RecordLimit {
+    /// Returns the limit of the topics that pegel creates.
+    fn default() -> Self {
+        RecordLimit(MAX_MESSAGE_BYTES)
+    }
+}
 
 /// Returns the properties of a client: those of every client, overridden by `properties` for its
 /// use, and by the user's.

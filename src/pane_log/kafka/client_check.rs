@@ -1,5 +1,6 @@
 //! The check that librdkafka accepts the configured properties, before a broker is contacted.
 
+use super::client::RecordLimit;
 use super::reader::Reader;
 use super::topic::admin_client;
 use super::writer::Writer;
@@ -17,7 +18,7 @@ pub fn client_problem(spec: &PanesTopicSpec) -> Option<String> {
     admin_client(&offline)
         .map(drop)
         .and_then(|()| Reader::try_new(&offline).map(drop))
-        .and_then(|()| Writer::try_new(&offline).map(drop))
+        .and_then(|()| Writer::try_new(&offline, RecordLimit::default()).map(drop))
         .err()
         .map(|error| error.to_string())
 }

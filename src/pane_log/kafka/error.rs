@@ -32,6 +32,16 @@ pub enum KafkaLogError {
         /// Message of the client.
         reason: String,
     },
+    /// The topic accepts no record of this size.
+    #[error(
+        "pane log topic {topic}: a record of {bytes} bytes is larger than its max.message.bytes: raise it, or split the monitors over several sources"
+    )]
+    TooLarge {
+        /// Name of the topic.
+        topic: String,
+        /// Size of the record, uncompressed.
+        bytes: usize,
+    },
     /// A partition holds records, but none of them arrives; a retry may help.
     #[error("pane log topic {topic}: no records received from partition {partition}")]
     Silent {
@@ -118,6 +128,20 @@ pub enum TopicProblem {
         retention_ms: i128,
         /// Longest window of any monitor in milliseconds.
         longest_window_ms: u128,
+    },
+    /// The topic does not accept the counts of a single record.
+    #[error(
+        "its max.message.bytes is {limit}, and the counts of one record take about {needed} bytes ({features} features of source {source_name}): raise it, or split the monitors over several sources"
+    )]
+    SmallRecords {
+        /// Largest record of the topic in bytes.
+        limit: usize,
+        /// Estimated size of the counts of one record.
+        needed: usize,
+        /// Number of features of the source.
+        features: usize,
+        /// The source with the most features.
+        source_name: String,
     },
 }
 

@@ -10,6 +10,7 @@
 //! decides that alone and alike. The key of a record holds its writer, and the number of partitions
 //! that the writer was configured with.
 
+mod admission;
 mod client;
 mod client_check;
 mod error;
@@ -21,6 +22,8 @@ mod snapshots;
 mod topic;
 mod writer;
 
+pub use admission::{Admission, admit};
+pub use client::RecordLimit;
 pub use client_check::client_problem;
 pub use error::{KafkaLogError, TopicProblem};
 pub use openings::{inspect, open_partitions};
@@ -28,5 +31,5 @@ pub use reader::{Entry, Reader};
 pub use record_key::RecordKey;
 pub use routing::partition_of;
 pub use snapshots::{AssembledSnapshot, SnapshotAssembly, newest_snapshots};
-pub use topic::{TopicRequirements, ensure};
+pub use topic::{CheckedTopic, TopicRequirements, WidestSource, ensure};
 pub use writer::{DeliveryFailure, Writer};

@@ -5,8 +5,8 @@
 //! and every process checks it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use super::client::RecordLimit;
 use super::error::{KafkaLogError, TopicProblem};
 use super::reader::{Entry, MAX_EMPTY_POLLS, POLL_WAIT, Reader};
 use super::writer::Writer;
@@ -21,14 +21,12 @@ use crate::pane_log::codec::{CodecError, Record, decode};
 pub fn open_partitions(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
     let reader = Reader::try_new(spec)?;
     let ends = reader.ends(0..spec.partitions)?;
-    let mut writer = Writer::try_new(spec)?;
-    for partition in 0..spec.partitions {
-        if ends.get(&partition).is_none_or(|end| *end == 0) {
-            writer.opening(partition)?;
-        }
+    let empty: Vec<u32> = (0..spec.partitions)
+        .filter(|partition| ends.get(partition).is_none_or(|end| *end == 0))
+        .collect();
+    if !empty.is_empty() {
+        Writer::try_new(spec, RecordLimit::default())?.openings(empty)?;
     }
-    // The check reads the records back, so a failed delivery does not stay unnoticed.
-    writer.flush(Duration::from_secs(30))?;
     inspect(spec)
 }
 

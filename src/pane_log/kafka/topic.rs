@@ -13,20 +13,45 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
-use super::client::{MAX_MESSAGE_BYTES, log_client_config};
+use super::client::{RecordLimit, log_client_config};
 use super::error::{KafkaLogError, TopicProblem};
 use crate::model::PanesTopicSpec;
 
 /// Timeout of a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Size that a broker accepts unless configured otherwise.
+const DEFAULT_MESSAGE_BYTES: usize = 1_048_588;
+/// Estimated size of one record's counts of a feature: its index, tallies, bin and cell.
+const RECORD_BYTES_PER_FEATURE: usize = 20;
+
 /// The requirements of the configuration on the topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicRequirements {
     /// The longest window of any monitor.
     pub longest_window: Duration,
+    /// The source with the most features; `None` if nothing is counted.
+    pub widest_source: Option<WidestSource>,
     /// True if a missing topic should be created.
     pub may_create: bool,
+}
+
+/// The source whose commits are the largest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WidestSource {
+    /// Name of the source.
+    pub name: String,
+    /// Number of features of its monitors.
+    pub features: usize,
+}
+
+/// A topic that can hold the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedTopic {
+    /// The largest record it accepts.
+    pub limit: RecordLimit,
+    /// Settings that make a loss more likely.
+    pub warnings: Vec<String>,
 }
 
 /// The properties of an existing topic that are checked.
@@ -47,14 +72,14 @@ pub(super) fn admin_client(
         .map_err(KafkaLogError::client)
 }
 
-/// Creates the topic if it is missing and may be created, checks it, and returns warnings.
+/// Creates the topic if it is missing and may be created, and checks it.
 ///
 /// # Errors
 /// Returns an error if no broker answers, the topic does not exist, or it cannot hold the log.
 pub fn ensure(
     spec: &PanesTopicSpec,
-    needs: TopicRequirements,
-) -> Result<Vec<String>, KafkaLogError> {
+    needs: &TopicRequirements,
+) -> Result<CheckedTopic, KafkaLogError> {
     let admin = admin_client(spec)?;
     let metadata = admin
         .inner()
@@ -72,7 +97,14 @@ pub fn ensure(
                 command: create_command(spec, needs, replicas),
             });
         }
-        return create(spec, needs, &admin, replicas).map(|()| Vec::new());
+        create(spec, needs, &admin, replicas)?;
+        let limit = RecordLimit::default();
+        return check_record_size(limit, needs)
+            .map(|()| CheckedTopic {
+                limit,
+                warnings: Vec::new(),
+            })
+            .map_err(|problem| KafkaLogError::unfit(spec, problem));
     };
     let facts = TopicFacts {
         partitions: topic.partitions().len(),
@@ -89,7 +121,7 @@ pub fn ensure(
 
 fn create(
     spec: &PanesTopicSpec,
-    needs: TopicRequirements,
+    needs: &TopicRequirements,
     admin: &AdminClient<DefaultClientContext>,
     replicas: usize,
 ) -> Result<(), KafkaLogError> {
@@ -119,7 +151,7 @@ fn create(
 /// Returns the settings that pegel gives a new topic.
 ///
 /// Records are kept for twice the longest window, and for a day at least.
-fn settings_for(needs: TopicRequirements, replicas: usize) -> Vec<(&'static str, String)> {
+fn settings_for(needs: &TopicRequirements, replicas: usize) -> Vec<(&'static str, String)> {
     let day = Duration::from_secs(24 * 3600);
     let retention = (needs.longest_window * 2).max(day);
     vec![
@@ -130,13 +162,16 @@ fn settings_for(needs: TopicRequirements, replicas: usize) -> Vec<(&'static str,
             if replicas > 2 { "2" } else { "1" }.to_owned(),
         ),
         ("message.timestamp.type", "LogAppendTime".to_owned()),
-        ("max.message.bytes", MAX_MESSAGE_BYTES.to_owned()),
+        (
+            "max.message.bytes",
+            RecordLimit::default().bytes().to_string(),
+        ),
         ("compression.type", "producer".to_owned()),
     ]
 }
 
 /// Returns the shell command that creates the topic with the same settings.
-fn create_command(spec: &PanesTopicSpec, needs: TopicRequirements, replicas: usize) -> String {
+fn create_command(spec: &PanesTopicSpec, needs: &TopicRequirements, replicas: usize) -> String {
     let settings: String = settings_for(needs, replicas)
         .iter()
         .map(|(name, value)| format!(" --config {name}={value}"))
@@ -176,12 +211,29 @@ fn fetch_settings(
     BTreeMap::new()
 }
 
-/// Checks the topic, and returns warnings; a setting that is not known is not checked.
+/// Checks that the topic accepts the counts of one record; a commit of more is cut smaller.
+fn check_record_size(limit: RecordLimit, needs: &TopicRequirements) -> Result<(), TopicProblem> {
+    let Some(widest) = &needs.widest_source else {
+        return Ok(());
+    };
+    let needed = widest.features * RECORD_BYTES_PER_FEATURE;
+    if needed <= limit.bytes() {
+        return Ok(());
+    }
+    Err(TopicProblem::SmallRecords {
+        limit: limit.bytes(),
+        needed,
+        features: widest.features,
+        source_name: widest.name.clone(),
+    })
+}
+
+/// Checks the topic; a setting that is not known is not checked.
 fn check(
     facts: &TopicFacts,
     spec: &PanesTopicSpec,
-    needs: TopicRequirements,
-) -> Result<Vec<String>, TopicProblem> {
+    needs: &TopicRequirements,
+) -> Result<CheckedTopic, TopicProblem> {
     if u32::try_from(facts.partitions) != Ok(spec.partitions) {
         return Err(TopicProblem::PartitionCount {
             actual: facts.partitions,
@@ -204,7 +256,17 @@ fn check(
             longest_window_ms,
         });
     }
+    let limit = number("max.message.bytes")
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .map_or(RecordLimit::default(), RecordLimit::new);
+    check_record_size(limit, needs)?;
     let mut warnings = Vec::new();
+    if limit.bytes() < DEFAULT_MESSAGE_BYTES {
+        let bytes = limit.bytes();
+        warnings.push(format!(
+            "max.message.bytes {bytes}: commits are cut smaller than usual; {DEFAULT_MESSAGE_BYTES} or more is recommended"
+        ));
+    }
     if facts.replicas < 3 {
         let replicas = facts.replicas;
         warnings.push(format!(
@@ -221,7 +283,7 @@ fn check(
             "retention.bytes {bytes} may delete records that windows still need; use retention.ms alone"
         ));
     }
-    Ok(warnings)
+    Ok(CheckedTopic { limit, warnings })
 }
 
 #[cfg(test)]
@@ -238,8 +300,9 @@ mod tests {
         }
     }
 
-    const NEEDS: TopicRequirements = TopicRequirements {
+    const NEEDS: &TopicRequirements = &TopicRequirements {
         longest_window: Duration::from_secs(3600),
+        widest_source: None,
         may_create: false,
     };
 
@@ -283,7 +346,7 @@ mod tests {
     #[test]
     fn a_risky_topic_is_accepted_with_warnings() {
         let assert_warnings = |facts: TopicFacts, expected: usize| {
-            let warnings = check(&facts, &spec(), NEEDS).unwrap();
+            let warnings = check(&facts, &spec(), NEEDS).unwrap().warnings;
             assert_eq!(warnings.len(), expected, "{warnings:?}");
         };
         assert_warnings(
@@ -303,5 +366,30 @@ mod tests {
             3,
         );
         assert_warnings(facts(8, 3, &[]), 0);
+    }
+
+    /// The size that the topic accepts was not looked at, and a commit above it was sent again for
+    /// ever.
+    #[test]
+    fn the_largest_record_of_the_topic_is_checked_against_the_widest_source() {
+        let limited = |bytes: &str| facts(8, 3, &[("max.message.bytes", bytes)]);
+        let needs = TopicRequirements {
+            widest_source: Some(WidestSource {
+                name: "orders".to_owned(),
+                features: 10_000,
+            }),
+            ..NEEDS.clone()
+        };
+        let checked = check(&limited("300000"), &spec(), &needs).unwrap();
+        assert_eq!(checked.limit, RecordLimit::new(300_000), "limit");
+        assert_eq!(checked.warnings.len(), 1, "{:?}", checked.warnings);
+        let problem = check(&limited("100000"), &spec(), &needs).unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "its max.message.bytes is 100000, and the counts of one record take about 200000 bytes \
+             (10000 features of source orders): raise it, or split the monitors over several sources"
+        );
+        let unknown = check(&facts(8, 3, &[]), &spec(), &needs).unwrap();
+        assert_eq!(unknown.limit, RecordLimit::default(), "not known");
     }
 }

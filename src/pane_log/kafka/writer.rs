@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
-use super::client::{MAX_MESSAGE_BYTES, log_client_config};
+use super::client::{RecordLimit, log_client_config};
 use super::error::KafkaLogError;
 use super::record_key::RecordKey;
 use super::routing::partition_of;
@@ -24,6 +24,9 @@ use crate::panes::Commit;
 /// configured otherwise.
 const CHUNK_BYTES: usize = 512 * 1024;
 
+/// Longest wait for acknowledgements.
+const ACKNOWLEDGE_WAIT: Duration = Duration::from_secs(30);
+
 /// A record whose delivery failed; it may be in the log nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryFailure {
@@ -31,6 +34,8 @@ pub struct DeliveryFailure {
     pub number: u64,
     /// Message of the client.
     pub reason: String,
+    /// True if the broker accepts no record of this size.
+    pub is_too_large: bool,
 }
 
 /// Sends the failures among the client's delivery reports to the writer.
@@ -46,6 +51,7 @@ impl ProducerContext for DeliveryReports {
             let failure = DeliveryFailure {
                 number: *number,
                 reason: error.to_string(),
+                is_too_large: is_too_large(error),
             };
             // The receiver is gone only when the writer is dropped.
             self.0.send(failure).ok();
@@ -60,6 +66,8 @@ pub struct Writer {
     failures: Receiver<DeliveryFailure>,
     id: u64,
     next: u64,
+    /// Size of the pieces of a snapshot.
+    chunk_bytes: usize,
     buffer: Vec<u8>,
 }
 
@@ -73,12 +81,13 @@ impl std::fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Creates a writer with a random id.
+    /// Creates a writer with a random id, for a topic that takes records of this size.
     ///
     /// # Errors
     /// Returns an error if the client cannot be created.
-    pub fn try_new(spec: &PanesTopicSpec) -> Result<Self, KafkaLogError> {
+    pub fn try_new(spec: &PanesTopicSpec, limit: RecordLimit) -> Result<Self, KafkaLogError> {
         let (sender, failures) = unbounded();
+        let largest_record = limit.bytes().to_string();
         let properties = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
@@ -86,7 +95,7 @@ impl Writer {
             ("compression.type", "zstd"),
             ("message.timeout.ms", "30000"),
             ("queue.buffering.max.kbytes", "65536"),
-            ("message.max.bytes", MAX_MESSAGE_BYTES),
+            ("message.max.bytes", &largest_record),
         ];
         let producer = log_client_config(spec, &properties)
             .create_with_context(DeliveryReports(sender))
@@ -97,6 +106,7 @@ impl Writer {
             failures,
             id: rand::random(),
             next: 0,
+            chunk_bytes: CHUNK_BYTES.min(limit.bytes() / 2),
             buffer: Vec::new(),
         })
     }
@@ -117,25 +127,24 @@ impl Writer {
     /// The commit is not acknowledged yet.
     ///
     /// # Errors
-    /// Returns an error if the client does not accept the record.
+    /// Returns an error if the client does not accept the record;
+    /// [`KafkaLogError::TooLarge`] if a smaller one would be accepted.
     pub fn commit(&mut self, commit: &Commit) -> Result<u64, KafkaLogError> {
         self.buffer.clear();
         encode_commit(commit, &mut self.buffer);
         self.send(partition_of(&commit.shard, &self.spec))
     }
 
-    /// Sends a snapshot in pieces, and waits until the delivery of each has succeeded or failed.
-    ///
-    /// Like [`Writer::flush`], it returns `Ok` although a delivery failed. Readers skip a snapshot
-    /// with missing pieces.
+    /// Writes a snapshot in pieces, and waits until each is acknowledged.
     ///
     /// # Errors
-    /// Returns an error if the client does not accept a piece, or a delivery is not settled within
-    /// 30 s.
+    /// Returns an error if the client does not accept a piece, or one is not acknowledged within
+    /// 30 s. Readers skip the snapshot then.
     pub fn snapshot(&mut self, scope: &str, bytes: &[u8]) -> Result<(), KafkaLogError> {
-        let pieces: Vec<&[u8]> = bytes.chunks(CHUNK_BYTES).collect();
+        let pieces: Vec<&[u8]> = bytes.chunks(self.chunk_bytes).collect();
         let count = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         let id = rand::random();
+        let first = self.next;
         for (part, piece) in (0..count).zip(pieces) {
             let chunk = SnapshotChunk {
                 id,
@@ -148,35 +157,42 @@ impl Writer {
             encode_chunk(&chunk, &mut self.buffer);
             self.send(self.spec.snapshots())?;
         }
-        self.flush(Duration::from_secs(30))
+        self.acknowledged_since(first)
     }
 
-    /// Sends the first record of a partition.
-    ///
-    /// The record is not acknowledged yet.
+    /// Writes the first record of these partitions, and waits until each is acknowledged.
     ///
     /// # Errors
-    /// Returns an error if the client does not accept the record.
-    pub fn opening(&mut self, partition: u32) -> Result<(), KafkaLogError> {
+    /// Returns an error if the client does not accept a record, or one is not acknowledged within
+    /// 30 s.
+    pub fn openings(
+        &mut self,
+        partitions: impl IntoIterator<Item = u32>,
+    ) -> Result<(), KafkaLogError> {
         let opening = Opening {
             partitions: self.spec.partitions,
         };
-        self.buffer.clear();
-        encode_opening(opening, &mut self.buffer);
-        self.send(partition).map(|_| ())
+        let first = self.next;
+        for partition in partitions {
+            self.buffer.clear();
+            encode_opening(opening, &mut self.buffer);
+            self.send(partition)?;
+        }
+        self.acknowledged_since(first)
     }
 
-    /// Waits until the delivery of every record sent has succeeded or failed.
+    /// Waits until every record from number `first` on is acknowledged.
     ///
-    /// `Ok` does not mean that the records were written: [`Writer::failures`] returns those whose
-    /// delivery failed.
-    ///
-    /// # Errors
-    /// Returns an error if a delivery is not settled within `wait`.
-    pub fn flush(&self, wait: Duration) -> Result<(), KafkaLogError> {
+    /// A flush of the client ends without an error although deliveries failed, so that their
+    /// reports are looked at.
+    fn acknowledged_since(&mut self, first: u64) -> Result<(), KafkaLogError> {
         self.producer
-            .flush(wait)
-            .map_err(KafkaLogError::kafka(&self.spec, "get records acknowledged"))
+            .flush(ACKNOWLEDGE_WAIT)
+            .map_err(KafkaLogError::kafka(
+                &self.spec,
+                "get records acknowledged",
+            ))?;
+        refused(self.failures(), first, &self.spec.topic)
     }
 
     /// Queues the buffer as a record in the client, and returns the number of the record.
@@ -203,10 +219,60 @@ impl Writer {
                     // A timeout is fine here: the loop tries again.
                     self.producer.flush(Duration::from_millis(100)).ok();
                 }
+                Err((error, _)) if is_too_large(&error) => {
+                    return Err(KafkaLogError::TooLarge {
+                        topic: self.spec.topic.clone(),
+                        bytes: self.buffer.len(),
+                    });
+                }
                 Err((error, _)) => {
                     return Err(KafkaLogError::kafka(&self.spec, "send a record")(error));
                 }
             }
         }
+    }
+}
+
+/// Returns an error if one of these failures is of a record from number `first` on.
+fn refused(
+    failures: Vec<DeliveryFailure>,
+    first: u64,
+    topic: &str,
+) -> Result<(), KafkaLogError> {
+    match failures.into_iter().find(|failure| failure.number >= first) {
+        None => Ok(()),
+        Some(DeliveryFailure { reason, .. }) => Err(KafkaLogError::Refused {
+            topic: topic.to_owned(),
+            reason,
+        }),
+    }
+}
+
+/// Returns true if the client or the broker accepts no record of this size.
+fn is_too_large(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageSizeTooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A snapshot that the broker refused was logged as written, and the next start began at an
+    /// old one.
+    #[test]
+    fn a_piece_that_was_refused_is_an_error_and_an_older_failure_is_not() {
+        let failure = |number| DeliveryFailure {
+            number,
+            reason: "Broker: Message size too large".to_owned(),
+            is_too_large: true,
+        };
+        let written = refused(vec![failure(3)], 4, "panes");
+        assert!(written.is_ok(), "all pieces were acknowledged");
+        let problem = refused(vec![failure(3), failure(4)], 4, "panes").unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "pane log topic panes: a record was not written: Broker: Message size too large"
+        );
+        assert!(problem.is_transient(), "it is written again");
     }
 }

@@ -1,5 +1,11 @@
 //! The simulated log, in bytes, and its readers.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use pegel::model::PanesTopicSpec;
+use pegel::pane_log::kafka::{Admission, Entry, RecordKey, admit};
 use pegel::pane_log::{Record, SnapshotChunk, decode, encode_chunk, read, write};
 use pegel::panes::LogState;
 use pegel::panes::{Claim, Rejected};
@@ -10,6 +16,29 @@ use super::stream::{Sums, add};
 /// Distance of two records in the log: offsets have gaps, and the marks of the state hash are far
 /// apart.
 const STRIDE: i64 = 7;
+
+/// A log of one partition, which holds commits and snapshots.
+static SPEC: LazyLock<PanesTopicSpec> = LazyLock::new(|| PanesTopicSpec {
+    topic: "panes".to_owned(),
+    brokers: Vec::new(),
+    partitions: 1,
+    snapshot_interval: Duration::from_secs(300),
+    properties: BTreeMap::new(),
+});
+
+fn entry(offset: i64, bytes: &[u8]) -> Entry<'_> {
+    Entry {
+        partition: 0,
+        offset,
+        appended_at: None,
+        key: Some(RecordKey {
+            writer: 1,
+            number: 0,
+            partitions: SPEC.partitions,
+        }),
+        bytes,
+    }
+}
 
 /// Decides on a claim, as [`LogState::fold`] does.
 pub(super) type Fold = fn(&mut LogState, i64, &Claim) -> Result<(), Rejected>;
@@ -82,21 +111,23 @@ impl Reader {
         is_accepted
     }
 
+    /// Takes a record as a scorer does: the claim decides, and then the counts are decoded. An
+    /// ingester stops after the claim, so both decide alike.
     fn take(&mut self, position: i64, bytes: &[u8], fold: Fold) -> bool {
-        match decode(bytes).unwrap() {
-            Record::Commit(commit) => {
-                let is_accepted = fold(&mut self.state, position, &commit.claim()).is_ok();
-                if is_accepted {
-                    self.state.hash(0, &commit);
-                    add(&mut self.sums, &commit);
-                }
-                is_accepted
-            }
-            _ => {
-                self.state.pass(0, position);
-                false
-            }
+        let Admission::Claim(claim) = admit(&entry(position, bytes), &SPEC).unwrap() else {
+            self.state.pass(0, position);
+            return false;
+        };
+        let is_accepted = fold(&mut self.state, position, &claim).is_ok();
+        if is_accepted {
+            let Record::Commit(commit) = decode(bytes).unwrap() else {
+                panic!("only commits have claims");
+            };
+            assert_eq!(commit.claim(), claim, "the claim of a commit");
+            self.state.hash(0, &commit);
+            add(&mut self.sums, &commit);
         }
+        is_accepted
     }
 
     /// The hash of all accepted counts.
