@@ -4,8 +4,8 @@
 //! Reports of sources and of the pane log are swapped by the threads that own them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 
@@ -28,7 +28,10 @@ struct EncodedBlock {
 impl EncodedBlock {
     fn new(families: Families) -> Self {
         let series = families.series();
-        let text = families.encode();
+        Self::compress(families.encode(), series)
+    }
+
+    fn compress(text: Vec<u8>, series: usize) -> Self {
         EncodedBlock {
             compressed: Piece::new(&text),
             text,
@@ -42,8 +45,27 @@ impl EncodedBlock {
 struct Published {
     view: Arc<EngineView>,
     drift: Arc<EncodedBlock>,
-    counters: Arc<EncodedBlock>,
+    /// Encoded by the first scrape of the view: a view is published every second, and 10,000
+    /// features would take a tenth of a core although nobody looks.
+    counters: OnceLock<Arc<EncodedBlock>>,
+    /// The counters of the latest view that was scraped before.
+    former_counters: Option<Arc<EncodedBlock>>,
     explanations: Arc<Explanations>,
+}
+
+impl Published {
+    /// The counters of the view; those of the former one if nothing was counted since.
+    fn counters(&self) -> &Arc<EncodedBlock> {
+        self.counters.get_or_init(|| {
+            let families = counters::block(&self.view);
+            let series = families.series();
+            let text = families.encode();
+            match &self.former_counters {
+                Some(former) if former.text == text => Arc::clone(former),
+                _ => Arc::new(EncodedBlock::compress(text, series)),
+            }
+        })
+    }
 }
 
 /// Everything that HTTP serves.
@@ -88,7 +110,7 @@ impl Exporter {
     }
 
     /// Publishes a view. The drift block is encoded only when an evaluation was made since the last
-    /// view.
+    /// view, and the counters only when somebody scrapes them.
     pub fn publish(&self, view: EngineView) {
         let previous = self.published.load();
         let is_drift_current =
@@ -107,11 +129,16 @@ impl Exporter {
                 Arc::new(explanations),
             )
         };
-        let counters = Arc::new(EncodedBlock::new(counters::block(&view)));
+        let former_counters = previous
+            .counters
+            .get()
+            .or(previous.former_counters.as_ref())
+            .cloned();
         self.published.store(Arc::new(Published {
             view: Arc::new(view),
             drift,
-            counters,
+            counters: OnceLock::new(),
+            former_counters,
             explanations,
         }));
     }
@@ -165,7 +192,7 @@ impl Exporter {
         } else {
             self.published.load()
         };
-        let (drift, counters) = (&*published.drift, &*published.counters);
+        let (drift, counters) = (&*published.drift, published.counters());
         let live = self.live_block(drift.series + counters.series);
         if as_gzip {
             let live = Piece::new(&live);
@@ -191,5 +218,30 @@ impl Exporter {
         let mut text = families.encode();
         text.extend(self.process.encode());
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+
+    /// The counters were encoded and compressed with every view, once a second, whether somebody
+    /// scraped them or not and though nothing had changed.
+    #[test]
+    fn counters_are_encoded_by_a_scrape_and_compressed_when_they_have_changed() {
+        let exporter = Exporter::new(["s"].into_iter(), 100);
+        let publish = || exporter.publish(Engine::new(Vec::new()).view());
+        let scraped = || {
+            assert!(!exporter.scrape(true).is_empty(), "a member");
+            exporter.published.load().counters.get().cloned().unwrap()
+        };
+        publish();
+        let is_encoded = exporter.published.load().counters.get().is_some();
+        assert!(!is_encoded, "nobody has scraped");
+        let first = scraped();
+        publish();
+        publish();
+        assert!(Arc::ptr_eq(&first, &scraped()), "nothing has changed");
     }
 }

@@ -1,7 +1,7 @@
 //! The counters block: totals of accepted commits.
 //!
-//! It is encoded once per published view. The totals come from the pane log, so they continue after
-//! a restart and are equal for two scorers at the same position.
+//! It is encoded by the first scrape of a view. The totals come from the pane log, so they continue
+//! after a restart and are equal for two scorers at the same position.
 
 use super::catalog;
 use super::families::Families;
