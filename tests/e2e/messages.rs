@@ -58,9 +58,15 @@ const BREAKS: &[Break] = &[
     },
     Break {
         monitor: "volume",
-        options: "features: [{name: amount, kind: numeric}], alerts: [{statistic: samples, critical: 200}]",
-        summary: "volume/amount: too few values, now ",
-        description: &["Fewer events than expected arrive"],
+        options: "features: [{name: amount, kind: numeric}], alerts: [], volume: {min_events: 200}",
+        summary: "volume: too few events, now ",
+        description: &["Fewer events than expected arrive in the window 5m"],
+    },
+    Break {
+        monitor: "texts",
+        options: "features: [{name: amount, kind: numeric}], alerts: [{statistic: invalid_ratio, critical: 0.1}]",
+        summary: "texts/amount: invalid values, such as text where numbers are expected (now ",
+        description: &["invalid values 0.0 % -> ", "threshold 10.0 %"],
     },
 ];
 
@@ -72,6 +78,11 @@ fn record(monitor: &str, at_ms: i64, i: i64, is_broken: bool) -> String {
         amount * 100.0
     } else {
         amount
+    };
+    let amount = if breaks("texts") {
+        format!("\"EUR {amount}\"")
+    } else {
+        amount.to_string()
     };
     let country = if breaks("countries") && i % 8 == 0 {
         "XK"
