@@ -35,14 +35,20 @@ impl RowCounts {
     /// Returns a line about the unreadable rows, or `None` if all were readable.
     #[must_use]
     pub fn error_summary(&self) -> Option<String> {
+        (!self.errors.is_empty())
+            .then(|| format!("rows that could not be read: {}", self.error_reasons()))
+    }
+
+    /// Returns the unreadable rows by reason; empty if there are none.
+    #[must_use]
+    pub fn error_reasons(&self) -> String {
         let mut reasons: Vec<String> = self
             .errors
             .iter()
             .map(|(reason, count)| format!("{count} {reason}"))
             .collect();
         reasons.sort();
-        (!reasons.is_empty())
-            .then(|| format!("rows that could not be read: {}", reasons.join(", ")))
+        reasons.join(", ")
     }
 }
 

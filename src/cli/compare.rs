@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use super::args::file::FileArgs;
 use super::exit::Exit;
 use super::fit::print_notice;
 use super::monitors::load_monitor_spec;
 use super::output::comparison_table;
 use super::output::table::TableStyle;
 use crate::batch::fit::calibrate;
-use crate::batch::fit::fit_rows::{FitNotice, fit_rows};
+use crate::batch::fit::fit_rows::{FitNotice, FitRequest, fit_rows};
 use crate::batch::report::{FeatureReport, Verdict, by_urgency};
 use crate::batch::{compare, dataset};
 use crate::engine::MonitorPlan;
 use crate::model::{MonitorSpec, Severity};
 use crate::reference::Reference;
-use crate::source::files::DataFile;
 use crate::stats::FeatureCounts;
 
 /// Arguments of `pegel compare`.
@@ -37,6 +37,8 @@ pub(super) struct CompareArgs {
     /// Monitor of the configuration; needed if it has several
     #[arg(long, requires = "config")]
     monitor: Option<String>,
+    #[command(flatten)]
+    form: FileArgs,
     /// Format of the result
     #[arg(long, value_enum, default_value = "table")]
     format: CompareFormat,
@@ -69,11 +71,11 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
         .as_deref()
         .map(|path| load_monitor_spec(path, args.monitor.as_deref()))
         .transpose()?;
-    let reference = load_reference(&args.reference, configured.as_ref())?;
+    let reference = load_reference(args, configured.as_ref())?;
     let is_configured = configured.is_some();
     let spec = configured.unwrap_or_else(MonitorSpec::bare);
     let plan = compare::plan(spec, is_configured, reference)?;
-    let (rows, counts) = load_current(&args.current, &plan)?;
+    let (rows, counts) = load_current(args, &plan)?;
     let mut reports = compare::compare(&plan, &counts);
     if args.format != CompareFormat::Json {
         reports.sort_by(by_urgency);
@@ -83,12 +85,18 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
 }
 
 /// Loads a fitted reference, or fits one to a data file.
-fn load_reference(name: &str, spec: Option<&MonitorSpec>) -> anyhow::Result<Reference> {
+fn load_reference(args: &CompareArgs, spec: Option<&MonitorSpec>) -> anyhow::Result<Reference> {
+    let name = args.reference.as_str();
     if is_reference(name) {
         return Ok(Reference::load(name.as_ref())?);
     }
-    let file = DataFile::open(name)?;
-    let mut fitted = fit_rows(&file, spec, None, &mut print_notice)?;
+    let file = args.form.open(name)?;
+    let request = FitRequest {
+        spec,
+        is_forced: true,
+        ..FitRequest::default()
+    };
+    let mut fitted = fit_rows(&file, request, &mut print_notice)?;
     if fitted.spec.timestamp.path.is_some() {
         calibrate::calibrate(&mut fitted.reference, &file, &fitted.spec)?;
     }
@@ -109,9 +117,13 @@ fn is_reference(name: &str) -> bool {
 
 /// Loads the number of rows and the counts of the current side, in the order of the plan's
 /// features.
-fn load_current(name: &str, plan: &MonitorPlan) -> anyhow::Result<(u64, Vec<FeatureCounts>)> {
+fn load_current(
+    args: &CompareArgs,
+    plan: &MonitorPlan,
+) -> anyhow::Result<(u64, Vec<FeatureCounts>)> {
+    let name = args.current.as_str();
     if !is_reference(name) {
-        let (rows, counts) = dataset::count_file(&DataFile::open(name)?, plan)?;
+        let (rows, counts) = dataset::count_file(&args.form.open(name)?, plan)?;
         print_notice(FitNotice::Read(&rows));
         return Ok((rows.rows, counts));
     }

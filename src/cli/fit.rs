@@ -5,19 +5,20 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::args::file::FileArgs;
 use super::args::range::{self, RangeArgs};
 use super::exit::Exit;
 use super::monitors::pick_monitor;
 use super::output::reference_table;
 use super::usage::UsageError;
 use crate::batch::dataset;
-use crate::batch::fit::fit_rows::{FitNotice, fit_rows};
+use crate::batch::fit::fit_rows::{FitNotice, FitRequest, fit_rows};
+use crate::batch::fit::infer::ColumnChoice;
 use crate::batch::fit::{calibrate, hour_of_week};
 use crate::config::{self, Config};
 use crate::model::{MonitorSpec, Pointer};
 use crate::reference::{HourOfWeek, Reference};
 use crate::source::Rows;
-use crate::source::files::DataFile;
 
 /// Arguments of `pegel fit`.
 #[derive(Debug, Args)]
@@ -27,6 +28,8 @@ pub(super) struct FitArgs {
     input: Option<String>,
     #[command(flatten)]
     range: RangeArgs,
+    #[command(flatten)]
+    form: FileArgs,
     /// File to write the reference to
     #[arg(short, long, value_name = "REF")]
     output: PathBuf,
@@ -52,6 +55,18 @@ pub(super) struct FitArgs {
         default_missing_value = "UTC"
     )]
     hour_of_week: Option<String>,
+    /// Leave these inferred columns out, separated by commas
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    exclude: Vec<String>,
+    /// Take these inferred columns as categories, separated by commas
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    categorical: Vec<String>,
+    /// Take these inferred columns as numbers, separated by commas
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    numeric: Vec<String>,
+    /// Fit fewer than 100 rows, and the others where many cannot be read
+    #[arg(long)]
+    force: bool,
 }
 
 /// Fits and saves a reference, and prints its features.
@@ -67,11 +82,20 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     let layout = args.layout.as_deref().map(Reference::load).transpose()?;
     let rows = open(args, config.as_ref(), configured.as_ref())?;
     let spec = with_time_column(configured, args.timestamp.as_deref());
-    let clock = clock(args, &*rows, spec.as_ref())?;
-    if let Some(spec) = &spec {
-        print_span(&*rows, spec, args)?;
-    }
-    let mut fitted = fit_rows(&*rows, spec.as_ref(), layout.as_ref(), &mut print_notice)?;
+    let clock = clock(args)?;
+    let choice = ColumnChoice {
+        exclude: args.exclude.clone(),
+        categorical: args.categorical.clone(),
+        numeric: args.numeric.clone(),
+    };
+    let request = FitRequest {
+        spec: spec.as_ref(),
+        layout: layout.as_ref(),
+        choice: Some(&choice),
+        is_forced: args.force,
+    };
+    let mut fitted = fit_rows(&*rows, request, &mut print_notice)?;
+    check_times(&*rows, &fitted.spec, args)?;
     if let Some((timezone, clock)) = clock {
         let plan = calibrate::plan_of(&fitted.reference, &fitted.spec);
         let profiles = hour_of_week::count(&*rows, &plan, timezone, &clock)?;
@@ -103,7 +127,7 @@ fn open(
         return Ok(Box::new(range));
     }
     let name = args.input.as_deref().unwrap_or_default();
-    Ok(Box::new(DataFile::open(name)?))
+    Ok(Box::new(args.form.open(name)?))
 }
 
 /// Returns the monitor with its time in `column`, if one is given.
@@ -125,19 +149,11 @@ fn with_time_column(spec: Option<MonitorSpec>, column: Option<&str>) -> Option<M
 /// Returns time zone and clock of `--hour-of-week`, if it is given.
 ///
 /// # Errors
-/// The rows have no time, or the time zone is unknown.
-fn clock<'a>(
-    args: &'a FitArgs,
-    rows: &dyn Rows,
-    spec: Option<&MonitorSpec>,
-) -> Result<Option<(&'a str, HourOfWeek)>, UsageError> {
+/// The time zone is unknown.
+fn clock(args: &FitArgs) -> Result<Option<(&str, HourOfWeek)>, UsageError> {
     let Some(timezone) = args.hour_of_week.as_deref() else {
         return Ok(None);
     };
-    let has_time = rows.are_timed() || spec.is_some_and(|spec| spec.timestamp.path.is_some());
-    if !has_time {
-        return Err(UsageError::HourOfWeekWithoutTime);
-    }
     Ok(Some((timezone, HourOfWeek::try_new(timezone)?)))
 }
 
@@ -145,9 +161,12 @@ fn clock<'a>(
 ///
 /// # Errors
 /// The rows cannot be read, or `args` ask for a time and no row has one.
-fn print_span(rows: &dyn Rows, spec: &MonitorSpec, args: &FitArgs) -> anyhow::Result<()> {
+fn check_times(rows: &dyn Rows, spec: &MonitorSpec, args: &FitArgs) -> anyhow::Result<()> {
     if spec.timestamp.path.is_none() && !rows.are_timed() {
-        return Ok(());
+        return match args.hour_of_week {
+            Some(_) => Err(UsageError::HourOfWeekWithoutTime.into()),
+            None => Ok(()),
+        };
     }
     let times = dataset::times(rows, spec)?;
     if times.unreadable > 0 {
@@ -178,6 +197,14 @@ pub(super) fn print_notice(notice: FitNotice<'_>) {
         FitNotice::Inferred(columns) => {
             anstream::eprintln!("{}", reference_table::inferred(columns));
         }
+        FitNotice::Time(column) => anstream::eprintln!(
+            "column {} is the only one that holds times and is used as the time of the rows",
+            column.name
+        ),
+        FitNotice::SeveralTimes(names) => anstream::eprintln!(
+            "several columns hold times, choose one with --timestamp: {}",
+            names.join(", ")
+        ),
         FitNotice::Read(rows) => {
             if let Some(summary) = rows.error_summary() {
                 anstream::eprintln!("{summary}");

@@ -34,6 +34,12 @@ impl TimestampFormat {
     /// The default of `timestamp.format`.
     pub const DEFAULT: TimestampFormat = TimestampFormat::Auto;
 
+    /// True for texts with a date and a time.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        matches!(self, TimestampFormat::Rfc3339 | TimestampFormat::Datetime)
+    }
+
     /// True if texts without a zone are read.
     #[must_use]
     pub const fn reads_local_times(self) -> bool {

@@ -3,37 +3,53 @@
 //! A file is read more than once (first to infer its columns, then to count its rows), so standard
 //! input is copied to a temporary file. Rows are passed to a closure by reference. A malformed row
 //! is passed as [`Row::Bad`] and does not end the reading.
+//!
+//! Encoding and separator are found in the file when it is opened, because both are wrong more
+//! often than they are known. A choice that is not the usual one is a note for the user.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use flate2::read::MultiGzDecoder;
 use tempfile::NamedTempFile;
 
+use super::{separator, text_encoding};
 use crate::decode::DecodeError;
 
 /// The first two bytes of a gzip stream (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// The number of bytes at the beginning of a file in which its form is found.
+const SAMPLE_BYTES: usize = 1 << 16;
+
 /// An error of a data file as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file does not exist or may not be read.
-    #[error("{path}: cannot be opened")]
+    #[error("{path}: cannot be read")]
     Open {
         /// The file's name as given.
         path: String,
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The file cannot be read to its end or copied.
+    /// The file cannot be copied, or read to its end.
     #[error("{path}: cannot be read")]
     Io {
         /// The file's name as given.
         path: String,
         /// The error of the operating system.
         source: io::Error,
+    },
+    /// Two columns of the table have one name.
+    #[error("{path}: two columns are named {name:?}, expected different names")]
+    DuplicateColumn {
+        /// The file's name as given.
+        path: String,
+        /// Name of both columns.
+        name: String,
     },
     /// The first row of the table is not a header.
     #[error("{path}: the first row is not a header")]
@@ -64,22 +80,42 @@ pub enum Row<'a> {
     Bad(DecodeError),
 }
 
+/// The form of a data file, where the user gives it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileForm {
+    /// The separator of a table's columns; `None` = found in the file.
+    pub separator: Option<u8>,
+    /// The encoding of the text; `None` = found in the file.
+    pub encoding: Option<&'static Encoding>,
+}
+
 /// A readable data file.
 #[derive(Debug)]
 pub struct DataFile {
     path: PathBuf,
     name: String,
     is_table: bool,
+    encoding: &'static Encoding,
+    separator: u8,
+    notes: Vec<String>,
     /// Keeps the copy of standard input; removes it when dropped.
     _spool: Option<NamedTempFile>,
 }
 
 impl DataFile {
-    /// Opens a file, or standard input for `-`.
+    /// Opens a file, or standard input for `-`, and finds out its form.
     ///
     /// # Errors
     /// The file cannot be read, or standard input cannot be copied.
     pub fn open(name: &str) -> Result<Self, FileError> {
+        Self::open_as(name, FileForm::default())
+    }
+
+    /// Opens a file, or standard input for `-`, in a form that the user may give.
+    ///
+    /// # Errors
+    /// The file cannot be read, or standard input cannot be copied.
+    pub fn open_as(name: &str, form: FileForm) -> Result<Self, FileError> {
         let spool = if name == "-" {
             Some(spool_stdin().map_err(|source| io_error(name, source))?)
         } else {
@@ -88,18 +124,53 @@ impl DataFile {
         let path = spool
             .as_ref()
             .map_or_else(|| PathBuf::from(name), |file| file.path().to_owned());
-        let is_table = check_file(&path)
-            .and_then(|()| is_table(name, &path))
-            .map_err(|source| FileError::Open {
-                path: name.to_owned(),
-                source,
-            })?;
+        check_file(&path).map_err(|source| FileError::Open {
+            path: name.to_owned(),
+            source,
+        })?;
+        let start = start_of(&path).map_err(|source| io_error(name, source))?;
+        let marked = form.encoding.or_else(|| text_encoding::marked(&start));
+        let sample = text_encoding::decode_lossy(&start, marked.unwrap_or(UTF_8));
+        let is_table = is_table(name, &sample);
+        let encoding = match marked {
+            Some(encoding) => encoding,
+            // JSON is UTF-8, so a line of another encoding is malformed.
+            None if !is_table => UTF_8,
+            None => decompressed(&path)
+                .and_then(|mut input| text_encoding::scan(&mut input))
+                .map_err(|source| io_error(name, source))?,
+        };
+        let separator = form.separator.unwrap_or_else(|| {
+            let text = text_encoding::decode_lossy(&start, encoding);
+            separator::detect(whole_lines(&text, start.len() < SAMPLE_BYTES))
+        });
+        let mut notes = Vec::new();
+        if form.encoding.is_none() && encoding == WINDOWS_1252 {
+            notes.push(format!(
+                "{name}: not UTF-8, read as Windows-1252 (latin-1); --encoding sets another"
+            ));
+        } else if form.encoding.is_none() && encoding != UTF_8 {
+            notes.push(format!("{name}: read as {}", encoding.name()));
+        }
+        if is_table && form.separator.is_none() && separator != b',' {
+            let separator = char::from(separator);
+            notes.push(format!("{name}: columns are separated by {separator:?}"));
+        }
         Ok(DataFile {
             path,
             name: name.to_owned(),
             is_table,
+            encoding,
+            separator,
+            notes,
             _spool: spool,
         })
+    }
+
+    /// Unusual facts about the form of the file, for the user.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The name the file was opened by; `-` for standard input.
@@ -123,12 +194,23 @@ impl DataFile {
             return Ok(None);
         }
         let mut ignore_progress = |_| ();
-        let mut reader = table_reader(self.open_decompressed(&mut ignore_progress)?);
+        let mut reader = self.table_reader(self.open_text(&mut ignore_progress)?);
         let header = reader.headers().map_err(|source| FileError::Header {
             path: self.name.clone(),
             source,
         })?;
-        Ok(Some(header.iter().map(str::to_owned).collect()))
+        let header: Vec<String> = header.iter().map(str::to_owned).collect();
+        let duplicate = header
+            .iter()
+            .enumerate()
+            .find(|(index, name)| !name.is_empty() && header[..*index].contains(name));
+        if let Some((_, name)) = duplicate {
+            return Err(FileError::DuplicateColumn {
+                path: self.name.clone(),
+                name: name.clone(),
+            });
+        }
+        Ok(Some(header))
     }
 
     /// Passes every row to `each` until `each` returns `false`. Passes the number of bytes read
@@ -141,16 +223,17 @@ impl DataFile {
         read: &mut dyn FnMut(u64),
         each: &mut dyn FnMut(Row<'_>) -> bool,
     ) -> Result<(), FileError> {
-        let input = self.open_decompressed(read)?;
+        let input = self.open_text(read)?;
         let outcome = if self.is_table {
-            table_rows(input, each)
+            table_rows(self.table_reader(input), each)
         } else {
             json_rows(input, each)
         };
         outcome.map_err(|source| io_error(&self.name, source))
     }
 
-    fn open_decompressed<'a>(
+    /// Opens the text of the file in UTF-8.
+    fn open_text<'a>(
         &self,
         read: &'a mut dyn FnMut(u64),
     ) -> Result<Box<dyn BufRead + 'a>, FileError> {
@@ -161,16 +244,16 @@ impl DataFile {
             bytes: 0,
             read,
         };
-        let mut input = BufReader::with_capacity(1 << 16, counting);
-        let is_gzip = input.fill_buf().map_err(to_error)?.starts_with(&GZIP_MAGIC);
-        Ok(if is_gzip {
-            Box::new(BufReader::with_capacity(
-                1 << 16,
-                MultiGzDecoder::new(input),
-            ))
-        } else {
-            Box::new(input)
-        })
+        let input = decompress(counting).map_err(to_error)?;
+        let text = text_encoding::to_utf8(input, self.encoding);
+        Ok(Box::new(BufReader::with_capacity(1 << 16, text)))
+    }
+
+    fn table_reader<'a>(&self, input: Box<dyn BufRead + 'a>) -> csv::Reader<Box<dyn BufRead + 'a>> {
+        csv::ReaderBuilder::new()
+            .delimiter(self.separator)
+            .trim(csv::Trim::Headers)
+            .from_reader(input)
     }
 }
 
@@ -211,38 +294,55 @@ fn check_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// True for CSV: decided by the extension of the name, else by the first character, since `{`
-/// begins a line of NDJSON.
-fn is_table(name: &str, path: &Path) -> io::Result<bool> {
-    let name = name.to_ascii_lowercase();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    match stem.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("csv") => Ok(true),
-        Some("ndjson" | "jsonl" | "json") => Ok(false),
-        _ => {
-            let mut start = Vec::new();
-            let mut file = BufReader::new(File::open(path)?);
-            if file.fill_buf()?.starts_with(&GZIP_MAGIC) {
-                MultiGzDecoder::new(file)
-                    .take(512)
-                    .read_to_end(&mut start)?;
-            } else {
-                file.take(512).read_to_end(&mut start)?;
-            }
-            Ok(!start.trim_ascii_start().starts_with(b"{"))
-        }
+/// Unpacks gzip, whatever the name of the file is.
+fn decompress<'a>(input: impl Read + 'a) -> io::Result<Box<dyn BufRead + 'a>> {
+    let mut input = BufReader::with_capacity(1 << 16, input);
+    let is_gzip = input.fill_buf()?.starts_with(&GZIP_MAGIC);
+    Ok(if is_gzip {
+        let unpacked = MultiGzDecoder::new(input);
+        Box::new(BufReader::with_capacity(1 << 16, unpacked))
+    } else {
+        Box::new(input)
+    })
+}
+
+fn decompressed(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    decompress(File::open(path)?)
+}
+
+/// The first [`SAMPLE_BYTES`] of a file.
+fn start_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut start = Vec::new();
+    decompressed(path)?
+        .take(SAMPLE_BYTES as u64)
+        .read_to_end(&mut start)?;
+    Ok(start)
+}
+
+/// The lines of a sample without the last one, which may be cut off unless the file is `complete`.
+fn whole_lines(sample: &str, is_complete: bool) -> &str {
+    match sample.rfind('\n') {
+        Some(end) if !is_complete => &sample[..=end],
+        _ => sample,
     }
 }
 
-fn table_reader<'a>(input: Box<dyn BufRead + 'a>) -> csv::Reader<Box<dyn BufRead + 'a>> {
-    csv::ReaderBuilder::new().from_reader(input)
+/// True for a table: decided by the extension of the name, else by the first character, since `{`
+/// begins a line of NDJSON.
+fn is_table(name: &str, sample: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    match stem.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("csv" | "tsv") => true,
+        Some("ndjson" | "jsonl" | "json") => false,
+        _ => !sample.trim_start().starts_with('{'),
+    }
 }
 
 fn table_rows(
-    input: Box<dyn BufRead + '_>,
+    mut reader: csv::Reader<Box<dyn BufRead + '_>>,
     each: &mut dyn FnMut(Row<'_>) -> bool,
 ) -> io::Result<()> {
-    let mut reader = table_reader(input);
     let mut cells = csv::StringRecord::new();
     loop {
         let wants_more = match reader.read_record(&mut cells) {
@@ -333,9 +433,86 @@ mod tests {
     #[test]
     fn a_malformed_row_does_not_end_the_reading() {
         assert_eq!(
-            rows(".csv", b"a,b\n1\n3,4\n\xff,1\n5,6\n"),
-            ["row_length", "3|4", "utf8", "5|6"],
+            rows(".csv", b"a,b\n1\n3,4\n\xff,1\n5,6\n\xc3\xb6,7\n"),
+            ["row_length", "3|4", "utf8", "5|6", "\u{f6}|7"],
             "good and bad rows in order"
+        );
+    }
+
+    #[test]
+    fn every_usual_form_of_a_table_is_read() {
+        // Rows with an umlaut of a code page were lost, and `age;country` was one column.
+        let umlaut = ["1|K\u{f6}ln"];
+        assert_eq!(rows(".csv", b"a,b\n1,K\xf6ln\n"), umlaut, "latin-1");
+        assert_eq!(
+            rows(".csv", b"\xef\xbb\xbfa,b\n1,K\xc3\xb6ln\n"),
+            umlaut,
+            "UTF-8 with a mark"
+        );
+        let utf_16: Vec<u8> = "\u{feff}a\tb\n1\tK\u{f6}ln\n"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(rows(".csv", &utf_16), umlaut, "UTF-16, separated by tabs");
+        assert_eq!(rows(".csv", b"a;b\n1;2,5\n"), ["1|2,5"], "semicolons");
+        assert_eq!(rows(".data", b"a|b\n1|2\n"), ["1|2"], "bars");
+        assert_eq!(
+            rows(".ndjson", b"\xef\xbb\xbf{\"a\":1}\n"),
+            ["{\"a\":1}"],
+            "lines with a mark"
+        );
+    }
+
+    #[test]
+    fn a_form_can_be_given_and_an_unusual_one_is_noted() {
+        let mut file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+        file.write_all(b"a;b\n\xa4;2\n").unwrap();
+        let name = file.path().to_str().unwrap();
+        let file_as_is = DataFile::open(name).unwrap();
+        let notes: Vec<String> = file_as_is
+            .notes()
+            .iter()
+            .map(|note| note.replace(name, "x.csv"))
+            .collect();
+        assert_eq!(
+            notes,
+            [
+                "x.csv: not UTF-8, read as Windows-1252 (latin-1); --encoding sets another",
+                "x.csv: columns are separated by ';'",
+            ]
+        );
+        let form = FileForm {
+            separator: Some(b';'),
+            encoding: Encoding::for_label(b"iso-8859-15"),
+        };
+        let given = DataFile::open_as(name, form).unwrap();
+        assert!(given.notes().is_empty(), "as the user said");
+        let mut cells = Vec::new();
+        given
+            .rows(&mut |_| (), &mut |row| {
+                if let Row::Cells(row) = row {
+                    cells.extend(row.iter().map(str::to_owned));
+                }
+                true
+            })
+            .unwrap();
+        assert_eq!(cells, ["\u{20ac}", "2"], "the euro sign of latin-9");
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused() {
+        // The second one was never read.
+        let mut file = tempfile::Builder::new().suffix(".csv").tempfile().unwrap();
+        file.write_all(b"age, country ,age\n1,DE,2\n").unwrap();
+        let error = DataFile::open(file.path().to_str().unwrap())
+            .unwrap()
+            .header()
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("two columns are named \"age\", expected different names"),
+            "{error}"
         );
     }
 }

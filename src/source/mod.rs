@@ -7,6 +7,8 @@
 pub mod files;
 mod kafka;
 mod rows;
+mod separator;
+mod text_encoding;
 
 use std::time::Duration;
 

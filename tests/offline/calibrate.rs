@@ -322,7 +322,7 @@ fn a_history_that_cannot_be_judged_is_an_error_with_its_reason() {
     );
     check(
         &["-c", "pegel.yaml", "--input", "missing.csv"],
-        1,
+        2,
         "cannot be read",
     );
     check(&["-c", "lost.yaml", "--input", "quiet.csv"], 2, "lost.json");

@@ -224,3 +224,154 @@ fields that no monitor reads: /model/id, /model/tags
         "monitor m: event time the Kafka time of the record\n  amount (numeric): 12\n",
     );
 }
+
+/// A table of a shop in Windows-1252 with semicolons: an order number, a postal code, a clock, a
+/// price and a city with an umlaut.
+fn shop(rows: u32) -> Vec<u8> {
+    let mut table = b"order;zip;at;price;city\n".to_vec();
+    for i in 0..rows {
+        let (order, zip, at) = (900_000 + i, 4750 + i % 30, 1_793_491_200 + i * 60);
+        let price = f64::from(i * 7919 % 1000) / 8.0;
+        table.extend(format!("{order};{zip:05};{at};{price};").bytes());
+        let city: &[u8] = if i % 3 == 0 { b"K\xf6ln" } else { b"Bonn" };
+        table.extend(city);
+        table.push(b'\n');
+    }
+    table
+}
+
+/// Name, kind and number of samples of each feature of a reference.
+fn features(directory: &Path, name: &str) -> Vec<(String, String, u64)> {
+    let text = std::fs::read_to_string(directory.join(name)).unwrap();
+    let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let features = reference["features"].as_array().unwrap();
+    let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    features
+        .iter()
+        .map(|feature| {
+            let samples = feature["samples"].as_u64().unwrap();
+            (word(&feature["name"]), word(&feature["kind"]), samples)
+        })
+        .collect()
+}
+
+#[test]
+fn a_fit_finds_the_form_of_a_file_and_the_kinds_of_its_columns() {
+    // Rows with an umlaut were lost; a table with semicolons had one column; order numbers, postal
+    // codes and clocks were numeric features.
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("shop.csv"), shop(600)).unwrap();
+    let (code, _, messages) = run(directory.path(), &["fit", "shop.csv", "-o", "ref.json"]);
+    assert_eq!(code, 0, "{messages}");
+    let feature = |name: &str, kind: &str| (name.to_owned(), kind.to_owned(), 600);
+    assert_eq!(
+        features(directory.path(), "ref.json"),
+        [
+            feature("zip", "categorical"),
+            feature("price", "numeric"),
+            feature("city", "categorical"),
+        ],
+        "{messages}"
+    );
+    for note in [
+        "shop.csv: not UTF-8, read as Windows-1252 (latin-1); --encoding sets another",
+        "shop.csv: columns are separated by ';'",
+        "an identifier: every number is different",
+        "codes with leading zeros",
+        "column at is the only one that holds times and is used as the time of the rows",
+        "rows from 2026-11-01T00:00:00Z to 2026-11-01T09:59:00Z (epoch_s)",
+    ] {
+        assert!(messages.contains(note), "{note}: {messages}");
+    }
+    let compare = ["compare", "shop.csv", "shop.csv", "--fail-on", "warning"];
+    assert_eq!(run(directory.path(), &compare).0, 0, "the same reader");
+}
+
+#[test]
+fn a_fit_follows_the_choice_of_its_columns() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("shop.csv"), shop(600)).unwrap();
+    let fit = ["fit", "shop.csv", "-o", "ref.json"];
+    let chosen = [
+        "--exclude",
+        "city,at",
+        "--categorical",
+        "price",
+        "--numeric",
+        "zip,order",
+    ];
+    let (code, _, messages) = run(directory.path(), &[&fit[..], &chosen[..]].concat());
+    assert_eq!(code, 0, "{messages}");
+    let kinds: Vec<(String, String)> = features(directory.path(), "ref.json")
+        .into_iter()
+        .map(|(name, kind, _)| (name, kind))
+        .collect();
+    let kind = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
+    assert_eq!(
+        kinds,
+        [
+            kind("order", "numeric"),
+            kind("zip", "numeric"),
+            kind("price", "categorical")
+        ]
+    );
+    assert!(!messages.contains("rows from"), "no time: {messages}");
+    let wrong = [&fit[..], &["--exclude", "citty"]].concat();
+    let (code, _, messages) = run(directory.path(), &wrong);
+    assert_eq!(code, 2, "{messages}");
+    let expected = "--exclude citty: no such column, did you mean \"city\"?";
+    assert!(messages.contains(expected), "{messages}");
+    let given = [
+        &fit[..],
+        &["--separator", ",", "--encoding", "utf-8", "--force"],
+    ]
+    .concat();
+    let (code, _, messages) = run(directory.path(), &given);
+    assert_ne!(
+        code, 0,
+        "one column of text, and rows that are not UTF-8: {messages}"
+    );
+}
+
+#[test]
+fn a_fit_refuses_data_that_makes_a_bad_reference() {
+    // Each of them was written with exit code 0.
+    let directory = tempfile::tempdir().unwrap();
+    let check = |name: &str, content: &str, expected: &str| {
+        write(directory.path(), name, content);
+        let fit = ["fit", name, "-o", "ref.json"];
+        let (code, _, messages) = run(directory.path(), &fit);
+        assert_eq!(code, 1, "{name}: {messages}");
+        assert!(messages.contains(expected), "{name}: {messages}");
+        assert!(!directory.path().join("ref.json").exists(), "{name}");
+    };
+    let mut rows = String::new();
+    for i in 0..200 {
+        writeln!(rows, "{},x", i % 50).unwrap();
+    }
+    let few: String = rows
+        .lines()
+        .take(99)
+        .fold("a,b\n".to_owned(), |text, line| text + line + "\n");
+    check(
+        "few.csv",
+        &few,
+        "few.csv: 99 rows are too few for a reference, expected at least 100; --force fits one nevertheless",
+    );
+    let broken = format!("a,b\n{rows}1\n2\n3\n");
+    check(
+        "broken.csv",
+        &broken,
+        "broken.csv: 3 of 203 rows cannot be read (3 row_length); --force fits the others",
+    );
+    check(
+        "twice.csv",
+        &format!("a,a\n{rows}"),
+        "twice.csv: two columns are named \"a\", expected different names",
+    );
+    for name in ["few.csv", "broken.csv"] {
+        let fit = ["fit", name, "-o", "ref.json", "--force"];
+        let (code, _, messages) = run(directory.path(), &fit);
+        assert_eq!(code, 0, "{name}: {messages}");
+    }
+}

@@ -6,13 +6,18 @@
 
 use std::sync::Arc;
 
-use super::infer::{Inferred, infer};
+use super::infer::{ChoiceError, ColumnChoice, Inferred, infer, only_time};
 use crate::batch::dataset::{self, RowCounts};
 use crate::clock;
 use crate::model::{FeatureSpec, Kind, MonitorSpec};
 use crate::observe::ObserverPlan;
 use crate::reference::{FitError, FitOptions, Reference, fit};
 use crate::source::{Rows, RowsError};
+
+/// Rows below which a reference is refused.
+const MIN_ROWS: u64 = 100;
+/// A reference is refused if more than one in so many rows cannot be read.
+const MAX_UNREAD: u64 = 100;
 
 /// Rows to which no reference can be fitted.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,38 @@ pub enum FitRowsError {
         /// Name of the feature.
         feature: String,
     },
+    /// A choice of columns cannot be followed.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// Columns are chosen although the configuration lists the features.
+    #[error(
+        "--exclude, --categorical and --numeric choose among inferred columns, but the configuration \
+         lists the features"
+    )]
+    ChoiceOfListed,
+    /// The data is too small for a reference.
+    #[error(
+        "{data}: {rows} rows are too few for a reference, expected at least {MIN_ROWS}; --force fits \
+         one nevertheless"
+    )]
+    FewRows {
+        /// Name of the file or topic.
+        data: String,
+        /// Number of rows of the monitor.
+        rows: u64,
+    },
+    /// Many rows cannot be read, so the others may not stand for all.
+    #[error("{data}: {unread} of {rows} rows cannot be read ({reasons}); --force fits the others")]
+    ManyUnread {
+        /// Name of the file or topic.
+        data: String,
+        /// Rows that cannot be read.
+        unread: u64,
+        /// Rows read, whether they can be decoded or not.
+        rows: u64,
+        /// Number of rows by reason.
+        reasons: String,
+    },
     /// Every feature was left out.
     #[error("{data}: no feature could be fitted")]
     NoFeature {
@@ -46,7 +83,12 @@ impl FitRowsError {
     /// Reports whether the configuration is wrong, as opposed to a failure at run time.
     #[must_use]
     pub const fn is_usage(&self) -> bool {
-        matches!(self, FitRowsError::UnknownKind { .. })
+        matches!(
+            self,
+            FitRowsError::UnknownKind { .. }
+                | FitRowsError::Choice(_)
+                | FitRowsError::ChoiceOfListed
+        )
     }
 }
 
@@ -55,6 +97,10 @@ impl FitRowsError {
 pub enum FitNotice<'a> {
     /// The kinds of all columns were inferred.
     Inferred(&'a [Inferred]),
+    /// The only column that holds times is the time of the rows.
+    Time(&'a Inferred),
+    /// Several columns hold times, so none is the time of the rows.
+    SeveralTimes(&'a [&'a str]),
     /// Some rows may have been unreadable.
     Read(&'a RowCounts),
     /// A feature is left out of the reference.
@@ -75,20 +121,33 @@ pub struct FittedRows {
     pub spec: MonitorSpec,
 }
 
-/// Fits the features of `spec`, or those that the columns suggest if it has none.
+/// The reference that a user asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FitRequest<'a> {
+    /// The monitor; without one, or without features in it, the columns of the data suggest them.
+    pub spec: Option<&'a MonitorSpec>,
+    /// Bins and cells are taken from this reference where it has the feature.
+    pub layout: Option<&'a Reference>,
+    /// The columns that the user decides about.
+    pub choice: Option<&'a ColumnChoice>,
+    /// True if a reference of few or of not all rows is wanted.
+    pub is_forced: bool,
+}
+
+/// Fits the features of a monitor, or those that the columns suggest if it has none.
 ///
-/// Bins and cells are taken from `layout` where it has the feature. `notify` is called for
-/// everything that a user should see, in the order in which it happens.
+/// `notify` is called for everything that a user should see, in the order in which it happens.
 ///
 /// # Errors
-/// The rows cannot be read, a kind is unknown, or no feature can be fitted.
+/// The rows cannot be read or are too few, a kind is unknown, a choice of columns cannot be
+/// followed, or no feature can be fitted.
 pub fn fit_rows(
     data: &dyn Rows,
-    spec: Option<&MonitorSpec>,
-    layout: Option<&Reference>,
+    request: FitRequest<'_>,
     notify: &mut dyn FnMut(FitNotice<'_>),
 ) -> Result<FittedRows, FitRowsError> {
-    let mut spec = spec.cloned().unwrap_or_else(MonitorSpec::bare);
+    let layout = request.layout;
+    let mut spec = request.spec.cloned().unwrap_or_else(MonitorSpec::bare);
     if let Some(layout) = layout.filter(|_| spec.features.is_empty()) {
         spec.features = layout
             .features
@@ -96,7 +155,7 @@ pub fn fit_rows(
             .map(|feature| FeatureSpec::new(&feature.name, feature.kind))
             .collect();
     }
-    infer_missing_kinds(data, &mut spec, notify)?;
+    infer_missing_kinds(data, &mut spec, request.choice, notify)?;
     let features: Vec<(String, Kind, _)> = spec
         .features
         .iter()
@@ -106,6 +165,9 @@ pub fn fit_rows(
     plan.add(&spec, &features);
     let (rows, columns) = dataset::gather(data, &plan)?;
     notify(FitNotice::Read(&rows));
+    if !request.is_forced {
+        check_rows(data, &rows)?;
+    }
     let mut fitted = Vec::new();
     for ((feature, kind, _), column) in features.iter().zip(columns) {
         match fit(feature, *kind, column, &options(feature, &spec, layout)) {
@@ -127,12 +189,72 @@ pub fn fit_rows(
     })
 }
 
+/// Refuses data that does not stand for a stream: few rows, or many that cannot be read.
+fn check_rows(data: &dyn Rows, counts: &RowCounts) -> Result<(), FitRowsError> {
+    let data = data.name().to_owned();
+    let unread: u64 = counts.errors.values().sum();
+    let rows = counts.rows + counts.filtered + unread;
+    if unread > rows / MAX_UNREAD {
+        return Err(FitRowsError::ManyUnread {
+            data,
+            unread,
+            rows,
+            reasons: counts.error_reasons(),
+        });
+    }
+    if counts.rows < MIN_ROWS {
+        return Err(FitRowsError::FewRows {
+            data,
+            rows: counts.rows,
+        });
+    }
+    Ok(())
+}
+
+/// Takes the only column of times as the time of the rows, unless they have one.
+fn choose_time(
+    data: &dyn Rows,
+    columns: &mut [Inferred],
+    spec: &mut MonitorSpec,
+    notify: &mut dyn FnMut(FitNotice<'_>),
+) {
+    if let Some(path) = &spec.timestamp.path {
+        columns
+            .iter_mut()
+            .filter(|column| column.path == *path)
+            .for_each(Inferred::mark_as_time);
+        return;
+    }
+    if data.are_timed() {
+        return;
+    }
+    if let Some(time) = only_time(columns) {
+        time.mark_as_time();
+        spec.timestamp.path = Some(time.path.clone());
+        notify(FitNotice::Time(time));
+        return;
+    }
+    let names: Vec<&str> = columns
+        .iter()
+        .filter(|column| column.times.is_some())
+        .map(|column| column.name.as_str())
+        .collect();
+    if !names.is_empty() {
+        notify(FitNotice::SeveralTimes(&names));
+    }
+}
+
 /// Completes a monitor with inferred features, or with the kinds that its features lack.
 fn infer_missing_kinds(
     data: &dyn Rows,
     spec: &mut MonitorSpec,
+    choice: Option<&ColumnChoice>,
     notify: &mut dyn FnMut(FitNotice<'_>),
 ) -> Result<(), FitRowsError> {
+    let choice = choice.filter(|choice| !choice.is_empty());
+    if choice.is_some() && !spec.features.is_empty() {
+        return Err(FitRowsError::ChoiceOfListed);
+    }
     let is_complete =
         !spec.features.is_empty() && spec.features.iter().all(|feature| feature.kind.is_some());
     if is_complete {
@@ -142,10 +264,10 @@ fn infer_missing_kinds(
         data: data.name().to_owned(),
         source,
     })?;
-    columns
-        .iter_mut()
-        .filter(|column| Some(&column.path) == spec.timestamp.path.as_ref())
-        .for_each(Inferred::mark_as_time);
+    if let Some(choice) = choice {
+        choice.apply(&mut columns)?;
+    }
+    choose_time(data, &mut columns, spec, notify);
     if spec.features.is_empty() {
         notify(FitNotice::Inferred(&columns));
         spec.features = columns.iter().filter_map(Inferred::feature).collect();

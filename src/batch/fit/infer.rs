@@ -1,24 +1,19 @@
 //! Infers the features and kinds of a data set that no configuration describes.
 //!
-//! `true` and `false` make a boolean, numbers a numeric feature, text a categorical one. Text whose
-//! values are all different is an identifier and text that reads as times is a clock: neither can
-//! drift in a useful way, so both are left out. Every decision carries its reason, so the commands
-//! can print it.
+//! `true` and `false` make a boolean, numbers a numeric feature, text a categorical one. Codes with
+//! leading zeros are text, although they look like numbers. Identifiers (whole numbers or texts
+//! that are all different) and clocks cannot drift in a useful way, so they are left out. Every
+//! decision carries its reason, so the commands can print it, and the user can overrule it.
 
-use rustc_hash::FxHashSet;
-
+use super::column_profile::{ColumnProfile, Verdict};
 use crate::batch::dataset;
-use crate::decode::{Decoder, Fields, Paths, Reading, TimeReader, boolean, category, number};
-use crate::model::{FeatureSpec, Kind, Pointer, Role, Slot, TimestampSpec};
+use crate::decode::{Decoder, Paths, TimeReader};
+use crate::model::{FeatureSpec, Kind, Pointer, Role, TimestampFormat, TimestampSpec, suggest};
 use crate::source::files::Row;
 use crate::source::{Rows, RowsError};
 
 /// Number of NDJSON rows in which columns are discovered.
 const DISCOVERY_ROWS: usize = 1000;
-/// Number of distinct values of a column beyond which they are no longer collected.
-const MAX_DISTINCT: usize = 100_000;
-/// Largest number of distinct numbers for which the fit gives each number a bin of its own.
-const MAX_DISCRETE: usize = 20;
 
 /// A column and the kind inferred for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,15 +24,102 @@ pub struct Inferred {
     pub path: Pointer,
     /// Inferred kind; `None` if the column is left out.
     pub kind: Option<Kind>,
+    /// Form of the times, if the column holds nothing but times.
+    pub times: Option<TimestampFormat>,
     /// Reason of the decision in a few words.
     pub reason: String,
+}
+
+/// The columns that a user decides about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ColumnChoice {
+    /// Columns to leave out.
+    pub exclude: Vec<String>,
+    /// Columns whose values are categories, even if they look like numbers.
+    pub categorical: Vec<String>,
+    /// Columns whose values are numbers, even if they look like something else.
+    pub numeric: Vec<String>,
+}
+
+/// A choice that cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// The data has no column of this name.
+    #[error("--{option} {column}: no such column, {}", suggest(.column, &.known.iter().map(String::as_str).collect::<Vec<_>>()))]
+    UnknownColumn {
+        /// Name of the option without its dashes.
+        option: &'static str,
+        /// Name of the column.
+        column: String,
+        /// Names of all columns.
+        known: Vec<String>,
+    },
+    /// Two options name the column.
+    #[error("--{option} {column}: --{earlier} names the column too")]
+    NamedTwice {
+        /// Name of the option without its dashes.
+        option: &'static str,
+        /// Name of the other option.
+        earlier: &'static str,
+        /// Name of the column.
+        column: String,
+    },
+}
+
+impl ColumnChoice {
+    /// True if nothing is chosen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == ColumnChoice::default()
+    }
+
+    /// Overrules what was inferred.
+    ///
+    /// # Errors
+    /// A column does not exist, or two options name it.
+    pub fn apply(&self, columns: &mut [Inferred]) -> Result<(), ChoiceError> {
+        let known: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+        let mut chosen: Vec<(&str, &'static str)> = Vec::new();
+        let options = [
+            ("exclude", &self.exclude, None),
+            ("categorical", &self.categorical, Some(Kind::Categorical)),
+            ("numeric", &self.numeric, Some(Kind::Numeric)),
+        ];
+        for (option, names, kind) in options {
+            for name in names {
+                let Some(column) = columns.iter_mut().find(|column| column.name == *name) else {
+                    return Err(ChoiceError::UnknownColumn {
+                        option,
+                        column: name.clone(),
+                        known,
+                    });
+                };
+                if let Some((_, earlier)) = chosen.iter().find(|(chosen, _)| chosen == name)
+                    && *earlier != option
+                {
+                    return Err(ChoiceError::NamedTwice {
+                        option,
+                        earlier,
+                        column: name.clone(),
+                    });
+                }
+                chosen.push((name, option));
+                (column.kind, column.times) = (kind, None);
+                column.reason = format!("--{option}");
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Inferred {
     /// Leaves the column out because it holds the time of the rows.
     pub fn mark_as_time(&mut self) {
         self.kind = None;
-        "the rows' time".clone_into(&mut self.reason);
+        self.reason = match self.times {
+            Some(format) => format!("the rows' time ({format})"),
+            None => "the rows' time".to_owned(),
+        };
     }
 
     /// Returns the feature for this column, or `None` if it is left out.
@@ -55,15 +137,11 @@ impl Inferred {
     }
 }
 
-/// Counts of the values of one column by type.
-#[derive(Debug, Default)]
-struct ColumnProfile {
-    values: u64,
-    numbers: u64,
-    booleans: u64,
-    times: u64,
-    /// At most [`MAX_DISTINCT`] + 1 different values.
-    distinct: FxHashSet<String>,
+/// Returns the only column that holds times; `None` if there is none, or if there are several.
+pub fn only_time(columns: &mut [Inferred]) -> Option<&mut Inferred> {
+    let mut times = columns.iter_mut().filter(|column| column.times.is_some());
+    let only = times.next()?;
+    times.next().is_none().then_some(only)
 }
 
 /// Infers the kind of every column from all rows.
@@ -80,11 +158,10 @@ pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
     let mut profiles: Vec<ColumnProfile> =
         columns.iter().map(|_| ColumnProfile::default()).collect();
     let mut decoder = Decoder::new(&paths);
-    let mut buffer = String::new();
     let times = TimeReader::new(&TimestampSpec::default());
     dataset::read(rows, &mut decoder, &mut |fields| {
         for (slot, profile) in slots.iter().zip(&mut profiles) {
-            profile.record(fields, *slot, &times, &mut buffer);
+            profile.record(fields.slots[*slot], fields.scratch, &times);
         }
         true
     })?;
@@ -92,11 +169,19 @@ pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
         .into_iter()
         .zip(profiles)
         .map(|((name, path), profile)| {
-            let (kind, reason) = profile.kind();
+            let Verdict {
+                kind,
+                times,
+                reason,
+            } = match name.as_str() {
+                "" => Verdict::left_out("the column has no name"),
+                _ => profile.verdict(),
+            };
             Inferred {
                 name,
                 path,
                 kind,
+                times,
                 reason,
             }
         })
@@ -150,52 +235,6 @@ fn collect_scalars(
     }
 }
 
-impl ColumnProfile {
-    /// Counts the value of one row; absent and null values are not counted.
-    fn record(&mut self, fields: Fields<'_>, slot: usize, times: &TimeReader, buffer: &mut String) {
-        let (slot, scratch) = (fields.slots[slot], fields.scratch);
-        if matches!(slot, Slot::Absent | Slot::Null) {
-            return;
-        }
-        let is_number = !matches!(number(slot, scratch), Reading::Invalid(_));
-        self.values += 1;
-        self.numbers += u64::from(is_number);
-        self.booleans += u64::from(matches!(boolean(slot, scratch), Reading::Value(_)));
-        self.times +=
-            u64::from(!is_number && matches!(times.read(slot, scratch), Reading::Value(_)));
-        if self.distinct.len() <= MAX_DISTINCT
-            && let Reading::Value(name) = category(slot, scratch, buffer)
-            && !self.distinct.contains(name)
-        {
-            self.distinct.insert(name.to_owned());
-        }
-    }
-
-    /// Returns the kind, or `None` if the column is left out, and the reason.
-    fn kind(&self) -> (Option<Kind>, String) {
-        let distinct = self.distinct.len();
-        if self.values == 0 {
-            (None, "no values".to_owned())
-        } else if self.booleans == self.values {
-            (Some(Kind::Boolean), "true or false".to_owned())
-        } else if self.numbers == self.values && distinct <= MAX_DISCRETE {
-            (Some(Kind::Numeric), format!("{distinct} distinct numbers"))
-        } else if self.numbers == self.values {
-            (Some(Kind::Numeric), "numbers".to_owned())
-        } else if self.times == self.values {
-            (None, "times".to_owned())
-        } else if self.values > 1 && (distinct > MAX_DISTINCT || distinct as u64 == self.values) {
-            (None, "an identifier: every text is different".to_owned())
-        } else if self.numbers > 0 {
-            let reason = format!("text and {} numbers", self.numbers);
-            (Some(Kind::Categorical), reason)
-        } else {
-            let reason = format!("{distinct} different texts");
-            (Some(Kind::Categorical), reason)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
@@ -212,12 +251,18 @@ mod tests {
 
     #[test]
     fn kinds_follow_the_values_of_a_column() {
-        let mut table = "flag,few,many,word,mixed,id,at,empty\n".to_owned();
+        let mut table =
+            "flag,few,many,word,mixed,id,at,empty,order,zip,seconds,,price\n".to_owned();
         for i in 0..40 {
             let (flag, few, word) = (i % 2 == 0, i % 3, ["red", "green"][i % 2]);
             let mixed = if i % 4 == 0 { "7" } else { "x" };
             let at = format!("2026-11-01T00:00:{i:02}Z");
-            writeln!(table, "{flag},{few},{i},{word},{mixed},n{i},{at},").unwrap();
+            let (many, zip, seconds) = (i % 30, 4750 + i % 7, 1_793_491_200 + i);
+            writeln!(
+                table,
+                "{flag},{few},{many},{word},{mixed},n{i},{at},,{i},{zip:05},{seconds},{i},{i}.5"
+            )
+            .unwrap();
         }
         let inferred: Vec<(String, Option<Kind>, String)> = infer_text("rows.csv", &table)
             .into_iter()
@@ -230,8 +275,14 @@ mod tests {
             ("word", Some(Kind::Categorical), "2 different texts"),
             ("mixed", Some(Kind::Categorical), "text and 10 numbers"),
             ("id", None, "an identifier: every text is different"),
-            ("at", None, "times"),
+            ("at", None, "times (rfc3339)"),
             ("empty", None, "no values"),
+            // They were numeric features.
+            ("order", None, "an identifier: every number is different"),
+            ("zip", Some(Kind::Categorical), "codes with leading zeros"),
+            ("seconds", None, "times (epoch_s)"),
+            ("", None, "the column has no name"),
+            ("price", Some(Kind::Numeric), "numbers"),
         ]
         .map(|(name, kind, reason)| (name.to_owned(), kind, reason.to_owned()));
         assert_eq!(inferred, expected);
@@ -245,5 +296,50 @@ mod tests {
         );
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         assert_eq!(names, ["a.b", "a.c"]);
+    }
+
+    fn columns() -> Vec<Inferred> {
+        let mut table = "id,zip,at\n".to_owned();
+        for i in 0..40 {
+            writeln!(table, "{i},{:05},2026-11-01 00:00:{i:02}", 4750 + i % 30).unwrap();
+        }
+        infer_text("rows.csv", &table)
+    }
+
+    #[test]
+    fn a_choice_overrules_what_was_inferred() {
+        let mut columns = columns();
+        let choice = |exclude: &[&str], categorical: &[&str], numeric: &[&str]| {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            ColumnChoice {
+                exclude: owned(exclude),
+                categorical: owned(categorical),
+                numeric: owned(numeric),
+            }
+        };
+        choice(&["at"], &["id"], &["zip"])
+            .apply(&mut columns)
+            .unwrap();
+        let kinds: Vec<Option<Kind>> = columns.iter().map(|column| column.kind).collect();
+        assert_eq!(kinds, [Some(Kind::Categorical), Some(Kind::Numeric), None]);
+        assert!(only_time(&mut columns).is_none(), "excluded");
+        let error = |choice: ColumnChoice| choice.apply(&mut super::tests::columns()).unwrap_err();
+        assert_eq!(
+            error(choice(&["zpi"], &[], &[])).to_string(),
+            "--exclude zpi: no such column, did you mean \"zip\"?"
+        );
+        assert_eq!(
+            error(choice(&["id"], &[], &["id"])).to_string(),
+            "--numeric id: --exclude names the column too"
+        );
+    }
+
+    #[test]
+    fn the_only_column_of_times_is_the_time() {
+        let mut columns = columns();
+        let time = only_time(&mut columns).unwrap();
+        assert_eq!(time.times, Some(TimestampFormat::Datetime), "{}", time.name);
+        columns[0].times = Some(TimestampFormat::EpochS);
+        assert!(only_time(&mut columns).is_none(), "two of them");
     }
 }

@@ -4,6 +4,7 @@
 //! choose the bins, count again by hour of the week if asked, and calibrate the null distributions.
 
 pub mod calibrate;
+mod column_profile;
 pub mod fit_rows;
 pub mod hour_of_week;
 pub mod infer;

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
+use super::file::FileArgs;
 use super::range::{self, RangeArgs};
 use crate::batch::replay::Input;
 use crate::cli::usage::UsageError;
 use crate::config::Config;
 use crate::model::MonitorSpec;
-use crate::source::files::DataFile;
 use crate::source::range::RangeBounds;
 
 /// Arguments that choose the history.
@@ -21,6 +21,8 @@ pub(crate) struct InputArgs {
         conflicts_with_all = ["from", "to"]
     )]
     input: Option<String>,
+    #[command(flatten)]
+    form: FileArgs,
     #[command(flatten)]
     range: RangeArgs,
 }
@@ -46,7 +48,7 @@ impl InputArgs {
     ) -> anyhow::Result<Input> {
         let Some(bounds) = bounds else {
             let file = self.input.as_deref().unwrap_or_default();
-            return Ok(Input::File(DataFile::open(file)?));
+            return Ok(Input::File(self.form.open(file)?));
         };
         Ok(Input::Ranges {
             ranges: range::find(config, monitors, bounds)?,

@@ -1,4 +1,5 @@
 //! Arguments that several commands share.
 
+pub(super) mod file;
 pub(super) mod input;
 pub(super) mod range;
