@@ -36,7 +36,8 @@ pub trait Sink {
     /// The source has this many shards in total, whichever process reads them.
     fn extent(&mut self, shards: u32);
     /// Reading of a shard starts at offset `base`; `from_start` if no offset precedes `base`.
-    /// Records of the shard carry `slot`. Slots count 0, 1, 2, ... and are never reused.
+    /// Records of the shard carry `slot`. Slots count 0, 1, 2, ...; a shard that is closed and
+    /// opened again may get its slot back.
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool);
     /// Reports the id of the shard's topic, once it is known.
     fn identified(&mut self, slot: usize, topic_id: TopicId);

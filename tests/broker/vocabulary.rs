@@ -74,8 +74,7 @@ impl Sink for Collected {
     }
 
     fn opened(&mut self, slot: usize, shard: &Shard, base: i64, from_start: bool) {
-        assert_eq!(slot, self.slots.len(), "slots are numbered in order");
-        self.slots.push(Told {
+        let told = Told {
             shard: shard.clone(),
             base,
             from_start,
@@ -85,7 +84,18 @@ impl Sink for Collected {
             times_caught_up: 0,
             lost: 0,
             closed: false,
-        });
+        };
+        match self.slots.get_mut(slot) {
+            None => {
+                assert_eq!(slot, self.slots.len(), "slots are numbered in order");
+                self.slots.push(told);
+            }
+            Some(former) => {
+                assert!(former.closed, "slot {slot} is open");
+                assert_eq!(former.shard, told.shard, "a slot belongs to one shard");
+                *former = told;
+            }
+        }
     }
 
     fn identified(&mut self, slot: usize, topic_id: TopicId) {

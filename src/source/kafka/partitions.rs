@@ -1,7 +1,8 @@
 //! The partitions of a source, and the position in each.
 //!
-//! A slot is the number of a partition in one incarnation, and is never reused: a partition of a
-//! recreated topic gets another slot. So a late event of the old incarnation cannot be mistaken for
+//! A slot is the number of a partition in one incarnation. A partition that is assigned again gets
+//! its slot back, so that memory does not grow with the rebalances of a group. A partition of a
+//! recreated topic gets another slot: a late event of the old incarnation cannot be mistaken for
 //! one of the new.
 
 use std::collections::BTreeMap;
@@ -74,6 +75,8 @@ pub(super) struct PartitionTable {
     first_counts: BTreeMap<String, i32>,
     /// The open slots by topic and partition.
     open: BTreeMap<String, BTreeMap<i32, usize>>,
+    /// The slots of partitions that are not assigned.
+    closed: BTreeMap<Shard, usize>,
     /// The slots whose records arrived since the last positions were reported.
     advanced: Vec<usize>,
     /// Times that partitions were assigned; several partitions at once count once.
@@ -91,6 +94,7 @@ impl PartitionTable {
             leaders: BTreeMap::new(),
             first_counts: BTreeMap::new(),
             open: BTreeMap::new(),
+            closed: BTreeMap::new(),
             advanced: Vec::new(),
             assignments: 0,
             revocations: 0,
@@ -154,7 +158,13 @@ impl PartitionTable {
         committed: Option<i64>,
         sink: &mut dyn Sink,
     ) -> usize {
-        let slot = self.partitions.len();
+        // Another id means another topic, even if its incarnation is not known to differ.
+        let is_same = |slot: &usize| {
+            let known = self.partitions[*slot].topic_id;
+            topic_id.is_none() || known.is_none() || topic_id == known
+        };
+        let former = self.closed.remove(&shard).filter(is_same);
+        let slot = former.unwrap_or(self.partitions.len());
         sink.opened(slot, &shard, base, base == 0);
         if let Some(topic_id) = topic_id {
             sink.identified(slot, topic_id);
@@ -163,7 +173,10 @@ impl PartitionTable {
             .entry(shard.topic.clone())
             .or_default()
             .insert(shard.partition, slot);
-        self.partitions.push(PartitionState {
+        // Totals of the report continue.
+        let is_reused = former.is_some();
+        let former = former.map(|former| &self.partitions[former]);
+        let state = PartitionState {
             shard,
             is_open: true,
             topic_id,
@@ -178,11 +191,16 @@ impl PartitionTable {
             has_advanced: false,
             is_failing: false,
             lag: None,
-            records: 0,
-            bytes: 0,
-            tombstones: 0,
-            offsets_lost: 0,
-        });
+            records: former.map_or(0, |former| former.records),
+            bytes: former.map_or(0, |former| former.bytes),
+            tombstones: former.map_or(0, |former| former.tombstones),
+            offsets_lost: former.map_or(0, |former| former.offsets_lost),
+        };
+        if is_reused {
+            self.partitions[slot] = state;
+        } else {
+            self.partitions.push(state);
+        }
         slot
     }
 
@@ -229,6 +247,7 @@ impl PartitionTable {
         if let Some(partitions) = self.open.get_mut(&partition.shard.topic) {
             partitions.remove(&partition.shard.partition);
         }
+        self.closed.insert(partition.shard.clone(), slot);
         sink.closed(slot);
     }
 
@@ -509,5 +528,53 @@ impl RecordHandler for RecordIntake<'_> {
                 self.failures.push(PartitionFailure { slot, code, text });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sink that keeps nothing.
+    struct Nothing;
+
+    impl Sink for Nothing {
+        fn extent(&mut self, _: u32) {}
+        fn opened(&mut self, _: usize, _: &Shard, _: i64, _: bool) {}
+        fn identified(&mut self, _: usize, _: TopicId) {}
+        fn record(&mut self, _: RawRecord<'_>) {}
+        fn position(&mut self, _: usize, _: i64, _: bool) {}
+        fn lost(&mut self, _: usize, _: u64) {}
+        fn closed(&mut self, _: usize) {}
+    }
+
+    fn shard(incarnation: u32) -> Shard {
+        Shard {
+            source: "s".to_owned(),
+            cluster: "c".to_owned(),
+            topic: "t".to_owned(),
+            partition: 0,
+            incarnation,
+        }
+    }
+
+    /// Each rebalance of a group gave new slots, and their memory was never returned.
+    #[test]
+    fn a_partition_that_is_assigned_again_gets_its_slot_back() {
+        let mut table = PartitionTable::new(Moment::now());
+        for base in 0..100 {
+            let slot = table.insert(shard(0), base, Some([1; 16]), None, &mut Nothing);
+            assert_eq!(slot, 0, "assigned for the {base}. time");
+            assert_eq!(table.get(slot).next_offset, base, "from its new base");
+            table.partitions[slot].records += 1;
+            table.close(slot, &mut Nothing);
+        }
+        let topics = ["t".to_owned()];
+        let report = table.report(&topics);
+        assert_eq!(report["t"].records, 100, "totals continue");
+        let recreated = table.insert(shard(1), 0, Some([2; 16]), None, &mut Nothing);
+        assert_eq!(recreated, 1, "another incarnation");
+        let unnoticed = table.insert(shard(0), 0, Some([2; 16]), None, &mut Nothing);
+        assert_eq!(unnoticed, 2, "another topic");
     }
 }
