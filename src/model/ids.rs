@@ -49,6 +49,12 @@ id! {
     LayoutId
 }
 
+id! {
+    /// The id of everything that the commits of an observer count: its monitors and layouts, in
+    /// order.
+    SchemaId
+}
+
 /// The first 64 bits of SHA-256 over each field, each behind its length.
 fn digest<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> [u8; 8] {
     let mut hash = Sha256::new();

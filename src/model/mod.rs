@@ -30,7 +30,7 @@ mod window;
 pub use alert::{AlertSpec, Budget, Thresholds, Tolerance};
 pub use event_time::EventTime;
 pub use feature::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
-pub use ids::{LayoutId, MonitorId, bucket_of};
+pub use ids::{LayoutId, MonitorId, SchemaId, bucket_of};
 pub use moment::Moment;
 pub use monitor::{Lateness, Literal, MonitorSpec, Select, VolumeSpec};
 pub use not_ready::NotReady;

@@ -8,9 +8,12 @@ mod codec;
 pub mod file;
 mod head_lookup;
 pub mod kafka;
+mod schemas;
 
 pub use codec::{
     CodecError, FORMAT, OLDEST_FORMAT, Opening, Record, SnapshotChunk, decode, decode_claim,
+    decode_with,
 };
 pub use codec::{encode_chunk, encode_commit, encode_opening, read, read_prefix, write};
 pub use head_lookup::{HeadAnswer, HeadLookup};
+pub use schemas::SchemaTable;

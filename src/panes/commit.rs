@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::encoding;
 use super::fold::Claim;
 use crate::decode::DecodeError;
-use crate::model::{EventTime, LayoutId, MonitorId, Shard, TopicId};
+use crate::model::{EventTime, LayoutId, MonitorId, SchemaId, Shard, TopicId};
 use crate::stats::{CellRun, DurationHistogram, HeavyHitters, Tallies};
 
 /// The counts of one shard's records in `base..upto`.
@@ -56,6 +56,30 @@ pub struct Commit {
 pub struct CommitSchema {
     /// One entry per monitor, in the order of the source's monitors.
     pub monitors: Vec<MonitorSchema>,
+}
+
+impl CommitSchema {
+    /// Returns the id of the schema: a hash of its monitors and layouts, in order.
+    #[must_use]
+    pub fn id(&self) -> SchemaId {
+        let layouts: Vec<Vec<u8>> = self
+            .monitors
+            .iter()
+            .map(|monitor| {
+                monitor
+                    .features
+                    .iter()
+                    .flat_map(|layout| *layout.as_bytes())
+                    .collect()
+            })
+            .collect();
+        SchemaId::of(
+            self.monitors
+                .iter()
+                .zip(&layouts)
+                .flat_map(|(monitor, layouts)| [monitor.id.as_bytes().as_slice(), layouts.as_slice()]),
+        )
+    }
 }
 
 /// The ids under which one monitor is counted.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pegel::engine::{Engine, EngineSnapshot};
 use pegel::pane_log::file::{FileLog, RecoveredEntry};
-use pegel::pane_log::{Record, decode, read};
+use pegel::pane_log::{Record, SchemaTable, decode_with, read};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 
@@ -195,9 +195,10 @@ impl Stage {
     /// Folds the whole topic, one partition after another; windows advance once all of it is read.
     fn read_panes(&self, panes: &str) -> (Engine, u64) {
         let ((_, mut engine), mut lost) = (engine(&self.config), 0);
+        let mut schemas = SchemaTable::default();
         each_record(&self.bootstrap, panes, &mut |message| {
             let partition = u32::try_from(message.partition()).unwrap();
-            let record = decode(message.payload().unwrap()).unwrap();
+            let record = decode_with(message.payload().unwrap(), &mut schemas).unwrap();
             if let Record::Commit(commit) = record
                 && engine
                     .accept(partition, message.offset(), &commit.claim())

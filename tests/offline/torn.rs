@@ -95,21 +95,23 @@ fn a_log_cut_at_any_byte_keeps_its_whole_records() {
     // its own. That covers every byte of the log.
     let (short, _) = parts(&written.segments[0]);
     let (mut cuts, commits) = (0, &written.commits[30..]);
-    for (record, commit) in records.iter().zip(commits) {
-        let bytes = [short, record].concat();
-        for cut in short.len()..bytes.len() {
+    for (index, (record, commit)) in records.iter().zip(commits).enumerate() {
+        // The first record holds the schema that later ones refer to.
+        let before = [short, &records[..index.min(1)].concat()].concat();
+        let bytes = [&before[..], record].concat();
+        for cut in before.len()..bytes.len() {
             let scan = scanned(&bytes[..cut]).unwrap();
             assert_eq!(
                 (scan.commits.len(), scan.valid_bytes),
-                (0, short.len()),
+                (index.min(1), before.len()),
                 "cut at {cut} of {}",
                 bytes.len()
             );
             cuts += 1;
         }
         assert_eq!(
-            commits_of(scanned(&bytes).unwrap()),
-            std::slice::from_ref(commit),
+            commits_of(scanned(&bytes).unwrap()).last(),
+            Some(commit),
             "the whole record"
         );
     }
@@ -149,18 +151,19 @@ fn a_flipped_bit_is_never_accepted_as_a_record() {
         let index = random.random_range(1..records.len() - 1);
         let mut bytes = [
             opening,
+            records[0],
             records[index - 1],
             records[index],
             records[index + 1],
         ]
         .concat();
-        let from = opening.len() + records[index - 1].len();
+        let from = opening.len() + records[0].len() + records[index - 1].len();
         let bit = random.random_range(0..records[index].len() * 8);
         bytes[from + bit / 8] ^= 1 << (bit % 8);
         let scan = scanned(&bytes).unwrap();
         assert_eq!(scan.valid_bytes, from, "bit {bit} of record {index}");
         assert!(
-            commits_of(scan) == [commits[index - 1].clone()],
+            commits_of(scan) == [commits[0].clone(), commits[index - 1].clone()],
             "bit {bit} of record {index}"
         );
     }

@@ -8,6 +8,7 @@
 //! are left, and no snapshot is written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,10 @@ use crate::pane_log::kafka::{
     Admission, AssembledSnapshot, Entry, KafkaLogError, Reader, RecordLimit, SnapshotAssembly,
     Writer, admit, newest_snapshots,
 };
-use crate::pane_log::{CodecError, Record, SnapshotChunk, decode, read};
-use crate::panes::{Commit, LogState, Rejected};
+use crate::pane_log::{
+    CodecError, Record, SchemaTable, SnapshotChunk, decode_with, read, write,
+};
+use crate::panes::{Commit, CommitSchema, LogState, Rejected};
 
 /// The longest time that one poll waits for records.
 const WAIT: Duration = Duration::from_millis(100);
@@ -42,6 +45,8 @@ pub(in crate::app) struct LogFollower {
     reader: Reader,
     writer: Writer,
     assembly: SnapshotAssembly,
+    /// The schemas that commits refer to.
+    schemas: SchemaTable,
     /// The start of reading; `None` once everything that was in the log at that time is read.
     catching_up_since: Option<Instant>,
     lag_due_at: Instant,
@@ -65,6 +70,7 @@ impl LogFollower {
             reader: Reader::try_new(spec)?,
             writer: Writer::try_new(spec, record_limit)?,
             assembly: SnapshotAssembly::default(),
+            schemas: SchemaTable::default(),
             catching_up_since: Some(now),
             lag_due_at: now,
             snapshot_due_at: now,
@@ -112,9 +118,14 @@ impl LogFollower {
     fn try_restore(&mut self, worker: &mut ScoreWorker) -> Result<(), KafkaLogError> {
         let bounds = LogBounds::fetch(&self.spec, &self.reader)?;
         match self.usable_snapshot(worker, &bounds)? {
-            UsableSnapshot::Whole(snapshot) => worker.engine.restore(*snapshot),
-            UsableSnapshot::HeadsOnly(log) => {
+            UsableSnapshot::Whole(snapshot) => {
+                let (engine, schemas) = *snapshot;
+                worker.engine.restore(engine);
+                self.schemas.extend(schemas);
+            }
+            UsableSnapshot::HeadsOnly(log, schemas) => {
                 *worker.engine.log_mut() = bounds.oldest_state(&self.spec, Some(&log));
+                self.schemas.extend(schemas);
             }
             UsableSnapshot::None => {
                 *worker.engine.log_mut() = bounds.oldest_state(&self.spec, None);
@@ -142,18 +153,18 @@ impl LogFollower {
         candidates.sort_by_key(has_our_scope);
         let mut heads = UsableSnapshot::None;
         for candidate in candidates.into_iter().rev() {
-            match read::<EngineSnapshot>(&candidate.bytes) {
-                Ok(snapshot) if !bounds.contain(&snapshot.log) => {
+            match read::<TopicSnapshot>(&candidate.bytes) {
+                Ok((snapshot, _)) if !bounds.contain(&snapshot.log) => {
                     warn!("ignoring a snapshot outside the range of the pane log");
                 }
-                Ok(snapshot)
+                Ok((snapshot, schemas))
                     if has_our_scope(&candidate)
                         || snapshot.has_monitors(worker.engine.monitor_ids()) =>
                 {
-                    return Ok(UsableSnapshot::Whole(Box::new(snapshot)));
+                    return Ok(UsableSnapshot::Whole(Box::new((snapshot, schemas))));
                 }
-                Ok(snapshot) if matches!(heads, UsableSnapshot::None) => {
-                    heads = UsableSnapshot::HeadsOnly(snapshot.log);
+                Ok((snapshot, schemas)) if matches!(heads, UsableSnapshot::None) => {
+                    heads = UsableSnapshot::HeadsOnly(snapshot.log, schemas);
                 }
                 Ok(_) => {}
                 Err(error) => warn!(%error, "ignoring a snapshot that cannot be read"),
@@ -167,7 +178,7 @@ impl LogFollower {
         let mut problem = None;
         let mut scope_was_saved = false;
         self.reader.poll(WAIT, &mut |entry| {
-            match read_entry(worker, &entry, &self.spec) {
+            match read_entry(worker, &entry, &mut self.schemas, &self.spec) {
                 Ok(Some(chunk)) => {
                     let snapshot = self.assembly.take(chunk);
                     scope_was_saved |=
@@ -238,7 +249,8 @@ impl LogFollower {
             return;
         }
         self.snapshot_due_at = now + self.spec.snapshot_interval;
-        let bytes = worker.snapshot_bytes();
+        let mut bytes = worker.snapshot_bytes();
+        write(&self.schemas.save(now), &mut bytes);
         let (size, scope) = (bytes.len(), &self.scope);
         match self.writer.snapshot(scope, &bytes) {
             Ok(()) => {
@@ -255,12 +267,15 @@ impl LogFollower {
     }
 }
 
+/// The content of a snapshot: the engine, and the schemas that later commits may refer to.
+type TopicSnapshot = (EngineSnapshot, Vec<Arc<CommitSchema>>);
+
 /// A snapshot to begin with.
 enum UsableSnapshot {
     /// One with all monitors of this scorer.
-    Whole(Box<EngineSnapshot>),
-    /// The state of the log in one with other monitors.
-    HeadsOnly(LogState),
+    Whole(Box<TopicSnapshot>),
+    /// The state of the log in one with other monitors, and its schemas.
+    HeadsOnly(LogState, Vec<Arc<CommitSchema>>),
     /// No snapshot within the range of the log.
     None,
 }
@@ -272,10 +287,14 @@ enum UsableSnapshot {
 fn read_entry(
     worker: &mut ScoreWorker,
     entry: &Entry<'_>,
+    schemas: &mut SchemaTable,
     spec: &PanesTopicSpec,
 ) -> Result<Option<SnapshotChunk>, KafkaLogError> {
     let (partition, offset) = (entry.partition, entry.offset);
-    let claim = match admit(entry, spec)? {
+    let admission = admit(entry, spec)?;
+    // A rejected commit may hold the schema of later ones, so that each is decoded.
+    let record = decode_with(entry.bytes, schemas);
+    let claim = match admission {
         Admission::Claim(claim) => claim,
         Admission::WrongPartition(claim) => {
             worker.engine.log_mut().pass(partition, offset);
@@ -286,7 +305,7 @@ fn read_entry(
         }
         Admission::NoCommit => {
             worker.engine.log_mut().pass(partition, offset);
-            return Ok(match decode(entry.bytes) {
+            return Ok(match record {
                 Ok(Record::Snapshot(chunk)) => Some(chunk),
                 Ok(_) => None,
                 Err(error) => {
@@ -315,7 +334,7 @@ fn read_entry(
     }
     // When the counts of a commit cannot be read, its claim still moves the head, as it does for
     // every other reader, and its records are lost.
-    let mut commit = match decode(entry.bytes) {
+    let mut commit = match record {
         Ok(Record::Commit(commit)) => commit,
         Ok(_) => Commit::unreadable(claim),
         Err(error) => {

@@ -1,5 +1,6 @@
 //! The file log: opened with recovery, appended to, synced, and continued in a new segment.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,9 @@ use tracing::warn;
 use super::directory::{self, segment_name, segments};
 use super::error::FileLogError;
 use super::segment::{SegmentOpening, SegmentReader, append_framed, header};
-use crate::pane_log::codec::{SnapshotChunk, encode_chunk, encode_commit};
+use crate::model::SchemaId;
+use crate::pane_log::codec::{SnapshotChunk, encode_chunk, encode_commit, encode_commit_by_id};
+use crate::pane_log::schemas::SchemaIds;
 use crate::panes::Commit;
 
 /// Growth after which a segment is followed by a new one, unless twice its snapshot is more.
@@ -58,6 +61,9 @@ pub struct FileLog {
     pending: Vec<u8>,
     /// Id of the last snapshot written.
     snapshot_id: u64,
+    /// The schemas that the segment holds whole.
+    schemas: BTreeSet<SchemaId>,
+    schema_ids: SchemaIds,
 }
 
 impl FileLog {
@@ -130,6 +136,8 @@ impl FileLog {
             segment_bytes: SEGMENT_BYTES,
             pending: Vec::new(),
             snapshot_id: 0,
+            schemas: BTreeSet::new(),
+            schema_ids: SchemaIds::default(),
         };
         log.begin_segment(&[])?;
         Ok(log)
@@ -159,6 +167,8 @@ impl FileLog {
             segment_bytes: SEGMENT_BYTES,
             pending: Vec::new(),
             snapshot_id: number,
+            schemas: BTreeSet::new(),
+            schema_ids: SchemaIds::default(),
         })
     }
 
@@ -192,6 +202,7 @@ impl FileLog {
             recovery.commits += 1;
         }
         recovery.bytes += reader.valid_bytes();
+        self.schemas = reader.schemas().collect();
         Ok(())
     }
 
@@ -234,7 +245,15 @@ impl FileLog {
     /// Buffers a commit until the next `sync`, and returns its size in bytes.
     pub fn append(&mut self, commit: &Commit) -> u64 {
         let before = self.pending.len();
-        append_framed(&mut self.pending, |out| encode_commit(commit, out));
+        let schema = self.schema_ids.of(&commit.counted);
+        let is_whole = commit.counted.monitors.is_empty() || self.schemas.insert(schema);
+        append_framed(&mut self.pending, |out| {
+            if is_whole {
+                encode_commit(commit, out);
+            } else {
+                encode_commit_by_id(commit, schema, out);
+            }
+        });
         self.next += 1;
         (self.pending.len() - before) as u64
     }
@@ -302,6 +321,7 @@ impl FileLog {
         }
         self.snapshot_bytes = bytes.len() as u64;
         self.grown_bytes = 0;
+        self.schemas.clear();
         self.segment
             .write_all(&bytes)
             .and_then(|()| self.segment.sync_data())

@@ -13,7 +13,9 @@
 
 use std::io::Read;
 
-use crate::pane_log::codec::{CodecError, FORMAT, OLDEST_FORMAT, Record, decode};
+use crate::model::SchemaId;
+use crate::pane_log::codec::{CodecError, FORMAT, OLDEST_FORMAT, Record, decode_with};
+use crate::pane_log::schemas::SchemaTable;
 use crate::panes::Commit;
 
 const MAGIC: &[u8; 7] = b"pegelog";
@@ -77,6 +79,8 @@ pub(super) struct SegmentReader<R> {
     valid_bytes: u64,
     /// Body of the last record.
     body: Vec<u8>,
+    /// Schemas of the commits so far.
+    schemas: SchemaTable,
 }
 
 impl<R: Read> SegmentReader<R> {
@@ -93,6 +97,7 @@ impl<R: Read> SegmentReader<R> {
             unread_bytes: total_bytes,
             valid_bytes: 0,
             body: Vec::new(),
+            schemas: SchemaTable::default(),
         };
         let mut header = [0; HEADER_BYTES];
         if !reader.fill(&mut header)? {
@@ -113,6 +118,11 @@ impl<R: Read> SegmentReader<R> {
             bytes,
         };
         Ok(Some((reader, opening)))
+    }
+
+    /// Returns the ids of the schemas that were read.
+    pub(super) fn schemas(&self) -> impl Iterator<Item = SchemaId> {
+        self.schemas.ids()
     }
 
     /// Returns the size of the valid prefix so far.
@@ -165,7 +175,7 @@ impl<R: Read> SegmentReader<R> {
         if !self.read_body()? {
             return Ok(None);
         }
-        match decode(&self.body) {
+        match decode_with(&self.body, &mut self.schemas) {
             Ok(record) => {
                 self.valid_bytes += (FRAME_BYTES + self.body.len()) as u64;
                 Ok(Some(record))

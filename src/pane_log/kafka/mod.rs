@@ -11,6 +11,7 @@
 //! that the writer was configured with.
 
 mod admission;
+mod announcements;
 mod client;
 mod client_check;
 mod error;

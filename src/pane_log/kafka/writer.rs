@@ -4,7 +4,7 @@
 //! was read back and the fold accepted it, so a delivery that failed only tells its sender to start
 //! again at the head.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rdkafka::ClientContext;
@@ -12,12 +12,16 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
 
+use super::announcements::Announcements;
 use super::client::{RecordLimit, log_client_config};
 use super::error::KafkaLogError;
 use super::record_key::RecordKey;
 use super::routing::partition_of;
 use crate::model::PanesTopicSpec;
-use crate::pane_log::codec::{Opening, SnapshotChunk, encode_chunk, encode_commit, encode_opening};
+use crate::pane_log::codec::{
+    Opening, SnapshotChunk, encode_chunk, encode_commit, encode_commit_by_id, encode_opening,
+};
+use crate::pane_log::schemas::SchemaIds;
 use crate::panes::Commit;
 
 /// Size of the pieces in which a snapshot is written: a broker accepts 1 MiB per record unless
@@ -38,24 +42,41 @@ pub struct DeliveryFailure {
     pub is_too_large: bool,
 }
 
-/// Sends the failures among the client's delivery reports to the writer.
-struct DeliveryReports(Sender<DeliveryFailure>);
+/// A delivery report that the writer looks at.
+enum DeliveryReport {
+    Failed(DeliveryFailure),
+    /// The record with this number holds a whole schema and was acknowledged.
+    Announced(u64),
+}
+
+/// Sends the delivery reports to the writer that it looks at.
+struct DeliveryReports(Sender<DeliveryReport>);
+
+/// A record on its way.
+struct SentRecord {
+    number: u64,
+    /// True if it holds a whole schema.
+    announces: bool,
+}
 
 impl ClientContext for DeliveryReports {}
 
 impl ProducerContext for DeliveryReports {
-    type DeliveryOpaque = Box<u64>;
+    type DeliveryOpaque = Box<SentRecord>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
-        if let Err((error, _)) = result {
-            let failure = DeliveryFailure {
-                number: *number,
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<SentRecord>) {
+        let number = sent.number;
+        let report = match result {
+            Err((error, _)) => DeliveryReport::Failed(DeliveryFailure {
+                number,
                 reason: error.to_string(),
                 is_too_large: is_too_large(error),
-            };
-            // The receiver is gone only when the writer is dropped.
-            self.0.send(failure).ok();
-        }
+            }),
+            Ok(_) if sent.announces => DeliveryReport::Announced(number),
+            Ok(_) => return,
+        };
+        // The receiver is gone only when the writer is dropped.
+        self.0.send(report).ok();
     }
 }
 
@@ -63,7 +84,10 @@ impl ProducerContext for DeliveryReports {
 pub struct Writer {
     spec: PanesTopicSpec,
     producer: ThreadedProducer<DeliveryReports>,
-    failures: Receiver<DeliveryFailure>,
+    reports: Receiver<DeliveryReport>,
+    failures: Vec<DeliveryFailure>,
+    announcements: Announcements,
+    schema_ids: SchemaIds,
     id: u64,
     next: u64,
     /// Size of the pieces of a snapshot.
@@ -86,7 +110,7 @@ impl Writer {
     /// # Errors
     /// Returns an error if the client cannot be created.
     pub fn try_new(spec: &PanesTopicSpec, limit: RecordLimit) -> Result<Self, KafkaLogError> {
-        let (sender, failures) = unbounded();
+        let (sender, reports) = unbounded();
         let largest_record = limit.bytes().to_string();
         let properties = [
             ("enable.idempotence", "true"),
@@ -103,7 +127,10 @@ impl Writer {
         Ok(Writer {
             spec: spec.clone(),
             producer,
-            failures,
+            reports,
+            failures: Vec::new(),
+            announcements: Announcements::default(),
+            schema_ids: SchemaIds::default(),
             id: rand::random(),
             next: 0,
             chunk_bytes: CHUNK_BYTES.min(limit.bytes() / 2),
@@ -118,21 +145,48 @@ impl Writer {
     }
 
     /// Returns the deliveries that failed since the last call.
-    pub fn failures(&self) -> Vec<DeliveryFailure> {
-        self.failures.try_iter().collect()
+    pub fn failures(&mut self) -> Vec<DeliveryFailure> {
+        self.take_reports();
+        std::mem::take(&mut self.failures)
+    }
+
+    fn take_reports(&mut self) {
+        for report in self.reports.try_iter() {
+            match report {
+                DeliveryReport::Announced(number) => self.announcements.acknowledge(number),
+                DeliveryReport::Failed(failure) => {
+                    self.announcements.forget(failure.number);
+                    self.failures.push(failure);
+                }
+            }
+        }
     }
 
     /// Sends a commit to the partition of its shard, and returns the number of its record.
     ///
-    /// The commit is not acknowledged yet.
+    /// The commit is not acknowledged yet. It holds its schema whole unless the partition had it
+    /// within the last minute before `now`.
     ///
     /// # Errors
     /// Returns an error if the client does not accept the record;
     /// [`KafkaLogError::TooLarge`] if a smaller one would be accepted.
-    pub fn commit(&mut self, commit: &Commit) -> Result<u64, KafkaLogError> {
+    pub fn commit(&mut self, commit: &Commit, now: Instant) -> Result<u64, KafkaLogError> {
+        self.take_reports();
         self.buffer.clear();
+        let partition = partition_of(&commit.shard, &self.spec);
+        if commit.counted.monitors.is_empty() {
+            encode_commit(commit, &mut self.buffer);
+            return self.send(partition, false);
+        }
+        let schema = self.schema_ids.of(&commit.counted);
+        if self.announcements.are_fresh(partition, schema, now) {
+            encode_commit_by_id(commit, schema, &mut self.buffer);
+            return self.send(partition, false);
+        }
         encode_commit(commit, &mut self.buffer);
-        self.send(partition_of(&commit.shard, &self.spec))
+        let number = self.send(partition, true)?;
+        self.announcements.begin(number, partition, schema, now);
+        Ok(number)
     }
 
     /// Writes a snapshot in pieces, and waits until each is acknowledged.
@@ -155,7 +209,7 @@ impl Writer {
             };
             self.buffer.clear();
             encode_chunk(&chunk, &mut self.buffer);
-            self.send(self.spec.snapshots())?;
+            self.send(self.spec.snapshots(), false)?;
         }
         self.acknowledged_since(first)
     }
@@ -176,7 +230,7 @@ impl Writer {
         for partition in partitions {
             self.buffer.clear();
             encode_opening(opening, &mut self.buffer);
-            self.send(partition)?;
+            self.send(partition, false)?;
         }
         self.acknowledged_since(first)
     }
@@ -199,7 +253,7 @@ impl Writer {
     ///
     /// It waits while the queue of the client is full. The wait ends, because the client gives up a
     /// record that it cannot deliver within 30 s.
-    fn send(&mut self, partition: u32) -> Result<u64, KafkaLogError> {
+    fn send(&mut self, partition: u32, announces: bool) -> Result<u64, KafkaLogError> {
         let number = self.next;
         self.next += 1;
         let key = RecordKey {
@@ -209,7 +263,7 @@ impl Writer {
         }
         .to_bytes();
         loop {
-            let record = BaseRecord::with_opaque_to(&self.spec.topic, Box::new(number))
+            let record = BaseRecord::with_opaque_to(&self.spec.topic, Box::new(SentRecord { number, announces }))
                 .partition(i32::try_from(partition).unwrap_or(i32::MAX))
                 .key(&key)
                 .payload(&self.buffer);
