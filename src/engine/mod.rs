@@ -20,6 +20,7 @@ mod counters;
 mod engine;
 #[cfg(test)]
 mod fixture;
+mod hold;
 mod monitor;
 mod plan;
 mod reference;
@@ -34,6 +35,7 @@ mod window_feature;
 
 pub use assess::{Assessment, AssessmentInput, StatisticAssessment, assess, effective_samples};
 pub use engine::Engine;
+pub use hold::WatermarkHold;
 pub use plan::{
     FeaturePlan, HourOfWeekReference, LoadedReference, MonitorPlan, PlanProblem, PlanSubject,
     ReferenceDynamics, ReferencePlan, ReferenceView, Rule, ThresholdSource,

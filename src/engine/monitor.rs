@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::commit_index::CommitIndex;
 use super::counters::{FeatureCounters, MonitorCounters};
+use super::hold::WatermarkHold;
 use super::plan::MonitorPlan;
 use super::reference::CountedPanes;
 use super::shards::Shards;
@@ -32,6 +33,8 @@ pub(super) struct MonitorEngine {
     windows: Vec<Window>,
     shards: Shards,
     watermark: Option<EventTime>,
+    /// Log time at which the watermark last moved in this process.
+    watermark_moved_at: Option<EventTime>,
     features: Vec<FeatureCounters>,
     counters: MonitorCounters,
     delays: DurationHistogram,
@@ -67,6 +70,7 @@ impl MonitorEngine {
             rings: slides.iter().map(|slide| Ring::new(*slide)).collect(),
             shards: Shards::new(plan.features.len()),
             watermark: None,
+            watermark_moved_at: None,
             features: vec![FeatureCounters::default(); plan.features.len()],
             counters: MonitorCounters::default(),
             delays: DurationHistogram::default(),
@@ -121,7 +125,14 @@ impl MonitorEngine {
     pub(super) fn advance(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) -> u64 {
         let lateness = &self.plan.spec.lateness;
         self.shards.drop_surplus(lateness.stall_after);
-        self.watermark = self.watermark.max(self.shards.watermark(lateness));
+        let watermark = self.shards.watermark(lateness);
+        if watermark > self.watermark {
+            self.watermark = watermark;
+            self.watermark_moved_at = None;
+        }
+        let now = self.shards.time.now;
+        let moved_at = self.watermark_moved_at.or(now);
+        self.watermark_moved_at = moved_at.min(now);
         let mut evaluations = 0;
         if let Some(watermark) = self.watermark {
             for index in 0..self.windows.len() {
@@ -215,7 +226,7 @@ impl MonitorEngine {
         let idle_after = self.plan.spec.lateness.idle_after;
         for window in &mut self.windows {
             let slide = self.rings[window.ring].slide();
-            let stale_after = (slide * 3).max(idle_after + slide);
+            let stale_after = stale_after(slide, idle_after);
             // Before its first evaluation, a window's time counts from the first check. A time
             // beyond the present is from a clock that was set back since.
             let evaluated_at = window.evaluated_at.map_or(now, |at| at.min(now));
@@ -227,6 +238,21 @@ impl MonitorEngine {
                 evaluated(&self.plan, &window.take_evaluation());
             }
         }
+    }
+
+    /// The shard that has held the watermark for longer than a window may wait, although others
+    /// were read on in the meantime.
+    fn hold(&self) -> Option<WatermarkHold> {
+        let lateness = &self.plan.spec.lateness;
+        let windows = &self.plan.spec.windows;
+        let patience = windows
+            .iter()
+            .map(|window| stale_after(window.slide, lateness.idle_after))
+            .min()?;
+        let (advanced_at, moved_at) = self.shards.time.advanced_at.zip(self.watermark_moved_at)?;
+        (advanced_at >= moved_at.plus(patience))
+            .then(|| self.shards.hold(lateness))
+            .flatten()
     }
 
     /// Checks staleness by the wall clock once nobody has written for `MAX_SILENCE`.
@@ -260,6 +286,7 @@ impl MonitorEngine {
                 .map(|reason| (reason.name(), self.counters.dropped[*reason as usize]))
                 .collect(),
             watermark: self.watermark,
+            held_by: self.hold(),
             delays: self.delays.clone(),
             references: self.plan.references.clone(),
             features: self
@@ -354,6 +381,11 @@ impl MonitorEngine {
     }
 }
 
+/// The time without an evaluation after which a window with this slide is stale.
+fn stale_after(slide: Duration, idle_after: Duration) -> Duration {
+    (slide * 3).max(idle_after + slide)
+}
+
 /// The coverage of each feature in the window that is due, and at last that of the events.
 fn coverage_by_feature(
     shards: &Shards,
@@ -379,10 +411,58 @@ fn coverage_by_feature(
 
 #[cfg(test)]
 mod tests {
-    use crate::engine::engine::Engine;
-    use crate::engine::fixture::{Stream, fixed, plan, spec, spread};
-    use crate::stats::{DELAY_BOUNDS, EVALUATION_BOUNDS};
+    use std::sync::Arc;
     use std::time::Duration;
+
+    use crate::engine::engine::Engine;
+    use crate::engine::fixture::{Stream, apply, at, fixed, plan, spec, spread};
+    use crate::panes::Commit;
+    use crate::stats::{DELAY_BOUNDS, EVALUATION_BOUNDS};
+
+    /// A commit of another partition of a source with two.
+    fn of_partition(partition: i32, mut commit: Commit) -> Commit {
+        Arc::make_mut(&mut commit.shard).partition = partition;
+        commit.source_shards = 2;
+        commit
+    }
+
+    /// Windows were stale without a cause that anybody could see.
+    #[test]
+    fn a_watermark_that_stands_still_names_the_partition_that_holds_it() {
+        let spec = spec(vec![fixed()]);
+        let mut engine = Engine::new(vec![plan(spec.clone())]);
+        let plan = plan(spec);
+        let (mut flowing, mut standing) = (Stream::default(), Stream::default());
+        let held_by = |engine: &Engine| {
+            let held_by = engine.view().monitors[0].held_by.clone();
+            held_by.map(|hold| hold.to_string())
+        };
+        apply(
+            &mut engine,
+            &of_partition(1, standing.minute(&plan, 0, &spread(0.0))),
+        );
+        for minute in 0..3 {
+            let commit = flowing.minute(&plan, minute, &spread(0.0));
+            apply(&mut engine, &of_partition(0, commit));
+        }
+        assert_eq!(held_by(&engine), None, "two minutes are not long");
+        // The second partition repeats the records of its first minute: time does not go on there.
+        let mut old = standing.minute(&plan, 0, &spread(0.0));
+        old.written_at = Some(at(4));
+        apply(&mut engine, &of_partition(1, old));
+        apply(
+            &mut engine,
+            &of_partition(0, flowing.minute(&plan, 3, &spread(0.0))),
+        );
+        assert_eq!(
+            held_by(&engine).as_deref(),
+            Some("the newest event of partition 1 of topic t is from 1970-01-01T00:00:59.999Z"),
+            "after three slides"
+        );
+        let commit = standing.minute(&plan, 4, &spread(0.0));
+        apply(&mut engine, &of_partition(1, commit));
+        assert_eq!(held_by(&engine), None, "it goes on");
+    }
 
     /// Histograms that could not grow cut everything above 255 off: events that were hours old and
     /// evaluations of seconds had a sum of fractions of a second.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::commit_index::CommitIndex;
+use super::hold::WatermarkHold;
 use crate::model::{EventTime, Lateness, NotReady, Shard};
 use crate::panes::{Commit, MonitorCommit};
 use crate::window::{Advance, Coverage, LogTime, Progress, ShardCoverage, coverage, watermark};
@@ -171,6 +172,27 @@ impl Shards {
         }
         let progress = self.shards.values().map(|shard| &shard.progress);
         watermark(progress, self.time, lateness)
+    }
+
+    /// The shard that holds the watermark, and how; `None` where none does.
+    pub(super) fn hold(&self, lateness: &Lateness) -> Option<WatermarkHold> {
+        if self.is_gathering(lateness.stall_after) {
+            return Some(WatermarkHold::Unread(self.missing()));
+        }
+        let (shard, progress) = self
+            .shards
+            .iter()
+            .map(|(shard, state)| (shard, &state.progress))
+            .filter(|(_, progress)| !progress.is_released(self.time, lateness.stall_after))
+            .min_by_key(|(_, progress)| progress.bound(lateness))?;
+        let shard = shard.clone();
+        Some(match (progress.newest, progress.read_time) {
+            (_, Some(read_time)) if progress.is_idle(lateness.idle_after) => {
+                WatermarkHold::NotRead(shard, read_time)
+            }
+            (Some(newest), _) => WatermarkHold::OldEvent(shard, newest),
+            (None, _) => WatermarkHold::NoTime(shard),
+        })
     }
 
     /// The newest event time of all shards, selected or not.

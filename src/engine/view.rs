@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::assess::Assessment;
+use super::hold::WatermarkHold;
 use super::plan::ReferenceView;
 use crate::alert::{AlertState, Transition};
 use crate::model::{EventTime, Kind, MonitorSpec, NotReady, Role, Severity, Statistic};
@@ -57,6 +58,8 @@ pub struct MonitorView {
     pub dropped: Vec<(&'static str, u64)>,
     /// The time up to which windows are evaluated; `None` before the first event.
     pub watermark: Option<EventTime>,
+    /// The reason why the watermark does not move although records arrive; `None` while it does.
+    pub held_by: Option<WatermarkHold>,
     /// Arrival minus event time, by [`crate::stats::DELAY_BOUNDS`]; negative = 0.
     pub delays: DurationHistogram,
     /// Its references, in configuration order.

@@ -1,8 +1,8 @@
 //! The progress of each shard, and the watermark that follows from it.
 //!
 //! The watermark is the newest event of the slowest shard, less the allowed disorder. An idle shard
-//! has had no event of the monitor for `idle_after` and holds it only at the time up to which it was
-//! read: nobody knows what lies behind that. When all shards are idle, their read times take
+//! has had no event of the monitor for `idle_after` and holds it only at the time up to which it
+//! was read: nobody knows what lies behind that. When all shards are idle, their read times take
 //! over, so that the last windows close. A shard that is not read any more is released: it lowers
 //! coverage instead of blocking the others.
 //!
@@ -151,7 +151,8 @@ impl Progress {
 
     /// Returns the time before which no further event is expected of the shard; `None` while it is
     /// not known.
-    fn bound(&self, lateness: &Lateness) -> Option<EventTime> {
+    #[must_use]
+    pub fn bound(&self, lateness: &Lateness) -> Option<EventTime> {
         let newest = if self.is_idle(lateness.idle_after) {
             self.read_time
         } else {

@@ -77,7 +77,7 @@ struct Stage {
     engine: Engine,
     /// The time up to which each shard was read, as committed.
     read_times: BTreeMap<Arc<Shard>, EventTime>,
-    /// By monitor.
+    /// The evaluations of each monitor, in order.
     evaluations: Vec<Vec<Evaluation>>,
 }
 

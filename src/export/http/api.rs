@@ -46,6 +46,7 @@ fn monitor_json(monitor: &MonitorView) -> Value {
         "events_late": monitor.events_late,
         "events_dropped": counts_json(&monitor.dropped),
         "watermark": monitor.watermark.map(|time| time.to_string()),
+        "held_by": monitor.held_by.as_ref().map(ToString::to_string),
         "references": references,
         "windows": monitor
             .windows

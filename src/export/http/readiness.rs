@@ -37,6 +37,12 @@ fn reasons_in(
         }
     }
     for monitor in &view.monitors {
+        if let Some(hold) = &monitor.held_by {
+            reasons.push(format!(
+                "monitor {}: windows wait although records arrive: {hold}",
+                monitor.spec.name
+            ));
+        }
         for reference in &monitor.references {
             if let Some(problem) = &reference.problem {
                 reasons.push(format!(
