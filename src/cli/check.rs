@@ -50,11 +50,11 @@ pub(super) struct CheckArgs {
 /// # Errors
 /// The configuration, a reference or, if asked, a broker has a problem.
 pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
-    let config = config::load_with_references(
-        &args.config,
-        &Overrides::from_process(&args.set),
-        &app::reference_problem,
-    )?;
+    let overrides = Overrides::from_process(&args.set);
+    for ignored in config::ignored_variables(&overrides.environment) {
+        anstream::eprintln!("{ignored}");
+    }
+    let config = config::load_with_references(&args.config, &overrides, &app::reference_problem)?;
     if args.print {
         anstream::print!("{}", config::print(&config));
     }

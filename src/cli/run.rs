@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::exit::Exit;
 use super::logging::{LogFormat, LogLevel, start_logging};
@@ -117,6 +117,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let process_role = args.process_role(&config)?;
     start_logging(args.log_format, args.log_level, "info");
     info!(version = env!("CARGO_PKG_VERSION"), config = %args.config.display(), "pegel starts");
+    for ignored in config::ignored_variables(&Overrides::from_process(&[]).environment) {
+        warn!("{ignored}");
+    }
     let runtime = runtime()?;
     let outcome = runtime.block_on(app::run(config, process_role, &load_config));
     // A cancelled start may still wait for a broker on a blocking thread.

@@ -10,11 +10,50 @@ use std::path::Path;
 
 use config::{Source, Value, ValueKind};
 
+use super::options::OPTIONS;
 use super::parse::{file_problem, parse, parse_scalar};
 use super::problems::{Location, Problem};
 
 /// The prefix of environment variables that are options, such as `PEGEL__WEB__LISTEN_ADDRESS`.
 const PREFIX: &str = "PEGEL__";
+
+/// The beginning of variables that look like options and are none.
+const SINGLE_PREFIX: &str = "PEGEL_";
+
+/// Returns a message for every environment variable with one underscore where an option has two.
+///
+/// Kubernetes sets variables of this form for a service named `pegel`, and the tests of pegel have
+/// their own; both are passed over.
+#[must_use]
+pub fn ignored_variables(environment: &[(String, String)]) -> Vec<String> {
+    environment
+        .iter()
+        .filter_map(|(name, value)| {
+            let upper = name.to_ascii_uppercase();
+            let option = upper.strip_prefix(SINGLE_PREFIX)?;
+            let is_of_kubernetes = value.contains("://")
+                || ["SERVICE_HOST", "SERVICE_PORT", "PORT"]
+                    .iter()
+                    .any(|part| option.contains(part));
+            let is_of_tests = option.starts_with("TEST_") || option == "SHARED";
+            if option.starts_with('_') || is_of_kubernetes || is_of_tests {
+                return None;
+            }
+            let keys = option.replace("__", "_");
+            let known = OPTIONS
+                .iter()
+                .map(|option| option.path.to_ascii_uppercase())
+                .find(|path| path.replace('.', "_") == keys)
+                .map(|path| format!(", did you mean {PREFIX}{}?", path.replace('.', "__")));
+            let suggestion = known.unwrap_or_else(|| {
+                format!(": options begin with {PREFIX}, as {PREFIX}WEB__LISTEN_ADDRESS")
+            });
+            Some(format!(
+                "environment variable {name} is ignored{suggestion}"
+            ))
+        })
+        .collect()
+}
 
 /// One layer, as the `config` crate takes it.
 #[derive(Debug, Clone)]

@@ -32,6 +32,7 @@ mod window;
 
 pub use defaults::DefaultValue;
 pub use effective::{Config, Limits, State, Web};
+pub use layers::ignored_variables;
 pub use load::{ConfigError, Overrides, load, load_file, load_with_references, parse};
 pub use manual::configuration_markdown;
 pub use options::{OPTIONS, OptionDoc, RESERVED, ReservedOption};

@@ -10,7 +10,7 @@ use crate::alert::AlertState;
 use crate::engine::{
     AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective_samples,
 };
-use crate::model::{NotReady, Statistic, duration};
+use crate::model::{InvalidReason, NotReady, Statistic, duration};
 use crate::reference::FeatureReference;
 use crate::score::Rates;
 use crate::stats::{FeatureCounts, Layout};
@@ -147,6 +147,16 @@ fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> Strin
         value,
         context.counts,
     )];
+    let is_number = context
+        .layout
+        .is_some_and(|layout| layout.numeric().is_some());
+    let is_wrong_kind = context
+        .counts
+        .is_some_and(|counts| counts.tallies.invalid[InvalidReason::WrongKind as usize] > 0);
+    if alert.statistic == Statistic::InvalidRatio && is_number && is_wrong_kind {
+        let advice = "text where numbers are expected: set `coerce: true` or `kind: categorical`";
+        clauses.push(advice.to_owned());
+    }
     clauses.extend(threshold_text(alert, value, percent));
     if let Some(counts) = context.counts {
         let events = grouped(counts.tallies.events());
@@ -306,6 +316,29 @@ mod tests {
             explain(&missing(0.001), &context),
             "missing 2.0 % -> 0.1 %, below the threshold of 0.9 %, 1,000 events"
         );
+    }
+
+    #[test]
+    fn text_in_place_of_numbers_is_explained_with_what_to_do() {
+        let reference = reference();
+        let mut window = FeatureCounts::new(&reference.layout);
+        window.tallies.invalid[InvalidReason::WrongKind as usize] = 500;
+        let context = AlertContext {
+            layout: Some(&reference.layout),
+            counts: Some(&window),
+            reference: Some(&reference),
+            ..NOTHING
+        };
+        let alert = AlertView {
+            statistic: Statistic::InvalidRatio,
+            threshold: Some(0.001),
+            value: Some(1.0),
+            interval: None,
+            ..alert()
+        };
+        let text = explain(&alert, &context);
+        let advice = "text where numbers are expected: set `coerce: true` or `kind: categorical`";
+        assert!(text.contains(advice), "{text}");
     }
 
     #[test]

@@ -197,6 +197,38 @@ fn later_layers_win_and_keep_the_case_of_names() {
 }
 
 #[test]
+fn a_variable_with_one_underscore_is_reported() {
+    // It was ignored without a word.
+    let ignored =
+        |name: &str, value: &str| ignored_variables(&[(name.to_owned(), value.to_owned())]).pop();
+    assert_eq!(
+        ignored("PEGEL_WEB_LISTEN_ADDRESS", "0.0.0.0:1").as_deref(),
+        Some(
+            "environment variable PEGEL_WEB_LISTEN_ADDRESS is ignored, did you mean PEGEL__WEB__LISTEN_ADDRESS?"
+        )
+    );
+    assert_eq!(
+        ignored("PEGEL_X", "1").as_deref(),
+        Some(
+            "environment variable PEGEL_X is ignored: options begin with PEGEL__, as PEGEL__WEB__LISTEN_ADDRESS"
+        )
+    );
+    for name in [
+        "PEGEL__WEB__LISTEN_ADDRESS",
+        "PEGELX",
+        "PEGEL_SERVICE_HOST",
+        "PEGEL_TEST_KAFKA",
+    ] {
+        assert_eq!(ignored(name, "x"), None, "{name}");
+    }
+    assert_eq!(
+        ignored("PEGEL_WEB", "tcp://10.0.0.1:80"),
+        None,
+        "Kubernetes"
+    );
+}
+
+#[test]
 fn defaults_reach_every_monitor_key_by_key() {
     let text = format!(
         "{HEAD}defaults: {{lateness: {{idle_after: 2m, max_future: 1h}}, statistics: [psi]}}\n{MONITOR}    lateness: {{idle_after: 3m}}\n"
