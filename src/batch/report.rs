@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value, json};
 
 use crate::alert::Threshold;
-use crate::engine::{Assessment, FeaturePlan, Rule, ThresholdSource};
+use crate::engine::{Assessment, FeaturePlan, Rule, ThresholdSource, status_names};
 use crate::export::{calibration_json, unseen_categories_json};
 use crate::model::{NotReady, Severity};
 use crate::reference::FeatureReference;
@@ -84,6 +84,12 @@ impl FeatureReport<'_> {
             .filter(|_| self.incomplete.is_none() && samples >= self.min_samples)
     }
 
+    /// Returns the names of all limits of thresholds and scores.
+    #[must_use]
+    pub fn status_names(&self) -> Vec<&'static str> {
+        status_names(self.scores.as_ref().ok(), self.assessment.as_deref())
+    }
+
     /// Returns the rules that have a threshold, each with its threshold.
     pub fn thresholds(&self) -> impl Iterator<Item = (&Rule, Threshold)> {
         self.plan
@@ -120,11 +126,11 @@ impl FeatureReport<'_> {
         }
     }
 
-    /// Returns the largest ratio of a value to its threshold; 0 without a threshold.
+    /// Returns the rule that is furthest beyond its threshold, with its value and its threshold.
     ///
     /// Of a drifted feature, only the exceeded rules of its verdict's severity count.
     #[must_use]
-    pub fn urgency(&self) -> f64 {
+    pub fn worst(&self) -> Option<(&Rule, f64, Threshold)> {
         let severity = match self.verdict() {
             Verdict::Drift(severity) => Some(severity),
             Verdict::None | Verdict::NotReady(_) => None,
@@ -136,9 +142,14 @@ impl FeatureReport<'_> {
                     rule.severity == severity && threshold.is_exceeded_by(*value)
                 })
             })
-            .map(|(_, value, threshold)| threshold.ratio(value))
-            .max_by(f64::total_cmp)
-            .unwrap_or(0.0)
+            .max_by(|(_, a, of_a), (_, b, of_b)| of_a.ratio(*a).total_cmp(&of_b.ratio(*b)))
+    }
+
+    /// Returns the largest ratio of a value to its threshold; 0 without a threshold.
+    #[must_use]
+    pub fn urgency(&self) -> f64 {
+        self.worst()
+            .map_or(0.0, |(_, value, threshold)| threshold.ratio(value))
     }
 
     /// Returns the JSON object, with the name of the feature under `name_key`.
@@ -186,6 +197,13 @@ impl FeatureReport<'_> {
                     .map(|scores| scores.divergences.support_overlap)
             ),
         );
+        put(
+            "beyond_reference",
+            json!(self.scores.ok().and_then(|scores| {
+                scores.distances.map(|distances| distances.beyond_reference)
+            })),
+        );
+        put("status", json!(self.status_names()));
         put("calibration", self.calibration());
         object
     }

@@ -139,11 +139,7 @@ fn print(format: CompareFormat, plan: &MonitorPlan, rows: u64, reports: &[Featur
             let table = comparison_table::table(reports, TableStyle::Markdown);
             anstream::println!("{table}");
         }
-        CompareFormat::Table => {
-            let table = comparison_table::table(reports, TableStyle::Terminal);
-            anstream::println!("{table}");
-            anstream::println!("{}", comparison_table::summary(reports));
-        }
+        CompareFormat::Table => anstream::println!("{}", comparison_table::terminal(reports)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::calibration::{
     CalibrationStatus, NullDistribution, NullModel, WindowContext, detectable_shift, tolerance_on,
 };
 use crate::model::{Budget, Statistic, Tolerance};
-use crate::score::{Rates, Scores};
+use crate::score::{Rates, ScoreStatus, Scores};
 use crate::stats::FeatureCounts;
 
 /// The largest share of windows without drift that may exceed a threshold, however long the
@@ -87,6 +87,20 @@ impl AssessmentInput<'_> {
             self.scores?.get(statistic)
         }
     }
+}
+
+/// The names of all limits of a comparison: of its calibrated thresholds, then of its scores.
+#[must_use]
+pub fn status_names(scores: Option<&Scores>, assessment: Option<&Assessment>) -> Vec<&'static str> {
+    let of_thresholds = assessment
+        .into_iter()
+        .flat_map(|assessment| &assessment.statuses)
+        .map(|status| status.name());
+    let of_scores = scores
+        .into_iter()
+        .flat_map(Scores::statuses)
+        .map(ScoreStatus::name);
+    of_thresholds.chain(of_scores).collect()
 }
 
 /// Assesses a feature by the null distributions of its statistics.

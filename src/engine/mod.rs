@@ -33,7 +33,9 @@ mod volume;
 mod window;
 mod window_feature;
 
-pub use assess::{Assessment, AssessmentInput, StatisticAssessment, assess, effective_samples};
+pub use assess::{
+    Assessment, AssessmentInput, StatisticAssessment, assess, effective_samples, status_names,
+};
 pub use engine::Engine;
 pub use hold::WatermarkHold;
 pub use plan::{

@@ -78,6 +78,12 @@ impl FeatureReference {
         })
     }
 
+    /// True if the reference has a standard deviation.
+    #[must_use]
+    pub fn has_std(&self) -> bool {
+        self.numbers.is_some_and(|numbers| numbers.std > 0.0)
+    }
+
     /// The standard deviation that normalises Wasserstein; 1 where the reference has none.
     #[must_use]
     pub fn unit_std(&self) -> f64 {

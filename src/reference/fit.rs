@@ -14,8 +14,8 @@ use super::feature_reference::FeatureReference;
 use super::number_facts::NumberFacts;
 use crate::model::{BinsSpec, FeatureSpec, HdrBins, Kind};
 use crate::stats::{
-    Bins, BinsError, CategoricalLayout, CellScale, FeatureCounts, Layout, NumericLayout, Tallies,
-    histogram_edges,
+    Bins, BinsError, CELLS, CategoricalLayout, CellScale, FeatureCounts, Layout, NumericLayout,
+    Tallies, histogram_edges,
 };
 
 /// Rows from which a category has a bin of its own; with fewer it shares the bin `other`.
@@ -35,6 +35,19 @@ pub enum FitError {
         missing: u64,
         /// Rows with an unusable value.
         invalid: u64,
+    },
+    /// Distances to and from the reference would be lower bounds.
+    #[error(
+        "{saturated} of {values} values lie more than {reach:.3e} from the median, too far to measure \
+         distances: remove the outliers, or leave the feature out"
+    )]
+    Saturated {
+        /// Number of values beyond the last cell.
+        saturated: u64,
+        /// Number of values.
+        values: u64,
+        /// Distance from the median to the outer edge of the last cell.
+        reach: f64,
     },
     /// The edges do not bound bins.
     #[error("bins: {error}")]
@@ -116,9 +129,7 @@ fn fit_numbers(
         _ => NumericLayout {
             bins: Bins::try_new(edges(sorted, facts, options.bins.as_ref())?)
                 .map_err(|error| FitError::Bins { error })?,
-            cells: CellScale::fit(sorted, facts.std)
-                .map(|(scale, _)| scale)
-                .ok_or_else(|| no_values(&column.tallies))?,
+            cells: CellScale::fit(sorted, facts.std).ok_or_else(|| no_values(&column.tallies))?,
         },
     };
     let atoms = atoms_of_values(sorted, &numeric);
@@ -126,11 +137,20 @@ fn fit_numbers(
         .iter()
         .filter(|x| numeric.cells.locate(**x).saturated)
         .count();
-    let layout = Layout::Numeric(numeric);
     let tallies = Tallies {
+        values: sorted.len() as u64,
         saturated: saturated as u64,
         ..column.tallies
     };
+    // Values in the layout of another reference may lie anywhere.
+    if options.layout.is_none() && tallies.is_saturated() {
+        return Err(FitError::Saturated {
+            saturated: tallies.saturated,
+            values: tallies.values,
+            reach: numeric.cells.edge(CELLS) - numeric.cells.median(),
+        });
+    }
+    let layout = Layout::Numeric(numeric);
     Ok(FeatureReference {
         name: name.to_owned(),
         kind: Kind::Numeric,

@@ -10,4 +10,4 @@ mod scores;
 
 pub use rates::Rates;
 pub use scorer::Scorer;
-pub use scores::{Distances, Scores, samples_behind};
+pub use scores::{Distances, ScoreStatus, Scores, samples_behind};

@@ -106,7 +106,8 @@ impl Scorer {
             beyond_reference: moved.beyond_reference,
             body: moved.body / body.std,
             ks: moved.ks.max(at_score_edges).min(1.0),
-            is_lower_bound: window.tallies.saturated > 0 || reference.tallies.saturated > 0,
+            is_lower_bound: window.tallies.is_saturated() || reference.tallies.is_saturated(),
+            is_unscaled: !self.reference.has_std(),
         })
     }
 }
@@ -134,6 +135,7 @@ mod tests {
     use super::*;
     use crate::model::{Kind, Statistic};
     use crate::reference::{Column, FitOptions, fit};
+    use crate::score::ScoreStatus;
 
     fn scorer() -> Scorer {
         let column = Column {
@@ -162,6 +164,31 @@ mod tests {
         let too_few = NotReady::TooFewSamples { have: 9, need: 10 };
         assert_eq!(evaluate(9), Some(too_few), "below min_samples");
         assert_eq!(evaluate(10), None, "enough");
+    }
+
+    #[test]
+    fn a_window_far_beyond_the_cells_says_that_its_distance_is_a_lower_bound() {
+        let scorer = scorer();
+        let statuses = |far: u32| {
+            let numbers = (0..10_000).map(|i| if i < far { 1e12 } else { f64::from(i % 1000) });
+            let scores = scorer.evaluate(&window(&scorer, numbers), 1).unwrap();
+            scores.statuses().collect::<Vec<_>>()
+        };
+        assert_eq!(statuses(10), [], "0.1 % are few outliers");
+        assert_eq!(statuses(11), [ScoreStatus::WassersteinLowerBound]);
+    }
+
+    #[test]
+    fn a_constant_reference_has_no_unit_for_normalized_distances() {
+        let column = Column {
+            numbers: vec![3.0; 1000],
+            ..Column::default()
+        };
+        let reference = fit("x", Kind::Numeric, column, &FitOptions::default()).unwrap();
+        let scorer = Scorer::new(Arc::new(reference), 0.5);
+        let scores = scorer.evaluate(&window(&scorer, [3.0, 4.0].into_iter()), 1);
+        let statuses: Vec<_> = scores.unwrap().statuses().collect();
+        assert_eq!(statuses, [ScoreStatus::WassersteinUnscaled]);
     }
 
     #[test]

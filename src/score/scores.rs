@@ -27,8 +27,38 @@ pub struct Distances {
     pub body: f64,
     /// Largest difference of the cumulative shares over cell and score edges, 0..=1.
     pub ks: f64,
-    /// Set where values beyond the last cell make `wasserstein` a lower bound.
+    /// Set where more than 0.1 % of a side's values lie beyond the last cell, which makes
+    /// `wasserstein` a lower bound.
     pub is_lower_bound: bool,
+    /// Set where the reference has no standard deviation, so that `wasserstein_normalized` is in
+    /// the feature's unit.
+    pub is_unscaled: bool,
+}
+
+/// A limit of the scores of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoreStatus {
+    /// Wasserstein is a lower bound.
+    WassersteinLowerBound,
+    /// Normalized Wasserstein is in the feature's unit.
+    WassersteinUnscaled,
+}
+
+impl ScoreStatus {
+    /// Every status, in the order of reports.
+    pub const ALL: [ScoreStatus; 2] = [
+        ScoreStatus::WassersteinLowerBound,
+        ScoreStatus::WassersteinUnscaled,
+    ];
+
+    /// The name in JSON and labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ScoreStatus::WassersteinLowerBound => "wasserstein_lower_bound",
+            ScoreStatus::WassersteinUnscaled => "wasserstein_unscaled",
+        }
+    }
 }
 
 /// Number of samples of a statistic: events for the missing ratio, present values for the invalid
@@ -43,6 +73,17 @@ pub fn samples_behind(statistic: Statistic, tallies: &Tallies) -> u64 {
 }
 
 impl Scores {
+    /// The limits of these scores.
+    pub fn statuses(&self) -> impl Iterator<Item = ScoreStatus> + use<> {
+        let distances = self.distances;
+        ScoreStatus::ALL.into_iter().filter(move |status| {
+            distances.is_some_and(|distances| match status {
+                ScoreStatus::WassersteinLowerBound => distances.is_lower_bound,
+                ScoreStatus::WassersteinUnscaled => distances.is_unscaled,
+            })
+        })
+    }
+
     /// The score with this name; `None` for rates and where the kind has no such score.
     #[must_use]
     pub fn get(&self, statistic: Statistic) -> Option<f64> {

@@ -31,19 +31,6 @@ const MANTISSA_BELOW: u64 = (1 << 49) - 1;
 /// The position of a value at the outward edge of its cell.
 pub const FULL_WIDTH: i64 = 1 << 24;
 
-/// The fact from which a scale was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ScaleBasis {
-    /// Interquartile range / 1.35, the standard deviation of a normal distribution.
-    Quartiles,
-    /// The standard deviation, where the quartiles coincide.
-    Deviation,
-    /// A thousandth of the median, where all values coincide.
-    Median,
-    /// The constant 1, where all values are zero.
-    Unit,
-}
-
 /// The anchor and scale of a feature's cells; frozen with the reference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CellScale {
@@ -83,21 +70,23 @@ impl CellScale {
     /// The anchor is the median. The scale is the interquartile range / 1.35, which is the standard
     /// deviation of a normal distribution; where that is not usable, `std`, `|median| / 1000`, or
     /// 1. `None` for an empty sample.
+    ///
+    /// It is at least 2^-16 of the distance between the 0.1 % and 99.9 % quantiles, so that both
+    /// lie well inside the 2^24 scales of a side. Where most values are equal up to rounding, the
+    /// quartiles say nothing about the others.
     #[must_use]
-    pub fn fit(sorted: &[f64], std: f64) -> Option<(Self, ScaleBasis)> {
+    pub fn fit(sorted: &[f64], std: f64) -> Option<Self> {
+        const SMALLEST_SHARE_OF_BODY: f64 = 1.0 / 65_536.0;
         if sorted.is_empty() {
             return None;
         }
-        let [low, median, high] = [0.25, 0.5, 0.75].map(|share| quantile_sorted(sorted, share));
-        let candidates = [
-            ((high - low) / 1.35, ScaleBasis::Quartiles),
-            (std, ScaleBasis::Deviation),
-            (median.abs() * 1e-3, ScaleBasis::Median),
-            (1.0, ScaleBasis::Unit),
-        ];
-        candidates
+        let [lowest, low, median, high, highest] =
+            [0.001, 0.25, 0.5, 0.75, 0.999].map(|share| quantile_sorted(sorted, share));
+        let smallest = (highest - lowest) * SMALLEST_SHARE_OF_BODY;
+        [(high - low) / 1.35, std, median.abs() * 1e-3, 1.0]
             .into_iter()
-            .find_map(|(scale, basis)| Some((Self::try_new(median, scale)?, basis)))
+            .filter(|scale| *scale > 0.0)
+            .find_map(|scale| Self::try_new(median, scale.max(smallest)))
     }
 
     /// The anchor, in the feature's unit.
@@ -430,24 +419,30 @@ mod tests {
 
     #[test]
     fn the_scale_falls_back_when_quartiles_coincide() {
-        let check = |sorted: &[f64], std: f64, expected: f64, basis: ScaleBasis| {
-            let (cells, cells_basis) = CellScale::fit(sorted, std).unwrap();
-            assert_eq!(
-                (cells.scale(), cells_basis),
-                (expected, basis),
-                "scale of {sorted:?}"
+        let check = |sorted: &[f64], std: f64, expected: f64| {
+            let scale = CellScale::fit(sorted, std).unwrap().scale();
+            assert!(
+                (scale / expected - 1.0).abs() < 1e-12,
+                "scale of {sorted:?}: {scale}"
             );
         };
-        check(
-            &[0.0, 1.0, 2.0, 3.0, 4.0],
-            1.0,
-            2.0 / 1.35,
-            ScaleBasis::Quartiles,
-        );
-        check(&[0.0, 5.0, 5.0, 5.0, 9.0], 2.5, 2.5, ScaleBasis::Deviation);
-        check(&[5.0; 4], 0.0, 0.005, ScaleBasis::Median);
-        check(&[0.0; 4], 0.0, 1.0, ScaleBasis::Unit);
-        check(&[5e-324; 4], 0.0, 1.0, ScaleBasis::Unit);
+        check(&[0.0, 1.0, 2.0, 3.0, 4.0], 1.0, 2.0 / 1.35);
+        check(&[0.0, 5.0, 5.0, 5.0, 9.0], 2.5, 2.5);
+        check(&[5.0; 4], 0.0, 0.005);
+        check(&[0.0; 4], 0.0, 1.0);
+        check(&[5e-324; 4], 0.0, 1.0);
+    }
+
+    #[test]
+    fn the_scale_covers_the_body_where_most_values_are_nearly_equal() {
+        // 80 % of a score at 1e-9 and the rest in 0.2..0.5: all that matters was in the outermost
+        // cell, and Wasserstein was 2,000 times too small.
+        let mut xs: Vec<f64> = (0..800).map(|i| 1e-9 + f64::from(i) * 1e-13).collect();
+        xs.extend((0..200).map(|i| 0.2 + f64::from(i) * 0.0015));
+        let scale = CellScale::fit(&xs, 0.15).unwrap();
+        let is_saturated = |xs: &[f64]| xs.iter().any(|x| scale.locate(*x).saturated);
+        assert!(!is_saturated(&xs), "scale {}", scale.scale());
+        assert!(!is_saturated(&[50.0]), "a hundred times the range");
     }
 
     #[test]

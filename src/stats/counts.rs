@@ -57,6 +57,13 @@ impl Tallies {
         share(self.invalid_total(), self.present())
     }
 
+    /// True if more than 0.1 % of the values lie beyond the last cell, so that distances are lower
+    /// bounds.
+    #[must_use]
+    pub fn is_saturated(&self) -> bool {
+        self.saturated.saturating_mul(1000) > self.values
+    }
+
     /// Subtracts counts that were added before.
     pub fn subtract(&mut self, other: &Self) {
         self.values -= other.values;

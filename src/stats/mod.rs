@@ -26,7 +26,7 @@ mod wasserstein;
 pub use autocorrelation::{MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, block_distribution};
 pub use bins::{Bins, BinsError, Interval, histogram_edges};
 pub use body::Body;
-pub use cells::{CELLS, CellCounts, CellPosition, CellRun, CellScale, FULL_WIDTH, ScaleBasis};
+pub use cells::{CELLS, CellCounts, CellPosition, CellRun, CellScale, FULL_WIDTH};
 pub use counts::{FeatureCounts, Tallies, share};
 pub use divergence::{Divergences, Open, divergences};
 pub use durations::{DELAY_BOUNDS, DurationHistogram, EVALUATION_BOUNDS};

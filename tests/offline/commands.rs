@@ -199,7 +199,7 @@ monitors: [{name: m, source: s, windows: [{size: 5m}], reference: {file: ref.jso
 }
 
 /// The keys of one feature, in order.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "name",
     "kind",
     "verdict",
@@ -213,6 +213,8 @@ const KEYS: [&str; 14] = [
     "bins",
     "scores",
     "support_overlap",
+    "beyond_reference",
+    "status",
     "calibration",
 ];
 

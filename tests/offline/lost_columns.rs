@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use pegel::engine::EngineView;
 use pegel::export::Exporter;
@@ -138,6 +139,59 @@ fn a_column_of_texts_nulls_or_nothing_is_critical_and_comes_first() {
         assert!(table.contains("1 of 3 features drifted (critical: price)"));
     }
     assert_eq!(compare(directory.path(), "good.ndjson").1, 0, "no drift");
+}
+
+/// The table of 150 columns broke words into pieces in a terminal of 80.
+#[test]
+fn a_comparison_fits_a_terminal_of_80_columns_without_broken_words() {
+    let directory = directory();
+    let moved = rows(|_, x| format!("\"price\":{},", x * 100.0));
+    std::fs::write(directory.path().join("moved.ndjson"), moved).unwrap();
+    for current in ["moved.ndjson", "text.ndjson", "good.ndjson"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
+            .args(["compare", "ref.json", current])
+            .env("COLUMNS", "80")
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        let report = text(&output.stdout);
+        let widest = report.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{widest:?} columns:\n{report}");
+        for name in ["price", "amount", "word"] {
+            let row = report
+                .lines()
+                .find(|line| line.starts_with(&format!("│ {name} ")));
+            assert!(row.is_some(), "{name}:\n{report}");
+        }
+        let changes = match current {
+            "moved.ndjson" => "looks like x100",
+            "text.ndjson" => "price: invalid values 0.0 % -> 100.0 %",
+            _ => "0 of 3 features drifted",
+        };
+        let unwrapped = report.replace("\n  ", " ");
+        assert!(unwrapped.contains(changes), "{report}");
+    }
+}
+
+/// Distances to a reference that lies beyond the cells are too small, and nobody was told.
+#[test]
+fn a_reference_beyond_the_cells_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let table: String = (0..10_000)
+        .map(|i| match i % 1250 {
+            0 => "1e12\n".to_owned(),
+            1 => "-1e12\n".to_owned(),
+            _ => format!("{}\n", f64::from((i * 7919) % 1000) / 10.0),
+        })
+        .collect();
+    std::fs::write(directory.path().join("far.csv"), format!("x\n{table}")).unwrap();
+    let output = pegel(directory.path(), &["fit", "far.csv", "-o", "ref.json"]);
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("16 of 10000 values lie more than"),
+        "{message}"
+    );
+    assert!(!directory.path().join("ref.json").exists(), "{message}");
 }
 
 /// A fitted reference on the current side lacked the column as well, and compared as empty.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use comfy_table::{Attribute, Cell};
 
-use super::table::{TableStyle, align_right, empty_table};
+use super::table::{TableStyle, align_right, empty_table, wrap};
 use crate::batch::backtest::alarm_trace::AlarmCounts;
 use crate::batch::backtest::caveats::caveats;
 use crate::batch::backtest::faults::Fault;
@@ -361,21 +361,8 @@ fn first_names(report: &BacktestReport, features: &[usize]) -> String {
     }
 }
 
-/// Breaks a paragraph into lines of at most [`WIDTH`] characters; all but the first are indented.
 fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let length = lines.last().map_or(0, String::len);
-        if length > 2 && length + 1 + word.len() > WIDTH {
-            lines.push(format!("  {word}"));
-        } else if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-        }
-    }
-    lines.join("\n")
+    wrap(text, WIDTH)
 }
 
 #[cfg(test)]

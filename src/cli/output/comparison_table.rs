@@ -1,17 +1,112 @@
 //! The table of `pegel compare` with its summary.
+//!
+//! The full table needs about 150 columns. A terminal that is narrower gets fewer columns and a
+//! paragraph for each feature that drifted, because a table with words cut into pieces cannot be
+//! read.
 
-use comfy_table::{Attribute, Cell, Color};
+use comfy_table::{Attribute, Cell, Color, Table};
 
-use super::table::{TableStyle, align_right, empty_table};
+use super::table::{TableStyle, align_right, empty_table, output_width, wrap};
 use crate::batch::report::{FeatureReport, Verdict};
 use crate::calibration::CalibrationStatus;
 use crate::export::{describe_rate, describe_shift, percent, short_number};
 use crate::model::{Severity, Statistic};
-use crate::score::Rates;
+use crate::score::{Rates, ScoreStatus};
+
+/// The most characters of a feature's name in the narrow table.
+const MAX_NAME: usize = 18;
+
+/// Returns the report for a terminal: a table of all features in their order, and the summary.
+#[must_use]
+pub(crate) fn terminal(reports: &[FeatureReport<'_>]) -> String {
+    fitted(reports, output_width())
+}
+
+/// Returns the report in at most `width` columns, where they are known.
+fn fitted(reports: &[FeatureReport<'_>], width: Option<usize>) -> String {
+    let full = full_table(reports, TableStyle::Terminal);
+    let columns = full.column_max_content_widths();
+    let full_width = columns
+        .iter()
+        .map(|column| usize::from(*column) + 3)
+        .sum::<usize>()
+        + 1;
+    match width.filter(|width| full_width > *width) {
+        None => format!("{full}\n{}", summary(reports)),
+        Some(width) => narrow(reports, width),
+    }
+}
+
+/// Returns a table of the worst statistic of each feature, then what changed in the drifted ones.
+fn narrow(reports: &[FeatureReport<'_>], width: usize) -> String {
+    let header = ["feature", "verdict", "worst (threshold)", "samples"];
+    let mut table = empty_table(TableStyle::Terminal, &header);
+    for report in reports {
+        let mut name: String = report.plan.name.chars().take(MAX_NAME).collect();
+        if name.len() < report.plan.name.len() {
+            name.pop();
+            name.push('\u{2026}');
+        }
+        let verdict = match report.verdict() {
+            Verdict::NotReady(_) => Cell::new("not ready").fg(Color::Yellow),
+            verdict => verdict_cell(verdict),
+        };
+        table.add_row(vec![
+            Cell::new(name),
+            verdict,
+            Cell::new(worst(report)),
+            Cell::new(report.counts.tallies.values),
+        ]);
+    }
+    align_right(&mut table, 3..=3);
+    let details = reports.iter().filter_map(|report| {
+        let detail = match report.verdict() {
+            Verdict::NotReady(reason) => reason.to_string(),
+            Verdict::Drift(_) => shift(report),
+            Verdict::None => return None,
+        };
+        Some(wrap(&format!("{}: {detail}", report.plan.name), width))
+    });
+    let mut lines = vec![table.to_string()];
+    lines.extend(details);
+    lines.extend(summary(reports).lines().map(|line| wrap(line, width)));
+    lines.join("\n")
+}
+
+/// The statistic that is furthest beyond its threshold, with both.
+fn worst(report: &FeatureReport<'_>) -> String {
+    let Some((rule, value, threshold)) = report.worst() else {
+        return "-".to_owned();
+    };
+    let limit = match threshold.below {
+        Some(below) if value < below => below,
+        _ => threshold.above,
+    };
+    let name = match rule.statistic {
+        Statistic::Js => "JS",
+        Statistic::Wasserstein => "W1",
+        Statistic::WassersteinNormalized | Statistic::WassersteinBody => "W1 std",
+        Statistic::MissingRatio => "missing",
+        Statistic::InvalidRatio => "invalid",
+        Statistic::UnseenRatio => "unseen",
+        Statistic::OutOfRangeRatio => "out of range",
+        statistic => statistic.name(),
+    };
+    let number = if rule.statistic.is_rate() {
+        percent
+    } else {
+        decimals
+    };
+    format!("{name} {} ({})", number(value), number(limit))
+}
 
 /// Returns a table of all features in their order.
 #[must_use]
 pub(crate) fn table(reports: &[FeatureReport<'_>], style: TableStyle) -> String {
+    full_table(reports, style).to_string()
+}
+
+fn full_table(reports: &[FeatureReport<'_>], style: TableStyle) -> Table {
     let header = [
         "feature",
         "verdict",
@@ -30,7 +125,7 @@ pub(crate) fn table(reports: &[FeatureReport<'_>], style: TableStyle) -> String 
         table.add_row(row(report));
     }
     align_right(&mut table, 2..=9);
-    table.to_string()
+    table
 }
 
 fn row(report: &FeatureReport<'_>) -> Vec<Cell> {
@@ -43,7 +138,7 @@ fn row(report: &FeatureReport<'_>) -> Vec<Cell> {
     let outside = report.rates.out_of_range.or(report.rates.unseen);
     vec![
         Cell::new(&report.plan.name),
-        verdict(report.verdict()),
+        verdict_cell(report.verdict()),
         score_with_threshold(report, Statistic::Js),
         score_with_threshold(report, distance),
         score(report, Statistic::Psi),
@@ -106,7 +201,7 @@ fn smallest_p_value(report: &FeatureReport<'_>) -> Option<f64> {
         .min_by(f64::total_cmp)
 }
 
-fn verdict(verdict: Verdict) -> Cell {
+fn verdict_cell(verdict: Verdict) -> Cell {
     match verdict {
         Verdict::NotReady(reason) => Cell::new(reason.reason().replace('_', " ")).fg(Color::Yellow),
         Verdict::Drift(Severity::Critical) => Cell::new("critical")
@@ -147,9 +242,8 @@ fn shift(report: &FeatureReport<'_>) -> String {
     changes.join("; ")
 }
 
-/// Returns the number of drifted features, their names by verdict, and the calibration statuses.
-#[must_use]
-pub(crate) fn summary(reports: &[FeatureReport<'_>]) -> String {
+/// Returns the number of drifted features, their names by verdict, and the statuses.
+fn summary(reports: &[FeatureReport<'_>]) -> String {
     let names = |matches: fn(Verdict) -> bool| {
         reports
             .iter()
@@ -182,19 +276,17 @@ pub(crate) fn summary(reports: &[FeatureReport<'_>]) -> String {
     )
 }
 
-/// Returns one line per calibration status that occurs, with its features; empty if none occurs.
+/// Returns one line per status of thresholds and scores that occurs, with its features; empty if
+/// none occurs.
 fn statuses(reports: &[FeatureReport<'_>]) -> String {
     CalibrationStatus::ALL
         .into_iter()
+        .map(CalibrationStatus::name)
+        .chain(ScoreStatus::ALL.into_iter().map(ScoreStatus::name))
         .filter_map(|status| {
             let affected: Vec<&str> = reports
                 .iter()
-                .filter(|report| {
-                    report
-                        .assessment
-                        .as_ref()
-                        .is_some_and(|assessment| assessment.statuses.contains(&status))
-                })
+                .filter(|report| report.status_names().contains(&status))
                 .map(|report| report.plan.name.as_str())
                 .collect();
             let names = if affected.is_empty() {
@@ -204,7 +296,7 @@ fn statuses(reports: &[FeatureReport<'_>]) -> String {
             } else {
                 affected.join(", ")
             };
-            Some(format!("\n{}: {names}", status.name()))
+            Some(format!("\n{status}: {names}"))
         })
         .collect()
 }

@@ -168,7 +168,7 @@ fn row(line: &Map<String, Value>) -> Vec<String> {
         let assessment = &calibration[statistic.name()];
         row.extend(CALIBRATION_COLUMNS.map(|column| cell(&assessment[column])));
     }
-    let statuses: Vec<&str> = calibration["status"]
+    let statuses: Vec<&str> = line["status"]
         .as_array()
         .into_iter()
         .flatten()

@@ -36,3 +36,29 @@ pub(super) fn align_right(table: &mut Table, columns: RangeInclusive<usize>) {
         }
     }
 }
+
+/// Number of columns of the output: `COLUMNS`, else the terminal's; `None` where neither is known.
+pub(super) fn output_width() -> Option<usize> {
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .or_else(|| Table::new().width().map(usize::from))
+        .filter(|columns| *columns > 0)
+}
+
+/// Breaks a paragraph into lines of at most `width` characters; all but the first are indented.
+pub(super) fn wrap(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let length = lines.last().map_or(0, |line| line.chars().count());
+        if length > 2 && length + 1 + word.chars().count() > width {
+            lines.push(format!("  {word}"));
+        } else if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
+}

@@ -11,7 +11,7 @@ use super::readiness;
 use crate::alert::AlertState;
 use crate::engine::{
     AlertView, Assessment, ComparisonView, FeatureView, MonitorView, ReferenceView,
-    WindowFeatureView, WindowView,
+    WindowFeatureView, WindowView, status_names,
 };
 use crate::export::explain::{AlertContext, explain, explain_volume};
 use crate::export::exporter::Exporter;
@@ -130,6 +130,13 @@ fn comparison_json(reference: &str, comparison: &ComparisonView) -> Value {
         "ready": comparison.scores.is_ok(),
         "reason": comparison.scores.err().map(|reason| reason.reason()),
         "scores": scores,
+        "beyond_reference": comparison.scores.ok().and_then(|scores| {
+            scores.distances.map(|distances| distances.beyond_reference)
+        }),
+        "status": status_names(
+            comparison.scores.as_ref().ok(),
+            comparison.assessment.as_deref(),
+        ),
         "calibration": comparison.assessment.as_deref().map(calibration_json),
         "alert": comparison.alert_state().map(AlertState::name),
     })

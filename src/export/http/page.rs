@@ -11,7 +11,7 @@ use super::readiness;
 use crate::alert::AlertState;
 use crate::engine::{
     AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
-    WindowView,
+    WindowView, status_names,
 };
 use crate::export::explain::{AlertContext, explain};
 use crate::export::exporter::Exporter;
@@ -249,18 +249,14 @@ fn score_and_threshold(
     }
 }
 
-/// The reasons why the calibrated thresholds of a comparison are less reliable.
+/// The limits of a comparison's thresholds and scores.
 fn statuses_text(comparison: &ComparisonView) -> String {
-    let names: Vec<&str> = comparison
-        .assessment
-        .iter()
-        .flat_map(|assessment| &assessment.statuses)
-        .map(|status| status.name())
-        .collect();
+    let scores = comparison.scores.as_ref().ok();
+    let names = status_names(scores, comparison.assessment.as_deref());
     if names.is_empty() {
         String::new()
     } else {
-        format!("calibration: {}", names.join(", "))
+        format!("limits: {}", names.join(", "))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{alerts, catalog};
 use crate::alert::AlertState;
 use crate::engine::{
     AlertView, ComparisonView, EngineView, MonitorView, ReferenceView, WindowFeatureView,
-    WindowView,
+    WindowView, status_names,
 };
 use crate::model::{MonitorSpec, Statistic};
 use crate::stats::{discoveries, share};
@@ -255,13 +255,13 @@ fn add_statuses(
     labels: &ComparisonLabels<'_>,
     comparison: &ComparisonView,
 ) {
-    let statuses = comparison
-        .assessment
-        .iter()
-        .flat_map(|assessment| &assessment.statuses);
-    for status in statuses {
-        let status_labels = labels.with_status(*status);
-        families.add(catalog::CALIBRATION_STATUS, &status_labels, 1.0);
+    let scores = comparison.scores.as_ref().ok();
+    for status in status_names(scores, comparison.assessment.as_deref()) {
+        families.add(
+            catalog::CALIBRATION_STATUS,
+            &labels.with_status(status),
+            1.0,
+        );
     }
 }
 

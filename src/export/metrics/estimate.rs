@@ -6,6 +6,7 @@
 use crate::calibration::CalibrationStatus;
 use crate::engine::{FeaturePlan, MonitorPlan};
 use crate::model::{MonitorSpec, Statistic};
+use crate::score::ScoreStatus;
 
 /// Series of a monitor beside those of its features and windows: counters and two histograms.
 const PER_MONITOR: usize = 72;
@@ -57,5 +58,9 @@ fn series_of_comparison(spec: &MonitorSpec, feature: &FeaturePlan) -> usize {
     } else {
         0
     };
-    PER_COMPARISON + statistics.len() + calibrated + PER_ALERT * feature.rules.len()
+    PER_COMPARISON
+        + ScoreStatus::ALL.len()
+        + statistics.len()
+        + calibrated
+        + PER_ALERT * feature.rules.len()
 }

@@ -3,7 +3,6 @@
 //! Every series of a comparison begins with the same five labels, so they are borrowed once and
 //! extended by what a series has beside them.
 
-use crate::calibration::CalibrationStatus;
 use crate::model::{Severity, Statistic};
 
 /// The label `segment` of all events.
@@ -35,8 +34,8 @@ impl<'a> ComparisonLabels<'a> {
         [monitor, feature, segment, window, reference, reason]
     }
 
-    pub(super) fn with_status(&self, status: CalibrationStatus) -> [&'a str; 6] {
-        self.with_reason(status.name())
+    pub(super) fn with_status(&self, status: &'a str) -> [&'a str; 6] {
+        self.with_reason(status)
     }
 
     pub(super) fn with_statistic(&self, statistic: Statistic) -> [&'a str; 6] {
