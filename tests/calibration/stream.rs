@@ -162,7 +162,7 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn a_reference_without_time_estimates_its_dispersion_from_quiet_windows() {
-    let directory = directory("fallback: none");
+    let directory = directory("path: /absent, fallback: none");
     let text = replay(directory.path(), "2");
     let learning: Vec<bool> = lines(&text, "x")
         .filter(|line| line["reason"].is_null())

@@ -1,8 +1,8 @@
 //! The Kafka source: the poll loop of one ingest thread.
 //!
 //! One thread owns the consumer and polls it. A poll handles callback events first, then topic ids,
-//! a due refresh of the assignment, a due commit, a due report and the ends of quiet partitions, and
-//! drains the records last. So no decision is made while a record is on its way.
+//! a due refresh of the assignment, a due commit, a due report and the ends of quiet partitions,
+//! and drains the records last. So no decision is made while a record is on its way.
 //!
 //! It assigns partitions itself. On one machine it reads all of them without group membership,
 //! because a second member would take half of the records away from the windows. The group only

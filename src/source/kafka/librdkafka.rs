@@ -3,8 +3,8 @@
 //! rdkafka's safe `poll` costs 370-520 ns per record on the reading thread, librdkafka's callback
 //! consume 60-95 ns (measured, 603-byte records). So records are read with
 //! `rd_kafka_consume_callback_queue` and passed on by reference. This needs unsafe code, which in
-//! pegel exists only here, in `topic_id`, in `leader_ends` and in `error_code`. The mechanics are all
-//! traps:
+//! pegel exists only here, in `topic_id`, in `leader_ends` and in `error_code`. The mechanics are
+//! all traps:
 //!
 //! - Each partition's queue is forwarded to the record queue *before* the partition is assigned.
 //!   Otherwise its records arrive on the consumer queue, which is not read.
