@@ -56,10 +56,8 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
     let root = table.get("root").and_then(|item| item.pointer());
     let (features, features_from_reference) = feature::read_all(table, &name, &references);
     let statistics = statistics(table);
-    let known_features = match features_from_reference || table.is_partial() {
-        true => &[],
-        false => &features[..],
-    };
+    let is_open = features_from_reference || table.is_partial();
+    let known_features = if is_open { &[] } else { &features[..] };
     let alerts = alert::read_all(table, &name, known_features, &windows);
     let volume = table.get("volume").and_then(|item| volume(&item));
     let silence = table
