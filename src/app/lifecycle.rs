@@ -172,8 +172,14 @@ impl Daemon {
                 widest_source: widest_source(&plans),
                 may_create: process_role.create_topics,
             };
+            let report = exporter.log();
             record_limit =
-                tokio::task::spawn_blocking(move || prepare_topic(&topic, &needs)).await??;
+                tokio::task::spawn_blocking(move || prepare_topic(&topic, &needs, &report))
+                    .await??;
+            exporter.log().store(Arc::new(LogReport {
+                problem: Some(LOG_NOT_READ.to_owned()),
+                ..LogReport::default()
+            }));
         }
         let recovered = match (&config.state.panes, &config.state.path) {
             (None, Some(path)) => Some(recover(path.clone(), Engine::new(plans.clone())).await?),

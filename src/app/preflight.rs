@@ -9,21 +9,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use arc_swap::ArcSwap;
 use tracing::{info, warn};
 
 use super::roles::ProcessRole;
 use crate::config::{ClientUser, Config, OptionSubject, Problem, Problems, SourceMap};
 use crate::engine::{LoadedReference, MonitorPlan, PlanSubject};
 use crate::export::estimate_series;
-use crate::model::{MonitorSpec, PanesTopicSpec};
+use crate::model::{LogReport, MonitorSpec, PanesTopicSpec};
 use crate::pane_log::kafka::{
     self, KafkaLogError, RecordLimit, TopicRequirements, WidestSource, ensure, open_partitions,
 };
 use crate::reference::Reference;
 use crate::source::{client_problem, property_problems};
 
-/// The pause between two attempts to open the topic of the pane log.
-const TOPIC_RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// The pause after the first failed attempt to open the topic of the pane log; it doubles with each
+/// further one.
+const TOPIC_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts.
+const MAX_TOPIC_RETRY_PAUSE: Duration = Duration::from_secs(30);
 /// The number of digits of a reference's hash in the log.
 const HASH_DIGITS: usize = 12;
 
@@ -247,23 +251,34 @@ pub(super) fn widest_source(plans: &[MonitorPlan]) -> Option<WidestSource> {
 }
 
 /// Checks the topic of the pane log, creates it if allowed, opens its partitions, and returns the
-/// largest record it accepts. Blocks and retries while the broker does not answer.
+/// largest record it accepts. Blocks and retries while the broker does not answer or
+/// refuses; `report` has the reason meanwhile.
 ///
 /// # Errors
 /// The topic is missing or cannot hold the log.
 pub(super) fn prepare_topic(
     spec: &PanesTopicSpec,
     needs: &TopicRequirements,
+    report: &ArcSwap<LogReport>,
 ) -> Result<RecordLimit, KafkaLogError> {
+    let mut pause = TOPIC_RETRY_PAUSE;
     loop {
         match try_prepare_topic(spec, needs) {
             Err(problem) if problem.is_transient() => {
+                let brokers = spec.brokers.join(",");
+                let error = format!("{:#}", anyhow::Error::new(problem));
                 warn!(
-                    brokers = spec.brokers.join(","),
-                    error = format!("{:#}", anyhow::Error::new(problem)),
+                    brokers,
+                    error,
+                    pause_s = pause.as_secs(),
                     "cannot open the pane log yet, retrying"
                 );
-                std::thread::sleep(TOPIC_RETRY_PAUSE);
+                report.store(Arc::new(LogReport {
+                    problem: Some(format!("{error} (brokers {brokers})")),
+                    ..LogReport::default()
+                }));
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(MAX_TOPIC_RETRY_PAUSE);
             }
             other => return other,
         }

@@ -83,6 +83,41 @@ monitors:
             .unwrap_or_default()
     }
 
+    /// The answer of `/-/ready`, or nothing while there is none.
+    fn readiness(&self) -> String {
+        let url = format!("http://{}/-/ready", self.address);
+        let config = ureq::get(&url).config().http_status_as_error(false).build();
+        config
+            .call()
+            .ok()
+            .and_then(|mut answer| answer.body_mut().read_to_string().ok())
+            .unwrap_or_default()
+    }
+
+    fn until_readiness(&self, what: &str, is_reached: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let readiness = self.readiness();
+            if is_reached(&readiness) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not {what}: {readiness}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits until `/-/ready` gives a reason.
+    pub(crate) fn expect_unready(&self, reason: &str) {
+        self.until_readiness(reason, |readiness| readiness.contains(reason));
+    }
+
+    /// Waits until `/-/ready` answers without a reason.
+    pub(crate) fn expect_unready_over(&self, reason: &str) {
+        self.until_readiness("over", |readiness| {
+            !readiness.is_empty() && !readiness.contains(reason)
+        });
+    }
+
     /// Waits until a series has the value `expected`, and returns it.
     pub(crate) fn expect(&self, series: &str, expected: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -128,6 +163,14 @@ monitors:
     pub(crate) fn stop(mut self) {
         self.signal("TERM");
         assert!(self.child.wait().unwrap().success(), "a clean end");
+    }
+}
+
+/// A failed test leaves no process behind.
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

@@ -19,6 +19,7 @@ mod ends;
 mod mock;
 mod node;
 mod panes;
+mod panes_start;
 mod range;
 mod real;
 mod recreated;

@@ -50,6 +50,14 @@ pub enum KafkaLogError {
         /// Partition of the log.
         partition: u32,
     },
+    /// The topic may not be described, so nobody can say whether it exists; an ACL may be granted.
+    #[error(
+        "not authorized to describe the pane log topic {topic}: grant Describe, Read and Write on it"
+    )]
+    Unauthorized {
+        /// Name of the topic.
+        topic: String,
+    },
     /// The topic does not exist.
     #[error(
         "the pane log topic {topic} does not exist: start once with --create-topics, or run\n  {command}"
@@ -184,6 +192,7 @@ impl KafkaLogError {
             KafkaLogError::Kafka { .. }
                 | KafkaLogError::Refused { .. }
                 | KafkaLogError::Silent { .. }
+                | KafkaLogError::Unauthorized { .. }
         )
     }
 }

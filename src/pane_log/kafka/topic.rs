@@ -85,10 +85,24 @@ pub fn ensure(
         .inner()
         .fetch_metadata(Some(&spec.topic), REQUEST_TIMEOUT)
         .map_err(KafkaLogError::kafka(spec, "fetch its metadata"))?;
-    let topic = metadata.topics().first().filter(|topic| {
-        let code = topic.error().map(RDKafkaErrorCode::from);
-        code != Some(RDKafkaErrorCode::UnknownTopicOrPartition) && !topic.partitions().is_empty()
-    });
+    let topic = metadata.topics().first();
+    let code = topic
+        .and_then(|topic| topic.error())
+        .map(RDKafkaErrorCode::from);
+    match code {
+        // A topic that may not be described does not look missing.
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            return Err(KafkaLogError::Unauthorized {
+                topic: spec.topic.clone(),
+            });
+        }
+        None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
+        Some(code) => {
+            let error = KafkaError::MetadataFetch(code);
+            return Err(KafkaLogError::kafka(spec, "fetch its metadata")(error));
+        }
+    }
+    let topic = topic.filter(|topic| code.is_none() && !topic.partitions().is_empty());
     let Some(topic) = topic else {
         let replicas = metadata.brokers().len().clamp(1, 3);
         if !needs.may_create {
