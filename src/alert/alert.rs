@@ -81,6 +81,12 @@ pub struct Alert {
 }
 
 impl Alert {
+    /// True while the alert fires.
+    #[must_use]
+    pub const fn is_firing(&self) -> bool {
+        self.is_firing
+    }
+
     /// Advances by one evaluation: a score, or the reason why there is none. Without a threshold no
     /// score is an alarm.
     pub fn step(

@@ -22,6 +22,7 @@ use super::ingest::worker::{IngestTask, PendingCommit};
 use super::reload::ReloadChannels;
 use super::roles::ProcessRole;
 use super::score::file_log::{self, RecoveredLog};
+use super::score::table_simulator::TableSimulator;
 use super::score::topic_log::LogFollower;
 use super::score::worker::{LogHealth, Publish, ScoreWorker};
 use super::threads::Threads;
@@ -95,10 +96,11 @@ impl ProcessBuilder<'_> {
         let commits = self.start_ingesters(&head_lookup, threads, reloads)?;
         let (publish, report) = (self.publish(), self.exporter.log());
         let plans = reloads.open_scorer();
+        let tables = TableSimulator::try_new()?;
         threads.start(
             "scorer".to_owned(),
             Box::new(move |_: &_| {
-                let worker = ScoreWorker::new(engine, publish, report, plans, log_health);
+                let worker = ScoreWorker::new(engine, tables, publish, report, plans, log_health);
                 file_log::run(worker, log, &commits);
             }),
         )?;
@@ -129,13 +131,11 @@ impl ProcessBuilder<'_> {
             )?;
         }
         if role.scores() {
-            let follower = LogFollower::try_new(
-                topic,
-                self.record_limit,
-                self.process_role.split.scope(),
-            )?;
+            let follower =
+                LogFollower::try_new(topic, self.record_limit, self.process_role.split.scope())?;
             let worker = ScoreWorker::new(
                 self.engine_of_split(),
+                TableSimulator::try_new()?,
                 self.publish(),
                 self.exporter.log(),
                 reloads.open_scorer(),

@@ -15,7 +15,7 @@ use super::progress;
 use super::report::FeatureReport;
 use crate::calibration::WindowContext;
 use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, PlanProblem, assess};
-use crate::model::{AlertSpec, MissingKind, MonitorSpec, NotReady, ReferenceSpec};
+use crate::model::{AlertSpec, MissingKind, MonitorSpec, NotReady, ReferenceSpec, Statistic};
 use crate::reference::Reference;
 use crate::score::{Rates, Scorer, Scores};
 use crate::stats::FeatureCounts;
@@ -158,6 +158,8 @@ fn assessment(
         scores,
         rates,
         step: None,
+        statistics: Statistic::ALL,
+        has_tables: true,
         context: WindowContext::default(),
     };
     Some(Arc::new(assess(feature, null_model, &input)))

@@ -116,9 +116,10 @@ pub struct UnreadRows {
 /// The input cannot be read.
 pub fn replay(
     input: &Input,
-    plans: Vec<MonitorPlan>,
+    mut plans: Vec<MonitorPlan>,
     on_evaluation: OnEvaluation<'_>,
 ) -> Result<Replayed, RowsError> {
+    plans.iter_mut().for_each(MonitorPlan::assess_all);
     replay_sources(input, plans, None, on_evaluation)
 }
 

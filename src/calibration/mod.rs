@@ -24,7 +24,7 @@ mod tolerance;
 
 pub use blocks::{BlockSpec, Panes, block_statistics, hour_of_week_block_statistics};
 pub use null_distribution::{NullDistribution, ThresholdRange};
-pub use null_model::{NullModel, WindowContext};
+pub use null_model::{NullModel, NullModelId, WindowContext};
 pub use null_window::{NullAtom, NullWindows};
 pub use online::OnlineDispersion;
 pub use status::CalibrationStatus;

@@ -5,7 +5,7 @@
 //! within an octave their quantiles lie up to 3.4 % above a straight line between its ends. There
 //! half octaves are used.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::reference::{NullSize, NullTable};
 use crate::stats::EmpiricalDistribution;
@@ -17,25 +17,41 @@ const TINY: u64 = 8;
 /// Values per score bin from which whole octaves are close enough.
 const MANY_PER_BIN: u64 = 16;
 
-/// Null tables in ascending order of size; each is computed when it is first needed.
+/// The table of one size, where it exists.
 #[derive(Debug)]
-pub(super) struct NullGrid(Vec<(NullSize, OnceLock<NullTable>)>);
+struct Slot {
+    size: NullSize,
+    table: OnceLock<Arc<NullTable>>,
+    /// True for a table of the artefact.
+    is_stored: bool,
+}
+
+/// Null tables in ascending order of size; each is inserted, or computed when it is first needed.
+#[derive(Debug)]
+pub(super) struct NullGrid(Vec<Slot>);
 
 impl NullGrid {
     /// The grid for windows of `bins` score bins, filled with the tables that are stored.
     pub(super) fn new<'a>(bins: usize, stored: impl IntoIterator<Item = &'a NullTable>) -> Self {
-        let grid: Vec<_> = sizes(bins).map(|size| (size, OnceLock::new())).collect();
+        let mut slots: Vec<Slot> = sizes(bins)
+            .map(|size| Slot {
+                size,
+                table: OnceLock::new(),
+                is_stored: false,
+            })
+            .collect();
         for table in stored {
-            if let Some((_, slot)) = grid.iter().find(|(size, _)| *size == table.size) {
-                slot.get_or_init(|| table.clone());
+            if let Some(slot) = slots.iter_mut().find(|slot| slot.size == table.size) {
+                slot.table.get_or_init(|| Arc::new(table.clone()));
+                slot.is_stored = true;
             }
         }
-        NullGrid(grid)
+        NullGrid(slots)
     }
 
     /// The tables that are stored or computed.
     pub(super) fn tables(&self) -> impl Iterator<Item = &NullTable> {
-        self.0.iter().filter_map(|(_, table)| table.get())
+        self.0.iter().filter_map(|slot| Some(&**slot.table.get()?))
     }
 
     /// Returns true if the tables for windows of `n` values exist.
@@ -43,7 +59,35 @@ impl NullGrid {
         self.around(n)
             .0
             .into_iter()
-            .all(|index| self.0[index].1.get().is_some())
+            .all(|index| self.0[index].table.get().is_some())
+    }
+
+    /// The tables for windows of `n` values that exist and do not come from the artefact.
+    pub(super) fn simulated(&self, n: u64) -> impl Iterator<Item = &Arc<NullTable>> {
+        self.slots(n)
+            .iter()
+            .filter(|slot| !slot.is_stored)
+            .filter_map(|slot| slot.table.get())
+    }
+
+    /// The sizes whose tables are needed for windows of `n` values and do not exist, each once.
+    pub(super) fn missing(&self, n: u64) -> impl Iterator<Item = NullSize> {
+        self.slots(n)
+            .iter()
+            .filter(|slot| slot.table.get().is_none())
+            .map(|slot| slot.size)
+    }
+
+    fn slots(&self, n: u64) -> &[Slot] {
+        let ([low, high], _) = self.around(n);
+        &self.0[low..=high]
+    }
+
+    /// Adds a table; the table of a size that exists stays.
+    pub(super) fn insert(&self, table: Arc<NullTable>) {
+        if let Some(slot) = self.0.iter().find(|slot| slot.size == table.size) {
+            slot.table.get_or_init(|| table);
+        }
     }
 
     /// Computes the tables for windows of `n` values that do not exist yet.
@@ -77,15 +121,15 @@ impl NullGrid {
     }
 
     fn table(&self, index: usize, compute: impl Fn(NullSize) -> NullTable) -> &NullTable {
-        let (size, table) = &self.0[index];
-        table.get_or_init(|| compute(*size))
+        let Slot { size, table, .. } = &self.0[index];
+        table.get_or_init(|| Arc::new(compute(*size)))
     }
 
     /// The indices of the sizes around `n`, and the part of the way between them, in `ln n`.
     fn around(&self, n: u64) -> ([usize; 2], f64) {
-        let high = self.0.partition_point(|(size, _)| size.values() <= n);
+        let high = self.0.partition_point(|slot| slot.size.values() <= n);
         let low = high.saturating_sub(1);
-        let values = |index: usize| self.0.get(index).map(|(size, _)| size.values());
+        let values = |index: usize| self.0.get(index).map(|slot| slot.size.values());
         match values(low).zip(values(high)) {
             Some((low_values, high_values)) if low_values < n => {
                 let octaves = |from: u64, to: u64| (to as f64 / from as f64).log2();
@@ -116,13 +160,13 @@ mod tests {
     fn a_size_lies_between_its_neighbours() {
         let grid = NullGrid::new(50, []);
         let mut last = 0;
-        for (size, _) in &grid.0 {
+        for Slot { size, .. } in &grid.0 {
             assert!(size.values() > last, "{size} ascends");
             last = size.values();
         }
         for n in (1..3000).chain([1 << 20, (1 << 31) - 1]) {
             let ([low, high], part) = grid.around(n);
-            let [low, high] = [low, high].map(|index| grid.0[index].0.values());
+            let [low, high] = [low, high].map(|index| grid.0[index].size.values());
             let back = low as f64 * (high as f64 / low as f64).powf(part);
             assert!(
                 (back / n as f64 - 1.0).abs() < 1e-12,
@@ -150,7 +194,7 @@ mod tests {
         let grid = NullGrid::new(20, []);
         let ([low, high], _) = grid.around(u64::MAX);
         assert_eq!(low, high, "one size");
-        assert_eq!(grid.0[low].0.values(), 1 << MAX_EXPONENT, "the largest");
+        assert_eq!(grid.0[low].size.values(), 1 << MAX_EXPONENT, "the largest");
         assert_eq!(grid.around(0).0, [0, 0], "the smallest");
     }
 }

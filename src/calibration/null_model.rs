@@ -5,7 +5,10 @@
 //! the design effect. A reference without time has no blocks; the first quiet windows of the stream
 //! then stand in for them.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
 
 use super::block_threshold::{BlockThreshold, smaller};
 use super::null_distribution::{NullDistribution, RateNull, ScoreNull};
@@ -23,6 +26,8 @@ use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS};
 
 /// Number of blocks without overlap from which another length may stand in for the window's.
 const MIN_STAND_IN_BLOCKS: f64 = 8.0;
+/// Version of the simulation: tables of another version are not those of this program.
+const SIMULATION: u32 = 1;
 /// Pseudo-count with which stored tables were computed: a fit uses the default.
 const STORED_PSEUDO_COUNT: f64 = MonitorSpec::DEFAULT_PSEUDO_COUNT;
 
@@ -47,7 +52,13 @@ pub struct NullModel {
     seed: String,
     nulls: NullGrid,
     blocks: Vec<BlockStatistics>,
+    id: OnceLock<NullModelId>,
 }
+
+/// The hash of everything that null tables depend on, except for their size.
+///
+/// Models with the same id have the same tables, also after a restart or a reload.
+pub type NullModelId = [u8; 32];
 
 /// Variation of a statistic between windows of the stream without drift.
 struct Dispersion {
@@ -71,6 +82,7 @@ impl NullModel {
             seed: hash.to_owned(),
             nulls: NullGrid::new(bins, usable.flat_map(|stored| &stored.nulls)),
             blocks: stored.map_or_else(Vec::new, |stored| stored.blocks.clone()),
+            id: OnceLock::new(),
         }
     }
 
@@ -82,7 +94,42 @@ impl NullModel {
 
     /// Computes the tables for windows of `n` values if they do not exist: about 0.1 s each.
     pub fn prepare(&self, n: u64) {
-        self.nulls.prepare(n, |size| self.simulated(size));
+        self.nulls.prepare(n, |size| self.simulate(size));
+    }
+
+    /// The sizes whose tables are needed for windows of `n` values and do not exist, each once.
+    pub fn missing_sizes(&self, n: u64) -> impl Iterator<Item = NullSize> {
+        self.nulls.missing(n)
+    }
+
+    /// Simulates the table of one size: about 0.1 s. The model does not change.
+    #[must_use]
+    pub fn simulate(&self, size: NullSize) -> NullTable {
+        simulate(&self.scorer, size, &self.seed)
+    }
+
+    /// Adds a table of a model with the same id; the table of a size that exists stays.
+    pub fn insert(&self, table: Arc<NullTable>) {
+        self.nulls.insert(table);
+    }
+
+    /// The hash of everything that the tables depend on.
+    ///
+    /// It covers the whole reference in its debug form, which is exact for numbers. A form that
+    /// changes costs one simulation and never gives a wrong table.
+    pub fn id(&self) -> NullModelId {
+        *self.id.get_or_init(|| {
+            let scorer = &self.scorer;
+            let (seed, pseudo_count) = (&self.seed, scorer.pseudo_count());
+            let reference = scorer.reference();
+            let content = format!("{SIMULATION} {seed:?} {pseudo_count:?} {reference:?}");
+            Sha256::digest(content.as_bytes()).into()
+        })
+    }
+
+    /// The tables for windows of `n` values that exist and do not come from the artefact.
+    pub fn simulated_tables(&self, n: u64) -> impl Iterator<Item = &Arc<NullTable>> {
+        self.nulls.simulated(n)
     }
 
     /// Returns true if the tables for windows of `n` values exist.
@@ -134,6 +181,20 @@ impl NullModel {
             design_effect: dispersion.design_effect,
             blocks: dispersion.blocks,
         }))
+    }
+
+    /// The design effect of a statistic by the reference's blocks alone; 1 without blocks.
+    #[must_use]
+    pub fn block_design_effect(
+        &self,
+        statistic: Statistic,
+        counts: &FeatureCounts,
+        context: &WindowContext<'_>,
+    ) -> f64 {
+        simulated_index(statistic)
+            .zip(self.blocks_for(counts.tallies.values, context))
+            .and_then(|(index, (blocks, _))| blocks.design_effect.get(index).copied())
+            .unwrap_or(1.0)
     }
 
     /// Reasons why the thresholds of a window of `n` values at `alpha` are less reliable.
@@ -191,11 +252,7 @@ impl NullModel {
         n: u64,
     ) -> Option<EmpiricalDistribution> {
         self.nulls
-            .distribution(index, n, |size| self.simulated(size))
-    }
-
-    fn simulated(&self, size: NullSize) -> NullTable {
-        simulate(&self.scorer, size, &self.seed)
+            .distribution(index, n, |size| self.simulate(size))
     }
 
     /// The variation of a statistic between windows: from blocks, else from quiet windows.

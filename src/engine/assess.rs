@@ -75,6 +75,12 @@ pub struct AssessmentInput<'a> {
     pub rates: &'a Rates,
     /// The time between windows; `None` where there is only one.
     pub step: Option<Duration>,
+    /// The statistics to assess, in the order of [`Statistic::ALL`], with `js` and those of all
+    /// rules.
+    pub statistics: &'a [Statistic],
+    /// True where the null tables for this number of values exist, or may be simulated now. Without
+    /// them only rates are assessed.
+    pub has_tables: bool,
     /// Length of the window, dispersion estimate and reference in force.
     pub context: WindowContext<'a>,
 }
@@ -110,8 +116,10 @@ pub fn assess(
     null_model: &NullModel,
     input: &AssessmentInput<'_>,
 ) -> Assessment {
-    let distributions: Vec<(Statistic, NullDistribution)> = Statistic::ALL
+    let distributions: Vec<(Statistic, NullDistribution)> = input
+        .statistics
         .iter()
+        .filter(|statistic| statistic.is_rate() || input.has_tables)
         .filter_map(|statistic| {
             let distribution =
                 null_model.null_distribution(*statistic, input.counts, &input.context)?;
@@ -154,7 +162,10 @@ pub fn assess(
                 Some(assess_statistic(*statistic, value, distribution, threshold))
             })
             .collect(),
-        design_effect: distribution_of(Statistic::Js).map_or(1.0, NullDistribution::design_effect),
+        design_effect: distribution_of(Statistic::Js).map_or_else(
+            || null_model.block_design_effect(Statistic::Js, input.counts, &input.context),
+            NullDistribution::design_effect,
+        ),
         statuses: null_model.statuses(input.counts.tallies.values, rarest_alpha, &input.context),
         thresholds,
     }
@@ -327,6 +338,8 @@ mod tests {
             scores: Some(&scores),
             rates: &Rates::of(&counts, layout),
             step,
+            statistics: Statistic::ALL,
+            has_tables: true,
             context: WindowContext::default(),
         };
         assess(feature, reference.null_model.as_ref().unwrap(), &input)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::assess::{Assessment, AssessmentInput, assess, effective_samples};
 use super::counters::TransitionCounts;
+use super::null_supply::TableNeed;
 use super::plan::FeaturePlan;
 use super::reference::{ComparedReference, CountedPanes, DynamicReferenceState, WindowFeatureRef};
 use super::rule_state::{Calibrated, RuleState};
@@ -20,7 +21,7 @@ use super::sample::FeatureSample;
 use super::snapshot::AlertSnapshot;
 use super::view::ComparisonView;
 use crate::alert::AlertState;
-use crate::calibration::{CalibrationStatus, NullModel, OnlineDispersion, WindowContext};
+use crate::calibration::{CalibrationStatus, OnlineDispersion, WindowContext};
 use crate::model::{EventTime, NotReady, WindowSpec};
 use crate::reference::FeatureReference;
 use crate::score::Scores;
@@ -39,6 +40,8 @@ pub(super) struct Comparison {
     /// The reference that `scores` were computed against.
     scored_against: Option<Arc<FeatureReference>>,
     assessment: Option<Arc<Assessment>>,
+    /// True if the sample can be assessed as soon as its null tables are there.
+    awaits_tables: bool,
 }
 
 impl Comparison {
@@ -56,6 +59,7 @@ impl Comparison {
             scores: Err(NotReady::Warming),
             scored_against: None,
             assessment: None,
+            awaits_tables: false,
         };
         comparison.clear(NotReady::Warming);
         comparison
@@ -76,10 +80,9 @@ impl Comparison {
         end: EventTime,
         window: &WindowSpec,
     ) {
-        let is_estimated = self
-            .reference
-            .current()
-            .is_ok_and(|(_, null_model)| null_model.is_some_and(NullModel::estimates_online));
+        let is_estimated = self.reference.current().is_ok_and(|(_, null_model)| {
+            null_model.is_some_and(|null_model| null_model.estimates_online())
+        });
         let is_quiet = self
             .rules
             .iter()
@@ -98,10 +101,16 @@ impl Comparison {
         self.reference.advance(position, panes);
     }
 
-    /// The null model in force, if it has no tables yet for windows of `n` values.
-    pub(super) fn unprepared_null_model(&self, n: u64) -> Option<&NullModel> {
+    /// The null model in force, if a window of `n` values needs its tables.
+    ///
+    /// A window with fewer than `min_samples` values has no score, so it needs none.
+    pub(super) fn table_need(&self, n: u64, min_samples: u64) -> Option<TableNeed> {
         let (_, null_model) = self.reference.current().ok()?;
-        null_model.filter(|null_model| n > 0 && !null_model.is_prepared(n))
+        let null_model = null_model.filter(|_| has_enough(n, min_samples))?;
+        Some(TableNeed {
+            null_model: Arc::clone(null_model),
+            n,
+        })
     }
 
     /// Scores and assesses a sample; the alerts do not change.
@@ -120,17 +129,28 @@ impl Comparison {
         self.assessment = self.assess(sample).map(Arc::new);
     }
 
-    fn assess(&self, sample: &FeatureSample<'_>) -> Option<Assessment> {
+    /// Assesses the sample; without the null tables that it needs, it waits for them.
+    fn assess(&mut self, sample: &FeatureSample<'_>) -> Option<Assessment> {
+        self.awaits_tables = false;
         let counts = sample.counts.filter(|_| sample.incomplete.is_none())?;
         let (_, null_model) = self.reference.current().ok()?;
+        let null_model = null_model?;
+        let n = counts.tallies.values;
+        let has_tables = has_enough(n, sample.window.min_samples);
+        if has_tables && !null_model.is_prepared(n) {
+            self.awaits_tables = true;
+            return None;
+        }
         let mut assessment = assess(
             sample.plan,
-            null_model?,
+            null_model,
             &AssessmentInput {
                 counts,
                 scores: self.scores.as_ref().ok(),
                 rates: sample.rates,
                 step: Some(sample.window.slide),
+                statistics: &sample.plan.assessed,
+                has_tables,
                 context: WindowContext {
                     window: Some(sample.window.size),
                     online: Some(&self.dispersion),
@@ -152,9 +172,33 @@ impl Comparison {
         transitions: &mut TransitionCounts,
     ) {
         for (index, rule) in self.rules.iter_mut().enumerate() {
+            if self.awaits_tables && rule.wait_for_tables(sample, self.scores) {
+                continue;
+            }
             let calibrated = calibrated(self.assessment.as_deref(), index);
             rule.evaluate(sample, self.scores, calibrated, transitions);
         }
+    }
+
+    /// Makes up for the evaluation of the rules that waited for null tables; false if the sample
+    /// did not wait, or still waits.
+    pub(super) fn resume(
+        &mut self,
+        sample: &FeatureSample<'_>,
+        transitions: &mut TransitionCounts,
+    ) -> bool {
+        if !self.awaits_tables {
+            return false;
+        }
+        self.assessment = self.assess(sample).map(Arc::new);
+        if self.awaits_tables {
+            return false;
+        }
+        for (index, rule) in self.rules.iter_mut().enumerate() {
+            let calibrated = calibrated(self.assessment.as_deref(), index);
+            rule.resume(sample, self.scores, calibrated, transitions);
+        }
+        true
     }
 
     /// Drops the transitions of the latest evaluation, which were reported.
@@ -186,6 +230,7 @@ impl Comparison {
     /// Drops scores and assessment for a reason; without a reference that is the reason.
     pub(super) fn clear(&mut self, reason: NotReady) {
         self.assessment = None;
+        self.awaits_tables = false;
         self.scored_against = None;
         self.scores = Err(match self.reference {
             ComparedReference::Missing => NotReady::NoReference,
@@ -197,6 +242,9 @@ impl Comparison {
     /// restored.
     pub(super) fn initialize_alerts(&mut self, sample: &FeatureSample<'_>) {
         for (index, rule) in self.rules.iter_mut().enumerate() {
+            if self.awaits_tables && rule.wait_for_tables(sample, self.scores) {
+                continue;
+            }
             let calibrated = calibrated(self.assessment.as_deref(), index);
             let state = AlertState::NotReady(NotReady::Warming);
             rule.show(sample, self.scores, calibrated, state);
@@ -213,7 +261,11 @@ impl Comparison {
             .find(|(_, rule)| rule.is_named(&saved.statistic, &saved.severity));
         if let Some((index, rule)) = rule {
             let calibrated = calibrated(self.assessment.as_deref(), index);
-            rule.show(sample, self.scores, calibrated, saved.state);
+            let waits = rule.is_waiting() && saved.state == AlertState::NotReady(NotReady::Warming);
+            // The earlier process may have waited for the same tables.
+            if !waits {
+                rule.show(sample, self.scores, calibrated, saved.state);
+            }
             rule.restore(saved.alert, saved.since);
         }
     }
@@ -252,6 +304,11 @@ impl Comparison {
             alerts: self.rules.iter().map(|rule| *rule.view()).collect(),
         }
     }
+}
+
+/// True if a window of `n` values has scores.
+const fn has_enough(n: u64, min_samples: u64) -> bool {
+    n > 0 && n >= min_samples
 }
 
 fn calibrated(assessment: Option<&Assessment>, rule: usize) -> Option<Calibrated> {

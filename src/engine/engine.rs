@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::commit_index::CommitIndexCache;
 use super::counters::SourceCounters;
 use super::monitor::MonitorEngine;
+use super::null_supply::{NullSupply, SimulatedTable, TableRequest};
 use super::plan::MonitorPlan;
 use super::snapshot::EngineSnapshot;
 use super::view::{EngineView, WindowView};
@@ -27,6 +28,7 @@ pub struct Engine {
     reported: Option<Vec<String>>,
     /// In configuration order.
     monitors: Vec<MonitorEngine>,
+    null_supply: NullSupply,
     generation: u64,
 }
 
@@ -62,8 +64,43 @@ impl Engine {
                 .into_iter()
                 .map(|plan| MonitorEngine::new(Arc::new(plan)))
                 .collect(),
+            null_supply: NullSupply::default(),
             generation: 0,
         }
+    }
+
+    /// Leaves the simulation of null tables to the caller, who passes [`Self::missing_tables`] on
+    /// and gives the finished ones to [`Self::accept_tables`].
+    ///
+    /// Budgeted rules without tables are `warming`; their evaluation is made up for later. By
+    /// default the engine simulates missing tables at once.
+    pub fn defer_null_tables(&mut self) {
+        self.null_supply.defer();
+    }
+
+    /// The null tables that the latest windows wait for, each once.
+    #[must_use]
+    pub fn missing_tables(&self) -> Vec<TableRequest> {
+        self.null_supply
+            .fill(self.monitors.iter().flat_map(MonitorEngine::table_needs))
+    }
+
+    /// Keeps finished null tables and evaluates the rules that waited for them; calls `evaluated`
+    /// for each of their windows.
+    pub fn accept_tables(
+        &mut self,
+        tables: Vec<SimulatedTable>,
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
+    ) {
+        self.null_supply.accept(tables);
+        let mut is_changed = false;
+        for monitor in &mut self.monitors {
+            monitor.resume(&mut self.null_supply, &mut |plan, window| {
+                is_changed = true;
+                evaluated(plan, window);
+            });
+        }
+        self.generation += u64::from(is_changed);
     }
 
     /// The number of monitors.
@@ -162,6 +199,7 @@ impl Engine {
         if let Some(reported) = &self.reported {
             next.report_only(&reported.iter().map(String::as_str).collect::<Vec<_>>());
         }
+        next.null_supply = self.null_supply.clone();
         next.restore(self.save());
         next.generation = self.generation + 1;
         next
@@ -220,7 +258,8 @@ impl Engine {
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) -> u64 {
         let mut is_changed = false;
-        let evaluations = self.monitors[monitor].advance(&mut |plan, window| {
+        let supply = &mut self.null_supply;
+        let evaluations = self.monitors[monitor].advance(supply, &mut |plan, window| {
             is_changed = true;
             evaluated(plan, window);
         });
@@ -250,7 +289,7 @@ impl Engine {
     /// Evaluates every remaining window: the input has ended.
     pub fn finish(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) {
         for monitor in &mut self.monitors {
-            monitor.finish(evaluated);
+            monitor.finish(&mut self.null_supply, evaluated);
         }
         self.generation += 1;
     }
@@ -292,12 +331,14 @@ impl Engine {
                 .map(|(name, feed)| (name.clone(), feed.counters.clone()))
                 .collect(),
             monitors: self.monitors.iter().map(MonitorEngine::save).collect(),
+            null_tables: self.null_supply.save(),
         }
     }
 
     /// Continues from the state of an earlier process.
     pub fn restore(&mut self, saved: EngineSnapshot) {
         self.log = saved.log;
+        self.null_supply.restore(saved.null_tables);
         for (name, counters) in saved.sources {
             if let Some(feed) = self.sources.get_mut(&name) {
                 feed.counters = counters;
@@ -309,7 +350,7 @@ impl Engine {
                 .iter_mut()
                 .find(|monitor| monitor.plan().id == saved.id)
             {
-                monitor.restore(saved);
+                monitor.restore(saved, &mut self.null_supply);
             }
         }
         self.drop_unread_shards();

@@ -9,8 +9,8 @@
 //! reference in force, the dispersion estimate, the rules with their alerts, and the latest scores.
 //!
 //! From the bottom to the top: `plan` (what to compare), `commit_index` and `shards` (what was
-//! counted), `assess` (null distributions and thresholds), `reference`, `rule_state`, `comparison`,
-//! `window_feature`, `window`, `monitor`, `engine`.
+//! counted), `assess` (null distributions and thresholds), `null_supply`, `reference`,
+//! `rule_state`, `comparison`, `window_feature`, `window`, `monitor`, `engine`.
 
 mod assess;
 mod commit_index;
@@ -22,6 +22,7 @@ mod engine;
 mod fixture;
 mod hold;
 mod monitor;
+mod null_supply;
 mod plan;
 mod reference;
 mod rule_state;
@@ -38,6 +39,7 @@ pub use assess::{
 };
 pub use engine::Engine;
 pub use hold::WatermarkHold;
+pub use null_supply::{NullTableId, SimulatedTable, TableRequest};
 pub use plan::{
     FeaturePlan, HourOfWeekReference, LoadedReference, MonitorPlan, PlanProblem, PlanSubject,
     ReferenceDynamics, ReferencePlan, ReferenceView, Rule, ThresholdSource,

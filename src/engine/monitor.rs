@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::commit_index::CommitIndex;
 use super::counters::{FeatureCounters, MonitorCounters};
 use super::hold::WatermarkHold;
+use super::null_supply::{NullSupply, TableNeed};
 use super::plan::MonitorPlan;
 use super::reference::CountedPanes;
 use super::shards::Shards;
@@ -122,7 +123,11 @@ impl MonitorEngine {
     }
 
     /// Evaluates every window that is due and calls `evaluated` after each; returns their number.
-    pub(super) fn advance(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) -> u64 {
+    pub(super) fn advance(
+        &mut self,
+        supply: &mut NullSupply,
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
+    ) -> u64 {
         let lateness = &self.plan.spec.lateness;
         self.shards.drop_surplus(lateness.stall_after);
         let watermark = self.shards.watermark(lateness);
@@ -136,7 +141,7 @@ impl MonitorEngine {
         let mut evaluations = 0;
         if let Some(watermark) = self.watermark {
             for index in 0..self.windows.len() {
-                evaluations += self.evaluate_until(index, watermark, evaluated);
+                evaluations += self.evaluate_until(index, watermark, supply, evaluated);
             }
         }
         self.counters.evaluations += evaluations;
@@ -150,13 +155,17 @@ impl MonitorEngine {
     }
 
     /// Evaluates every window up to the one that holds the newest event: the input has ended.
-    pub(super) fn finish(&mut self, evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView)) {
+    pub(super) fn finish(
+        &mut self,
+        supply: &mut NullSupply,
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
+    ) {
         let Some(newest) = self.shards.newest() else {
             return;
         };
         for index in 0..self.windows.len() {
             let closing = self.windows[index].schedule.closing(newest);
-            self.counters.evaluations += self.evaluate_until(index, closing, evaluated);
+            self.counters.evaluations += self.evaluate_until(index, closing, supply, evaluated);
         }
     }
 
@@ -164,6 +173,7 @@ impl MonitorEngine {
         &mut self,
         index: usize,
         watermark: EventTime,
+        supply: &mut NullSupply,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) -> u64 {
         let mut evaluations = 0;
@@ -180,11 +190,31 @@ impl MonitorEngine {
                 stall_after: self.plan.spec.lateness.stall_after,
                 min_coverage: self.plan.spec.min_coverage,
             };
-            window.evaluate(due, &panes, &coverage, &self.plan, &mut self.counters);
+            let counters = &mut self.counters;
+            window.evaluate(due, &panes, &coverage, &self.plan, counters, supply);
             window.evaluated_at = self.shards.time.now;
             self.counters.skipped += due.skipped;
             evaluations += 1;
             evaluated(&self.plan, &window.take_evaluation());
+        }
+    }
+
+    /// The null tables that the latest windows wait for.
+    pub(super) fn table_needs(&self) -> impl Iterator<Item = &TableNeed> {
+        self.windows.iter().flat_map(Window::table_needs_unmet)
+    }
+
+    /// Makes up for the evaluation of rules whose null tables have come, and calls `evaluated` for
+    /// each window that has some.
+    pub(super) fn resume(
+        &mut self,
+        supply: &mut NullSupply,
+        evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
+    ) {
+        for window in &mut self.windows {
+            if window.resume(supply, &self.plan, &mut self.counters) {
+                evaluated(&self.plan, &window.take_evaluation());
+            }
         }
     }
 
@@ -345,7 +375,7 @@ impl MonitorEngine {
     }
 
     /// Continues from the state of an earlier process.
-    pub(super) fn restore(&mut self, saved: MonitorSnapshot) {
+    pub(super) fn restore(&mut self, saved: MonitorSnapshot, supply: &mut NullSupply) {
         let plan = Arc::clone(&self.plan);
         let positions = FeaturePositions::new(
             saved.features.iter().map(|(id, _)| *id),
@@ -375,7 +405,7 @@ impl MonitorEngine {
                 .iter_mut()
                 .find(|window| window.is_saved_as(&saved))
             {
-                window.restore(saved, &positions, &plan);
+                window.restore(saved, &positions, &plan, supply);
             }
         }
     }

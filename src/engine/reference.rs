@@ -106,9 +106,9 @@ impl DynamicReference {
         }
     }
 
-    fn current(&self) -> Result<(&Scorer, Option<&NullModel>), NotReady> {
+    fn current(&self) -> Result<(&Scorer, Option<&Arc<NullModel>>), NotReady> {
         match (&self.scorer, &self.state.basis) {
-            (Some(scorer), _) => Ok((scorer, self.null_model.as_deref())),
+            (Some(scorer), _) => Ok((scorer, self.null_model.as_ref())),
             (None, ReferenceBasis::Absent(reason)) => Err(*reason),
             (None, _) => Err(NotReady::NoReference),
         }
@@ -312,10 +312,10 @@ impl ComparedReference {
     ///
     /// # Errors
     /// The reason why there is nothing to compare with.
-    pub(super) fn current(&self) -> Result<(&Scorer, Option<&NullModel>), NotReady> {
+    pub(super) fn current(&self) -> Result<(&Scorer, Option<&Arc<NullModel>>), NotReady> {
         match self {
             ComparedReference::Missing => Err(NotReady::NoReference),
-            ComparedReference::Fixed { scorer, null_model } => Ok((scorer, null_model.as_deref())),
+            ComparedReference::Fixed { scorer, null_model } => Ok((scorer, null_model.as_ref())),
             ComparedReference::Dynamic(dynamic) => dynamic.current(),
         }
     }

@@ -19,6 +19,8 @@ pub(super) struct RuleState {
     alert: Alert,
     /// End of the window since which the alert is pending or firing.
     since: Option<EventTime>,
+    /// True while the evaluation of the latest sample waits for null tables.
+    is_waiting: bool,
     view: AlertView,
 }
 
@@ -32,6 +34,7 @@ impl RuleState {
             is_evaluated: rule.statistic.applies_to_reference(reference),
             alert: Alert::default(),
             since: None,
+            is_waiting: false,
             view: alert_view(rule, threshold.as_ref(), None, state),
         }
     }
@@ -59,6 +62,7 @@ impl RuleState {
         calibrated: Option<Calibrated>,
         transitions: &mut TransitionCounts,
     ) {
+        self.is_waiting = false;
         if !self.is_evaluated {
             self.view = alert_view(&self.rule, None, None, AlertState::Inactive);
             return;
@@ -81,6 +85,61 @@ impl RuleState {
         };
     }
 
+    /// Postpones the evaluation of a sample until its null tables are there; false for a rule that
+    /// needs none.
+    ///
+    /// The alert does not change meanwhile: one that fires goes on, and a pending one neither
+    /// advances nor starts again. A value that is not ready needs no threshold.
+    pub(super) fn wait_for_tables(
+        &mut self,
+        sample: &FeatureSample<'_>,
+        scores: Result<Scores, NotReady>,
+    ) -> bool {
+        let is_budgeted = matches!(self.rule.threshold_source, ThresholdSource::Budget { .. });
+        self.is_waiting = match sample.value(self.rule.statistic, scores) {
+            Ok(value) if is_budgeted && self.is_evaluated => {
+                self.view = alert_view(&self.rule, None, Some(value), self.waiting_state());
+                true
+            }
+            _ => false,
+        };
+        self.is_waiting
+    }
+
+    /// Evaluates the sample that the rule waited with. A budgeted rule that did not wait was
+    /// evaluated by an earlier process, so only its threshold is shown.
+    pub(super) fn resume(
+        &mut self,
+        sample: &FeatureSample<'_>,
+        scores: Result<Scores, NotReady>,
+        calibrated: Option<Calibrated>,
+        transitions: &mut TransitionCounts,
+    ) {
+        if self.is_waiting {
+            self.evaluate(sample, scores, calibrated, transitions);
+        } else {
+            self.show(sample, scores, calibrated, self.view.state);
+        }
+    }
+
+    /// True while the evaluation of the latest sample waits for null tables.
+    pub(super) const fn is_waiting(&self) -> bool {
+        self.is_waiting
+    }
+
+    /// The end of the window since which the alert is pending or firing.
+    pub(super) const fn since(&self) -> Option<EventTime> {
+        self.since
+    }
+
+    const fn waiting_state(&self) -> AlertState {
+        if self.alert.is_firing() {
+            AlertState::Firing
+        } else {
+            AlertState::NotReady(NotReady::Warming)
+        }
+    }
+
     /// Shows threshold and value of a sample beside a given state, without an evaluation.
     pub(super) fn show(
         &mut self,
@@ -89,6 +148,7 @@ impl RuleState {
         calibrated: Option<Calibrated>,
         state: AlertState,
     ) {
+        self.is_waiting = false;
         if !self.is_evaluated {
             self.view = alert_view(&self.rule, None, None, AlertState::Inactive);
             return;
@@ -107,11 +167,15 @@ impl RuleState {
     pub(super) fn restore(&mut self, alert: Alert, since: Option<EventTime>) {
         self.alert = alert;
         self.since = since;
-        self.view.since = since;
+        self.view.since = since.filter(|_| !self.is_waiting);
     }
 
     /// Notes when the alert left its rest: at the end of the window that was evaluated.
     pub(super) fn stamp(&mut self, end: EventTime) {
+        if self.is_waiting {
+            self.view.since = self.since.filter(|_| self.alert.is_firing());
+            return;
+        }
         self.since = match self.view.state {
             AlertState::Pending | AlertState::Firing => self.since.or(Some(end)),
             AlertState::Inactive | AlertState::NotReady(_) => None,

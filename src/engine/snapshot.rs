@@ -11,9 +11,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::counters::{FeatureCounters, MonitorCounters, SourceCounters};
+use super::null_supply::SavedNullTable;
 use super::reference::DynamicReferenceState;
 use super::shards::{ShardCount, ShardState};
 use crate::alert::{Alert, AlertState};
@@ -30,6 +32,8 @@ pub struct EngineSnapshot {
     pub log: LogState,
     pub(super) sources: BTreeMap<String, SourceCounters>,
     pub(super) monitors: Vec<MonitorSnapshot>,
+    /// Null tables that were simulated at run time.
+    pub(super) null_tables: Vec<SavedNullTable>,
 }
 
 impl EngineSnapshot {
@@ -182,11 +186,12 @@ impl FeaturePositions {
         saved: impl Iterator<Item = LayoutId>,
         features: impl Iterator<Item = LayoutId>,
     ) -> Self {
-        let features: Vec<LayoutId> = features.collect();
+        let features: FxHashMap<LayoutId, usize> = features
+            .enumerate()
+            .map(|(position, id)| (id, position))
+            .collect();
         FeaturePositions {
-            restored: saved
-                .map(|saved| features.iter().position(|id| *id == saved))
-                .collect(),
+            restored: saved.map(|saved| features.get(&saved).copied()).collect(),
             features: features.len(),
         }
     }

@@ -1,10 +1,9 @@
 //! One window of a monitor: its schedule, its features with their comparisons, and its latest
 //! evaluation.
 
-use rayon::prelude::*;
-
 use super::comparison::Comparison;
 use super::counters::MonitorCounters;
+use super::null_supply::{NullSupply, TableNeed};
 use super::plan::MonitorPlan;
 use super::reference::{CountedPanes, WindowFeatureRef};
 use super::shards::incompleteness;
@@ -12,7 +11,6 @@ use super::snapshot::{AlertSnapshot, FeaturePositions, WindowSnapshot, millis};
 use super::view::WindowView;
 use super::volume::VolumeState;
 use super::window_feature::WindowFeature;
-use crate::calibration::NullModel;
 use crate::model::{EventTime, NotReady, WindowSpec};
 use crate::stats::FeatureCounts;
 use crate::window::{Coverage, Due, Schedule};
@@ -30,6 +28,8 @@ pub(super) struct Window {
     coverage: f64,
     features: Vec<WindowFeature>,
     volume: Option<VolumeState>,
+    /// The null tables that the latest window waits for.
+    table_needs: Vec<TableNeed>,
     /// Log time of the latest evaluation.
     pub(super) evaluated_at: Option<EventTime>,
 }
@@ -50,6 +50,7 @@ impl Window {
                 .map(|feature| WindowFeature::new(feature, plan.spec.pseudo_count))
                 .collect(),
             volume: plan.spec.volume.map(VolumeState::new),
+            table_needs: Vec::new(),
             evaluated_at: None,
         }
     }
@@ -63,6 +64,7 @@ impl Window {
         coverage: &[Coverage],
         plan: &MonitorPlan,
         counters: &mut MonitorCounters,
+        supply: &mut NullSupply,
     ) {
         self.advance_references(due, panes);
         self.end = Some(due.end);
@@ -75,11 +77,11 @@ impl Window {
             .iter()
             .map(|coverage| incompleteness(*coverage, panes.min_coverage))
             .collect::<Vec<_>>();
-        if incomplete[..counts.len()].iter().any(Option::is_none) {
-            self.unprepared_null_models(&counts)
-                .into_par_iter()
-                .for_each(|(null_model, n)| null_model.prepare(n));
-        }
+        let complete = counts
+            .iter()
+            .enumerate()
+            .filter(|(feature, _)| incomplete[*feature].is_none());
+        self.table_needs = supply.provide(self.table_needs(complete), due.end);
         if let (Some(volume), Some(incomplete)) = (&mut self.volume, incomplete.last()) {
             let events = panes.rings[self.ring].events(due.start, due.end);
             let observed = incomplete.map_or(Ok(events), Err);
@@ -141,32 +143,60 @@ impl Window {
             .collect()
     }
 
-    /// The null models that lack tables for windows of these counts, each once, with the number of
-    /// values.
-    ///
-    /// A simulation takes about a tenth of a second, so the caller prepares them on all cores.
-    fn unprepared_null_models(&self, counts: &[FeatureCounts]) -> Vec<(&NullModel, u64)> {
-        let mut unprepared: Vec<(&NullModel, u64)> = Vec::new();
-        for (feature, counts) in self.features.iter().zip(counts) {
-            let n = counts.tallies.values;
-            for null_model in feature
-                .comparisons()
-                .iter()
-                .filter_map(|comparison| comparison.unprepared_null_model(n))
-            {
-                if !unprepared
+    /// The null tables that these features need for these counts.
+    fn table_needs<'a>(
+        &self,
+        counts: impl IntoIterator<Item = (usize, &'a FeatureCounts)>,
+    ) -> Vec<TableNeed> {
+        let min_samples = self.spec.min_samples;
+        counts
+            .into_iter()
+            .flat_map(|(feature, counts)| {
+                self.features[feature]
+                    .comparisons()
                     .iter()
-                    .any(|(known, _)| std::ptr::eq(*known, null_model))
-                {
-                    unprepared.push((null_model, n));
-                }
+                    .filter_map(move |comparison| {
+                        comparison.table_need(counts.tallies.values, min_samples)
+                    })
+            })
+            .collect()
+    }
+
+    /// The null tables that the latest window waits for.
+    pub(super) fn table_needs_unmet(&self) -> &[TableNeed] {
+        &self.table_needs
+    }
+
+    /// Makes up for the evaluation of rules whose null tables have come; true if there were any.
+    pub(super) fn resume(
+        &mut self,
+        supply: &mut NullSupply,
+        plan: &MonitorPlan,
+        counters: &mut MonitorCounters,
+    ) -> bool {
+        let waiting = self.table_needs.len();
+        if waiting == 0 {
+            return false;
+        }
+        let end = self.end.unwrap_or(EventTime::MIN);
+        self.table_needs = supply.provide_again(std::mem::take(&mut self.table_needs), end);
+        if self.table_needs.len() == waiting {
+            return false;
+        }
+        let mut is_resumed = false;
+        for (feature, feature_plan) in self.features.iter_mut().zip(&plan.features) {
+            if feature.resume(feature_plan, &self.spec, &mut counters.transitions) {
+                is_resumed = true;
+                feature.stamp_alerts(end);
+                feature.exclude_alarms(end.minus(self.spec.size), end);
             }
         }
-        unprepared
+        is_resumed
     }
 
     /// Replaces every score by `Stale`: no evaluation has come for a long time.
     pub(super) fn mark_stale(&mut self, plan: &MonitorPlan, counters: &mut MonitorCounters) {
+        self.table_needs.clear();
         for (feature, feature_plan) in self.features.iter_mut().zip(&plan.features) {
             feature.clear(Some(NotReady::Stale));
             feature.evaluate(feature_plan, &self.spec, &mut counters.transitions);
@@ -257,7 +287,7 @@ impl Window {
                     severity: rule.view().severity.name().to_owned(),
                     alert: *rule.alert(),
                     state: rule.view().state,
-                    since: rule.view().since,
+                    since: rule.since(),
                 })
             })
             .collect()
@@ -285,6 +315,7 @@ impl Window {
         saved: WindowSnapshot,
         positions: &FeaturePositions,
         plan: &MonitorPlan,
+        supply: &mut NullSupply,
     ) {
         self.schedule.resume(saved.next_end);
         self.end = saved.end;
@@ -303,6 +334,14 @@ impl Window {
                 comparison.restore_reference(state);
             }
         }
+        let complete = saved.features.iter().enumerate().filter_map(
+            |(saved_feature, (counts, incomplete))| {
+                let counts = counts.as_ref().filter(|_| incomplete.is_none())?;
+                Some((positions.get(saved_feature)?, counts))
+            },
+        );
+        let end = saved.end.unwrap_or(EventTime::MIN);
+        self.table_needs = supply.provide(self.table_needs(complete), end);
         for (saved_feature, (counts, incomplete)) in saved.features.into_iter().enumerate() {
             let Some(index) = positions.get(saved_feature) else {
                 continue;

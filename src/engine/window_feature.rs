@@ -103,6 +103,21 @@ impl WindowFeature {
         }
     }
 
+    /// Makes up for the evaluation of rules that waited for null tables; true if there were any.
+    pub(super) fn resume(
+        &mut self,
+        plan: &FeaturePlan,
+        window: &WindowSpec,
+        transitions: &mut TransitionCounts,
+    ) -> bool {
+        let (sample, comparisons) = self.split(plan, window);
+        let mut is_resumed = false;
+        for comparison in comparisons {
+            is_resumed |= comparison.resume(&sample, transitions);
+        }
+        is_resumed
+    }
+
     /// Excludes the latest window from rolling references whose alerts are pending or firing.
     pub(super) fn exclude_alarms(&mut self, start: EventTime, end: EventTime) {
         for comparison in &mut self.comparisons {

@@ -41,6 +41,9 @@ pub struct TopicReport {
 pub struct LogReport {
     /// The reason why its view lags behind the log; `None` if the view is current.
     pub problem: Option<String>,
+    /// Null tables that are finished, and all that the latest windows wait for; `None` if they wait
+    /// for none.
+    pub calibrating: Option<(usize, usize)>,
     /// True until everything is read that the log held at the start.
     pub is_recovering: bool,
     /// Seconds it took to read the records that the log held at start.

@@ -43,7 +43,7 @@ pub struct NullTable {
 }
 
 /// The size of simulated windows: `2^k` values, or `2^(k + 1/2)`, rounded down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NullSize {
     /// Exponent of the power of two.
     pub k: u32,

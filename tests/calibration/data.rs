@@ -204,6 +204,8 @@ fn alarms(
             scores: Some(&scores),
             rates: &rates,
             step: None,
+            statistics: Statistic::ALL,
+            has_tables: true,
             context: WindowContext {
                 window: Some(std::time::Duration::from_secs(window_rows as u64)),
                 online: None,

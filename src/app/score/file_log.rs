@@ -56,6 +56,7 @@ pub(in crate::app) fn recover(
     stop: &AtomicBool,
 ) -> anyhow::Result<RecoveredLog> {
     let started_at = clock::monotonic();
+    engine.defer_null_tables();
     let unreadable = Cell::new(None);
     let is_stopping = || stop.load(Ordering::Relaxed) || unreadable.get().is_some();
     let opened = FileLog::open_until(directory, &is_stopping, &mut |entry| match entry {

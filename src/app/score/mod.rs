@@ -2,5 +2,6 @@
 
 mod alert_log;
 pub(super) mod file_log;
+pub(super) mod table_simulator;
 pub(super) mod topic_log;
 pub(super) mod worker;

@@ -13,6 +13,7 @@ use crossbeam_channel::Receiver;
 use tracing::{debug, info};
 
 use super::alert_log::log_transitions;
+use super::table_simulator::TableSimulator;
 use crate::clock;
 use crate::engine::{Engine, EngineView, MonitorPlan};
 use crate::model::{LogPartition, LogReport, SnapshotCounts};
@@ -49,6 +50,7 @@ pub(in crate::app) struct ScoreWorker {
     /// The state of the log, updated by its reader.
     pub(in crate::app) log_health: LogHealth,
     publish: Publish,
+    table_simulator: TableSimulator,
     published_generation: u64,
     published_at: Instant,
     report: Arc<ArcSwap<LogReport>>,
@@ -63,14 +65,19 @@ impl std::fmt::Debug for ScoreWorker {
 
 impl ScoreWorker {
     /// Creates the worker and publishes the first view at once.
+    ///
+    /// The engine leaves null tables to `table_simulator` from now on.
     pub(in crate::app) fn new(
-        engine: Engine,
+        mut engine: Engine,
+        table_simulator: TableSimulator,
         publish: Publish,
         report: Arc<ArcSwap<LogReport>>,
         plans: Receiver<Vec<MonitorPlan>>,
         log_health: LogHealth,
     ) -> Self {
+        engine.defer_null_tables();
         let mut worker = ScoreWorker {
+            table_simulator,
             published_generation: engine.generation(),
             published_at: clock::monotonic(),
             engine,
@@ -106,8 +113,8 @@ impl ScoreWorker {
         }
     }
 
-    /// Does the work that depends on time: applies a reload, marks stale windows, and publishes a
-    /// view when one is due.
+    /// Does the work that depends on time: applies a reload, passes null tables on, marks stale
+    /// windows, and publishes a view when one is due.
     pub(in crate::app) fn tick(&mut self) {
         if let Some(plans) = self.plans.try_iter().last() {
             self.engine = self.engine.with_monitors(plans);
@@ -116,6 +123,7 @@ impl ScoreWorker {
                 "scoring with the new configuration"
             );
         }
+        self.exchange_tables();
         // A log that is still being read is old, and not silent.
         if !self.log_health.is_recovering {
             self.engine
@@ -129,6 +137,20 @@ impl ScoreWorker {
         if self.published_at.elapsed() >= interval {
             self.publish();
         }
+    }
+
+    /// Gives finished null tables to the engine, and requests those that its windows wait for.
+    fn exchange_tables(&mut self) {
+        let tables = self.table_simulator.take_finished();
+        if !tables.is_empty() {
+            let is_new = !self.log_health.is_recovering;
+            self.engine.accept_tables(tables, &mut |plan, window| {
+                if is_new {
+                    log_transitions(plan, window);
+                }
+            });
+        }
+        self.table_simulator.request(self.engine.missing_tables());
     }
 
     /// Publishes a view and a report of the log now.
@@ -154,6 +176,7 @@ impl ScoreWorker {
             .collect();
         self.report.store(Arc::new(LogReport {
             problem: self.log_health.problem.clone(),
+            calibrating: self.table_simulator.progress(),
             is_recovering: self.log_health.is_recovering,
             recovery_seconds: self.log_health.recovery.map(|took| took.as_secs_f64()),
             partitions,

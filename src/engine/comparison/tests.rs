@@ -297,3 +297,125 @@ fn a_changed_layout_starts_to_warm() {
     );
     assert_eq!(reasons(&views[5..]), [None; 2]);
 }
+
+/// A monitor with a budgeted rule whose engine leaves null tables to the test.
+fn deferred(plan: &MonitorPlan) -> Engine {
+    let mut engine = Engine::new(vec![plan.clone()]);
+    engine.defer_null_tables();
+    engine
+}
+
+fn budgeted_plan(references: Vec<ReferenceSpec>) -> MonitorPlan {
+    let mut spec = spec(references);
+    spec.alerts = vec![
+        budgeted_alert(Statistic::Js),
+        fixed_alert(Statistic::Psi, 0.5),
+    ];
+    plan_in(spec, Some(4))
+}
+
+/// Simulates what the engine waits for, and returns the transitions that followed.
+fn calibrate(engine: &mut Engine) -> usize {
+    let tables = engine
+        .missing_tables()
+        .iter()
+        .map(crate::engine::TableRequest::simulate)
+        .collect();
+    let mut transitions = 0;
+    engine.accept_tables(tables, &mut |_, window| {
+        transitions += window.features[0]
+            .alerts()
+            .filter(|alert| alert.transition.is_some())
+            .count();
+    });
+    transitions
+}
+
+/// The scorer's thread simulated the tables itself: nothing was counted meanwhile.
+#[test]
+fn rules_without_null_tables_are_warming_and_are_evaluated_once_when_they_come() {
+    let plan = budgeted_plan(vec![fixed()]);
+    let mut engine = deferred(&plan);
+    let mut stream = Stream::default();
+    let views = read(&mut engine, &mut stream, &plan, 0..8, 5000.0);
+    let waiting = &views[7];
+    assert!(waiting.scores.is_ok() && waiting.assessment.is_none());
+    let warming = AlertState::NotReady(NotReady::Warming);
+    assert_eq!(waiting.alerts[0].state, warming, "the budgeted rule");
+    assert_eq!(states(waiting)[1], "firing", "a number needs no table");
+    let mut simulating = Engine::new(vec![plan.clone()]);
+    let at_once = read(&mut simulating, &mut Stream::default(), &plan, 0..8, 5000.0);
+
+    assert_eq!(calibrate(&mut engine), 1, "it fires, and is reported once");
+    assert_eq!(calibrate(&mut engine), 0, "the window is evaluated already");
+    assert!(engine.missing_tables().is_empty());
+    let calibrated = comparison(&engine, 0);
+    assert_eq!(calibrated.assessment, at_once[7].assessment, "bit for bit");
+    assert_eq!(states(&calibrated), states(&at_once[7]));
+    let next = read(&mut engine, &mut stream, &plan, 8..9, 5000.0);
+    assert_eq!(states(&next[0]), ["firing", "firing"], "no gap follows");
+}
+
+/// A restart and a reload simulated every table again, one after the other.
+#[test]
+fn simulated_tables_survive_a_restart_and_a_reload() {
+    let references = || vec![fixed(), previous(), hour_of_week()];
+    let plan = budgeted_plan(references());
+    let mut engine = deferred(&plan);
+    let mut stream = Stream::default();
+    read(&mut engine, &mut stream, &plan, 0..15, 0.0);
+    assert!(!engine.missing_tables().is_empty(), "nothing is stored");
+    calibrate(&mut engine);
+    let assessments = |engine: &Engine| -> Vec<_> {
+        (0..3)
+            .map(|reference| comparison(engine, reference).assessment)
+            .collect()
+    };
+    let before = assessments(&engine);
+    assert!(before.iter().all(Option::is_some), "all are calibrated");
+
+    let mut restarted = deferred(&budgeted_plan(references()));
+    restarted.restore(engine.save());
+    assert!(restarted.missing_tables().is_empty(), "after a restart");
+    assert_eq!(assessments(&restarted), before);
+    assert!(restarted.save() == engine.save(), "nothing is lost");
+
+    let reloaded = engine.with_monitors(vec![budgeted_plan(references())]);
+    assert!(reloaded.missing_tables().is_empty(), "after a reload");
+    assert_eq!(assessments(&reloaded), before);
+}
+
+/// A restart while tables are made must neither lose nor repeat the evaluation of the window.
+#[test]
+fn a_restart_between_a_window_and_its_tables_keeps_the_evaluation() {
+    let plan = budgeted_plan(vec![fixed()]);
+    let mut engine = deferred(&plan);
+    read(&mut engine, &mut Stream::default(), &plan, 0..8, 5000.0);
+    let mut restarted = deferred(&plan);
+    restarted.restore(engine.save());
+    assert_eq!(calibrate(&mut restarted), 1, "it fires now");
+    assert_eq!(states(&comparison(&restarted, 0)), ["firing", "firing"]);
+
+    let mut later = deferred(&plan);
+    let mut saved = restarted.save();
+    saved.null_tables.clear();
+    later.restore(saved);
+    let waiting = comparison(&later, 0);
+    assert_eq!(
+        states(&waiting),
+        ["firing", "firing"],
+        "a firing alert holds"
+    );
+    assert_eq!(calibrate(&mut later), 0, "this window was evaluated before");
+    assert!(comparison(&later, 0).assessment.is_some(), "and is shown");
+}
+
+#[test]
+fn a_window_with_too_few_values_needs_no_tables() {
+    let mut spec = budgeted_plan(vec![fixed()]).spec.as_ref().clone();
+    spec.windows[0].min_samples = 1000;
+    let plan = plan_in(spec, Some(4));
+    let mut engine = deferred(&plan);
+    read(&mut engine, &mut Stream::default(), &plan, 0..8, 0.0);
+    assert!(engine.missing_tables().is_empty());
+}

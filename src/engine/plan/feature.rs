@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::problem::PlanProblem;
 use super::reference::{ReferencePlan, ReferenceView, reference_plans};
 use super::rule::{Rule, budgeted_statistics, rules_of};
-use crate::model::{BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role};
+use crate::model::{
+    BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role, Statistic,
+};
 use crate::panes::identity;
 use crate::reference::FeatureReference;
 use crate::score::Scorer;
@@ -30,6 +32,9 @@ pub struct FeaturePlan {
     pub rules: Vec<Rule>,
     /// Statistics that share the budget of false alarms.
     pub budgeted_statistics: u32,
+    /// The statistics that are assessed where the feature is calibrated, in the order of
+    /// [`Statistic::ALL`].
+    pub assessed: Vec<Statistic>,
 }
 
 impl FeaturePlan {
@@ -90,6 +95,7 @@ impl FeaturePlan {
             role: listed.map(|feature| feature.role).unwrap_or_default(),
             references: reference_plans(name, spec, references, scorers, is_calibrated),
             layout,
+            assessed: assessed_statistics(spec, &rules),
             rules,
             budgeted_statistics,
         })
@@ -108,6 +114,23 @@ impl FeaturePlan {
             .iter()
             .filter_map(|reference| reference.scorer.as_deref())
     }
+}
+
+/// The statistics that somebody reads: those of the rules, the exported ones in their own and in
+/// their calibrated form, and the two whose thresholds are always shown.
+fn assessed_statistics(spec: &MonitorSpec, rules: &[Rule]) -> Vec<Statistic> {
+    Statistic::ALL
+        .iter()
+        .copied()
+        .filter(|statistic| {
+            matches!(statistic, Statistic::Js | Statistic::WassersteinBody)
+                || rules.iter().any(|rule| rule.statistic == *statistic)
+                || spec
+                    .statistics
+                    .iter()
+                    .any(|listed| listed == statistic || listed.budgeted() == *statistic)
+        })
+        .collect()
 }
 
 /// The problem of a feature that no loaded reference has; `None` where none is loaded.

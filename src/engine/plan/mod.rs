@@ -20,7 +20,7 @@ pub use problem::{PlanProblem, PlanSubject};
 pub use reference::{LoadedReference, ReferenceDynamics, ReferencePlan, ReferenceView};
 pub use rule::{Rule, ThresholdSource};
 
-use crate::model::{Kind, MonitorId, MonitorSpec};
+use crate::model::{Kind, MonitorId, MonitorSpec, Statistic};
 use crate::panes::identity;
 use crate::stats::Layout;
 
@@ -80,6 +80,14 @@ impl MonitorPlan {
             features,
             problems,
             warnings,
+        }
+    }
+
+    /// Assesses every statistic of calibrated features, also those without a rule or a series: a
+    /// report on a data set shows them all.
+    pub fn assess_all(&mut self) {
+        for feature in &mut self.features {
+            feature.assessed = Statistic::ALL.to_vec();
         }
     }
 

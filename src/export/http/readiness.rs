@@ -1,20 +1,21 @@
 //! The reasons why a process cannot do its work, for `/-/ready`, the page and the API.
 //!
 //! Windows that are still warming do not make a process unready: the scores themselves carry the
-//! reason, and a restart would not help.
+//! reason, and a restart would not help. Missing null tables do: budgeted alerts are blind until
+//! they are simulated, which can take minutes after a first start.
 
 use std::collections::BTreeMap;
 
 use crate::engine::EngineView;
 use crate::export::exporter::Exporter;
-use crate::model::KafkaReport;
+use crate::model::{KafkaReport, LogReport};
 
 /// The reasons why this process is not ready; empty when it is.
 pub(super) fn reasons(exporter: &Exporter) -> Vec<String> {
     reasons_in(
         &exporter.view(),
         &exporter.reports(),
-        exporter.log().load().problem.as_deref(),
+        &exporter.log().load(),
         exporter.is_stopping(),
     )
 }
@@ -22,10 +23,13 @@ pub(super) fn reasons(exporter: &Exporter) -> Vec<String> {
 fn reasons_in(
     view: &EngineView,
     reports: &BTreeMap<String, KafkaReport>,
-    log_problem: Option<&str>,
+    log: &LogReport,
     is_stopping: bool,
 ) -> Vec<String> {
-    let mut reasons: Vec<String> = log_problem.map(str::to_owned).into_iter().collect();
+    let mut reasons: Vec<String> = log.problem.clone().into_iter().collect();
+    if let Some((finished, total)) = log.calibrating {
+        reasons.push(format!("calibrating {finished} of {total}"));
+    }
     if is_stopping {
         reasons.push("shutting down".to_owned());
     }
@@ -78,12 +82,28 @@ mod tests {
                 ..KafkaReport::default()
             };
             let reports = [("s".to_owned(), report)].into();
-            let reasons = reasons_in(&EngineView::default(), &reports, None, is_stopping);
+            let reasons = reasons_in(
+                &EngineView::default(),
+                &reports,
+                &LogReport::default(),
+                is_stopping,
+            );
             assert_eq!(
                 reasons,
                 Vec::from_iter(expected),
                 "up {up}, stopping {is_stopping}"
             );
         }
+    }
+
+    /// The process was "ready" while no budgeted alert could fire.
+    #[test]
+    fn a_process_that_simulates_null_tables_is_not_ready() {
+        let log = LogReport {
+            calibrating: Some((120, 300)),
+            ..LogReport::default()
+        };
+        let reasons = reasons_in(&EngineView::default(), &BTreeMap::new(), &log, false);
+        assert_eq!(reasons, ["calibrating 120 of 300"]);
     }
 }
