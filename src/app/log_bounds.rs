@@ -57,8 +57,7 @@ impl LogBounds {
         snapshot: Option<&LogState>,
     ) -> LogState {
         let mut state = LogState::default();
-        for (partition, (first, end)) in
-            self.partitions.iter().filter(|(_, (first, _))| *first > 0)
+        for (partition, (first, end)) in self.partitions.iter().filter(|(_, (first, _))| *first > 0)
         {
             let until = snapshot.map_or(*end, |snapshot| snapshot.next(*partition));
             state.begin_without_history(*partition, *first, until);

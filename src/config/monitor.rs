@@ -40,6 +40,16 @@ pub(super) fn read_all(
     monitors
 }
 
+/// Options of the contract that are not supported yet.
+const RESERVED: [&str; 6] = [
+    "rows",
+    "segment_by",
+    "weight",
+    "transform",
+    "match",
+    "missing",
+];
+
 fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
     let name = table
         .need("name", "the name of the monitor")
@@ -73,14 +83,7 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
         .get("pseudo_count")
         .and_then(|item| pseudo_count(&item))
         .unwrap_or(MonitorSpec::DEFAULT_PSEUDO_COUNT);
-    table.reserve(&[
-        "rows",
-        "segment_by",
-        "weight",
-        "transform",
-        "match",
-        "missing",
-    ]);
+    table.reserve(&RESERVED);
     table.finish();
     MonitorSpec {
         name,

@@ -524,7 +524,9 @@ fn records_of_many_features_share_a_commit() {
     let mut observer = Observer::new(plan.monitors);
     observer.set_largest_commit(3 << 20);
     observer.open(0, &shard(), 0, true, None);
-    let fields: Vec<String> = (0..10_000).map(|index| format!("\"n{index}\":1.5")).collect();
+    let fields: Vec<String> = (0..10_000)
+        .map(|index| format!("\"n{index}\":1.5"))
+        .collect();
     let record = format!("{{\"ms\":{},{}}}", NOW * 1000, fields.join(","));
     for offset in 0..100 {
         let fields = decoder.json(record.as_bytes()).unwrap();

@@ -138,7 +138,11 @@ enum SchemaReference {
 
 /// Appends the encoding of a commit with its whole schema to `out`.
 pub fn encode_commit(commit: &Commit, out: &mut Vec<u8>) {
-    encode_commit_as(commit, &SchemaReference::Whole(Arc::clone(&commit.counted)), out);
+    encode_commit_as(
+        commit,
+        &SchemaReference::Whole(Arc::clone(&commit.counted)),
+        out,
+    );
 }
 
 /// Appends the encoding of a commit to `out` that refers to its schema by id.

@@ -48,14 +48,11 @@ impl SchemaTable {
         if schema.monitors.is_empty() {
             return schema;
         }
-        let known = self
-            .schemas
-            .entry(schema.id())
-            .or_insert(KnownSchema {
-                schema,
-                is_used: true,
-                used_at: None,
-            });
+        let known = self.schemas.entry(schema.id()).or_insert(KnownSchema {
+            schema,
+            is_used: true,
+            used_at: None,
+        });
         known.is_used = true;
         Arc::clone(&known.schema)
     }

@@ -77,7 +77,9 @@ impl CommitSchema {
             self.monitors
                 .iter()
                 .zip(&layouts)
-                .flat_map(|(monitor, layouts)| [monitor.id.as_bytes().as_slice(), layouts.as_slice()]),
+                .flat_map(|(monitor, layouts)| {
+                    [monitor.id.as_bytes().as_slice(), layouts.as_slice()]
+                }),
         )
     }
 }

@@ -238,7 +238,7 @@ fn windows_of_twenty_monitors_on_a_busy_topic_close_in_time() {
     let topic = kafka.topic(PARTITIONS);
     // The records of every other model hold their time elsewhere, so that they do not tell the
     // time of the other half of the monitors.
-    let path = |model: usize| if model % 2 == 0 { "ts" } else { "t" };
+    let path = |model: usize| if model.is_multiple_of(2) { "ts" } else { "t" };
     let plans = (0..20).map(|model| monitor(model, &format!("/{}", path(model))));
     let stage = Stage::new(&kafka.bootstrap, &topic, plans.collect());
     // 5,000 records a second, each model on three partitions; four partitions stay empty.

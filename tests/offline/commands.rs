@@ -97,6 +97,14 @@ monitors:
         ],
         4,
     );
+}
+
+#[test]
+fn two_references_are_compared_only_in_one_layout() {
+    let directory = directory();
+    let check = |arguments: &[&str], code: i32| {
+        assert_eq!(exit(directory.path(), arguments), code, "{arguments:?}")
+    };
     let refit = pegel(directory.path(), &["fit", "moved.csv", "-o", "other.json"]);
     assert!(refit.status.success(), "fit");
     check(&["compare", "ref.json", "other.json"], 2);

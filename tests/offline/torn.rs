@@ -320,7 +320,10 @@ fn an_undamaged_record_that_cannot_be_read_is_refused_and_never_cut_off() {
     let written = write(12_000);
     let (opening, records) = parts(&written.segments[1]);
     let behind: Vec<u8> = records[1..].concat();
-    for change in [|body: &mut Vec<u8>| body.push(0), |body: &mut Vec<u8>| body[1] = 99] {
+    for change in [
+        |body: &mut Vec<u8>| body.push(0),
+        |body: &mut Vec<u8>| body[1] = 99,
+    ] {
         let mut body = records[0][8..].to_vec();
         change(&mut body);
         let length = u32::try_from(body.len()).unwrap().to_le_bytes();
@@ -345,7 +348,15 @@ fn records_are_handed_over_before_later_ones_are_read() {
     let written = write(12_000);
     let (opening, records) = parts(&written.segments[1]);
     let checksum = crc32c::crc32c(&[0]).to_le_bytes();
-    let bytes = [opening, records[0], records[1], &[1, 0, 0, 0], &checksum, &[0]].concat();
+    let bytes = [
+        opening,
+        records[0],
+        records[1],
+        &[1, 0, 0, 0],
+        &checksum,
+        &[0],
+    ]
+    .concat();
     let path = segment(written.directory.path(), 2);
     std::fs::write(path, &bytes).unwrap();
     let mut commits = 0;

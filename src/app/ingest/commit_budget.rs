@@ -35,7 +35,11 @@ impl CommitBudget {
     /// Takes a share, and waits at most `wait` until it is there; `None` if it is not.
     ///
     /// A share above the whole budget is given out once nothing else is.
-    pub(in crate::app) fn take(self: &Arc<Self>, bytes: usize, wait: Duration) -> Option<BudgetShare> {
+    pub(in crate::app) fn take(
+        self: &Arc<Self>,
+        bytes: usize,
+        wait: Duration,
+    ) -> Option<BudgetShare> {
         let is_full = |used: &mut usize| *used > 0 && used.saturating_add(bytes) > self.bytes;
         let (mut used, _) = self
             .returned

@@ -126,7 +126,10 @@ impl CommitPublisher {
             };
             match commits.recv_timeout(wait) {
                 Ok(pending) => {
-                    match self.writer.commit(&pending.flushed.commit, clock::monotonic()) {
+                    match self
+                        .writer
+                        .commit(&pending.flushed.commit, clock::monotonic())
+                    {
                         Ok(number) => drop(self.in_flight.insert(number, pending)),
                         Err(problem @ KafkaLogError::TooLarge { .. }) => {
                             self.cut_smaller(&pending, problem)?;

@@ -23,9 +23,7 @@ use crate::pane_log::kafka::{
     Admission, AssembledSnapshot, Entry, KafkaLogError, Reader, RecordLimit, SnapshotAssembly,
     Writer, admit, newest_snapshots,
 };
-use crate::pane_log::{
-    CodecError, Record, SchemaTable, SnapshotChunk, decode_with, read, write,
-};
+use crate::pane_log::{CodecError, Record, SchemaTable, SnapshotChunk, decode_with, read, write};
 use crate::panes::{Commit, CommitSchema, LogState, Rejected};
 
 /// The longest time that one poll waits for records.
@@ -177,16 +175,18 @@ impl LogFollower {
     fn poll_once(&mut self, worker: &mut ScoreWorker) -> Result<(), KafkaLogError> {
         let mut problem = None;
         let mut scope_was_saved = false;
-        self.reader.poll(WAIT, &mut |entry| {
-            match read_entry(worker, &entry, &mut self.schemas, &self.spec) {
-                Ok(Some(chunk)) => {
-                    let snapshot = self.assembly.take(chunk);
-                    scope_was_saved |=
-                        snapshot.is_some_and(|snapshot| snapshot.scope == self.scope);
-                }
-                Ok(None) => {}
-                Err(error) => drop(problem.get_or_insert(error)),
+        self.reader.poll(WAIT, &mut |entry| match read_entry(
+            worker,
+            &entry,
+            &mut self.schemas,
+            &self.spec,
+        ) {
+            Ok(Some(chunk)) => {
+                let snapshot = self.assembly.take(chunk);
+                scope_was_saved |= snapshot.is_some_and(|snapshot| snapshot.scope == self.scope);
             }
+            Ok(None) => {}
+            Err(error) => drop(problem.get_or_insert(error)),
         })?;
         if let Some(problem) = problem {
             return Err(problem);

@@ -38,6 +38,10 @@ pub(super) fn align_right(table: &mut Table, columns: RangeInclusive<usize>) {
 }
 
 /// Number of columns of the output: `COLUMNS`, else the terminal's; `None` where neither is known.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "COLUMNS describes the terminal and is not an option of pegel"
+)]
 pub(super) fn output_width() -> Option<usize> {
     std::env::var("COLUMNS")
         .ok()

@@ -242,10 +242,7 @@ impl Writer {
     fn acknowledged_since(&mut self, first: u64) -> Result<(), KafkaLogError> {
         self.producer
             .flush(ACKNOWLEDGE_WAIT)
-            .map_err(KafkaLogError::kafka(
-                &self.spec,
-                "get records acknowledged",
-            ))?;
+            .map_err(KafkaLogError::kafka(&self.spec, "get records acknowledged"))?;
         refused(self.failures(), first, &self.spec.topic)
     }
 
@@ -263,10 +260,13 @@ impl Writer {
         }
         .to_bytes();
         loop {
-            let record = BaseRecord::with_opaque_to(&self.spec.topic, Box::new(SentRecord { number, announces }))
-                .partition(i32::try_from(partition).unwrap_or(i32::MAX))
-                .key(&key)
-                .payload(&self.buffer);
+            let record = BaseRecord::with_opaque_to(
+                &self.spec.topic,
+                Box::new(SentRecord { number, announces }),
+            )
+            .partition(i32::try_from(partition).unwrap_or(i32::MAX))
+            .key(&key)
+            .payload(&self.buffer);
             match self.producer.send(record) {
                 Ok(()) => return Ok(number),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
@@ -288,11 +288,7 @@ impl Writer {
 }
 
 /// Returns an error if one of these failures is of a record from number `first` on.
-fn refused(
-    failures: Vec<DeliveryFailure>,
-    first: u64,
-    topic: &str,
-) -> Result<(), KafkaLogError> {
+fn refused(failures: Vec<DeliveryFailure>, first: u64, topic: &str) -> Result<(), KafkaLogError> {
     match failures.into_iter().find(|failure| failure.number >= first) {
         None => Ok(()),
         Some(DeliveryFailure { reason, .. }) => Err(KafkaLogError::Refused {
