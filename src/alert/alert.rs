@@ -6,8 +6,10 @@
 //! threshold fires once.
 //!
 //! A score that is not ready counts as an evaluation that is not beyond the threshold: a pending
-//! alert starts again, a firing one is held for `keep_firing_for` evaluations. So a restart or a
-//! gap of data neither resolves an alert at once nor keeps it for ever.
+//! alert starts again, a firing one is kept for `keep_firing_for` evaluations. So a restart or a
+//! hole in the counts neither resolves an alert at once nor keeps it for ever. A stream that stops
+//! is different: nobody knows whether the cause is gone, so a firing alert is held until there is a
+//! score again.
 
 use super::threshold::Threshold;
 use super::timing::AlertTiming;
@@ -78,6 +80,8 @@ pub struct Alert {
     /// Consecutive evaluations that were not, while firing.
     quiet: u32,
     is_firing: bool,
+    /// True from an evaluation without data on until the next one with a score.
+    is_held: bool,
 }
 
 impl Alert {
@@ -89,12 +93,20 @@ impl Alert {
 
     /// Advances by one evaluation: a score, or the reason why there is none. Without a threshold no
     /// score is an alarm.
+    ///
+    /// `is_paused` is true if the stream has stopped: then a firing alert is held until there is a
+    /// score again, because nothing says that its cause is gone.
     pub fn step(
         &mut self,
         score: Result<f64, NotReady>,
         threshold: Option<&Threshold>,
         timing: &AlertTiming,
+        is_paused: bool,
     ) -> (AlertState, Option<Transition>) {
+        self.is_held = score.is_err() && self.is_firing && (self.is_held || is_paused);
+        if self.is_held {
+            return (AlertState::Firing, None);
+        }
         match score {
             Ok(score) if self.is_alarm(score, threshold) => self.raise(timing),
             Ok(_) => self.calm(timing, AlertState::Inactive),
@@ -144,7 +156,7 @@ mod tests {
     /// Runs evaluations and returns their states.
     ///
     /// Evaluations: `^` above, `~` between threshold and clearance, `.` at the clearance, `_` below
-    /// the lower limit, `?` not ready. States: `i p f n`; a transition is upper case, `F` firing,
+    /// the lower limit, `?` not ready, `-` not ready because the stream has stopped. States: `i p f n`; a transition is upper case, `F` firing,
     /// `R` resolved.
     fn run(evaluations: &str, for_evaluations: u32, keep_firing_for: u32) -> String {
         let threshold = Threshold {
@@ -167,7 +179,7 @@ mod tests {
                     '_' => Ok(0.05),
                     _ => Err(NotReady::Partial),
                 };
-                match alert.step(score, Some(&threshold), &timing) {
+                match alert.step(score, Some(&threshold), &timing, symbol == '-') {
                     (_, Some(Transition::Firing)) => 'F',
                     (_, Some(Transition::Resolved)) => 'R',
                     (AlertState::Inactive, None) => 'i',
@@ -217,8 +229,18 @@ mod tests {
             for_evaluations: 1,
             keep_firing_for: 0,
         };
-        let (state, _) = Alert::default().step(Ok(1e9), None, &timing);
+        let (state, _) = Alert::default().step(Ok(1e9), None, &timing, false);
         assert_eq!(state, AlertState::Inactive, "nothing to compare with");
+    }
+
+    /// A stream that stopped resolved its alerts: the windows without a score were quiet.
+    #[test]
+    fn a_stream_that_stops_holds_a_firing_alert_until_there_is_a_score_again() {
+        check("^--------^", 1, 0, "Ffffffffff");
+        check("^---??.", 1, 0, "FfffffR");
+        check("^--.", 1, 1, "Ffff");
+        check("-^-.", 1, 0, "nFfR");
+        check("^-^--^.", 2, 0, "pnpnnpi");
     }
 
     #[test]

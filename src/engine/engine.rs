@@ -263,6 +263,7 @@ impl Engine {
             is_changed = true;
             evaluated(plan, window);
         });
+        is_changed |= self.monitors[monitor].take_silence_change();
         self.generation += u64::from(is_changed);
         evaluations
     }
@@ -282,6 +283,7 @@ impl Engine {
                 is_changed = true;
                 evaluated(plan, window);
             });
+            is_changed |= monitor.take_silence_change();
         }
         self.generation += u64::from(is_changed);
     }
@@ -297,6 +299,13 @@ impl Engine {
     /// Records the wall time of an evaluation of a monitor.
     pub fn time_evaluation(&mut self, monitor: usize, took: Duration) {
         self.monitors[monitor].time_evaluation(took);
+    }
+
+    /// Every monitor with the time since which it is silent, in configuration order.
+    pub fn silences(&self) -> impl Iterator<Item = (&str, Option<EventTime>)> {
+        self.monitors
+            .iter()
+            .map(|monitor| (monitor.plan().spec.name.as_str(), monitor.silent_since()))
     }
 
     /// A number that grows whenever a score, an alert or a window changes.

@@ -180,6 +180,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// Moves on by records of which nothing is counted.
+    pub(super) fn skip(&mut self, records: i64) {
+        self.next_offset += records;
+    }
+
     /// Commits the values of one minute, as a writer with this plan counts them.
     pub(super) fn minute(&mut self, plan: &MonitorPlan, minute: i64, values: &[f64]) -> Commit {
         let base = self.next_offset;

@@ -28,6 +28,7 @@ mod reference;
 mod rule_state;
 mod sample;
 mod shards;
+mod silence;
 mod snapshot;
 mod view;
 mod volume;

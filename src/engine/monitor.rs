@@ -13,6 +13,7 @@ use super::null_supply::{NullSupply, TableNeed};
 use super::plan::MonitorPlan;
 use super::reference::CountedPanes;
 use super::shards::Shards;
+use super::silence::{MAX_GAP, ReadingState, Silence};
 use super::snapshot::{FeaturePositions, MonitorSnapshot, RingSnapshot};
 use super::view::{FeatureView, MonitorView, WindowView};
 use super::window::Window;
@@ -20,10 +21,6 @@ use crate::model::{DropReason, EventTime, Shard};
 use crate::panes::{Commit, PaneDelta};
 use crate::stats::{DurationHistogram, EVALUATION_BOUNDS};
 use crate::window::{Coverage, Due, Ring};
-
-/// The time without a commit after which nobody writes: every shard has a commit at least every 30
-/// s.
-const MAX_SILENCE: Duration = Duration::from_secs(90);
 
 /// A monitor and its state.
 #[derive(Debug)]
@@ -36,6 +33,9 @@ pub(super) struct MonitorEngine {
     watermark: Option<EventTime>,
     /// Log time at which the watermark last moved in this process.
     watermark_moved_at: Option<EventTime>,
+    silence: Silence,
+    /// True if a silence began or ended since [`MonitorEngine::take_silence_change`].
+    has_silence_changed: bool,
     features: Vec<FeatureCounters>,
     counters: MonitorCounters,
     delays: DurationHistogram,
@@ -72,6 +72,8 @@ impl MonitorEngine {
             shards: Shards::new(plan.features.len()),
             watermark: None,
             watermark_moved_at: None,
+            silence: Silence::default(),
+            has_silence_changed: false,
             features: vec![FeatureCounters::default(); plan.features.len()],
             counters: MonitorCounters::default(),
             delays: DurationHistogram::default(),
@@ -89,6 +91,13 @@ impl MonitorEngine {
     /// writer does not count this monitor.
     pub(super) fn add(&mut self, commit: &Commit, index: Option<&CommitIndex>) {
         let counts = index.and_then(|index| index.counts_in(commit));
+        let events = counts.filter(|counts| counts.events > 0);
+        self.has_silence_changed |= self.silence.take_commit(
+            commit.written_at,
+            commit.read_time,
+            events.and_then(|counts| counts.max_event_time),
+            self.shards.time.now,
+        );
         let lateness = &self.plan.spec.lateness;
         self.shards.add(commit, counts, index, lateness);
         let (Some(counts), Some(index)) = (counts, index) else {
@@ -138,6 +147,9 @@ impl MonitorEngine {
         let now = self.shards.time.now;
         let moved_at = self.watermark_moved_at.or(now);
         self.watermark_moved_at = moved_at.min(now);
+        if let Some(now) = self.shards.time.now {
+            self.check_silence(now, None);
+        }
         let mut evaluations = 0;
         if let Some(watermark) = self.watermark {
             for index in 0..self.windows.len() {
@@ -195,7 +207,7 @@ impl MonitorEngine {
             window.evaluated_at = self.shards.time.now;
             self.counters.skipped += due.skipped;
             evaluations += 1;
-            evaluated(&self.plan, &window.take_evaluation());
+            evaluated(&self.plan, &shown(window.take_evaluation(), &self.silence));
         }
     }
 
@@ -265,7 +277,7 @@ impl MonitorEngine {
             if now >= since.plus(stale_after) {
                 window.mark_stale(&self.plan, &mut self.counters);
                 window.evaluated_at = Some(now.minus(stale_after).plus(slide));
-                evaluated(&self.plan, &window.take_evaluation());
+                evaluated(&self.plan, &shown(window.take_evaluation(), &self.silence));
             }
         }
     }
@@ -285,7 +297,7 @@ impl MonitorEngine {
             .flatten()
     }
 
-    /// Checks staleness by the wall clock once nobody has written for `MAX_SILENCE`.
+    /// Checks staleness by the wall clock once nobody has written for `MAX_GAP`.
     pub(super) fn watch_silence(
         &mut self,
         now: EventTime,
@@ -295,9 +307,31 @@ impl MonitorEngine {
         self.started_at = Some(started_at);
         let last_commit = self.shards.time.now.filter(|at| *at <= now);
         let last_commit = last_commit.max(Some(started_at));
-        if last_commit.is_none_or(|last_commit| now >= last_commit.plus(MAX_SILENCE)) {
+        if last_commit.is_none_or(|last_commit| now >= last_commit.plus(MAX_GAP)) {
+            self.check_silence(now, Some(started_at));
             self.check_staleness(now, Some(started_at), evaluated);
         }
+    }
+
+    fn check_silence(&mut self, now: EventTime, started_at: Option<EventTime>) {
+        let stall_after = self.plan.spec.lateness.stall_after;
+        let state = ReadingState {
+            now,
+            read_up_to: self.shards.read_up_to(stall_after),
+            advanced_at: self.shards.time.advanced_at,
+            started_at,
+        };
+        self.has_silence_changed |= self.silence.update(&state, self.plan.spec.silence);
+    }
+
+    /// Time since which the monitor is silent; `None` while it is not.
+    pub(super) fn silent_since(&self) -> Option<EventTime> {
+        self.silence.since()
+    }
+
+    /// True if a silence began or ended since the last call.
+    pub(super) fn take_silence_change(&mut self) -> bool {
+        std::mem::take(&mut self.has_silence_changed)
     }
 
     /// Records the wall time of an evaluation.
@@ -315,6 +349,8 @@ impl MonitorEngine {
                 .iter()
                 .map(|reason| (reason.name(), self.counters.dropped[*reason as usize]))
                 .collect(),
+            silent_since: self.silence.since(),
+            newest_event: self.silence.newest_event(),
             watermark: self.watermark,
             held_by: self.hold(),
             delays: self.delays.clone(),
@@ -334,7 +370,11 @@ impl MonitorEngine {
                     unseen: counters.unseen,
                 })
                 .collect(),
-            windows: self.windows.iter().map(Window::view).collect(),
+            windows: self
+                .windows
+                .iter()
+                .map(|window| shown(window.view(), &self.silence))
+                .collect(),
             evaluations: self.counters.evaluations,
             evaluations_skipped: self.counters.skipped,
             evaluation_times: self.evaluation_times.clone(),
@@ -369,6 +409,7 @@ impl MonitorEngine {
                 .collect(),
             expected_shards: self.shards.expected,
             time: self.shards.time,
+            silence: self.silence,
             rings: self.rings.iter().map(RingSnapshot::of).collect(),
             windows: self.windows.iter().map(Window::save).collect(),
         }
@@ -396,6 +437,8 @@ impl MonitorEngine {
         }
         let newest = self.shards.newest();
         (self.shards.expected, self.shards.time) = (saved.expected_shards, saved.time);
+        self.silence = saved.silence;
+        self.silence.limit(saved.time.now, plan.spec.silence);
         for ring in &mut self.rings {
             RingSnapshot::restore_into(ring, &saved.rings, &positions, newest);
         }
@@ -414,6 +457,14 @@ impl MonitorEngine {
 /// The time without an evaluation after which a window with this slide is stale.
 fn stale_after(slide: Duration, idle_after: Duration) -> Duration {
     (slide * 3).max(idle_after + slide)
+}
+
+/// A window as its monitor shows it: silence is the reason for what is not ready.
+fn shown(window: WindowView, silence: &Silence) -> WindowView {
+    match silence.since() {
+        Some(_) => window.silenced(),
+        None => window,
+    }
 }
 
 /// The coverage of each feature in the window that is due, and at last that of the events.

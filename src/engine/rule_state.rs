@@ -73,9 +73,12 @@ impl RuleState {
                 .map(|()| value)
         });
         let threshold = threshold_of(&self.rule, calibrated);
-        let (state, transition) = self
-            .alert
-            .step(trusted, threshold.as_ref(), &self.rule.timing);
+        let (state, transition) = self.alert.step(
+            trusted,
+            threshold.as_ref(),
+            &self.rule.timing,
+            sample.is_paused,
+        );
         if let Some(transition) = transition {
             transitions.record(self.rule.severity, transition);
         }
@@ -314,6 +317,7 @@ mod tests {
                 missing: Some(0.5),
                 ..Rates::default()
             },
+            is_paused: false,
         };
         let scorer = plan.features[0].scorers().next().unwrap();
         let layout = plan.features[0].layout.as_deref().unwrap();

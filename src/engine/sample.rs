@@ -15,6 +15,8 @@ pub(super) struct FeatureSample<'a> {
     /// The reason why no score and no rate is ready.
     pub(super) incomplete: Option<NotReady>,
     pub(super) rates: &'a Rates,
+    /// True if the last slide of the window has no event of the monitor: the stream has stopped.
+    pub(super) is_paused: bool,
 }
 
 impl FeatureSample<'_> {
@@ -88,6 +90,7 @@ mod tests {
             counts: Some(&counts),
             incomplete,
             rates: &rates,
+            is_paused: false,
         };
         let value = sample.value(statistic, Err(NotReady::Partial));
         assert_eq!(value, expected, "{statistic:?}");

@@ -195,6 +195,20 @@ impl Shards {
         })
     }
 
+    /// The time up to which every live shard was read; `None` while one is not known, or none lives.
+    pub(super) fn read_up_to(&self, stall_after: Duration) -> Option<EventTime> {
+        if self.is_gathering(stall_after) {
+            return None;
+        }
+        self.shards
+            .values()
+            .map(|shard| &shard.progress)
+            .filter(|progress| !progress.is_released(self.time, stall_after))
+            .map(|progress| progress.read_time)
+            .min()
+            .flatten()
+    }
+
     /// The newest event time of all shards, selected or not.
     pub(super) fn newest(&self) -> Option<EventTime> {
         let newest = self.shards.values().map(|shard| shard.progress.newest);

@@ -18,6 +18,7 @@ use super::counters::{FeatureCounters, MonitorCounters, SourceCounters};
 use super::null_supply::SavedNullTable;
 use super::reference::DynamicReferenceState;
 use super::shards::{ShardCount, ShardState};
+use super::silence::Silence;
 use crate::alert::{Alert, AlertState};
 use crate::calibration::OnlineDispersion;
 use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Shard};
@@ -58,6 +59,7 @@ pub(super) struct MonitorSnapshot {
     pub(super) shards: Vec<(Shard, ShardState)>,
     pub(super) expected_shards: ShardCount,
     pub(super) time: LogTime,
+    pub(super) silence: Silence,
     pub(super) rings: Vec<RingSnapshot>,
     pub(super) windows: Vec<WindowSnapshot>,
 }

@@ -56,6 +56,10 @@ pub struct MonitorView {
     pub events_late: u64,
     /// Events not counted, by reason; every reason is present.
     pub dropped: Vec<(&'static str, u64)>,
+    /// Time since which the monitor is silent; `None` while it is not.
+    pub silent_since: Option<EventTime>,
+    /// Time of the newest event counted; `None` before the first.
+    pub newest_event: Option<EventTime>,
     /// The time up to which windows are evaluated; `None` before the first event.
     pub watermark: Option<EventTime>,
     /// The reason why the watermark does not move although records arrive; `None` while it does.
@@ -110,6 +114,29 @@ pub struct WindowView {
     pub features: Vec<WindowFeatureView>,
     /// The alert on the number of events; `None` where the monitor has none.
     pub volume: Option<AlertView>,
+}
+
+impl WindowView {
+    /// The view of a silent monitor: silence is the reason for everything that is not ready, but for
+    /// a reference that is missing. What is ready stays: it is about the events before.
+    pub(super) fn silenced(mut self) -> Self {
+        let silenced = |reason: NotReady| match reason {
+            NotReady::NoReference => reason,
+            _ => NotReady::Silent,
+        };
+        for feature in &mut self.features {
+            feature.incomplete = feature.incomplete.map(silenced);
+            for comparison in &mut feature.comparisons {
+                comparison.scores = comparison.scores.map_err(silenced);
+                for alert in &mut comparison.alerts {
+                    if let AlertState::NotReady(reason) = alert.state {
+                        alert.state = AlertState::NotReady(silenced(reason));
+                    }
+                }
+            }
+        }
+        self
+    }
 }
 
 /// One feature in one window.

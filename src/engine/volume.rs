@@ -52,12 +52,13 @@ impl VolumeState {
         &mut self,
         events: Result<u64, NotReady>,
         end: Option<EventTime>,
+        is_paused: bool,
         transitions: &mut TransitionCounts,
     ) {
         let value = events.map(|events| events as f64);
-        let (state, transition) = self
-            .alert
-            .step(value, Some(&self.threshold), &self.rule.timing);
+        let (state, transition) =
+            self.alert
+                .step(value, Some(&self.threshold), &self.rule.timing, is_paused);
         if let Some(transition) = transition {
             transitions.record(self.rule.severity, transition);
         }

@@ -82,10 +82,12 @@ impl Window {
             .enumerate()
             .filter(|(feature, _)| incomplete[*feature].is_none());
         self.table_needs = supply.provide(self.table_needs(complete), due.end);
+        let ring = &panes.rings[self.ring];
+        let is_paused = ring.events(due.end.minus(self.spec.slide), due.end) == 0;
         if let (Some(volume), Some(incomplete)) = (&mut self.volume, incomplete.last()) {
-            let events = panes.rings[self.ring].events(due.start, due.end);
+            let events = ring.events(due.start, due.end);
             let observed = incomplete.map_or(Ok(events), Err);
-            volume.evaluate(observed, self.end, &mut counters.transitions);
+            volume.evaluate(observed, self.end, is_paused, &mut counters.transitions);
         }
         for (((feature, feature_plan), counts), incomplete) in self
             .features
@@ -95,7 +97,12 @@ impl Window {
             .zip(incomplete)
         {
             feature.score(feature_plan, &self.spec, counts, incomplete);
-            feature.evaluate(feature_plan, &self.spec, &mut counters.transitions);
+            feature.evaluate(
+                feature_plan,
+                &self.spec,
+                is_paused,
+                &mut counters.transitions,
+            );
             feature.stamp_alerts(due.end);
             feature.exclude_alarms(due.end.minus(self.spec.size), due.end);
         }
@@ -194,18 +201,24 @@ impl Window {
         is_resumed
     }
 
-    /// Replaces every score by `Stale`: no evaluation has come for a long time.
+    /// Replaces every score by `Stale`: no evaluation has come for a long time. Firing alerts are
+    /// held, because nothing was judged.
     pub(super) fn mark_stale(&mut self, plan: &MonitorPlan, counters: &mut MonitorCounters) {
         self.table_needs.clear();
         for (feature, feature_plan) in self.features.iter_mut().zip(&plan.features) {
             feature.clear(Some(NotReady::Stale));
-            feature.evaluate(feature_plan, &self.spec, &mut counters.transitions);
+            feature.evaluate(feature_plan, &self.spec, true, &mut counters.transitions);
             if let Some(end) = self.end {
                 feature.stamp_alerts(end);
             }
         }
         if let Some(volume) = &mut self.volume {
-            volume.evaluate(Err(NotReady::Stale), self.end, &mut counters.transitions);
+            volume.evaluate(
+                Err(NotReady::Stale),
+                self.end,
+                true,
+                &mut counters.transitions,
+            );
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) struct WindowFeature {
     counts: Option<Arc<FeatureCounts>>,
     incomplete: Option<NotReady>,
     rates: Rates,
+    is_paused: bool,
     /// One for each reference, in the monitor's order.
     comparisons: Vec<Comparison>,
 }
@@ -28,6 +29,7 @@ impl WindowFeature {
             counts: None,
             incomplete: Some(NotReady::Warming),
             rates: Rates::default(),
+            is_paused: false,
             comparisons: (0..plan.references.len())
                 .map(|reference| Comparison::new(plan, reference, pseudo_count))
                 .collect(),
@@ -83,13 +85,16 @@ impl WindowFeature {
         }
     }
 
-    /// Advances every alert by one evaluation of the latest counts.
+    /// Advances every alert by one evaluation of the latest counts; `is_paused` is true if the
+    /// stream has stopped.
     pub(super) fn evaluate(
         &mut self,
         plan: &FeaturePlan,
         window: &WindowSpec,
+        is_paused: bool,
         transitions: &mut TransitionCounts,
     ) {
+        self.is_paused = is_paused;
         let (sample, comparisons) = self.split(plan, window);
         for comparison in comparisons {
             comparison.evaluate(&sample, transitions);
@@ -147,6 +152,7 @@ impl WindowFeature {
             counts: self.counts.as_deref(),
             incomplete: self.incomplete,
             rates: &self.rates,
+            is_paused: self.is_paused,
         };
         (sample, &mut self.comparisons)
     }

@@ -25,6 +25,8 @@ pub enum NotReady {
         /// The configured minimum.
         need: u64,
     },
+    /// No event was counted for a long time, although the source was read.
+    Silent,
 }
 
 impl NotReady {
@@ -38,6 +40,7 @@ impl NotReady {
             NotReady::Partial => "partial",
             NotReady::Empty => "empty",
             NotReady::TooFewSamples { .. } => "too_few_samples",
+            NotReady::Silent => "silent",
         }
     }
 }
@@ -51,6 +54,7 @@ impl fmt::Display for NotReady {
             NotReady::Warming => f.write_str("counting began inside the window"),
             NotReady::Partial => f.write_str("part of the window was not counted"),
             NotReady::Empty => f.write_str("no values in the window"),
+            NotReady::Silent => f.write_str("the stream is silent"),
         }
     }
 }

@@ -3,11 +3,14 @@
 //! The page and the metrics show only the present. The log is where an operator looks up when an
 //! alert began and ended, and why, on a machine without Prometheus too.
 
+use std::collections::BTreeSet;
+
 use tracing::{info, warn};
 
 use crate::alert::Transition;
 use crate::engine::{AlertView, MonitorPlan, WindowView};
 use crate::export::{AlertContext, explain, explain_volume};
+use crate::model::EventTime;
 
 /// Logs the alerts that started or stopped firing in the latest evaluation of a window.
 pub(super) fn log_transitions(plan: &MonitorPlan, window: &WindowView) {
@@ -32,6 +35,34 @@ pub(super) fn log_transitions(plan: &MonitorPlan, window: &WindowView) {
                     reference: &reference.name,
                 };
                 log_transition(&names, alert, || explain(alert, &context));
+            }
+        }
+    }
+}
+
+/// The monitors whose silence was logged.
+#[derive(Debug, Default)]
+pub(super) struct SilenceLog {
+    silent: BTreeSet<String>,
+}
+
+impl SilenceLog {
+    /// Logs the silences that began or ended; each monitor comes with the time since which it is
+    /// silent.
+    pub(super) fn log_changes<'a>(
+        &mut self,
+        monitors: impl Iterator<Item = (&'a str, Option<EventTime>)>,
+    ) {
+        for (monitor, silent_since) in monitors {
+            match silent_since {
+                Some(since) if !self.silent.contains(monitor) => {
+                    self.silent.insert(monitor.to_owned());
+                    warn!(monitor, "monitor is silent: no events since {since}");
+                }
+                None if self.silent.remove(monitor) => {
+                    info!(monitor, "monitor receives events again");
+                }
+                _ => {}
             }
         }
     }

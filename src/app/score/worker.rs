@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::Receiver;
 use tracing::{debug, info};
 
-use super::alert_log::log_transitions;
+use super::alert_log::{SilenceLog, log_transitions};
 use super::table_simulator::TableSimulator;
 use crate::clock;
 use crate::engine::{Engine, EngineView, MonitorPlan};
@@ -49,6 +49,7 @@ pub(in crate::app) struct ScoreWorker {
     pub(in crate::app) engine: Engine,
     /// The state of the log, updated by its reader.
     pub(in crate::app) log_health: LogHealth,
+    silences: SilenceLog,
     publish: Publish,
     table_simulator: TableSimulator,
     published_generation: u64,
@@ -82,6 +83,7 @@ impl ScoreWorker {
             published_at: clock::monotonic(),
             engine,
             log_health,
+            silences: SilenceLog::default(),
             publish,
             report,
             plans,
@@ -128,6 +130,7 @@ impl ScoreWorker {
         if !self.log_health.is_recovering {
             self.engine
                 .watch_silence(clock::now(), &mut log_transitions);
+            self.silences.log_changes(self.engine.silences());
         }
         let interval = if self.engine.generation() == self.published_generation {
             IDLE_PUBLISH_INTERVAL

@@ -99,7 +99,7 @@ impl AlarmTrace {
         self.alerts.resize(rules.len(), Alert::default());
         let mut is_firing = false;
         for (alert, rule) in self.alerts.iter_mut().zip(rules) {
-            let (state, _) = alert.step(rule.score(), rule.threshold, &timing);
+            let (state, _) = alert.step(rule.score(), rule.threshold, &timing, rule.is_held());
             is_firing |= state == AlertState::Firing;
         }
         is_firing
@@ -183,6 +183,11 @@ impl EvaluatedRule<'_> {
             (AlertState::NotReady(reason), _) => Err(reason),
             (_, value) => value.ok_or(NotReady::Empty),
         }
+    }
+
+    /// Reports whether the engine holds the alert because the stream has stopped.
+    fn is_held(&self) -> bool {
+        self.alert.state == AlertState::Firing && self.alert.value.is_none()
     }
 
     /// Reports whether the value is beyond a threshold, without the hysteresis of a firing alert.

@@ -68,7 +68,7 @@ fn a_fixed_reference_warms_is_ready_and_becomes_stale() {
     assert_eq!(samples_of_reference(&views[7]), 1000, "the file");
     assert_eq!(states(&views[7]), ["inactive"], "below the threshold");
     engine.watch_silence(at(8), &mut |_, _| ());
-    engine.watch_silence(at(60), &mut |_, _| ());
+    engine.watch_silence(at(12), &mut |_, _| ());
     let stale = comparison(&engine, 0);
     assert_eq!(stale.scores.err(), Some(NotReady::Stale), "nobody writes");
     assert!(stale.reference.is_none(), "nothing was scored");

@@ -45,6 +45,8 @@ fn monitor_json(monitor: &MonitorView) -> Value {
         "events": monitor.events,
         "events_late": monitor.events_late,
         "events_dropped": counts_json(&monitor.dropped),
+        "silent_since": monitor.silent_since.map(|time| time.to_string()),
+        "newest_event": monitor.newest_event.map(|time| time.to_string()),
         "watermark": monitor.watermark.map(|time| time.to_string()),
         "held_by": monitor.held_by.as_ref().map(ToString::to_string),
         "references": references,
@@ -301,6 +303,7 @@ pub(super) fn status(exporter: &Exporter) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "ready": reasons.is_empty(),
         "reasons": reasons,
+        "notices": readiness::notices(&exporter.view()),
         "reload_problem": exporter.reload_problem(),
     })
 }

@@ -105,10 +105,13 @@ async fn metrics(State(exporter): State<Arc<Exporter>>, headers: HeaderMap) -> R
 
 async fn ready(State(exporter): State<Arc<Exporter>>) -> (StatusCode, String) {
     let reasons = readiness::reasons(&exporter);
-    if reasons.is_empty() {
-        return (StatusCode::OK, "pegel is ready\n".to_owned());
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n")
+    let (status, mut lines) = if reasons.is_empty() {
+        (StatusCode::OK, vec!["pegel is ready".to_owned()])
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, reasons)
+    };
+    lines.extend(readiness::notices(&exporter.view()));
+    (status, lines.join("\n") + "\n")
 }
 
 /// Requests a reload and waits for its outcome.

@@ -4,6 +4,7 @@
 //! are not ready. The page has no script and reloads itself every 15 s.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use askama::Template;
 
@@ -13,7 +14,7 @@ use crate::engine::{
     AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
     WindowView, status_names,
 };
-use crate::export::explain::{AlertContext, explain};
+use crate::export::explain::{AlertContext, explain, explain_volume};
 use crate::export::exporter::Exporter;
 use crate::export::numbers::{percent, short_number};
 use crate::model::{KafkaReport, Statistic};
@@ -26,7 +27,11 @@ const NO_VALUE: &str = "-";
 struct Page {
     version: &'static str,
     problems: Vec<String>,
+    /// Silent monitors.
+    notices: Vec<String>,
     firing: usize,
+    /// Comparisons with a score.
+    judged: usize,
     monitors: Vec<MonitorSection>,
     sources: Vec<SourceRow>,
 }
@@ -44,7 +49,28 @@ struct WindowTable {
     name: String,
     /// The end of the latest evaluated window and its coverage.
     state: String,
+    volume: Option<VolumeRow>,
+    /// The calibration statuses of all rows, each once.
+    statuses: String,
     rows: Vec<ComparisonRow>,
+}
+
+/// The alert on the number of events of a window.
+struct VolumeRow {
+    class: &'static str,
+    text: String,
+}
+
+fn volume_row(volume: &AlertView) -> VolumeRow {
+    VolumeRow {
+        class: match volume.state {
+            AlertState::Firing => "firing",
+            AlertState::Pending => "pending",
+            AlertState::Inactive => "ok",
+            AlertState::NotReady(_) => "wait",
+        },
+        text: explain_volume(volume),
+    }
 }
 
 /// One feature against one reference.
@@ -117,11 +143,28 @@ pub(super) fn render(exporter: &Exporter) -> askama::Result<String> {
         .flat_map(|monitor| &monitor.windows)
         .flat_map(|window| &window.rows)
         .filter(|row| row.state == RowState::Firing)
+        .count()
+        + view
+            .monitors
+            .iter()
+            .flat_map(|monitor| &monitor.windows)
+            .filter_map(|window| window.volume.as_ref())
+            .filter(|volume| volume.state == AlertState::Firing)
+            .count();
+    let judged = view
+        .monitors
+        .iter()
+        .flat_map(|monitor| &monitor.windows)
+        .flat_map(|window| &window.features)
+        .flat_map(|feature| &feature.comparisons)
+        .filter(|comparison| comparison.scores.is_ok())
         .count();
     Page {
         version: env!("CARGO_PKG_VERSION"),
         problems: readiness::reasons(exporter),
+        notices: readiness::notices(&view),
         firing,
+        judged,
         monitors,
         sources: exporter.reports().into_iter().map(source_row).collect(),
     }
@@ -182,6 +225,8 @@ fn window_table(monitor: &MonitorView, window: &WindowView) -> WindowTable {
             Some(end) => format!("until {end}, coverage {:.0} %", window.coverage * 100.0),
             None => "not evaluated yet".to_owned(),
         },
+        volume: window.volume.as_ref().map(volume_row),
+        statuses: statuses_text(window),
         rows,
     }
 }
@@ -203,7 +248,7 @@ fn comparison_row(
             format!("{}: {}", alert.severity, explain(alert, &context))
         }
         (_, _, Err(reason)) => reason.to_string(),
-        (_, _, Ok(_)) => statuses_text(comparison),
+        (_, _, Ok(_)) => String::new(),
     };
     ComparisonRow {
         state,
@@ -228,36 +273,60 @@ fn comparison_row(
     }
 }
 
-/// A score, followed by the calibrated threshold of `calibrated` where there is one.
+/// A score, followed by its threshold: that of an alert, else the calibrated one.
+///
+/// With a budget, the calibrated form of the score stands beside the threshold that is made for it.
 fn score_and_threshold(
     comparison: &ComparisonView,
     statistic: Statistic,
     calibrated: Statistic,
 ) -> String {
-    let score = comparison
-        .scores
-        .ok()
-        .and_then(|scores| scores.get(statistic))
-        .map_or_else(|| NO_VALUE.to_owned(), |score| format!("{score:.3}"));
     let level = comparison
         .assessment
         .as_deref()
         .and_then(|assessment| assessment.statistic(calibrated));
-    match level {
-        Some(level) => format!("{score} / {}", short_number(level.threshold)),
+    let threshold_of = |statistic: Statistic| {
+        comparison
+            .alerts
+            .iter()
+            .filter(|alert| alert.statistic == statistic)
+            .filter_map(|alert| alert.upper_threshold())
+            .min_by(f64::total_cmp)
+    };
+    let (shown, threshold) = match (threshold_of(statistic), level) {
+        (Some(threshold), _) => (statistic, Some(threshold)),
+        (None, Some(level)) => (calibrated, Some(level.threshold)),
+        (None, None) => (statistic, threshold_of(calibrated)),
+    };
+    let score = comparison
+        .scores
+        .ok()
+        .and_then(|scores| scores.get(shown))
+        .map_or_else(|| NO_VALUE.to_owned(), |score| format!("{score:.3}"));
+    match threshold {
+        Some(threshold) => format!("{score} / {}", short_number(threshold)),
         None => score,
     }
 }
 
-/// The limits of a comparison's thresholds and scores.
-fn statuses_text(comparison: &ComparisonView) -> String {
-    let scores = comparison.scores.as_ref().ok();
-    let names = status_names(scores, comparison.assessment.as_deref());
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!("limits: {}", names.join(", "))
+/// The limits of the thresholds and scores of a window, each with the number of its comparisons.
+fn statuses_text(window: &WindowView) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for comparison in window
+        .features
+        .iter()
+        .flat_map(|feature| &feature.comparisons)
+    {
+        let scores = comparison.scores.as_ref().ok();
+        for name in status_names(scores, comparison.assessment.as_deref()) {
+            *counts.entry(name).or_default() += 1;
+        }
     }
+    let texts: Vec<String> = counts
+        .iter()
+        .map(|(name, rows)| format!("{name} ({rows})"))
+        .collect();
+    texts.join(", ")
 }
 
 fn source_row((name, report): (String, KafkaReport)) -> SourceRow {

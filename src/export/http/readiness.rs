@@ -20,6 +20,22 @@ pub(super) fn reasons(exporter: &Exporter) -> Vec<String> {
     )
 }
 
+/// The facts that a person should know although this process is ready: monitors that are silent.
+///
+/// A stream that stops is no fault of the process, and a restart would not help.
+pub(super) fn notices(view: &EngineView) -> Vec<String> {
+    view.monitors
+        .iter()
+        .filter_map(|monitor| {
+            let since = monitor.silent_since?;
+            Some(format!(
+                "monitor {}: silent, no events since {since}",
+                monitor.spec.name
+            ))
+        })
+        .collect()
+}
+
 fn reasons_in(
     view: &EngineView,
     reports: &BTreeMap<String, KafkaReport>,

@@ -122,7 +122,7 @@ catalog! {
     WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" COMPARISON, "Wasserstein-1 distance in the feature's own unit.";
     SUPPORT_OVERLAP: Gauge "support_overlap" COMPARISON, "Sum over bins of the smaller share, 0 to 1; below 0.05, js and kl are saturated.";
     SCORE_READY: Gauge "score_ready" COMPARISON, "1 when the scores exist, 0 when they do not.";
-    SCORE_NOT_READY: Gauge "score_not_ready" COMPARISON_REASON, "1 for the reason why a feature has no score. reason = no_reference, stale, warming, partial, empty, too_few_samples.";
+    SCORE_NOT_READY: Gauge "score_not_ready" COMPARISON_REASON, "1 for the reason why a feature has no score. reason = no_reference, stale, warming, partial, empty, too_few_samples, silent.";
     WINDOW_SAMPLES: Gauge "window_samples" WINDOW_FEATURE, "Values of the feature in the latest evaluated window.";
     WINDOW_MISSING_RATIO: Gauge "window_missing_ratio" WINDOW_FEATURE, "Share of the window's events without a value.";
     WINDOW_ENTROPY_BITS: Gauge "window_entropy_bits" COMPARISON, "Entropy of the window's bins, in bits.";
@@ -148,6 +148,8 @@ catalog! {
     EVENTS: Counter "events_total" MONITOR, "Events counted.";
     EVENTS_LATE: Counter "events_late_total" MONITOR, "Events counted although they arrived behind the watermark; a subset of pegel_events_total.";
     EVENTS_DROPPED: Counter "events_dropped_total" MONITOR_REASON, "Records that the monitor did not count, and events that no window holds any more (expired). reason = filtered, no_timestamp, bad_timestamp, future, late, expired.";
+    MONITOR_SILENT: Gauge "monitor_silent" MONITOR, "1 while no event was counted for `silence`, else 0; alerts that fire are held meanwhile.";
+    NEWEST_EVENT: Gauge "newest_event_timestamp_seconds" MONITOR, "Event time of the newest event counted.";
     ALERT_TRANSITIONS: Counter "alert_transitions_total" &["monitor", "severity", "to"], "Alerts that started or stopped firing. to = firing, resolved.";
     EVALUATIONS: Counter "evaluations_total" MONITOR, "Windows evaluated.";
     EVALUATIONS_SKIPPED: Counter "evaluations_skipped_total" MONITOR_REASON, "Windows that were not evaluated. reason = empty.";

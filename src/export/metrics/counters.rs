@@ -71,6 +71,11 @@ fn add_monitor(families: &mut Families, monitor: &MonitorView) {
         &monitor.delays,
         &DELAY_BOUNDS,
     );
+    let is_silent = u64::from(monitor.silent_since.is_some());
+    families.count(catalog::MONITOR_SILENT, &[name], is_silent);
+    if let Some(newest) = monitor.newest_event {
+        families.add(catalog::NEWEST_EVENT, &[name], newest.as_secs_f64());
+    }
     if let Some(watermark) = monitor.watermark {
         families.add(catalog::WATERMARK, &labels, watermark.as_secs_f64());
     }
