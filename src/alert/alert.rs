@@ -156,8 +156,8 @@ mod tests {
     /// Runs evaluations and returns their states.
     ///
     /// Evaluations: `^` above, `~` between threshold and clearance, `.` at the clearance, `_` below
-    /// the lower limit, `?` not ready, `-` not ready because the stream has stopped. States: `i p f n`; a transition is upper case, `F` firing,
-    /// `R` resolved.
+    /// the lower limit, `?` not ready, `-` not ready because the stream has stopped. States: `i p f
+    /// n`; a transition is upper case, `F` firing, `R` resolved.
     fn run(evaluations: &str, for_evaluations: u32, keep_firing_for: u32) -> String {
         let threshold = Threshold {
             above: 1.0,

@@ -438,7 +438,7 @@ impl MonitorEngine {
         let newest = self.shards.newest();
         (self.shards.expected, self.shards.time) = (saved.expected_shards, saved.time);
         self.silence = saved.silence;
-        self.silence.limit(saved.time.now, plan.spec.silence);
+        self.silence.limit(plan.spec.silence);
         for ring in &mut self.rings {
             RingSnapshot::restore_into(ring, &saved.rings, &positions, newest);
         }

@@ -195,7 +195,7 @@ impl Shards {
         })
     }
 
-    /// The time up to which every live shard was read; `None` while one is not known, or none lives.
+    /// The time up to which every live shard was read; `None` while one is unknown or none is live.
     pub(super) fn read_up_to(&self, stall_after: Duration) -> Option<EventTime> {
         if self.is_gathering(stall_after) {
             return None;

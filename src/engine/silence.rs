@@ -5,8 +5,8 @@
 //! read to its end for long enough without an event, or nothing was read for as long. Between the
 //! two lies a reader that lags: what it has not read yet may hold events, so it is not silent.
 //!
-//! Only an event ends a silence, and its state is saved, so a restart neither hides nor invents one.
-//! An input without arrival times (a file) has no silence: a gap between its events is data.
+//! Only an event ends a silence. Its state is saved, so a restart neither hides nor invents one. An
+//! input without arrival times (a file) has no silence: a gap between its events is data.
 
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(super) struct Silence {
     /// Time of the newest event counted.
     newest_event: Option<EventTime>,
     is_silent: bool,
+    /// The latest time at which the monitor was found silent.
+    confirmed_at: Option<EventTime>,
 }
 
 /// The state of reading that decides whether a monitor is silent.
@@ -78,7 +80,11 @@ impl Silence {
 
     /// Returns true if a silence of this length has begun.
     pub(super) fn update(&mut self, state: &ReadingState, silence: Duration) -> bool {
-        let (Some(heard_at), false) = (self.heard_at, self.is_silent) else {
+        if self.is_silent {
+            self.confirmed_at = self.confirmed_at.max(Some(state.now));
+            return false;
+        }
+        let Some(heard_at) = self.heard_at else {
             return false;
         };
         let is_read = state
@@ -93,14 +99,16 @@ impl Silence {
             .filter(|at| *at <= state.now)
             .fold(heard_at, EventTime::max);
         self.is_silent = is_read || state.now >= unread_since.plus(silence);
+        self.confirmed_at = self.is_silent.then_some(state.now);
         self.is_silent
     }
 
     /// Ends a silence that is shorter than a changed configuration asks for.
-    pub(super) fn limit(&mut self, now: Option<EventTime>, silence: Duration) {
-        let is_long = now
+    pub(super) fn limit(&mut self, silence: Duration) {
+        let is_long = self
+            .confirmed_at
             .zip(self.heard_at)
-            .is_some_and(|(now, heard_at)| now >= heard_at.plus(silence));
+            .is_some_and(|(confirmed_at, heard_at)| confirmed_at >= heard_at.plus(silence));
         self.is_silent &= is_long;
     }
 

@@ -117,8 +117,8 @@ pub struct WindowView {
 }
 
 impl WindowView {
-    /// The view of a silent monitor: silence is the reason for everything that is not ready, but for
-    /// a reference that is missing. What is ready stays: it is about the events before.
+    /// The view of a silent monitor: silence is the reason for everything that is not ready, except
+    /// for a missing reference. What is ready stays: it is about the events before.
     pub(super) fn silenced(mut self) -> Self {
         let silenced = |reason: NotReady| match reason {
             NotReady::NoReference => reason,

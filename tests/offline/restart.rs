@@ -279,17 +279,27 @@ fn restart_everywhere(plan: &dyn Fn() -> MonitorPlan, every: usize) {
 }
 
 #[test]
-fn a_stale_window_is_stale_after_a_restart() {
-    let mut engine = Engine::new(vec![plan(watched())]);
-    for commit in &stream(&plan(watched())) {
-        apply(&mut engine, commit);
-    }
-    engine.watch_silence(at(12, LENGTH, 0), &mut |_, _| ());
-    engine.watch_silence(at(14, 0, 0), &mut |_, _| ());
-    let stale = picture(&engine);
-    assert!(stale.contains("Err(Stale)"), "windows went stale");
-    let restored_engine = restored(&saved(&engine), plan(watched()));
-    assert_eq!(picture(&restored_engine), stale, "after a restart");
+fn a_window_that_is_stale_or_silent_is_so_after_a_restart() {
+    let check = |silence: Duration, reason: &str| {
+        let mut spec = watched();
+        spec.silence = silence;
+        let mut engine = Engine::new(vec![plan(spec.clone())]);
+        for commit in &stream(&plan(spec.clone())) {
+            apply(&mut engine, commit);
+        }
+        engine.watch_silence(at(12, LENGTH, 0), &mut |_, _| ());
+        engine.watch_silence(at(14, 0, 0), &mut |_, _| ());
+        let before = picture(&engine);
+        assert!(before.contains(&format!("Err({reason})")), "{reason}");
+        let restored_engine = restored(&saved(&engine), plan(spec));
+        assert_eq!(
+            picture(&restored_engine),
+            before,
+            "{reason} after a restart"
+        );
+    };
+    check(Duration::from_secs(600), "Silent");
+    check(Duration::from_secs(24 * 3600), "Stale");
 }
 
 #[test]
