@@ -35,6 +35,7 @@ use crate::model::{PanesTopicSpec, Shard, SourceSpec};
 use crate::observe::ObserverPlan;
 use crate::pane_log::kafka::RecordLimit;
 use crate::pane_log::{HeadAnswer, HeadLookup};
+use crate::panes::CommitSchema;
 use crate::source::{KafkaSource, ResumePoint, Timing};
 
 /// The reason shown by `/-/ready` until the log is read for the first time.
@@ -132,7 +133,8 @@ impl ProcessBuilder<'_> {
         }
         if role.scores() {
             let follower =
-                LogFollower::try_new(topic, self.record_limit, self.process_role.split.scope())?;
+                LogFollower::try_new(topic, self.record_limit, self.process_role.split.scope())?
+                    .with_schemas(self.schemas());
             let worker = ScoreWorker::new(
                 self.engine_of_split(),
                 TableSimulator::try_new()?,
@@ -151,6 +153,15 @@ impl ProcessBuilder<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// The ids of everything that ingesters with this configuration count, by source.
+    fn schemas(&self) -> Vec<Arc<CommitSchema>> {
+        let plans: Vec<Arc<MonitorPlan>> = self.plans.iter().cloned().map(Arc::new).collect();
+        self.sources
+            .iter()
+            .map(|source| Arc::new(observer_plan(&source.name, &plans).schema()))
+            .collect()
     }
 
     /// An engine with this scorer's share of the monitors. It reports the totals of a source only

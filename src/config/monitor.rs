@@ -175,6 +175,7 @@ fn timestamp(table: &Table<'_>) -> TimestampSpec {
         spec.fallback_kafka = is_kafka;
     }
     if path.is_none() && !table.is_partial() {
+        let fallback = fallback.filter(|_| !spec.fallback_kafka);
         for item in [format, zone, fallback].iter().flatten() {
             if !item.is_default() {
                 item.error("has no effect without timestamp.path");

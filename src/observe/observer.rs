@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use super::commit_size::CommitSize;
 use super::event_clock::EventClocks;
-use super::plan::{ObservedFeature, ObservedMonitor};
+use super::plan::{ObservedFeature, ObservedMonitor, schema_of};
 use super::rejections::{RejectedRecords, Rejections};
 use super::shard::{CommitTiming, ShardMonitor, ShardObserver, is_too_late};
 use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number};
 use crate::model::{DropReason, EventTime, Kind, Moment, Shard, TopicId};
-use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorSchema};
+use crate::panes::{Commit, CommitSchema, Frame, Head};
 use crate::stats::Layout;
 
 /// Open panes of one shard and monitor above which a commit is requested.
@@ -312,19 +312,6 @@ impl Observer {
                 (slot, commit)
             })
             .collect()
-    }
-}
-
-/// Returns the ids under which these monitors are counted.
-fn schema_of(monitors: &[ObservedMonitor]) -> CommitSchema {
-    CommitSchema {
-        monitors: monitors
-            .iter()
-            .map(|monitor| MonitorSchema {
-                id: monitor.id,
-                features: monitor.features.iter().map(|feature| feature.id).collect(),
-            })
-            .collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::decode::{Fields, Paths, TimeField, coerced};
 use crate::model::{Kind, LayoutId, Literal, MonitorId, MonitorSpec, Slot};
-use crate::panes::identity;
+use crate::panes::{CommitSchema, MonitorSchema, identity};
 use crate::stats::Layout;
 
 /// The fields that all monitors of one source read from a record.
@@ -72,7 +72,26 @@ impl ObservedFeature {
     }
 }
 
+/// Returns the ids under which these monitors are counted.
+pub(super) fn schema_of(monitors: &[ObservedMonitor]) -> CommitSchema {
+    CommitSchema {
+        monitors: monitors
+            .iter()
+            .map(|monitor| MonitorSchema {
+                id: monitor.id,
+                features: monitor.features.iter().map(|feature| feature.id).collect(),
+            })
+            .collect(),
+    }
+}
+
 impl ObserverPlan {
+    /// Returns the ids under which an observer with this plan counts.
+    #[must_use]
+    pub fn schema(&self) -> CommitSchema {
+        schema_of(&self.monitors)
+    }
+
     /// Adds a monitor with these features (name, kind, layout), and returns its index.
     pub fn add(
         &mut self,

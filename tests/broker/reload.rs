@@ -14,6 +14,10 @@ const THRESHOLD: &str = "pegel_drift_threshold{monitor=\"m\",feature=\"x\"";
 
 /// The configuration with additions.
 fn rewrite(config: &Path, before: &str, more: &str) {
+    let before = match more.trim_start().starts_with("alerts:") {
+        true => before.replace("    alerts: []\n", ""),
+        false => before.to_owned(),
+    };
     std::fs::write(config, format!("{before}{more}")).unwrap();
 }
 

@@ -75,6 +75,19 @@ impl LogFollower {
         })
     }
 
+    /// Adds schemas that are known from the configuration.
+    ///
+    /// A writer repeats its schema only once a minute, and the record that held it may be deleted
+    /// already when a scorer without a snapshot reads the oldest commits.
+    #[must_use]
+    pub(in crate::app) fn with_schemas(
+        mut self,
+        schemas: impl IntoIterator<Item = Arc<CommitSchema>>,
+    ) -> Self {
+        self.schemas.extend(schemas);
+        self
+    }
+
     /// Runs until `stop`, or until the log fails for good.
     pub(in crate::app) fn run(mut self, mut worker: ScoreWorker, stop: &AtomicBool) {
         if let Err(problem) = self.follow(&mut worker, stop) {

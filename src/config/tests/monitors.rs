@@ -330,6 +330,7 @@ fn a_form_without_a_path_is_rejected_unless_it_is_a_default() {
             "monitors[0].timestamp.fallback: has no effect without timestamp.path",
         ],
     );
+    load_with("    timestamp: {fallback: kafka}\n");
     let text = format!("{HEAD}defaults: {{timestamp: {{format: epoch_s}}}}\n{MONITOR}");
     load_text(&text).unwrap_or_else(|problems| panic!("{problems}"));
 }
