@@ -115,7 +115,7 @@ impl Progress {
         let has_advanced =
             advance.has_offsets || self.advanced_at.is_none() || advance.read_time > self.read_time;
         if has_advanced {
-            self.advanced_at = advance.written_at;
+            self.advanced_at = advance.written_at.or(self.advanced_at);
         }
         self.read_time = advance.read_time.or(self.read_time);
         if let Some((newest, arrived_at)) = advance.newest
@@ -332,6 +332,20 @@ mod tests {
         assert_eq!(step(&mut shards, 1290), Some(at(970)), "not yet");
         assert_eq!(step(&mut shards, 1300), Some(at(970)), "not yet");
         assert_eq!(step(&mut shards, 1400), Some(at(1370)), "released");
+    }
+
+    /// A commit that nobody can read has no time. It erased the time at which its shard was read,
+    /// so a shard that was being read was released.
+    #[test]
+    fn a_commit_without_a_time_does_not_release_its_shard() {
+        let mut shard = busy(1390);
+        let unreadable = Advance {
+            has_offsets: true,
+            ..Advance::default()
+        };
+        assert!(shard.advance(unreadable), "its offsets count");
+        let released = shard.is_released(time(1400), LATENESS.stall_after);
+        assert!(!released, "read 10 s ago");
     }
 
     #[test]
