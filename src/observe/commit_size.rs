@@ -12,6 +12,10 @@
 const LARGE_COMMIT_BYTES: usize = 512 * 1024;
 /// Size at which a commit is closed, in sizes of its first record.
 const FIRST_RECORDS: usize = 4;
+/// Size below which refusals do not halve a commit, in bytes.
+///
+/// Several commits of the refused size may be on their way, and each refusal halves again.
+const SMALLEST_HALF_BYTES: usize = 32 * 1024;
 /// Most records between two estimates of a commit's size.
 const MAX_RECORDS_PER_ESTIMATE: usize = 256;
 /// Bytes by which a record may let a feature's counts grow: a few empty bins and cells between the
@@ -42,9 +46,10 @@ impl CommitSize {
         }
     }
 
-    /// Returns half the limits.
+    /// Returns half the limits, but not less than 32 KiB, nor more than the limits.
     pub(super) fn halved(self) -> Self {
-        CommitSize::at_most(self.usual.min(self.largest) / 2)
+        let half = self.usual / 2;
+        CommitSize::at_most(half.max(SMALLEST_HALF_BYTES.min(self.usual)))
     }
 
     /// Returns the size at which a commit is closed whose first record took `first_record` bytes.
@@ -96,6 +101,17 @@ mod tests {
         let halved = size.halved();
         assert_eq!(halved.limit(1 << 20), 256 << 10, "after a refusal");
         assert_eq!(halved.halved().limit(1), 128 << 10, "and another one");
+    }
+
+    /// The refusals of commits that were already on their way halved the size down to nothing, and
+    /// every record was a commit until the restart.
+    #[test]
+    fn repeated_refusals_leave_commits_of_many_records() {
+        let refuse = |size| (0..20).fold(size, |size: CommitSize, _| size.halved());
+        let usual = refuse(CommitSize::default());
+        assert_eq!(usual.limit(250), 32 << 10, "many small records");
+        let small = refuse(CommitSize::at_most(10_000));
+        assert_eq!(small.limit(250), 10_000, "not more than the log accepts");
     }
 
     #[test]
