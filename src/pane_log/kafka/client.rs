@@ -10,6 +10,8 @@ use crate::model::PanesTopicSpec;
 ///
 /// A commit is closed at 512 KiB. It can be larger where one record alone touches many features.
 const MAX_MESSAGE_BYTES: usize = 4 << 20;
+/// The `message.max.bytes` that librdkafka accepts; any other prevents the start.
+const CLIENT_MESSAGE_BYTES: (usize, usize) = (1000, 1_000_000_000);
 /// Bytes of a record that are not counts: its key and the framing of its batch.
 const RECORD_OVERHEAD_BYTES: usize = 1 << 10;
 
@@ -30,11 +32,17 @@ impl RecordLimit {
         self.0
     }
 
+    /// Returns the `message.max.bytes` of a client: the limit, within the range of librdkafka.
+    pub(super) fn client_bytes(self) -> usize {
+        let (least, most) = CLIENT_MESSAGE_BYTES;
+        self.0.clamp(least, most)
+    }
+
     /// Returns the largest size at which a commit should be closed: a quarter of the limit is left
     /// for the record that closes it.
     #[must_use]
-    pub const fn commit_bytes(self) -> usize {
-        self.0.saturating_sub(RECORD_OVERHEAD_BYTES) / 4 * 3
+    pub fn commit_bytes(self) -> usize {
+        self.client_bytes().saturating_sub(RECORD_OVERHEAD_BYTES) / 4 * 3
     }
 }
 
@@ -57,4 +65,30 @@ pub(super) fn log_client_config(
         std::iter::once(("reconnect.backoff.max.ms", "5000")).chain(properties.iter().copied()),
         &spec.properties,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::super::writer::Writer;
+    use super::*;
+
+    /// A topic that accepts records of any size prevented the start: librdkafka refuses such a
+    /// `message.max.bytes`.
+    #[test]
+    fn a_topic_of_any_record_size_has_a_client() {
+        let spec = PanesTopicSpec {
+            brokers: Vec::new(),
+            topic: "panes".to_owned(),
+            partitions: 1,
+            snapshot_interval: Duration::from_secs(300),
+            properties: BTreeMap::new(),
+        };
+        for bytes in [0, 1 << 20, 2_147_483_647] {
+            let writer = Writer::try_new(&spec, RecordLimit::new(bytes));
+            assert!(writer.is_ok(), "{bytes} bytes: {:?}", writer.err());
+        }
+    }
 }

@@ -111,7 +111,7 @@ impl Writer {
     /// Returns an error if the client cannot be created.
     pub fn try_new(spec: &PanesTopicSpec, limit: RecordLimit) -> Result<Self, KafkaLogError> {
         let (sender, reports) = unbounded();
-        let largest_record = limit.bytes().to_string();
+        let largest_record = limit.client_bytes().to_string();
         let properties = [
             ("enable.idempotence", "true"),
             ("acks", "all"),
