@@ -320,6 +320,14 @@ fn partitions_with_heads_are_read_without_the_coordinator_and_the_group_is_named
         problem.starts_with(&expected) && reader.sink.records.len() == 6
     });
     assert_eq!(reader.sink.slots.len(), 1, "the other one waits");
+    // A counted partition that librdkafka stopped was not restarted until the group answered.
+    let stop = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[stop]);
+    produce(&bootstrap, "predictions", 2, "more", 10);
+    reader.until("the stopped partition is read on", |reader| {
+        reader.sink.records.len() == 11
+    });
+    assert!(reader.report().problem.is_some(), "the group refuses still");
     cluster.clear_request_errors(RDKafkaApiKey::OffsetFetch);
     cluster.clear_request_errors(RDKafkaApiKey::OffsetCommit);
     reader.until_caught_up(2);

@@ -219,9 +219,14 @@ impl Assignment {
             .cloned()
             .collect();
         let cluster = self.discovery.cluster(reader, timeout)?;
-        let all_opened = new.is_empty() || self.open(&new, &discovered, &cluster, reader, sink)?;
-        let all_restarted = reader.restart_stopped(&self.topic_ids, timeout, sink)?;
-        Ok(all_opened && all_restarted)
+        let opened = if new.is_empty() {
+            Ok(true)
+        } else {
+            self.open(&new, &discovered, &cluster, reader, sink)
+        };
+        // Stopped partitions have a position, so they do not wait for an answer of the group.
+        let restarted = reader.restart_stopped(&self.topic_ids, timeout, sink);
+        Ok(opened? && restarted?)
     }
 
     /// True if a partition is assigned, not paused, and not open yet.
