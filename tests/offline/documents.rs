@@ -146,6 +146,25 @@ fn rules_use_names_of_the_catalogue_only() {
     }
 }
 
+/// `query` returns series in no order, so a message named the page of either twin.
+#[test]
+fn messages_take_the_first_series_of_sorted_ones() {
+    let rules: String = read("deploy/prometheus/pegel.rules.yml")
+        .lines()
+        .filter(|line| !line.trim().starts_with('#'))
+        .collect();
+    for (end, _) in rules.match_indices("| first") {
+        let before = rules[..end].trim_end();
+        let query = before.rsplit("printf \"").next().unwrap_or_default();
+        let is_single = query.starts_with("max(") || query.starts_with("min(");
+        let last = before.rsplit("| ").next().unwrap_or_default();
+        assert!(
+            is_single || last.starts_with("sortByLabel "),
+            "several series have no first one: {query}"
+        );
+    }
+}
+
 /// The image listened on loopback, where nothing outside of the container reached it, and systemd
 /// started a daemon with a wrong configuration again every five seconds.
 #[test]
