@@ -1,8 +1,10 @@
 //! Quantiles of counted numbers for people: a quantile of whole numbers is a whole number.
 //!
 //! A cell knows how many values it holds and their sum, and interpolation inside it gives an age of
-//! 34.7 years or 2.5 rooms. So cells are checked for whole numbers: their sums must be whole. A
-//! cell no wider than 1 then holds one value, which its mean is.
+//! 34.7 years or 2.5 rooms. So cells are checked for whole numbers: their sums must be whole, and
+//! their means must lie between the first and the last whole number of the cell. A cell no wider
+//! than 1 holds only one, so its mean is that number: ten values of 0.3 have a whole sum, but not a
+//! whole mean.
 
 use super::cells::{CELLS, CellCounts, CellScale, FULL_WIDTH};
 
@@ -72,7 +74,7 @@ impl<'a> ReadableQuantiles<'a> {
     }
 }
 
-/// True if every cell whose sum is known well enough has a whole sum, and at least one is.
+/// True if no cell shows a value that is not whole, and at least one sum is known well enough.
 ///
 /// A position is rounded to 1 / 2^24 of its cell. The outermost cells hold saturated values, whose
 /// sums are not those of the data.
@@ -80,19 +82,37 @@ fn holds_whole_numbers(cells: &CellCounts, scale: &CellScale) -> bool {
     let mut is_known = false;
     for cell in cells.touched().filter(|cell| (1..CELLS - 1).contains(cell)) {
         let (count, sum) = (cells.count(cell), cells.sum(cell));
-        let rounding = scale.width(cell) / FULL_WIDTH as f64;
-        let arithmetic = 4.0 * f64::EPSILON * scale.edge(cell).abs().max(scale.width(cell));
-        let error = count as f64 * (rounding + arithmetic);
-        if count == 0 || error > MAX_SUM_ERROR {
+        if count == 0 {
             continue;
         }
-        let total = count as f64 * scale.mean_in(cell, count, sum);
-        if (total - total.round()).abs() > error {
+        let rounding = scale.width(cell) / FULL_WIDTH as f64;
+        let arithmetic = 4.0 * f64::EPSILON * scale.edge(cell).abs().max(scale.width(cell));
+        let error = rounding + arithmetic;
+        let mean = scale.mean_in(cell, count, sum);
+        if !is_mean_of_whole_numbers(mean, error, scale, cell) {
+            return false;
+        }
+        let sum_error = count as f64 * error;
+        if sum_error > MAX_SUM_ERROR {
+            continue;
+        }
+        let total = count as f64 * mean;
+        if (total - total.round()).abs() > sum_error {
             return false;
         }
         is_known = true;
     }
     is_known
+}
+
+/// True if whole numbers in this cell can have this mean, known to `error`.
+fn is_mean_of_whole_numbers(mean: f64, error: f64, scale: &CellScale, cell: usize) -> bool {
+    if scale.width(cell) <= 1.0 {
+        return (mean - mean.round()).abs() <= error;
+    }
+    let lowest = (scale.edge(cell) - error).ceil();
+    let highest = (scale.edge(cell + 1) + error).floor();
+    (lowest - error..=highest + error).contains(&mean)
 }
 
 #[cfg(test)]
@@ -134,6 +154,32 @@ mod tests {
         assert!(!is_whole && (value - 50.03).abs() < 0.5, "{value}");
     }
 
+    /// The median of a column of 0.5 was told as 1, that of 0.3 as 0.
+    #[test]
+    fn the_median_of_a_constant_is_the_constant() {
+        for constant in [0.5, 0.3, 0.95, -0.5, 2.5, 99.9, 1e-3, 0.0, 1.0, -7.0, 1e6] {
+            for count in [1, 2, 10, 1000, 1_000_000] {
+                let scale = CellScale::fit(&[constant], 0.0).unwrap();
+                let position = scale.locate(constant);
+                let mut cells = CellCounts::default();
+                cells.add(position.cell, count, position.outward * count.cast_signed());
+                let quantiles = ReadableQuantiles::new(&cells, &scale);
+                let (value, width) = (quantiles.get(0.5).unwrap(), scale.width(position.cell));
+                assert!(
+                    (value - constant).abs() <= width,
+                    "{count} of {constant}: {value}"
+                );
+                if width <= 1.0 {
+                    assert_eq!(
+                        quantiles.is_whole(),
+                        constant.fract().abs() <= 0.0,
+                        "{constant}"
+                    );
+                }
+            }
+        }
+    }
+
     #[test]
     fn without_values_there_is_no_median() {
         let (scale, cells) = (CellScale::try_new(0.0, 1.0).unwrap(), CellCounts::default());
@@ -157,6 +203,40 @@ mod tests {
             let exact = values[(values.len() - 1) / 2];
             let width = scale.width(scale.locate(exact).cell);
             prop_assert!((value - exact).abs() <= width.max(1e-9), "{value} for {exact}");
+        }
+
+        /// Halves never share a cell no wider than 1 with a second whole mean, so one of them shows
+        /// wherever the cells are narrow. The sums of an even number of halves are whole.
+        #[test]
+        fn halves_are_not_told_as_whole_numbers(
+            values in prop::collection::vec(-2000_i32..2000, 1..100),
+            scale in 0.01_f64..20.0,
+            copies in 1_usize..5,
+        ) {
+            let values: Vec<f64> = values.into_iter().map(|half| f64::from(half) * 0.5).collect();
+            let mut values = values.repeat(copies);
+            values.sort_unstable_by(f64::total_cmp);
+            let scale = CellScale::try_new(quantile_sorted(&values, 0.5), scale).unwrap();
+            let is_shown = values.iter().any(|value| {
+                value.fract().abs() > 0.0 && scale.width(scale.locate(*value).cell) <= 1.0
+            });
+            let (value, is_whole) = median(&scale, &values);
+            prop_assert!(!(is_shown && is_whole), "{value}");
+        }
+
+        /// Ten equal tenths have a whole sum.
+        #[test]
+        fn a_constant_is_whole_only_if_it_is(
+            tenths in -5000_i32..5000,
+            count in 1_usize..50,
+            scale in 0.01_f64..8.0,
+        ) {
+            let constant = f64::from(tenths) / 10.0;
+            let scale = CellScale::try_new(constant, scale).unwrap();
+            let (value, is_whole) = median(&scale, &vec![constant; count]);
+            prop_assert_eq!(is_whole, tenths % 10 == 0);
+            let width = scale.width(scale.locate(constant).cell);
+            prop_assert!((value - constant).abs() <= width, "{} for {}", value, constant);
         }
     }
 }
