@@ -303,6 +303,27 @@ fn tables_show_the_drifted_feature_first() {
     );
 }
 
+/// `unseen 0.0 % -> 10.0 %: XK (200)` was told twice.
+#[test]
+fn unseen_categories_are_told_once() {
+    let directory = directory();
+    let mut rows = table(2000, 0.0);
+    for i in (0..2000).step_by(10) {
+        let red = format!("\nn{i},");
+        let start = rows.find(&red).unwrap() + 1;
+        let end = rows[start..].find('\n').unwrap() + start;
+        let mut cells: Vec<&str> = rows[start..end].split(',').collect();
+        cells[2] = "XK";
+        let row = cells.join(",");
+        rows.replace_range(start..end, &row);
+    }
+    std::fs::write(directory.path().join("unseen.csv"), rows).unwrap();
+    let compare = ["compare", "ref.json", "unseen.csv", "--format", "markdown"];
+    let output = pegel(directory.path(), &compare);
+    let table = text(&output.stdout);
+    assert_eq!(table.matches("10.0 %: XK (200)").count(), 1, "{table}");
+}
+
 #[test]
 fn standard_input_is_read_twice() {
     use std::io::Write as _;

@@ -238,7 +238,12 @@ fn shift(report: &FeatureReport<'_>) -> String {
             changes.push(change);
         }
     }
-    changes.extend(describe_shift(layout, report.counts, reference));
+    // Where the unseen categories changed most, the bin tells what the rate has told.
+    for change in describe_shift(layout, report.counts, reference) {
+        if !changes.contains(&change) {
+            changes.push(change);
+        }
+    }
     changes.join("; ")
 }
 
