@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::args::input::InputArgs;
 use super::exit::Exit;
 use super::monitors::{load_config, pick_monitor, print_warnings, set_reference};
+use super::output::stdout::print_line;
 use super::output::{backtest_json, backtest_table};
 use super::usage::UsageError;
 use crate::app;
@@ -70,9 +71,9 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     let candidates = candidates(plan, args.budget)?;
     let input = args.input.open(bounds, &config, &[spec])?;
     let report = run_backtest(&input, candidates, args.budget)?;
-    match args.format {
-        CalibrateFormat::Table => anstream::println!("{}", backtest_table::table(&report)),
-        CalibrateFormat::Json => anstream::println!("{:#}", backtest_json::json(&report)),
-    }
+    print_line(match args.format {
+        CalibrateFormat::Table => backtest_table::table(&report).to_string(),
+        CalibrateFormat::Json => format!("{:#}", backtest_json::json(&report)),
+    })?;
     Ok(Exit::Ok)
 }

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use clap::Args;
 
 use super::exit::Exit;
+use super::output::stdout::print_text;
 use super::sample::print_sample;
 use super::usage::UsageError;
 use crate::app;
@@ -56,7 +57,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
     }
     let config = config::load_with_references(&args.config, &overrides, &app::reference_problem)?;
     if args.print {
-        anstream::print!("{}", config::print(&config));
+        print_text(config::print(&config))?;
     }
     let plans = app::load_monitors(config.monitors.iter().cloned());
     let mut problems = app::client_problems(&config);

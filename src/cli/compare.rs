@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::fit::print_notice;
 use super::monitors::load_monitor_spec;
 use super::output::comparison_table;
+use super::output::stdout::print_line;
 use super::output::table::TableStyle;
 use crate::batch::fit::calibrate;
 use crate::batch::fit::fit_rows::{FitNotice, FitRequest, fit_rows};
@@ -80,7 +81,7 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
     if args.format != CompareFormat::Json {
         reports.sort_by(by_urgency);
     }
-    print(args.format, &plan, rows, &reports);
+    print(args.format, &plan, rows, &reports)?;
     Ok(exit(args.fail_on, &reports))
 }
 
@@ -132,15 +133,17 @@ fn load_current(
     Ok((current.rows, counts))
 }
 
-fn print(format: CompareFormat, plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) {
-    match format {
-        CompareFormat::Json => anstream::println!("{:#}", to_json(plan, rows, reports)),
-        CompareFormat::Markdown => {
-            let table = comparison_table::table(reports, TableStyle::Markdown);
-            anstream::println!("{table}");
-        }
-        CompareFormat::Table => anstream::println!("{}", comparison_table::terminal(reports)),
-    }
+fn print(
+    format: CompareFormat,
+    plan: &MonitorPlan,
+    rows: u64,
+    reports: &[FeatureReport<'_>],
+) -> anyhow::Result<()> {
+    print_line(match format {
+        CompareFormat::Json => format!("{:#}", to_json(plan, rows, reports)),
+        CompareFormat::Markdown => comparison_table::table(reports, TableStyle::Markdown),
+        CompareFormat::Table => comparison_table::terminal(reports),
+    })
 }
 
 fn to_json(plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) -> Value {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::exit::Exit;
+use super::output::stdout::print_line;
 
 /// The address of a daemon without a configured one.
 const DEFAULT_URL: &str = "http://127.0.0.1:10987";
@@ -69,7 +70,7 @@ pub(super) fn run(args: &HealthArgs) -> anyhow::Result<Exit> {
     if !status.starts_with("HTTP/1.1 200 ") {
         return Err(HealthError::NotHealthy { address, status }.into());
     }
-    anstream::println!("pegel at {address} is healthy");
+    print_line(format_args!("pegel at {address} is healthy"))?;
     Ok(Exit::Ok)
 }
 

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::exit::Exit;
+use super::output::stdout::print_line;
 use super::usage::UsageError;
 use crate::decode::{Decoder, Fields, Reading, boolean, category, expected_instead, number};
 use crate::engine::MonitorPlan;
@@ -26,12 +27,12 @@ struct Outcome {
 /// Returns [`Exit::Failure`] if a monitor rejects the record or a value of it.
 ///
 /// # Errors
-/// The file of `@FILE` cannot be read.
+/// The file of `@FILE` cannot be read, or standard output cannot be written.
 pub(super) fn print_sample(
     sample: &str,
     plans: &[MonitorPlan],
     max_bytes: usize,
-) -> Result<Exit, UsageError> {
+) -> anyhow::Result<Exit> {
     let payload = match sample.strip_prefix('@') {
         Some(path) => std::fs::read(path).map_err(|source| UsageError::Sample {
             path: path.to_owned(),
@@ -42,14 +43,17 @@ pub(super) fn print_sample(
     let mut exit = Exit::Ok;
     for plan in plans {
         let outcome = read(plan, &payload, max_bytes);
-        anstream::println!("{}", outcome.text);
+        print_line(outcome.text)?;
         if !outcome.is_usable {
             exit = Exit::Failure;
         }
     }
     let unread = unread_fields(&payload, plans);
     if !unread.is_empty() {
-        anstream::println!("fields that no monitor reads: {}", unread.join(", "));
+        print_line(format_args!(
+            "fields that no monitor reads: {}",
+            unread.join(", ")
+        ))?;
     }
     Ok(exit)
 }

@@ -324,6 +324,40 @@ fn unseen_categories_are_told_once() {
     assert_eq!(table.matches("10.0 %: XK (200)").count(), 1, "{table}");
 }
 
+/// `compare` panicked with exit code 101.
+#[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let directory = directory();
+    let by_shape = "version: 1
+sources: {s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t]}}}
+monitors:
+  - {name: m, source: s, windows: [{size: 1m}], features: [{name: x, kind: numeric}]}
+";
+    std::fs::write(directory.path().join("shape.yaml"), by_shape).unwrap();
+    let commands: [&[&str]; 5] = [
+        &["compare", "ref.json", "same.csv"],
+        &["compare", "ref.json", "same.csv", "--format", "json"],
+        &["compare", "ref.json", "same.csv", "--format", "markdown"],
+        &["check", "-c", "shape.yaml", "--print"],
+        &["check", "-c", "shape.yaml", "--sample", "{\"x\": 1}"],
+    ];
+    for arguments in commands {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
+            .current_dir(directory.path())
+            .args(arguments)
+            .stdout(full.unwrap())
+            .output()
+            .unwrap();
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {messages}");
+        assert!(
+            messages.contains("standard output: cannot be written: No space left"),
+            "{arguments:?}: {messages}"
+        );
+    }
+}
+
 #[test]
 fn standard_input_is_read_twice() {
     use std::io::Write as _;

@@ -6,4 +6,5 @@ pub(super) mod backtest_table;
 pub(super) mod comparison_table;
 pub(super) mod reference_table;
 pub(super) mod scores;
+pub(super) mod stdout;
 pub(super) mod table;
