@@ -137,10 +137,11 @@ impl Shards {
         self.time
             .advance(commit.written_at, lateness.stall_after, has_advanced);
         // Without an event, a shard is counted up to the time up to which it was read.
+        let read_up_to = shard.progress.event_time_read();
         let span = counts
             .and_then(|counts| counts.first_event_time)
-            .or(commit.read_time)
-            .zip(newest.or(commit.read_time));
+            .or(read_up_to)
+            .zip(newest.or(read_up_to));
         for (feature, covered) in shard.covered.iter_mut().enumerate() {
             let is_counted =
                 index.is_some_and(|index| index.covers.get(feature).copied().unwrap_or(true));
@@ -353,6 +354,45 @@ mod tests {
         let mut shards = shards(&spec, 2, &[(0, 0), (1, 0)]);
         shards.retain(|shard| shard.partition == 1);
         assert_eq!(read_shards(&shards), [(1, 0)]);
+    }
+
+    /// The hole ended at the wall clock, so all windows of the next two hours were not ready.
+    #[test]
+    fn lost_offsets_of_a_delayed_stream_leave_a_hole_of_their_length() {
+        let spec = spec(vec![fixed()]);
+        let plan = plan(spec.clone());
+        let mut shards = Shards::new(1);
+        let mut stream = Stream::default();
+        let add = |shards: &mut Shards, commit: &Commit| {
+            let mut cache = CommitIndexCache::default();
+            let indexes = cache.get(&commit.counted, std::iter::once(&plan));
+            let counts = commit.monitors.first();
+            shards.add(commit, counts, indexes[0].as_ref(), &spec.lateness);
+        };
+        // Events of minute 0 arrive two hours later.
+        let delayed = |commit: &mut Commit, minute: i64| {
+            let now = Some(at(120 + minute));
+            (commit.written_at, commit.read_time) = (now, now);
+            for counts in &mut commit.monitors {
+                counts.newest_arrived_at = now;
+            }
+        };
+        let mut commit = stream.minute(&plan, 0, &spread(0.0));
+        delayed(&mut commit, 1);
+        add(&mut shards, &commit);
+        let mut lost = stream.minute(&plan, 5, &[]);
+        lost.monitors.clear();
+        lost.offsets_lost = 100;
+        delayed(&mut lost, 6);
+        add(&mut shards, &lost);
+        let coverage = |start: i64| {
+            let window = (at(start), at(start + 10));
+            shards
+                .coverage(0, window, MINUTE, EventTime::MIN, MINUTE * 600)
+                .ratio
+        };
+        assert!(coverage(0) < 0.5, "the hole: {}", coverage(0));
+        assert!(coverage(10) > 0.99, "behind it: {}", coverage(10));
     }
 
     #[test]

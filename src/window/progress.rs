@@ -131,6 +131,21 @@ impl Progress {
         has_advanced
     }
 
+    /// Returns the event time up to which the shard was read.
+    ///
+    /// It is the read time less the delay with which the newest event arrived: the next events of a
+    /// stream that is hours behind are expected hours before the read time.
+    #[must_use]
+    pub fn event_time_read(&self) -> Option<EventTime> {
+        let read_time = self.read_time?;
+        match (self.newest, self.quiet_since) {
+            (Some(newest), Some(quiet_since)) if newest <= quiet_since => {
+                Some(newest.plus(read_time.since(quiet_since)))
+            }
+            _ => Some(read_time),
+        }
+    }
+
     /// Returns true if the shard was read `idle_after` beyond the arrival of its newest event.
     #[must_use]
     pub fn is_idle(&self, idle_after: Duration) -> bool {
