@@ -129,18 +129,16 @@ impl Comparison {
         self.assessment = self.assess(sample).map(Arc::new);
     }
 
-    /// Assesses the sample; without the null tables that it needs, it waits for them.
+    /// Assesses the sample; without the null tables that its scores need, only its rates.
     fn assess(&mut self, sample: &FeatureSample<'_>) -> Option<Assessment> {
         self.awaits_tables = false;
         let counts = sample.counts.filter(|_| sample.incomplete.is_none())?;
         let (_, null_model) = self.reference.current().ok()?;
         let null_model = null_model?;
         let n = counts.tallies.values;
-        let has_tables = has_enough(n, sample.window.min_samples);
-        if has_tables && !null_model.is_prepared(n) {
-            self.awaits_tables = true;
-            return None;
-        }
+        let needs_tables = has_enough(n, sample.window.min_samples);
+        let has_tables = needs_tables && null_model.is_prepared(n);
+        self.awaits_tables = needs_tables && !has_tables;
         let mut assessment = assess(
             sample.plan,
             null_model,
@@ -159,7 +157,8 @@ impl Comparison {
             },
         );
         let samples = counts.tallies.values;
-        if effective_samples(samples, assessment.design_effect) < sample.window.min_samples {
+        let effective = effective_samples(samples, assessment.design_effect);
+        if !self.awaits_tables && effective < sample.window.min_samples {
             assessment.statuses.push(CalibrationStatus::TooFewEffective);
         }
         Some(assessment)

@@ -99,8 +99,9 @@ impl RuleState {
         scores: Result<Scores, NotReady>,
     ) -> bool {
         let is_budgeted = matches!(self.rule.threshold_source, ThresholdSource::Budget { .. });
+        let needs_tables = is_budgeted && !self.rule.statistic.is_rate();
         self.is_waiting = match sample.value(self.rule.statistic, scores) {
-            Ok(value) if is_budgeted && self.is_evaluated => {
+            Ok(value) if needs_tables && self.is_evaluated => {
                 self.view = alert_view(&self.rule, None, Some(value), self.waiting_state());
                 true
             }

@@ -107,14 +107,22 @@ impl Silence {
     pub(super) fn limit(&mut self, silence: Duration) {
         let is_long = self
             .confirmed_at
-            .zip(self.heard_at)
-            .is_some_and(|(confirmed_at, heard_at)| confirmed_at >= heard_at.plus(silence));
+            .zip(self.quiet_since())
+            .is_some_and(|(confirmed_at, since)| confirmed_at >= since.plus(silence));
         self.is_silent &= is_long;
     }
 
     /// The time since which the monitor is silent; `None` while it is not.
     pub(super) fn since(&self) -> Option<EventTime> {
-        self.heard_at.filter(|_| self.is_silent)
+        self.quiet_since().filter(|_| self.is_silent)
+    }
+
+    /// The time up to which there were events. A backlog is written long after it arrived.
+    fn quiet_since(&self) -> Option<EventTime> {
+        match (self.heard_at, self.read_time) {
+            (Some(heard_at), Some(read_time)) => Some(heard_at.min(read_time)),
+            (heard_at, _) => heard_at,
+        }
     }
 
     /// Time of the newest event counted.

@@ -83,7 +83,9 @@ impl Window {
             .filter(|(feature, _)| incomplete[*feature].is_none());
         self.table_needs = supply.provide(self.table_needs(complete), due.end);
         let ring = &panes.rings[self.ring];
-        let is_paused = ring.events(due.end.minus(self.spec.slide), due.end) == 0;
+        // A stream that stopped inside the last slide has no event behind the window.
+        let is_paused = ring.events(due.end.minus(self.spec.slide), due.end) == 0
+            || ring.events(due.end, EventTime::from_millis(i64::MAX)) == 0;
         if let (Some(volume), Some(incomplete)) = (&mut self.volume, incomplete.last()) {
             let events = ring.events(due.start, due.end);
             let observed = incomplete.map_or(Ok(events), Err);

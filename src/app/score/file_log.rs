@@ -56,7 +56,8 @@ pub(in crate::app) fn recover(
     stop: &AtomicBool,
 ) -> anyhow::Result<RecoveredLog> {
     let started_at = clock::monotonic();
-    engine.defer_null_tables();
+    // Null tables that no snapshot holds are simulated while the log is read, so that alerts and
+    // references come out as they were.
     let unreadable = Cell::new(None);
     let is_stopping = || stop.load(Ordering::Relaxed) || unreadable.get().is_some();
     let opened = FileLog::open_until(directory, &is_stopping, &mut |entry| match entry {
@@ -162,7 +163,9 @@ fn commit_batch(
         pending.accept();
     }
     match log {
-        Some(log) if log.wants_snapshot() => log.roll(&worker.snapshot_bytes()),
+        Some(log) if log.wants_snapshot() || worker.take_calibrated() => {
+            log.roll(&worker.snapshot_bytes())
+        }
         _ => Ok(()),
     }
 }

@@ -250,7 +250,7 @@ impl LogFollower {
         let took = now.duration_since(started_at);
         info!(took_ms = took.as_millis(), "pane log read");
         self.catching_up_since = None;
-        worker.log_health.is_recovering = false;
+        worker.finish_recovery();
         worker.engine.log_mut().reach_checkpoints();
         count_skipped(worker, 0);
         worker.log_health.recovery = Some(took);

@@ -52,6 +52,8 @@ pub(in crate::app) struct ScoreWorker {
     silences: SilenceLog,
     publish: Publish,
     table_simulator: TableSimulator,
+    /// True if null tables came that no snapshot holds.
+    has_new_tables: bool,
     published_generation: u64,
     published_at: Instant,
     report: Arc<ArcSwap<LogReport>>,
@@ -67,7 +69,7 @@ impl std::fmt::Debug for ScoreWorker {
 impl ScoreWorker {
     /// Creates the worker and publishes the first view at once.
     ///
-    /// The engine leaves null tables to `table_simulator` from now on.
+    /// The engine leaves null tables to `table_simulator`, once the log is read.
     pub(in crate::app) fn new(
         mut engine: Engine,
         table_simulator: TableSimulator,
@@ -76,9 +78,12 @@ impl ScoreWorker {
         plans: Receiver<Vec<MonitorPlan>>,
         log_health: LogHealth,
     ) -> Self {
-        engine.defer_null_tables();
+        if !log_health.is_recovering {
+            engine.defer_null_tables();
+        }
         let mut worker = ScoreWorker {
             table_simulator,
+            has_new_tables: false,
             published_generation: engine.generation(),
             published_at: clock::monotonic(),
             engine,
@@ -152,8 +157,24 @@ impl ScoreWorker {
                     log_transitions(plan, window);
                 }
             });
+            self.has_new_tables = true;
         }
         self.table_simulator.request(self.engine.missing_tables());
+    }
+
+    /// Ends the recovery: from now on, the engine leaves null tables to the simulator.
+    pub(in crate::app) fn finish_recovery(&mut self) {
+        self.log_health.is_recovering = false;
+        self.engine.defer_null_tables();
+    }
+
+    /// Returns true once after all missing null tables have come.
+    ///
+    /// A snapshot is due then: a restart would simulate them again.
+    pub(in crate::app) fn take_calibrated(&mut self) -> bool {
+        let is_calibrated = self.has_new_tables && self.table_simulator.progress().is_none();
+        self.has_new_tables &= !is_calibrated;
+        is_calibrated
     }
 
     /// Publishes a view and a report of the log now.

@@ -310,6 +310,7 @@ fn budgeted_plan(references: Vec<ReferenceSpec>) -> MonitorPlan {
     spec.alerts = vec![
         budgeted_alert(Statistic::Js),
         fixed_alert(Statistic::Psi, 0.5),
+        budgeted_alert(Statistic::OutOfRangeRatio),
     ];
     plan_in(spec, Some(4))
 }
@@ -339,10 +340,13 @@ fn rules_without_null_tables_are_warming_and_are_evaluated_once_when_they_come()
     let mut stream = Stream::default();
     let views = read(&mut engine, &mut stream, &plan, 0..8, 5000.0);
     let waiting = &views[7];
-    assert!(waiting.scores.is_ok() && waiting.assessment.is_none());
+    assert!(waiting.scores.is_ok());
+    let assessment = waiting.assessment.as_ref().unwrap();
+    assert!(assessment.statistic(Statistic::Js).is_none(), "no table");
     let warming = AlertState::NotReady(NotReady::Warming);
     assert_eq!(waiting.alerts[0].state, warming, "the budgeted rule");
     assert_eq!(states(waiting)[1], "firing", "a number needs no table");
+    assert_eq!(states(waiting)[2], "firing", "a rate needs no table");
     let mut simulating = Engine::new(vec![plan.clone()]);
     let at_once = read(&mut simulating, &mut Stream::default(), &plan, 0..8, 5000.0);
 
@@ -353,7 +357,7 @@ fn rules_without_null_tables_are_warming_and_are_evaluated_once_when_they_come()
     assert_eq!(calibrated.assessment, at_once[7].assessment, "bit for bit");
     assert_eq!(states(&calibrated), states(&at_once[7]));
     let next = read(&mut engine, &mut stream, &plan, 8..9, 5000.0);
-    assert_eq!(states(&next[0]), ["firing", "firing"], "no gap follows");
+    assert_eq!(states(&next[0]), ["firing"; 3], "no gap follows");
 }
 
 /// A restart and a reload simulated every table again, one after the other.
@@ -394,18 +398,14 @@ fn a_restart_between_a_window_and_its_tables_keeps_the_evaluation() {
     let mut restarted = deferred(&plan);
     restarted.restore(engine.save());
     assert_eq!(calibrate(&mut restarted), 1, "it fires now");
-    assert_eq!(states(&comparison(&restarted, 0)), ["firing", "firing"]);
+    assert_eq!(states(&comparison(&restarted, 0)), ["firing"; 3]);
 
     let mut later = deferred(&plan);
     let mut saved = restarted.save();
     saved.null_tables.clear();
     later.restore(saved);
     let waiting = comparison(&later, 0);
-    assert_eq!(
-        states(&waiting),
-        ["firing", "firing"],
-        "a firing alert holds"
-    );
+    assert_eq!(states(&waiting), ["firing"; 3], "a firing alert holds");
     assert_eq!(calibrate(&mut later), 0, "this window was evaluated before");
     assert!(comparison(&later, 0).assessment.is_some(), "and is shown");
 }

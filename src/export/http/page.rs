@@ -157,7 +157,15 @@ pub(super) fn render(exporter: &Exporter) -> askama::Result<String> {
         .flat_map(|monitor| &monitor.windows)
         .flat_map(|window| &window.features)
         .flat_map(|feature| &feature.comparisons)
-        .filter(|comparison| comparison.scores.is_ok())
+        .flat_map(|comparison| &comparison.alerts)
+        .map(|alert| alert.state)
+        .chain(
+            view.monitors
+                .iter()
+                .flat_map(|monitor| &monitor.windows)
+                .filter_map(|window| Some(window.volume.as_ref()?.state)),
+        )
+        .filter(|state| !matches!(state, AlertState::NotReady(_)))
         .count();
     Page {
         version: env!("CARGO_PKG_VERSION"),
