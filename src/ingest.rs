@@ -117,10 +117,11 @@ impl Ingest {
 
     /// Returns the time that a source holds for a record, and the arrival of the record.
     ///
-    /// The arrival is the source's time, but not beyond the present: producers set it. Without one,
+    /// The arrival is the source's time, but not beyond the present: producers set it. Nor is it
+    /// before the last confirmed end of the shard: the record was not there then. Without a time,
     /// it is the present. The clock is read for the first record after any other call, because the
     /// source may have waited in between, and not for every record.
-    fn times_of(&mut self, timestamp_ms: Option<i64>) -> RecordTimes {
+    fn times_of(&mut self, slot: usize, timestamp_ms: Option<i64>) -> RecordTimes {
         if self.is_clock_due {
             self.read_clock();
             self.is_clock_due = false;
@@ -130,10 +131,14 @@ impl Ingest {
         let passed = source_time
             .filter(|time| time.as_millis() > 0)
             .map(|time| now.map_or(time, |now| time.min(now)));
+        // The clock may have been set back since the confirmation.
+        let confirmed_at = self.observer.end_confirmed_at(slot).min(now);
         RecordTimes {
             source_time,
             passed,
-            arrived_at: passed.or(now),
+            arrived_at: passed
+                .map(|time| Some(time).max(confirmed_at))
+                .unwrap_or(now),
         }
     }
 
@@ -269,7 +274,7 @@ impl Sink for Ingest {
     }
 
     fn record(&mut self, record: RawRecord<'_>) {
-        let times = self.times_of(record.timestamp_ms);
+        let times = self.times_of(record.slot, record.timestamp_ms);
         match record.payload {
             None => self.observer.tombstone(record.slot),
             Some(payload) => match self.decoder.json(payload) {
@@ -329,6 +334,7 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
+    use crate::model::MonitorSpec;
 
     /// The clock of the tests, in seconds.
     static CLOCK: AtomicI64 = AtomicI64::new(0);
@@ -374,5 +380,40 @@ mod tests {
         ingest.position(0, 401, true);
         let at = Some(EventTime::from_millis(450_000));
         assert_eq!(read_time(&mut ingest), at, "the end at 450");
+    }
+
+    /// A stream whose Kafka timestamps lag, as behind a mirror, counted as idle while it flowed:
+    /// its records had arrived long ago, and its end was confirmed now.
+    #[test]
+    fn a_record_behind_a_confirmed_end_arrived_after_it() {
+        let second = |second: i64| EventTime::from_millis(second * 1000);
+        let mut plan = ObserverPlan::default();
+        plan.add(&MonitorSpec::bare(), &[]);
+        let mut ingest = Ingest::new(plan, 1000);
+        ingest.opened(0, &shard(), 0, true);
+        let mut offset = 0;
+        let mut arrival = |ingest: &mut Ingest, now: i64, timestamp: i64| {
+            ingest.set_now(Some(second(now)));
+            ingest.record(RawRecord {
+                slot: 0,
+                offset,
+                timestamp_ms: Some(timestamp * 1000),
+                payload: Some(b"{}"),
+            });
+            offset += 1;
+            ingest.flush()[0].commit.monitors[0].newest_arrived_at
+        };
+        let backlog = arrival(&mut ingest, 1000, 100);
+        assert_eq!(backlog, Some(second(100)), "in a backlog");
+        ingest.set_now(Some(second(1010)));
+        ingest.position(0, 1, true);
+        for now in [1015, 1020] {
+            let lagging = arrival(&mut ingest, now, 101);
+            assert_eq!(lagging, Some(second(1010)), "since the end, at {now}");
+        }
+        let fresh = arrival(&mut ingest, 1025, 1024);
+        assert_eq!(fresh, Some(second(1024)), "by Kafka's time");
+        let corrected = arrival(&mut ingest, 500, 102);
+        assert_eq!(corrected, Some(second(500)), "the clock was set back");
     }
 }

@@ -140,8 +140,8 @@ impl Observer {
     /// Counts a decoded record.
     ///
     /// `source_time` is the time that the source holds for the record. `arrived_at` is its arrival:
-    /// that time, at most the wall clock, or else the wall clock. Each is `None` where there is
-    /// none, as in a file.
+    /// that time, within [`Observer::end_confirmed_at`] and the wall clock, or else the wall clock.
+    /// Each is `None` where there is none, as in a file.
     pub fn observe(
         &mut self,
         slot: usize,
@@ -224,6 +224,13 @@ impl Observer {
         if let Some(shard) = self.shard_mut(slot) {
             shard.position(upto, confirmed_at);
         }
+    }
+
+    /// Returns the moment at which the end of a shard was last confirmed; `None` if it was not since
+    /// the shard was opened. The records that are read from now on arrived after that.
+    #[must_use]
+    pub fn end_confirmed_at(&self, slot: usize) -> Option<EventTime> {
+        self.shards.get(slot)?.as_ref()?.end_confirmed_at()
     }
 
     /// Sets the position of a shard after a record, whatever its outcome.

@@ -34,6 +34,8 @@ pub(super) struct ShardObserver {
     /// Time up to which the shard was read, see [`Commit::read_time`].
     read_time: Option<EventTime>,
     is_end_confirmed: bool,
+    /// Moment at which its end was last confirmed, whatever was read since.
+    end_confirmed_at: Option<EventTime>,
     records: RecordCounts,
     /// Monotonic time of the last commit, where there is a clock; `None` before the first commit.
     last_commit: Option<Option<Duration>>,
@@ -89,6 +91,7 @@ impl ShardObserver {
             offsets_lost: 0,
             read_time: None,
             is_end_confirmed: false,
+            end_confirmed_at: None,
             records: RecordCounts::default(),
             last_commit: None,
         }
@@ -133,7 +136,12 @@ impl ShardObserver {
         if confirmed_at.is_some() {
             self.read_time = confirmed_at;
             self.is_end_confirmed = true;
+            self.end_confirmed_at = confirmed_at;
         }
+    }
+
+    pub(super) fn end_confirmed_at(&self) -> Option<EventTime> {
+        self.end_confirmed_at
     }
 
     /// Sets the position after a record with this time of the source.

@@ -130,7 +130,8 @@ pub struct MonitorCommit {
     pub monitor: usize,
     /// Newest event time of all records from which the monitor's time can be read, selected or not.
     pub newest_event_time: Option<EventTime>,
-    /// Arrival of the last record with that time: its Kafka timestamp, at most the wall clock.
+    /// Arrival of the last record with that time: its Kafka timestamp, at least the last
+    /// confirmation of the end before it, and at most the wall clock.
     pub newest_arrived_at: Option<EventTime>,
     /// Event time of the first such record, in order of arrival.
     pub first_event_time: Option<EventTime>,
