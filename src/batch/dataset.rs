@@ -39,6 +39,24 @@ impl RowCounts {
             .then(|| format!("rows that could not be read: {}", self.error_reasons()))
     }
 
+    /// Returns the number of unreadable rows.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Returns the number of all rows, with those that are filtered or unreadable.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.rows + self.filtered + self.unreadable()
+    }
+
+    /// Returns true if more than 1 % of all rows are unreadable.
+    #[must_use]
+    pub fn is_largely_unreadable(&self) -> bool {
+        self.unreadable() * 100 > self.total()
+    }
+
     /// Returns the unreadable rows by reason; empty if there are none.
     #[must_use]
     pub fn error_reasons(&self) -> String {

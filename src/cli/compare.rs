@@ -16,6 +16,8 @@ use super::monitors::load_monitor_spec;
 use super::output::comparison_table;
 use super::output::stdout::print_line;
 use super::output::table::TableStyle;
+use super::usage::UsageError;
+use crate::batch::dataset::RowCounts;
 use crate::batch::fit::calibrate;
 use crate::batch::fit::fit_rows::{FitNotice, FitRequest, fit_rows};
 use crate::batch::report::{FeatureReport, Verdict, by_urgency};
@@ -44,6 +46,7 @@ pub(super) struct CompareArgs {
     #[arg(long, value_enum, default_value = "table")]
     format: CompareFormat,
     /// Exit with 3 if a feature drifted at this severity or above, else with 4 if one is not ready
+    /// or more than 1 % of the current rows could not be read
     #[arg(long, value_enum)]
     fail_on: Option<FailOn>,
 }
@@ -72,8 +75,14 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
         .as_deref()
         .map(|path| load_monitor_spec(path, args.monitor.as_deref()))
         .transpose()?;
-    let reference = load_reference(args, configured.as_ref())?;
     let is_configured = configured.is_some();
+    let has_rules = configured
+        .as_ref()
+        .is_none_or(|spec| !spec.alerts.is_empty());
+    if args.fail_on.is_some() && !has_rules {
+        return Err(UsageError::NoRules.into());
+    }
+    let reference = load_reference(args, configured.as_ref())?;
     let spec = configured.unwrap_or_else(MonitorSpec::bare);
     let plan = compare::plan(spec, is_configured, reference)?;
     let (rows, counts) = load_current(args, &plan)?;
@@ -81,8 +90,15 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
     if args.format != CompareFormat::Json {
         reports.sort_by(by_urgency);
     }
-    print(args.format, &plan, rows, &reports)?;
-    Ok(exit(args.fail_on, &reports))
+    print(args.format, &plan, &rows, &reports)?;
+    if args.fail_on.is_some() && rows.is_largely_unreadable() {
+        anstream::eprintln!(
+            "more than 1 % of the rows could not be read: {} of {}",
+            rows.unreadable(),
+            rows.total()
+        );
+    }
+    Ok(exit(args.fail_on, &rows, &reports))
 }
 
 /// Loads a fitted reference, or fits one to a data file.
@@ -116,27 +132,31 @@ fn is_reference(name: &str) -> bool {
             .is_some_and(|rest| rest.trim_start().starts_with("\"pegel_reference\""))
 }
 
-/// Loads the number of rows and the counts of the current side, in the order of the plan's
+/// Loads the numbers of rows and the counts of the current side, in the order of the plan's
 /// features.
 fn load_current(
     args: &CompareArgs,
     plan: &MonitorPlan,
-) -> anyhow::Result<(u64, Vec<FeatureCounts>)> {
+) -> anyhow::Result<(RowCounts, Vec<FeatureCounts>)> {
     let name = args.current.as_str();
     if !is_reference(name) {
         let (rows, counts) = dataset::count_file(&args.form.open(name)?, plan)?;
         print_notice(FitNotice::Read(&rows));
-        return Ok((rows.rows, counts));
+        return Ok((rows, counts));
     }
     let current = Reference::load(name.as_ref())?;
     let counts = compare::counts_of(&current, plan)?;
-    Ok((current.rows, counts))
+    let rows = RowCounts {
+        rows: current.rows,
+        ..RowCounts::default()
+    };
+    Ok((rows, counts))
 }
 
 fn print(
     format: CompareFormat,
     plan: &MonitorPlan,
-    rows: u64,
+    rows: &RowCounts,
     reports: &[FeatureReport<'_>],
 ) -> anyhow::Result<()> {
     print_line(match format {
@@ -146,7 +166,7 @@ fn print(
     })
 }
 
-fn to_json(plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) -> Value {
+fn to_json(plan: &MonitorPlan, rows: &RowCounts, reports: &[FeatureReport<'_>]) -> Value {
     let reference = plan
         .references
         .first()
@@ -160,12 +180,13 @@ fn to_json(plan: &MonitorPlan, rows: u64, reports: &[FeatureReport<'_>]) -> Valu
             "rows": reference.map_or(0, |reference| reference.rows),
             "hash": reference.map(|reference| &reference.hash),
         },
-        "current": {"rows": rows},
+        "current": {"rows": rows.rows, "unreadable_rows": rows.unreadable()},
         "features": features,
     })
 }
 
-fn exit(fail_on: Option<FailOn>, reports: &[FeatureReport<'_>]) -> Exit {
+/// Returns the exit code; data that is largely unreadable is never without drift.
+fn exit(fail_on: Option<FailOn>, rows: &RowCounts, reports: &[FeatureReport<'_>]) -> Exit {
     let lowest = match fail_on {
         None => return Exit::Ok,
         Some(FailOn::Warning) => Severity::Warning,
@@ -177,9 +198,10 @@ fn exit(fail_on: Option<FailOn>, reports: &[FeatureReport<'_>]) -> Exit {
         .any(|verdict| matches!(verdict, Verdict::Drift(severity) if *severity >= lowest))
     {
         Exit::Drift
-    } else if verdicts
-        .iter()
-        .any(|verdict| matches!(verdict, Verdict::NotReady(_)))
+    } else if rows.is_largely_unreadable()
+        || verdicts
+            .iter()
+            .any(|verdict| matches!(verdict, Verdict::NotReady(_)))
     {
         Exit::NotReady
     } else {

@@ -22,7 +22,8 @@ pub enum Exit {
     Usage = 2,
     /// With `--fail-on`: at least one feature drifted.
     Drift = 3,
-    /// With `--fail-on`: no feature drifted, but at least one is not ready.
+    /// With `--fail-on`: no feature drifted, but at least one is not ready, or many rows could not
+    /// be read.
     NotReady = 4,
 }
 

@@ -47,6 +47,9 @@ pub(super) enum UsageError {
          seconds, milliseconds, microseconds or nanoseconds since 1970"
     )]
     NoRowHasTime,
+    /// `--fail-on` is given for a monitor without rules.
+    #[error("no rules: --fail-on has nothing to judge, expected alerts in the configuration")]
+    NoRules,
     /// `--budget` is zero.
     #[error("--budget: expected a duration above 0 such as 7d")]
     ZeroBudget,

@@ -99,6 +99,62 @@ monitors:
     );
 }
 
+/// A file with unreadable rows passed with 0, however many they were, and so did `alerts: []`.
+#[test]
+fn unreadable_rows_and_missing_rules_do_not_pass() {
+    let directory = directory();
+    let write = |name: &str, content: &str| {
+        std::fs::write(directory.path().join(name), content).unwrap();
+    };
+    for (name, shift, bad) in [
+        ("few", 0.0, 20),
+        ("many", 0.0, 21),
+        ("moved_many", 80.0, 21),
+    ] {
+        let rows = table(1980, shift) + &"1,2\n".repeat(bad);
+        write(&format!("{name}.csv"), &rows);
+    }
+    let shape = "version: 1
+sources: {s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t]}}}
+monitors:
+  - {name: m, source: s, windows: [{size: 5m}], alerts: [], features: [{name: x, kind: numeric}]}
+";
+    write("quiet.yaml", shape);
+    let compare = |arguments: &[&str]| {
+        let output = pegel(
+            directory.path(),
+            &[&["compare", "ref.json", "--format", "json"], arguments].concat(),
+        );
+        let (document, messages) = (text(&output.stdout), text(&output.stderr));
+        (output.status.code().unwrap(), document, messages)
+    };
+    let told = "more than 1 % of the rows could not be read: 21 of 2001";
+    for (current, code, is_told) in [
+        ("few.csv", 0, false),
+        ("many.csv", 4, true),
+        ("moved_many.csv", 3, true),
+    ] {
+        let (exit, document, messages) = compare(&[current, "--fail-on", "critical"]);
+        assert_eq!(
+            (exit, messages.contains(told)),
+            (code, is_told),
+            "{messages}"
+        );
+        let document: Value = serde_json::from_str(&document).unwrap();
+        let unreadable = if is_told { 21 } else { 20 };
+        assert_eq!(document["current"]["unreadable_rows"], unreadable);
+    }
+    assert_eq!(compare(&["many.csv"]).0, 0, "without --fail-on");
+    let quiet = ["same.csv", "-c", "quiet.yaml"];
+    let (exit, _, messages) = compare(&[&quiet[..], &["--fail-on", "warning"]].concat());
+    assert_eq!(exit, 2, "{messages}");
+    assert!(
+        messages.contains("no rules: --fail-on has nothing to judge"),
+        "{messages}"
+    );
+    assert_eq!(compare(&quiet).0, 0);
+}
+
 #[test]
 fn two_references_are_compared_only_in_one_layout() {
     let directory = directory();
