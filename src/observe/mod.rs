@@ -13,6 +13,7 @@ mod rejections;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod time_sample;
 
 pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};

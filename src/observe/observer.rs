@@ -226,8 +226,8 @@ impl Observer {
         }
     }
 
-    /// Returns the moment at which the end of a shard was last confirmed; `None` if it was not since
-    /// the shard was opened. The records that are read from now on arrived after that.
+    /// Returns the moment at which the end of a shard was last confirmed; `None` if it was not
+    /// since the shard was opened. The records that are read from now on arrived after that.
     #[must_use]
     pub fn end_confirmed_at(&self, slot: usize) -> Option<EventTime> {
         self.shards.get(slot)?.as_ref()?.end_confirmed_at()

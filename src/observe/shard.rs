@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::commit_size::{CommitSize, CommitSizeEstimate};
 use super::event_clock::{EventClocks, ShardClock};
 use super::plan::ObservedMonitor;
+use super::time_sample::TimeSample;
 use crate::decode::DecodeError;
 use crate::model::{DropReason, EventTime, Moment, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorCommit, RecordCounts};
@@ -34,6 +35,8 @@ pub(super) struct ShardObserver {
     /// Time up to which the shard was read, see [`Commit::read_time`].
     read_time: Option<EventTime>,
     is_end_confirmed: bool,
+    /// Times of the source since the last commit or the last confirmed end.
+    source_times: TimeSample,
     /// Moment at which its end was last confirmed, whatever was read since.
     end_confirmed_at: Option<EventTime>,
     records: RecordCounts,
@@ -91,6 +94,7 @@ impl ShardObserver {
             offsets_lost: 0,
             read_time: None,
             is_end_confirmed: false,
+            source_times: TimeSample::default(),
             end_confirmed_at: None,
             records: RecordCounts::default(),
             last_commit: None,
@@ -137,6 +141,7 @@ impl ShardObserver {
             self.read_time = confirmed_at;
             self.is_end_confirmed = true;
             self.end_confirmed_at = confirmed_at;
+            self.source_times.clear();
         }
     }
 
@@ -147,9 +152,8 @@ impl ShardObserver {
     /// Sets the position after a record with this time of the source.
     pub(super) fn pass_record(&mut self, upto: i64, source_time: Option<EventTime>) {
         self.upto = self.upto.max(upto);
-        if source_time > self.read_time {
-            self.read_time = source_time;
-            self.is_end_confirmed = false;
+        if let Some(source_time) = source_time {
+            self.source_times.add(source_time);
         }
     }
 
@@ -204,7 +208,9 @@ impl ShardObserver {
 
     /// Takes everything since the last commit; `spare` receives the emptied frames by monitor.
     ///
-    /// The read time is never beyond the wall clock, also after the clock was set back.
+    /// The read time advances to the median of the times of the source: one that is far ahead of
+    /// its time does not stand for what was read. It is never beyond the wall clock, also after the
+    /// clock was set back.
     pub(super) fn take(
         &mut self,
         timing: CommitTiming,
@@ -212,6 +218,11 @@ impl ShardObserver {
         spare: &mut [Vec<Frame>],
     ) -> Commit {
         let now = timing.now.map(|now| now.wall);
+        let median = self.source_times.take_median();
+        if median > self.read_time {
+            self.read_time = median;
+            self.is_end_confirmed = false;
+        }
         self.read_time = self
             .read_time
             .map(|time| now.map_or(time, |now| time.min(now)));

@@ -439,8 +439,44 @@ fn a_foreign_record_without_a_readable_time_moves_only_the_read_time() {
     bench.record(r#"{"type":"b"}"#, Some(2900));
     let commit = bench.commit().unwrap();
     assert_eq!(commit.monitors[0].newest_event_time, None, "no event time");
-    assert_eq!(commit.read_time, Some(at(3010)), "newest Kafka timestamp");
+    assert_eq!(commit.read_time, Some(at(3000)), "median Kafka timestamp");
     assert!(!commit.is_end_confirmed, "not by the leader");
+}
+
+/// One record of a backlog that was stamped hours ahead was the read time of its commit, and the
+/// windows of the whole backlog closed before it was read.
+#[test]
+fn a_timestamp_far_ahead_does_not_stand_for_what_was_read() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    let mut read_times = Vec::new();
+    for commit in 0..4 {
+        for second in 0..1000 {
+            let is_ahead = commit == 1 && second == 500;
+            let time = if is_ahead { 3599 } else { 100 * commit };
+            bench.record(r#"{"type":"b"}"#, Some(time + second / 10));
+        }
+        let commit = bench.commit().unwrap();
+        read_times.push(commit.read_time.unwrap().as_millis() / 1000);
+    }
+    assert_eq!(read_times, [49, 149, 249, 349], "the middle of each commit");
+}
+
+#[test]
+fn records_behind_a_confirmed_end_do_not_move_the_read_time_back() {
+    let mut bench = Bench::open(&spec(), 0, None);
+    bench.record(r#"{"type":"b"}"#, Some(3500));
+    bench.observer.position(0, 1, Some(at(3400)));
+    bench.record(r#"{"type":"b"}"#, Some(3000));
+    let commit = bench.commit().unwrap();
+    assert_eq!(commit.read_time, Some(at(3400)), "the end");
+    assert!(commit.is_end_confirmed, "by the leader");
+    bench.record(r#"{"type":"b"}"#, Some(3010));
+    let commit = bench.commit().unwrap();
+    assert_eq!(commit.read_time, Some(at(3400)), "nothing newer");
+    bench.record(r#"{"type":"b"}"#, Some(3410));
+    let commit = bench.commit().unwrap();
+    assert_eq!(commit.read_time, Some(at(3410)), "a newer record");
+    assert!(!commit.is_end_confirmed, "by the record");
 }
 
 #[test]

@@ -28,8 +28,9 @@ pub struct Commit {
     pub opens: bool,
     /// Wall time of writing; `None` where the input has no arrival times (a file).
     pub written_at: Option<EventTime>,
-    /// Time up to which the shard was read: the newest Kafka timestamp among its records, or the
-    /// moment at which its leader confirmed its end. Never beyond `written_at`.
+    /// Time up to which the shard was read: the median Kafka timestamp of the records of a commit,
+    /// or the moment at which its leader confirmed its end; the latest of these. Never beyond
+    /// `written_at`.
     pub read_time: Option<EventTime>,
     /// True if `read_time` is such a moment, and so a reading of the writer's clock.
     pub is_end_confirmed: bool,
