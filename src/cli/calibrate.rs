@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use super::args::input::InputArgs;
 use super::exit::Exit;
 use super::monitors::{load_config, pick_monitor, print_warnings, set_reference};
+use super::output::lost_rows::{events_text, unread_text};
 use super::output::stdout::print_line;
 use super::output::{backtest_json, backtest_table};
 use super::usage::UsageError;
@@ -62,6 +63,7 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
     if let Some(path) = &args.reference {
         set_reference(&mut spec, path);
     }
+    let monitor = spec.name.clone();
     let bounds = args.input.bounds()?;
     let plan = app::load_monitor(spec.clone());
     print_warnings(&plan);
@@ -70,7 +72,14 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         .ensure_none(app::monitor_problems(&config, slice::from_ref(&plan)))?;
     let candidates = candidates(plan, args.budget)?;
     let input = args.input.open(bounds, &config, &[spec])?;
-    let report = run_backtest(&input, candidates, args.budget)?;
+    let report = run_backtest(&input, candidates, args.budget, &mut |replayed| {
+        if let Some(view) = replayed.monitors.last() {
+            anstream::eprintln!("monitor {monitor}: {}", events_text(view));
+        }
+        for unread in &replayed.unread {
+            anstream::eprintln!("{}", unread_text(unread));
+        }
+    })?;
     print_line(match args.format {
         CalibrateFormat::Table => backtest_table::table(&report).to_string(),
         CalibrateFormat::Json => format!("{:#}", backtest_json::json(&report)),

@@ -15,10 +15,11 @@ use super::args::input::InputArgs;
 use super::exit::Exit;
 use super::monitors::{load_config, names, print_warnings, set_reference};
 use super::output::alarms::AlarmSummary;
+use super::output::lost_rows::{Readiness, events_text, unread_text};
 use super::output::scores::{ScoreFormat, ScoreWriter};
 use super::usage::UsageError;
 use crate::app;
-use crate::batch::replay::{UnreadRows, replay};
+use crate::batch::replay::replay;
 use crate::batch::report::FeatureReport;
 use crate::config::Config;
 use crate::engine::{MonitorPlan, MonitorView, WindowView};
@@ -52,7 +53,8 @@ pub struct ReplayArgs {
 /// Replays the input and prints a summary on standard error.
 ///
 /// # Errors
-/// The configuration is wrong, the data cannot be read, or no row is an event of a monitor.
+/// The configuration is wrong, the data cannot be read, no row is an event of a monitor, or no
+/// rule was ever ready.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     let config = load_config(&args.config, args.reference.as_deref())?;
     let monitors = monitors(args, &config)?;
@@ -72,8 +74,10 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         .unwrap_or_else(|| ScoreFormat::for_file(&args.output));
     let mut writer = ScoreWriter::new(format, output);
     let mut alarms = AlarmSummary::default();
+    let mut readiness = Readiness::default();
     let replayed = replay(&input, plans, &mut |plan, window| {
         alarms.record(plan, window);
+        readiness.record(window);
         writer.write(plan, window, &json_lines(plan, window, args.bins));
     })?;
     writer
@@ -93,6 +97,17 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         bail!(
             "{}: no row became an event, no window was evaluated",
             input.name()
+        );
+    }
+    if let Some(text) = readiness.scores_text() {
+        anstream::eprintln!("{text}");
+    }
+    if let Some(reasons) = readiness.idle_rules() {
+        let evaluations: u64 = replayed.monitors.iter().map(|view| view.evaluations).sum();
+        bail!(
+            "{}: no rule was ready in any of {evaluations} evaluations: {}",
+            input.name(),
+            reasons.join(", ")
         );
     }
     Ok(Exit::Ok)
@@ -168,33 +183,8 @@ pub fn json_lines(
     lines
 }
 
-/// Returns a line about the rows of a source that could not be read.
-fn unread_text(unread: &UnreadRows) -> String {
-    let total: u64 = unread.reasons.iter().map(|(_, count)| count).sum();
-    let reasons: Vec<String> = unread
-        .reasons
-        .iter()
-        .map(|(reason, count)| format!("{count} {reason}"))
-        .collect();
-    let rows = if total == 1 { "row" } else { "rows" };
-    format!(
-        "source {}: {total} {rows} could not be read ({})",
-        unread.source,
-        reasons.join(", ")
-    )
-}
-
 /// Returns a line with the counts of events, evaluations and alerts of a monitor.
 fn summary(view: &MonitorView) -> String {
-    let mut dropped: Vec<String> = view
-        .dropped
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(reason, count)| format!("{count} {reason}"))
-        .collect();
-    if dropped.is_empty() {
-        dropped.push("none".to_owned());
-    }
     let fired: u64 = view
         .transitions
         .iter()
@@ -202,12 +192,9 @@ fn summary(view: &MonitorView) -> String {
         .map(|(_, _, count)| count)
         .sum();
     format!(
-        "monitor {}: {} events ({} late, dropped: {}), {} evaluations ({} empty windows skipped), \
-         {fired} alerts fired",
+        "monitor {}: {}, {} evaluations ({} empty windows skipped), {fired} alerts fired",
         view.spec.name,
-        view.events,
-        view.events_late,
-        dropped.join(", "),
+        events_text(view),
         view.evaluations,
         view.evaluations_skipped
     )

@@ -149,6 +149,52 @@ fn a_replay_reports_rows_that_it_could_not_read() {
     );
 }
 
+/// It ended with 0 and "0 alerts fired" although no window held enough samples to judge one.
+#[test]
+fn a_replay_in_which_no_rule_is_ever_ready_is_a_failure() {
+    let directory = directory();
+    let options = "    reference: {file: ref.json}\n    timestamp: {path: /ts}\n";
+    let replay = ["replay", "-c", "pegel.yaml", "--input", "rows.ndjson"];
+    let check = |alerts: &str, code: i32, is_told: bool| {
+        let starved = config(&format!("{options}{alerts}"));
+        let starved = starved.replace("min_samples: 50", "min_samples: 100000");
+        assert!(starved.contains("100000"), "{starved}");
+        write(directory.path(), "pegel.yaml", &starved);
+        let (exit, _, messages) = run(directory.path(), &replay);
+        assert_eq!(exit, code, "{messages}");
+        let has_line = messages
+            .lines()
+            .any(|line| line.starts_with("never ready: "));
+        assert!(
+            has_line && messages.contains("too_few_samples"),
+            "{messages}"
+        );
+        let told = messages.contains("rows.ndjson: no rule was ready in any of ");
+        assert_eq!(told, is_told, "{messages}");
+    };
+    check("    alerts: [{statistic: js, critical: 0.5}]\n", 1, true);
+    check("    alerts: []\n", 0, false);
+}
+
+/// A history of which rows were lost was calibrated on without a word.
+#[test]
+fn calibrate_reports_rows_that_are_in_no_window() {
+    let directory = directory();
+    let options = "    reference: {file: ref.json}\n    timestamp: {path: /ts}\n";
+    write(directory.path(), "pegel.yaml", &config(options));
+    let rows = std::fs::read_to_string(directory.path().join("rows.ndjson")).unwrap();
+    let lost = "nonsense\n[]\n{\"amount\":1}\n";
+    write(directory.path(), "broken.ndjson", &(rows + lost));
+    let calibrate = ["calibrate", "-c", "pegel.yaml", "--input", "broken.ndjson"];
+    let (_, _, messages) = run(directory.path(), &calibrate);
+    for line in [
+        "monitor m: 1200 events (0 late, dropped: 1 no_timestamp)",
+        "source s: 2 rows could not be read (1 json, 1 not_an_object)",
+    ] {
+        assert!(messages.contains(line), "{messages}");
+    }
+}
+
 #[test]
 fn the_short_option_names_the_configuration_everywhere() {
     let directory = directory();

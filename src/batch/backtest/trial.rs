@@ -12,7 +12,7 @@ use super::outcomes::Outcomes;
 use super::policy::DAY;
 use super::report::BacktestReport;
 use crate::batch::progress;
-use crate::batch::replay::{Input, replay, replay_transformed};
+use crate::batch::replay::{Input, Replayed, replay, replay_transformed};
 use crate::engine::{FeaturePlan, MonitorPlan, MonitorView};
 use crate::model::{EventTime, MonitorSpec};
 use crate::source::RowsError;
@@ -134,17 +134,21 @@ pub(crate) fn candidates(plan: MonitorPlan, budget: Duration) -> Result<Candidat
 
 /// Replays a history under all candidates, without faults and with each fault.
 ///
+/// `on_replayed` takes the end of the replay without faults, with the rows that are in no window.
+///
 /// # Errors
 /// The history cannot be read, or no rule is ever ready.
 pub(crate) fn run_backtest(
     input: &Input,
     candidates: Candidates,
     budget: Duration,
+    on_replayed: &mut dyn FnMut(&Replayed),
 ) -> Result<BacktestReport, BacktestError> {
     let (plans, mut unchanged) = candidates.with_features(|_| true, (EventTime::MIN, END_OF_TIME));
     let replayed = replay(input, plans, &mut |plan, window| {
         unchanged.record(plan, window);
     })?;
+    on_replayed(&replayed);
     let state = replayed
         .monitors
         .last()

@@ -4,6 +4,7 @@ pub(super) mod alarms;
 pub(super) mod backtest_json;
 pub(super) mod backtest_table;
 pub(super) mod comparison_table;
+pub(super) mod lost_rows;
 pub(super) mod reference_table;
 pub(super) mod scores;
 pub(super) mod stdout;
