@@ -31,6 +31,9 @@ const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 /// The number of windows of each monitor that must be evaluated.
 const WINDOWS: usize = 5;
 const LIMIT: Duration = Duration::from_secs(120);
+/// A gap in the stream beyond the usual one, or in this thread, after which lateness is that of the
+/// machine.
+const STALL: Duration = Duration::from_millis(500);
 
 /// A monitor of one model, whose records hold their time at a path.
 fn monitor(model: usize, path: &str) -> MonitorPlan {
@@ -77,6 +80,10 @@ struct Stage {
     engine: Engine,
     /// The time up to which each shard was read, as committed.
     read_times: BTreeMap<Arc<Shard>, EventTime>,
+    /// The newest event time of all commits.
+    newest_event: Option<EventTime>,
+    /// The usual time between two events.
+    event_interval: Duration,
     /// The evaluations of each monitor, in order.
     evaluations: Vec<Vec<Evaluation>>,
 }
@@ -92,6 +99,8 @@ impl Stage {
             evaluations: plans.iter().map(|_| Vec::new()).collect(),
             engine: Engine::new(plans),
             read_times: BTreeMap::new(),
+            newest_event: None,
+            event_interval: Duration::ZERO,
         }
     }
 
@@ -102,6 +111,11 @@ impl Stage {
             if let Some(read_time) = commit.read_time {
                 self.read_times.insert(Arc::clone(&commit.shard), read_time);
             }
+            let newest = commit
+                .monitors
+                .iter()
+                .map(|counts| counts.newest_event_time);
+            self.newest_event = newest.chain([self.newest_event]).max().flatten();
             for (monitor, evaluations) in self.evaluations.iter_mut().enumerate() {
                 self.engine.advance(monitor, &mut |_, window| {
                     // A window that becomes stale is not an evaluation.
@@ -130,13 +144,20 @@ impl Stage {
             .filter(|_| is_complete)
     }
 
+    /// True if the stream or this thread stood still: a busy machine runs neither.
+    fn is_stalled(&self, polled_at: Instant, read: EventTime) -> bool {
+        let is_quiet = |newest: EventTime| newest.plus(self.event_interval + STALL) < read;
+        polled_at.elapsed() > STALL || self.newest_event.is_none_or(is_quiet)
+    }
+
     /// Reads until every monitor has evaluated so many windows. Each window must be evaluated
-    /// before every partition was read two slides beyond its end.
+    /// before every partition was read two slides beyond its end, unless the machine stood still.
     fn run(&mut self) {
         let deadline = Instant::now() + LIMIT;
         let mut flushed_at = Instant::now();
         let mut first_end = None;
         while self.evaluations.iter().any(|done| done.len() < WINDOWS) {
+            let polled_at = Instant::now();
             self.source
                 .poll(Duration::from_millis(50), &mut self.ingest);
             let flushed = if flushed_at.elapsed() >= FLUSH_INTERVAL {
@@ -150,6 +171,9 @@ impl Stage {
                 assert!(Instant::now() < deadline, "some partitions are not read");
                 continue;
             };
+            if self.is_stalled(polled_at, read) {
+                first_end = None;
+            }
             // Windows that began before the first record was read are of no interest.
             let first_end = *first_end.get_or_insert(read.plus(SLIDE * 3));
             let due = read.minus(SLIDE * 2).align_down(SLIDE);
@@ -207,6 +231,7 @@ fn while_producing(
     interval: Duration,
     mut produce: impl FnMut(&BaseProducer) + Send,
 ) {
+    stage.event_interval = interval;
     let producer = producer(bootstrap, &[("linger.ms", "5")]);
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
