@@ -45,8 +45,8 @@ impl EncodedBlock {
 struct Published {
     view: Arc<EngineView>,
     drift: Arc<EncodedBlock>,
-    /// Encoded by the first scrape of the view: a view is published every second, and 10,000
-    /// features would take a tenth of a core although nobody looks.
+    /// Encoded by the first scrape of the view: views are published more often than they are
+    /// scraped.
     counters: OnceLock<Arc<EncodedBlock>>,
     /// The counters of the latest view that was scraped before.
     former_counters: Option<Arc<EncodedBlock>>,

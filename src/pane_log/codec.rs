@@ -393,7 +393,7 @@ mod tests {
         assert_eq!(decode_claim(&opening), Ok(None), "no commit");
     }
 
-    /// The ids of 1,000 monitors were repeated in every commit: 50 MB/s of constants.
+    /// The ids of all monitors and features were repeated in every commit.
     #[test]
     fn a_commit_refers_to_a_schema_that_was_read_before() {
         let (commit, mut schemas) = (commit(&[1.0], 100), SchemaTable::default());

@@ -108,7 +108,7 @@ pub(super) struct Artefact {
 
 /// The same keys for parsing.
 ///
-/// To parse a flattened field, serde first holds all of its values in a tree, which takes seven
+/// To parse a flattened field, serde first holds all of its values in a tree, which takes several
 /// times the memory of the file.
 #[derive(Deserialize)]
 struct ParsedArtefact {
