@@ -30,6 +30,7 @@ mod sample;
 mod shards;
 mod silence;
 mod snapshot;
+mod staleness;
 mod view;
 mod volume;
 mod window;

@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use super::commit_index::CommitIndex;
 use super::counters::{FeatureCounters, MonitorCounters};
-use super::hold::WatermarkHold;
+use super::hold::{WatermarkAge, WatermarkHold};
 use super::null_supply::{NullSupply, TableNeed};
 use super::plan::MonitorPlan;
 use super::reference::CountedPanes;
 use super::shards::Shards;
-use super::silence::{MAX_GAP, ReadingState, Silence};
+use super::silence::{MAX_GAP, ReadingState, SilenceWatch};
 use super::snapshot::{FeaturePositions, MonitorSnapshot, RingSnapshot};
+use super::staleness::stale_after;
 use super::view::{FeatureView, MonitorView, WindowView};
 use super::window::Window;
 use crate::model::{DropReason, EventTime, Shard};
 use crate::panes::{Commit, PaneDelta};
 use crate::stats::{DurationHistogram, EVALUATION_BOUNDS};
-use crate::window::{Coverage, Due, Ring};
+use crate::window::Ring;
 
 /// A monitor and its state.
 #[derive(Debug)]
@@ -30,18 +31,12 @@ pub(super) struct MonitorEngine {
     rings: Vec<Ring>,
     windows: Vec<Window>,
     shards: Shards,
-    watermark: Option<EventTime>,
-    /// Log time at which the watermark last moved in this process.
-    watermark_moved_at: Option<EventTime>,
-    silence: Silence,
-    /// True if a silence began or ended since [`MonitorEngine::take_silence_change`].
-    has_silence_changed: bool,
+    watermark: WatermarkAge,
+    silence: SilenceWatch,
     features: Vec<FeatureCounters>,
     counters: MonitorCounters,
     delays: DurationHistogram,
     evaluation_times: DurationHistogram,
-    /// Wall time of the first look for silence in this process.
-    started_at: Option<EventTime>,
 }
 
 impl MonitorEngine {
@@ -70,15 +65,12 @@ impl MonitorEngine {
             windows,
             rings: slides.iter().map(|slide| Ring::new(*slide)).collect(),
             shards: Shards::new(plan.features.len()),
-            watermark: None,
-            watermark_moved_at: None,
-            silence: Silence::default(),
-            has_silence_changed: false,
+            watermark: WatermarkAge::default(),
+            silence: SilenceWatch::default(),
             features: vec![FeatureCounters::default(); plan.features.len()],
             counters: MonitorCounters::default(),
             delays: DurationHistogram::default(),
             evaluation_times: DurationHistogram::default(),
-            started_at: None,
             plan,
         }
     }
@@ -92,7 +84,7 @@ impl MonitorEngine {
     pub(super) fn add(&mut self, commit: &Commit, index: Option<&CommitIndex>) {
         let counts = index.and_then(|index| index.counts_in(commit));
         let events = counts.filter(|counts| counts.events > 0);
-        self.has_silence_changed |= self.silence.take_commit(
+        self.silence.take_commit(
             commit.written_at,
             commit.read_time,
             events.and_then(|counts| counts.max_event_time),
@@ -139,19 +131,13 @@ impl MonitorEngine {
     ) -> u64 {
         let lateness = &self.plan.spec.lateness;
         self.shards.drop_surplus(lateness.stall_after);
-        let watermark = self.shards.watermark(lateness);
-        if watermark > self.watermark {
-            self.watermark = watermark;
-            self.watermark_moved_at = None;
-        }
-        let now = self.shards.time.now;
-        let moved_at = self.watermark_moved_at.or(now);
-        self.watermark_moved_at = moved_at.min(now);
+        self.watermark
+            .advance(self.shards.watermark(lateness), self.shards.time.now);
         if let Some(now) = self.shards.time.now {
             self.check_silence(now, None);
         }
         let mut evaluations = 0;
-        if let Some(watermark) = self.watermark {
+        if let Some(watermark) = self.watermark.get() {
             for index in 0..self.windows.len() {
                 evaluations += self.evaluate_until(index, watermark, supply, evaluated);
             }
@@ -195,19 +181,23 @@ impl MonitorEngine {
             let Some(due) = window.schedule.next(watermark, ring) else {
                 return evaluations;
             };
-            let coverage = coverage_by_feature(&self.shards, &self.plan, ring, due);
+            let stall_after = self.plan.spec.lateness.stall_after;
+            let span = (due.start, due.end);
+            let coverage =
+                self.shards
+                    .coverage_by_feature(span, ring.slide(), ring.floor(), stall_after);
             let panes = CountedPanes {
                 rings: &self.rings,
                 shards: &self.shards,
-                stall_after: self.plan.spec.lateness.stall_after,
+                stall_after,
                 min_coverage: self.plan.spec.min_coverage,
             };
             let counters = &mut self.counters;
             window.evaluate(due, &panes, &coverage, &self.plan, counters, supply);
-            window.evaluated_at = self.shards.time.now;
+            window.staleness.evaluated(self.shards.time.now);
             self.counters.skipped += due.skipped;
             evaluations += 1;
-            evaluated(&self.plan, &shown(window.take_evaluation(), &self.silence));
+            evaluated(&self.plan, &self.silence.show(window.take_evaluation()));
         }
     }
 
@@ -268,16 +258,13 @@ impl MonitorEngine {
         let idle_after = self.plan.spec.lateness.idle_after;
         for window in &mut self.windows {
             let slide = self.rings[window.ring].slide();
-            let stale_after = stale_after(slide, idle_after);
-            // Before its first evaluation, a window's time counts from the first check. A time
-            // beyond the present is from a clock that was set back since.
-            let evaluated_at = window.evaluated_at.map_or(now, |at| at.min(now));
-            window.evaluated_at = Some(evaluated_at);
-            let since = resumed_at.map_or(evaluated_at, |at| at.max(evaluated_at));
-            if now >= since.plus(stale_after) {
+            let is_stale =
+                window
+                    .staleness
+                    .check(now, resumed_at, slide, stale_after(slide, idle_after));
+            if is_stale {
                 window.mark_stale(&self.plan, &mut self.counters);
-                window.evaluated_at = Some(now.minus(stale_after).plus(slide));
-                evaluated(&self.plan, &shown(window.take_evaluation(), &self.silence));
+                evaluated(&self.plan, &self.silence.show(window.take_evaluation()));
             }
         }
     }
@@ -291,8 +278,8 @@ impl MonitorEngine {
             .iter()
             .map(|window| stale_after(window.slide, lateness.idle_after))
             .min()?;
-        let (advanced_at, moved_at) = self.shards.time.advanced_at.zip(self.watermark_moved_at)?;
-        (advanced_at >= moved_at.plus(patience))
+        self.watermark
+            .is_held(self.shards.time.advanced_at, patience)
             .then(|| self.shards.hold(lateness))
             .flatten()
     }
@@ -303,8 +290,7 @@ impl MonitorEngine {
         now: EventTime,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) {
-        let started_at = self.started_at.map_or(now, |at| at.min(now));
-        self.started_at = Some(started_at);
+        let started_at = self.silence.started_at(now);
         let last_commit = self.shards.time.now.filter(|at| *at <= now);
         let last_commit = last_commit.max(Some(started_at));
         if last_commit.is_none_or(|last_commit| now >= last_commit.plus(MAX_GAP)) {
@@ -321,7 +307,7 @@ impl MonitorEngine {
             advanced_at: self.shards.time.advanced_at,
             started_at,
         };
-        self.has_silence_changed |= self.silence.update(&state, self.plan.spec.silence);
+        self.silence.update(&state, self.plan.spec.silence);
     }
 
     /// Time since which the monitor is silent; `None` while it is not.
@@ -331,7 +317,7 @@ impl MonitorEngine {
 
     /// True if a silence began or ended since the last call.
     pub(super) fn take_silence_change(&mut self) -> bool {
-        std::mem::take(&mut self.has_silence_changed)
+        self.silence.take_change()
     }
 
     /// Records the wall time of an evaluation.
@@ -351,7 +337,7 @@ impl MonitorEngine {
                 .collect(),
             silent_since: self.silence.since(),
             newest_event: self.silence.newest_event(),
-            watermark: self.watermark,
+            watermark: self.watermark.get(),
             held_by: self.hold(),
             delays: self.delays.clone(),
             references: self.plan.references.clone(),
@@ -373,7 +359,7 @@ impl MonitorEngine {
             windows: self
                 .windows
                 .iter()
-                .map(|window| shown(window.view(), &self.silence))
+                .map(|window| self.silence.show(window.view()))
                 .collect(),
             evaluations: self.counters.evaluations,
             evaluations_skipped: self.counters.skipped,
@@ -401,7 +387,7 @@ impl MonitorEngine {
             counters: self.counters.clone(),
             delays: self.delays.clone(),
             evaluation_times: self.evaluation_times.clone(),
-            watermark: self.watermark,
+            watermark: self.watermark.get(),
             shards: self
                 .shards
                 .iter()
@@ -409,7 +395,7 @@ impl MonitorEngine {
                 .collect(),
             expected_shards: self.shards.expected,
             time: self.shards.time,
-            silence: self.silence,
+            silence: self.silence.save(),
             rings: self.rings.iter().map(RingSnapshot::of).collect(),
             windows: self.windows.iter().map(Window::save).collect(),
         }
@@ -428,7 +414,7 @@ impl MonitorEngine {
             }
         }
         self.counters = saved.counters;
-        self.watermark = saved.watermark;
+        self.watermark = WatermarkAge::at(saved.watermark);
         self.delays = saved.delays;
         self.evaluation_times = saved.evaluation_times;
         for (shard, mut state) in saved.shards {
@@ -437,8 +423,7 @@ impl MonitorEngine {
         }
         let newest = self.shards.newest();
         (self.shards.expected, self.shards.time) = (saved.expected_shards, saved.time);
-        self.silence = saved.silence;
-        self.silence.limit(plan.spec.silence);
+        self.silence.restore(saved.silence, plan.spec.silence);
         for ring in &mut self.rings {
             RingSnapshot::restore_into(ring, &saved.rings, &positions, newest);
         }
@@ -454,96 +439,13 @@ impl MonitorEngine {
     }
 }
 
-/// The time without an evaluation after which a window with this slide is stale.
-fn stale_after(slide: Duration, idle_after: Duration) -> Duration {
-    (slide * 3).max(idle_after + slide)
-}
-
-/// A window as its monitor shows it: silence is the reason for what is not ready.
-fn shown(window: WindowView, silence: &Silence) -> WindowView {
-    match silence.since() {
-        Some(_) => window.silenced(),
-        None => window,
-    }
-}
-
-/// The coverage of each feature in the window that is due, and at last that of the events.
-fn coverage_by_feature(
-    shards: &Shards,
-    plan: &MonitorPlan,
-    ring: &Ring,
-    due: Due,
-) -> Vec<Coverage> {
-    let stall_after = plan.spec.lateness.stall_after;
-    let window = (due.start, due.end);
-    let mut coverage: Vec<Coverage> = Vec::with_capacity(plan.features.len() + 1);
-    for feature in 0..=plan.features.len() {
-        // Most features were counted over the same times, so the one before has the same coverage.
-        let same = feature
-            .checked_sub(1)
-            .filter(|previous| shards.are_covered_alike(*previous, feature));
-        coverage.push(match same {
-            Some(previous) => coverage[previous],
-            None => shards.coverage(feature, window, ring.slide(), ring.floor(), stall_after),
-        });
-    }
-    coverage
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use crate::engine::engine::Engine;
-    use crate::engine::fixture::{Stream, apply, at, fixed, plan, spec, spread};
-    use crate::panes::Commit;
+    use crate::engine::fixture::{Stream, fixed, plan, spec, spread};
     use crate::stats::{DELAY_BOUNDS, EVALUATION_BOUNDS};
-
-    /// A commit of another partition of a source with two.
-    fn of_partition(partition: i32, mut commit: Commit) -> Commit {
-        Arc::make_mut(&mut commit.shard).partition = partition;
-        commit.source_shards = 2;
-        commit
-    }
-
-    /// Windows were stale without a cause that anybody could see.
-    #[test]
-    fn a_watermark_that_stands_still_names_the_partition_that_holds_it() {
-        let spec = spec(vec![fixed()]);
-        let mut engine = Engine::new(vec![plan(spec.clone())]);
-        let plan = plan(spec);
-        let (mut flowing, mut standing) = (Stream::default(), Stream::default());
-        let held_by = |engine: &Engine| {
-            let held_by = engine.view().monitors[0].held_by.clone();
-            held_by.map(|hold| hold.to_string())
-        };
-        apply(
-            &mut engine,
-            &of_partition(1, standing.minute(&plan, 0, &spread(0.0))),
-        );
-        for minute in 0..3 {
-            let commit = flowing.minute(&plan, minute, &spread(0.0));
-            apply(&mut engine, &of_partition(0, commit));
-        }
-        assert_eq!(held_by(&engine), None, "two minutes are not long");
-        // The second partition repeats the records of its first minute: time does not go on there.
-        let mut old = standing.minute(&plan, 0, &spread(0.0));
-        old.written_at = Some(at(4));
-        apply(&mut engine, &of_partition(1, old));
-        apply(
-            &mut engine,
-            &of_partition(0, flowing.minute(&plan, 3, &spread(0.0))),
-        );
-        assert_eq!(
-            held_by(&engine).as_deref(),
-            Some("the newest event of partition 1 of topic t is from 1970-01-01T00:00:59.999Z"),
-            "after three slides"
-        );
-        let commit = standing.minute(&plan, 4, &spread(0.0));
-        apply(&mut engine, &of_partition(1, commit));
-        assert_eq!(held_by(&engine), None, "it goes on");
-    }
 
     /// Histograms that could not grow cut everything above 255 off: events that were hours old and
     /// evaluations of seconds had a sum of fractions of a second.

@@ -236,8 +236,31 @@ impl Shards {
         coverage(shards.chain(missing), window, slide, kept_from)
     }
 
+    /// The coverage in `window` of each feature, and at last that of the events.
+    pub(super) fn coverage_by_feature(
+        &self,
+        window: (EventTime, EventTime),
+        slide: Duration,
+        kept_from: EventTime,
+        stall_after: Duration,
+    ) -> Vec<Coverage> {
+        let mut coverage: Vec<Coverage> = Vec::with_capacity(self.covered);
+        for feature in 0..self.covered {
+            // Most features were counted over the same times, so the one before has the same
+            // coverage.
+            let same = feature
+                .checked_sub(1)
+                .filter(|previous| self.are_covered_alike(*previous, feature));
+            coverage.push(match same {
+                Some(previous) => coverage[previous],
+                None => self.coverage(feature, window, slide, kept_from, stall_after),
+            });
+        }
+        coverage
+    }
+
     /// True if two features were counted over the same times on every shard.
-    pub(super) fn are_covered_alike(&self, a: usize, b: usize) -> bool {
+    fn are_covered_alike(&self, a: usize, b: usize) -> bool {
         self.shards
             .values()
             .all(|shard| shard.covered[a] == shard.covered[b])

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::view::WindowView;
 use crate::model::EventTime;
 
 /// A gap without any commit after which its writers are taken to have stopped: three heartbeats. A
@@ -51,7 +52,7 @@ impl Silence {
     /// Takes a commit of the monitor's source; `events` are the monitor's events in it, with the
     /// time of the newest, and `before` is the time of the log before it. Returns true if a silence
     /// has ended.
-    pub(super) fn take_commit(
+    fn take_commit(
         &mut self,
         written_at: Option<EventTime>,
         read_time: Option<EventTime>,
@@ -79,7 +80,7 @@ impl Silence {
     }
 
     /// Returns true if a silence of this length has begun.
-    pub(super) fn update(&mut self, state: &ReadingState, silence: Duration) -> bool {
+    fn update(&mut self, state: &ReadingState, silence: Duration) -> bool {
         if self.is_silent {
             self.confirmed_at = self.confirmed_at.max(Some(state.now));
             return false;
@@ -104,7 +105,7 @@ impl Silence {
     }
 
     /// Ends a silence that is shorter than a changed configuration asks for.
-    pub(super) fn limit(&mut self, silence: Duration) {
+    fn limit(&mut self, silence: Duration) {
         let is_long = self
             .confirmed_at
             .zip(self.quiet_since())
@@ -112,8 +113,7 @@ impl Silence {
         self.is_silent &= is_long;
     }
 
-    /// The time since which the monitor is silent; `None` while it is not.
-    pub(super) fn since(&self) -> Option<EventTime> {
+    fn since(&self) -> Option<EventTime> {
         self.quiet_since().filter(|_| self.is_silent)
     }
 
@@ -124,10 +124,76 @@ impl Silence {
             (heard_at, _) => heard_at,
         }
     }
+}
+
+/// The silence of a monitor, as this process follows it.
+#[derive(Debug, Default)]
+pub(super) struct SilenceWatch {
+    silence: Silence,
+    /// True if a silence began or ended since [`SilenceWatch::take_change`].
+    has_changed: bool,
+    /// Wall time of the first look for silence in this process.
+    started_at: Option<EventTime>,
+}
+
+impl SilenceWatch {
+    /// See [`Silence::take_commit`].
+    pub(super) fn take_commit(
+        &mut self,
+        written_at: Option<EventTime>,
+        read_time: Option<EventTime>,
+        events: Option<EventTime>,
+        before: Option<EventTime>,
+    ) {
+        self.has_changed |= self
+            .silence
+            .take_commit(written_at, read_time, events, before);
+    }
+
+    /// See [`Silence::update`].
+    pub(super) fn update(&mut self, state: &ReadingState, silence: Duration) {
+        self.has_changed |= self.silence.update(state, silence);
+    }
+
+    /// The wall time of the first look, which may be now.
+    pub(super) fn started_at(&mut self, now: EventTime) -> EventTime {
+        let started_at = self.started_at.map_or(now, |at| at.min(now));
+        self.started_at = Some(started_at);
+        started_at
+    }
+
+    /// True if a silence began or ended since the last call.
+    pub(super) fn take_change(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
+    }
+
+    /// The time since which the monitor is silent; `None` while it is not.
+    pub(super) fn since(&self) -> Option<EventTime> {
+        self.silence.since()
+    }
 
     /// Time of the newest event counted.
     pub(super) const fn newest_event(&self) -> Option<EventTime> {
-        self.newest_event
+        self.silence.newest_event
+    }
+
+    /// A window as its monitor shows it: silence is the reason for what is not ready.
+    pub(super) fn show(&self, window: WindowView) -> WindowView {
+        match self.since() {
+            Some(_) => window.silenced(),
+            None => window,
+        }
+    }
+
+    /// The state to save.
+    pub(super) const fn save(&self) -> Silence {
+        self.silence
+    }
+
+    /// Continues from the state of an earlier process; a silence of this length is one.
+    pub(super) fn restore(&mut self, saved: Silence, silence: Duration) {
+        self.silence = saved;
+        self.silence.limit(silence);
     }
 }
 

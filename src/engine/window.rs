@@ -8,6 +8,7 @@ use super::plan::MonitorPlan;
 use super::reference::{CountedPanes, WindowFeatureRef};
 use super::shards::incompleteness;
 use super::snapshot::{AlertSnapshot, FeaturePositions, WindowSnapshot, millis};
+use super::staleness::Staleness;
 use super::view::WindowView;
 use super::volume::VolumeState;
 use super::window_feature::WindowFeature;
@@ -30,8 +31,7 @@ pub(super) struct Window {
     volume: Option<VolumeState>,
     /// The null tables that the latest window waits for.
     table_needs: Vec<TableNeed>,
-    /// Log time of the latest evaluation.
-    pub(super) evaluated_at: Option<EventTime>,
+    pub(super) staleness: Staleness,
 }
 
 impl Window {
@@ -51,7 +51,7 @@ impl Window {
                 .collect(),
             volume: plan.spec.volume.map(VolumeState::new),
             table_needs: Vec::new(),
-            evaluated_at: None,
+            staleness: Staleness::default(),
         }
     }
 
@@ -264,7 +264,7 @@ impl Window {
             next_end: self.schedule.next_end(),
             end: self.end,
             coverage: self.coverage,
-            evaluated_at: self.evaluated_at,
+            evaluated_at: self.staleness.evaluated_at(),
             features: self
                 .features
                 .iter()
@@ -335,7 +335,7 @@ impl Window {
         self.schedule.resume(saved.next_end);
         self.end = saved.end;
         self.coverage = saved.coverage;
-        self.evaluated_at = saved.evaluated_at;
+        self.staleness = Staleness::since(saved.evaluated_at);
         if let (Some(volume), Some(saved)) = (&mut self.volume, saved.volume) {
             volume.restore(saved);
         }
