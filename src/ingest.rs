@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::decode::{Columns, DecodeError, Decoder, Fields};
 use crate::model::{EventTime, Moment, Shard, TopicId};
-use crate::observe::{Observer, ObserverPlan, RejectedRecords};
+use crate::observe::{Observer, ObserverPlan, RejectedRecords, SourceTime};
 use crate::pane_log::{HeadAnswer, HeadLookup};
 use crate::panes::{Commit, Heads};
 use crate::source::{RawRecord, Sink};
@@ -41,7 +41,7 @@ struct RecordTimes {
     /// The time that the source holds for it, as it is.
     source_time: Option<EventTime>,
     /// The same where it is a time, at most the present: the shard was read up to then.
-    passed: Option<EventTime>,
+    passed: Option<SourceTime>,
     /// Its arrival.
     arrived_at: Option<EventTime>,
 }
@@ -118,9 +118,9 @@ impl Ingest {
     /// Returns the time that a source holds for a record, and the arrival of the record.
     ///
     /// The arrival is the source's time, but not beyond the present: producers set it. Nor is it
-    /// before the last confirmed end of the shard: the record was not there then. Without a time,
-    /// it is the present. The clock is read for the first record after any other call, because the
-    /// source may have waited in between, and not for every record.
+    /// before the moment up to which the shard is known to be read: it was not there then. Without
+    /// a time, it is the present. The clock is read for the first record after any other call,
+    /// because the source may have waited in between, and not for every record.
     fn times_of(&mut self, slot: usize, timestamp_ms: Option<i64>) -> RecordTimes {
         if self.is_clock_due {
             self.read_clock();
@@ -130,14 +130,17 @@ impl Ingest {
         let source_time = timestamp_ms.map(EventTime::from_millis);
         let passed = source_time
             .filter(|time| time.as_millis() > 0)
-            .map(|time| now.map_or(time, |now| time.min(now)));
+            .map(|time| SourceTime {
+                time: now.map_or(time, |now| time.min(now)),
+                is_of_reader: now.is_some_and(|now| time > now),
+            });
         // The clock may have been set back since the confirmation.
-        let confirmed_at = self.observer.end_confirmed_at(slot).min(now);
+        let confirmed_at = self.observer.confirmed_at(slot).min(now);
         RecordTimes {
             source_time,
             passed,
             arrived_at: passed
-                .map(|time| Some(time).max(confirmed_at))
+                .map(|passed| Some(passed.time).max(confirmed_at))
                 .unwrap_or(now),
         }
     }
@@ -295,11 +298,8 @@ impl Sink for Ingest {
         }
     }
 
-    fn position(&mut self, slot: usize, upto: i64, caught_up: bool) {
-        if caught_up {
-            self.read_clock();
-        }
-        let confirmed_at = self.now.filter(|_| caught_up).map(|now| now.wall);
+    fn position(&mut self, slot: usize, upto: i64, confirmed_at: Option<EventTime>) {
+        self.is_clock_due = true;
         self.observer.position(slot, upto, confirmed_at);
     }
 
@@ -374,12 +374,46 @@ mod tests {
             let at = Some(EventTime::from_millis(second * 1000));
             assert_eq!(read_time(&mut ingest), at, "a record at {second}");
         }
-        CLOCK.store(400, Ordering::Relaxed);
-        ingest.record(record(400));
+        let at = |second: i64| Some(EventTime::from_millis(second * 1000));
         CLOCK.store(450, Ordering::Relaxed);
-        ingest.position(0, 401, true);
-        let at = Some(EventTime::from_millis(450_000));
-        assert_eq!(read_time(&mut ingest), at, "the end at 450");
+        ingest.position(0, 301, at(420));
+        assert_eq!(read_time(&mut ingest), at(420), "confirmed");
+        ingest.position(0, 301, at(500));
+        CLOCK.store(480, Ordering::Relaxed);
+        ingest.position(0, 302, None);
+        assert_eq!(read_time(&mut ingest), at(480), "the clock was set back");
+    }
+
+    /// The clocks of all producers are three hours late, and the topic is never at its end. The
+    /// read time was three hours old, so windows waited and the monitor was never silent.
+    #[test]
+    fn producers_that_are_late_do_not_hold_the_read_time() {
+        let second = |second: i64| EventTime::from_millis(second * 1000);
+        let mut plan = ObserverPlan::default();
+        plan.add(&MonitorSpec::bare(), &[]);
+        let mut ingest = Ingest::new(plan, 1000);
+        ingest.opened(0, &shard(), 0, false);
+        for now in (20_000..20_100).step_by(5) {
+            ingest.set_now(Some(second(now)));
+            for offset in now..now + 5 {
+                ingest.record(RawRecord {
+                    slot: 0,
+                    offset,
+                    timestamp_ms: Some((now - 10_800) * 1000),
+                    payload: Some(b"{}"),
+                });
+            }
+            ingest.position(0, now + 5, Some(second(now - 1)));
+            let commit = ingest.flush().remove(0).commit;
+            assert_eq!(commit.read_time, Some(second(now - 1)), "confirmed");
+            assert!(commit.is_read_time_of_writer);
+            let arrived_at = match now {
+                20_000 => now - 10_800,
+                _ => now - 6,
+            };
+            let arrival = commit.monitors[0].newest_arrived_at;
+            assert_eq!(arrival, Some(second(arrived_at)), "at {now}");
+        }
     }
 
     /// A stream whose Kafka timestamps lag, as behind a mirror, counted as idle while it flowed:
@@ -406,7 +440,7 @@ mod tests {
         let backlog = arrival(&mut ingest, 1000, 100);
         assert_eq!(backlog, Some(second(100)), "in a backlog");
         ingest.set_now(Some(second(1010)));
-        ingest.position(0, 1, true);
+        ingest.position(0, 1, Some(second(1010)));
         for now in [1015, 1020] {
             let lagging = arrival(&mut ingest, now, 101);
             assert_eq!(lagging, Some(second(1010)), "since the end, at {now}");

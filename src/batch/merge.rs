@@ -100,7 +100,7 @@ impl<'a> Merge<'a> {
             }
             None => {
                 let end = self.range.parts()[slot].end;
-                self.ingest.position(slot, end, false);
+                self.ingest.position(slot, end, None);
                 self.order.remove(slot);
             }
         }
@@ -140,7 +140,7 @@ impl<'a> Merge<'a> {
         for Flushed { commit, .. } in &mut flushed {
             commit.written_at = self.clock;
             commit.read_time = self.clock;
-            commit.is_end_confirmed = false;
+            commit.is_read_time_of_writer = false;
             for counts in &mut commit.monitors {
                 counts.newest_arrived_at = counts.newest_event_time.and(self.clock);
             }

@@ -18,7 +18,7 @@ use crate::app;
 use crate::clock;
 use crate::config::{self, Config, Overrides};
 use crate::export::estimate_series;
-use crate::model::{KafkaReport, PanesTopicSpec, Shard, SourceSpec, TopicId};
+use crate::model::{EventTime, KafkaReport, PanesTopicSpec, Shard, SourceSpec, TopicId};
 use crate::pane_log::kafka::{TopicRequirements, ensure, inspect};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
 
@@ -177,7 +177,7 @@ impl Sink for PartitionCounter {
 
     fn record(&mut self, _: RawRecord<'_>) {}
 
-    fn position(&mut self, _: usize, _: i64, _: bool) {}
+    fn position(&mut self, _: usize, _: i64, _: Option<EventTime>) {}
 
     fn lost(&mut self, _: usize, _: u64) {}
 

@@ -212,6 +212,7 @@ impl Stream {
                 monitor: 0,
                 newest_event_time: Some(at(minute).plus(MINUTE - Duration::from_millis(1))),
                 newest_arrived_at: Some(at(minute + 1)),
+                is_arrival_of_writer: false,
                 first_event_time: Some(at(minute)),
                 max_event_time: Some(at(minute).plus(MINUTE - Duration::from_millis(1))),
                 events,
@@ -242,6 +243,14 @@ pub(super) fn apply(engine: &mut Engine, commit: &Commit) -> Vec<WindowView> {
     let mut windows = Vec::new();
     engine.advance(0, &mut |_, window| windows.push(window.clone()));
     windows
+}
+
+/// Looks for commits twice a minute between two minutes of the wall clock, and finds none.
+pub(super) fn wait(engine: &mut Engine, minutes: std::ops::Range<i64>) {
+    for half_minute in minutes.start * 2..=minutes.end * 2 {
+        let now = EventTime::from_millis(half_minute * 30_000);
+        engine.watch_silence(now, &mut |_, _| ());
+    }
 }
 
 /// The latest comparison of `x` with the reference of this index.

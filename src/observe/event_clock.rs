@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::plan::ObservedMonitor;
+use super::time_sample::SourceTime;
 use crate::decode::{Fields, Reading, TimeField};
 use crate::model::{DropReason, EventTime};
 use crate::panes::MonitorCommit;
@@ -117,7 +118,7 @@ pub(super) struct ShardClock {
     /// First and newest time since the last commit, and the arrival of the newest.
     first_in_commit: Option<EventTime>,
     newest_in_commit: Option<EventTime>,
-    newest_arrived_at: Option<EventTime>,
+    newest_arrival: Option<SourceTime>,
 }
 
 impl ShardClock {
@@ -133,13 +134,13 @@ impl ShardClock {
     pub(super) fn advance(
         &mut self,
         time: EventTime,
-        arrived_at: Option<EventTime>,
+        arrival: Option<SourceTime>,
         clock: &EventClock,
     ) -> bool {
         self.first_in_commit = self.first_in_commit.or(Some(time));
         if self.newest_in_commit <= Some(time) {
             self.newest_in_commit = Some(time);
-            self.newest_arrived_at = arrived_at;
+            self.newest_arrival = arrival;
         }
         if self.newest >= Some(time) {
             return false;
@@ -156,7 +157,10 @@ impl ShardClock {
     pub(super) fn write_to(&self, counts: &mut MonitorCommit) {
         counts.first_event_time = self.first_in_commit;
         counts.newest_event_time = self.newest_in_commit;
-        counts.newest_arrived_at = self.newest_arrived_at;
+        counts.newest_arrived_at = self.newest_arrival.map(|arrival| arrival.time);
+        counts.is_arrival_of_writer = self
+            .newest_arrival
+            .is_some_and(|arrival| arrival.is_of_reader);
     }
 
     /// Begins the next commit.

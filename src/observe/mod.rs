@@ -18,3 +18,4 @@ mod time_sample;
 pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};
 pub use rejections::RejectedRecords;
+pub use time_sample::SourceTime;

@@ -13,6 +13,7 @@ use super::event_clock::EventClocks;
 use super::plan::{ObservedFeature, ObservedMonitor, schema_of};
 use super::rejections::{RejectedRecords, Rejections};
 use super::shard::{CommitTiming, ShardMonitor, ShardObserver, is_too_late};
+use super::time_sample::SourceTime;
 use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number};
 use crate::model::{DropReason, EventTime, Kind, Moment, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head};
@@ -140,7 +141,7 @@ impl Observer {
     /// Counts a decoded record.
     ///
     /// `source_time` is the time that the source holds for the record. `arrived_at` is its arrival:
-    /// that time, within [`Observer::end_confirmed_at`] and the wall clock, or else the wall clock.
+    /// that time, within [`Observer::confirmed_at`] and the wall clock, or else the wall clock.
     /// Each is `None` where there is none, as in a file.
     pub fn observe(
         &mut self,
@@ -154,10 +155,14 @@ impl Observer {
         };
         shard.count_decoded();
         self.times.clear();
+        let arrival = arrived_at.map(|time| SourceTime {
+            time,
+            is_of_reader: arrived_at != source_time,
+        });
         for (clock, shard_clock) in self.event_clocks.clocks.iter().zip(&mut shard.clocks) {
             let time = clock.read(fields, source_time, arrived_at);
             if let Ok(time) = time {
-                self.crossed_pane |= shard_clock.advance(time, arrived_at, clock);
+                self.crossed_pane |= shard_clock.advance(time, arrival, clock);
             }
             self.times.push(time);
         }
@@ -219,24 +224,24 @@ impl Observer {
 
     /// Sets the position of a shard: everything before `upto` was handed over.
     ///
-    /// `confirmed_at` is set if the shard's leader confirmed at that moment that `upto` is the end.
+    /// `confirmed_at` is set if that is every record that the shard held at that moment.
     pub fn position(&mut self, slot: usize, upto: i64, confirmed_at: Option<EventTime>) {
         if let Some(shard) = self.shard_mut(slot) {
             shard.position(upto, confirmed_at);
         }
     }
 
-    /// Returns the moment at which the end of a shard was last confirmed; `None` if it was not
-    /// since the shard was opened. The records that are read from now on arrived after that.
+    /// Returns the latest moment up to which a shard is known to be read; `None` if there was none
+    /// since it was opened. The records that are read from now on arrived after that.
     #[must_use]
-    pub fn end_confirmed_at(&self, slot: usize) -> Option<EventTime> {
-        self.shards.get(slot)?.as_ref()?.end_confirmed_at()
+    pub fn confirmed_at(&self, slot: usize) -> Option<EventTime> {
+        self.shards.get(slot)?.as_ref()?.confirmed_at()
     }
 
     /// Sets the position of a shard after a record, whatever its outcome.
     ///
     /// `source_time` is the time that the source holds for it, at most the wall clock.
-    pub fn pass_record(&mut self, slot: usize, upto: i64, source_time: Option<EventTime>) {
+    pub fn pass_record(&mut self, slot: usize, upto: i64, source_time: Option<SourceTime>) {
         if let Some(shard) = self.shard_mut(slot) {
             shard.pass_record(upto, source_time);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::commit_size::{CommitSize, CommitSizeEstimate};
 use super::event_clock::{EventClocks, ShardClock};
 use super::plan::ObservedMonitor;
-use super::time_sample::TimeSample;
+use super::time_sample::{SourceTime, TimeSample};
 use crate::decode::DecodeError;
 use crate::model::{DropReason, EventTime, Moment, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head, MonitorCommit, RecordCounts};
@@ -34,14 +34,18 @@ pub(super) struct ShardObserver {
     offsets_lost: u64,
     /// Time up to which the shard was read, see [`Commit::read_time`].
     read_time: Option<EventTime>,
-    is_end_confirmed: bool,
-    /// Times of the source since the last commit or the last confirmed end.
+    /// See [`Commit::is_read_time_of_writer`].
+    is_read_time_of_writer: bool,
+    /// Times of the source since the last commit.
     source_times: TimeSample,
-    /// Moment at which its end was last confirmed, whatever was read since.
-    end_confirmed_at: Option<EventTime>,
+    /// Latest moment up to which the shard is known to be read, whatever was read since.
+    confirmed_at: Option<EventTime>,
     records: RecordCounts,
     /// Monotonic time of the last commit, where there is a clock; `None` before the first commit.
     last_commit: Option<Option<Duration>>,
+    /// True if a commit with the schema said up to which time the shard was read: from there on its
+    /// layouts are counted, also if no record ever comes.
+    has_begun: bool,
     /// One entry for each clock of the plan.
     pub(super) clocks: Vec<ShardClock>,
     pub(super) monitors: Vec<ShardMonitor>,
@@ -93,11 +97,12 @@ impl ShardObserver {
             upto: base,
             offsets_lost: 0,
             read_time: None,
-            is_end_confirmed: false,
+            is_read_time_of_writer: false,
             source_times: TimeSample::default(),
-            end_confirmed_at: None,
+            confirmed_at: None,
             records: RecordCounts::default(),
             last_commit: None,
+            has_begun: false,
         }
     }
 
@@ -121,6 +126,7 @@ impl ShardObserver {
         self.schema = Arc::clone(schema);
         // The next commit is due at once, to publish the new schema.
         self.last_commit = None;
+        self.has_begun = false;
     }
 
     pub(super) fn shard(&self) -> &Arc<Shard> {
@@ -131,26 +137,29 @@ impl ShardObserver {
         self.topic_id = Some(topic_id);
     }
 
-    /// Sets the position; `confirmed_at` is set if the leader confirmed it as the end at that
-    /// moment.
-    ///
-    /// A confirmation replaces the read time even if that is later: the clock was set back.
+    /// Sets the position; `confirmed_at` is set if every record that the shard held at that moment
+    /// is before it.
     pub(super) fn position(&mut self, upto: i64, confirmed_at: Option<EventTime>) {
         self.upto = self.upto.max(upto);
         if confirmed_at.is_some() {
-            self.read_time = confirmed_at;
-            self.is_end_confirmed = true;
-            self.end_confirmed_at = confirmed_at;
-            self.source_times.clear();
+            self.confirmed_at = confirmed_at;
+            self.advance_read_time(confirmed_at, true);
         }
     }
 
-    pub(super) fn end_confirmed_at(&self) -> Option<EventTime> {
-        self.end_confirmed_at
+    fn advance_read_time(&mut self, time: Option<EventTime>, is_of_writer: bool) {
+        if time > self.read_time {
+            self.read_time = time;
+            self.is_read_time_of_writer = is_of_writer;
+        }
+    }
+
+    pub(super) fn confirmed_at(&self) -> Option<EventTime> {
+        self.confirmed_at
     }
 
     /// Sets the position after a record with this time of the source.
-    pub(super) fn pass_record(&mut self, upto: i64, source_time: Option<EventTime>) {
+    pub(super) fn pass_record(&mut self, upto: i64, source_time: Option<SourceTime>) {
         self.upto = self.upto.max(upto);
         if let Some(source_time) = source_time {
             self.source_times.add(source_time);
@@ -218,14 +227,13 @@ impl ShardObserver {
         spare: &mut [Vec<Frame>],
     ) -> Commit {
         let now = timing.now.map(|now| now.wall);
-        let median = self.source_times.take_median();
-        if median > self.read_time {
-            self.read_time = median;
-            self.is_end_confirmed = false;
+        if let Some(median) = self.source_times.take_median() {
+            self.advance_read_time(Some(median.time), median.is_of_reader);
         }
-        self.read_time = self
-            .read_time
-            .map(|time| now.map_or(time, |now| time.min(now)));
+        if now.is_some() && self.read_time > now {
+            self.read_time = now;
+            self.is_read_time_of_writer = true;
+        }
         let monitors: Vec<MonitorCommit> = self
             .monitors
             .iter_mut()
@@ -234,8 +242,11 @@ impl ShardObserver {
             .filter_map(|((monitor, clock), spare)| monitor.take(&self.clocks[*clock], spare))
             .collect();
         self.clocks.iter_mut().for_each(ShardClock::begin_commit);
-        let needs_schema =
-            self.upto > self.base || self.last_commit.is_none() || !monitors.is_empty();
+        let needs_schema = self.upto > self.base
+            || self.last_commit.is_none()
+            || !self.has_begun
+            || !monitors.is_empty();
+        self.has_begun |= self.read_time.is_some();
         let commit = Commit {
             shard: Arc::clone(&self.shard),
             topic_id: self.topic_id,
@@ -244,7 +255,7 @@ impl ShardObserver {
             opens: self.opens && self.base == self.opened_at,
             written_at: now,
             read_time: self.read_time,
-            is_end_confirmed: self.is_end_confirmed,
+            is_read_time_of_writer: self.is_read_time_of_writer,
             from_start: self.from_start && self.base == self.opened_at,
             source_shards: timing.source_shards,
             offsets_lost: std::mem::take(&mut self.offsets_lost),

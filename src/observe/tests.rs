@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event_clock::EventClocks;
-use super::{Observer, ObserverPlan};
+use super::{Observer, ObserverPlan, SourceTime};
 use crate::decode::{DecodeError, Decoder};
 use crate::model::{
     DropReason, EventTime, Kind, Literal, Moment, MonitorSpec, Pointer, Select, Shard,
@@ -117,7 +117,11 @@ impl Bench {
             Err(error) => self.observer.reject(0, self.next, error),
         }
         self.next += 1;
-        self.observer.pass_record(0, self.next, source_time.map(at));
+        let source_time = source_time.map(|second| SourceTime {
+            time: at(second),
+            is_of_reader: false,
+        });
+        self.observer.pass_record(0, self.next, source_time);
     }
 
     /// Observes an event of the monitor at a time in seconds.
@@ -335,12 +339,13 @@ fn a_gap_in_the_offsets_belongs_to_the_commit_after_it() {
     assert_eq!((commit.base, commit.upto), (1, 9), "no record in between");
     assert_eq!(commit.offsets_lost, 4, "lost");
     assert_eq!(commit.read_time, Some(at(NOW)), "at the end");
-    assert!(commit.is_end_confirmed, "by its leader");
+    assert!(commit.is_read_time_of_writer, "by its leader");
 }
 
 #[test]
 fn a_shard_without_news_commits_only_as_a_heartbeat() {
     let mut bench = Bench::open(&spec(), 0, None);
+    bench.observer.position(0, 0, Some(at(NOW)));
     let heartbeat = i64::try_from(bench.observer.heartbeat().as_secs()).unwrap();
     assert!(bench.commit().is_some(), "the first commit opens the shard");
     let early = bench.observer.commit(0, moment(NOW + heartbeat - 1));
@@ -348,6 +353,24 @@ fn a_shard_without_news_commits_only_as_a_heartbeat() {
     let due = bench.observer.commit(0, moment(NOW + heartbeat)).unwrap();
     assert_eq!((due.base, due.upto), (0, 0), "no offsets");
     assert!(due.counted.monitors.is_empty(), "the schema is known");
+}
+
+/// The first commit came before the end of the partition was confirmed, and the heartbeats after it
+/// did not say what they counted: a quiet partition that was opened at its end was never covered.
+#[test]
+fn a_quiet_shard_names_its_schema_until_its_read_time_is_known() {
+    let mut bench = Bench::open(&spec(), 700, None);
+    let mut now = NOW;
+    let mut heartbeat = |bench: &mut Bench| {
+        now += 30;
+        let commit = bench.observer.commit(0, moment(now)).unwrap();
+        (commit.counted.monitors.len(), commit.read_time)
+    };
+    assert_eq!(heartbeat(&mut bench), (1, None), "the first");
+    assert_eq!(heartbeat(&mut bench), (1, None), "not confirmed yet");
+    bench.observer.position(0, 700, Some(at(NOW)));
+    assert_eq!(heartbeat(&mut bench), (1, Some(at(NOW))), "confirmed");
+    assert_eq!(heartbeat(&mut bench), (0, Some(at(NOW))), "known");
 }
 
 #[test]
@@ -440,7 +463,7 @@ fn a_foreign_record_without_a_readable_time_moves_only_the_read_time() {
     let commit = bench.commit().unwrap();
     assert_eq!(commit.monitors[0].newest_event_time, None, "no event time");
     assert_eq!(commit.read_time, Some(at(3000)), "median Kafka timestamp");
-    assert!(!commit.is_end_confirmed, "not by the leader");
+    assert!(!commit.is_read_time_of_writer, "not by the leader");
 }
 
 /// One record of a backlog that was stamped hours ahead was the read time of its commit, and the
@@ -469,14 +492,14 @@ fn records_behind_a_confirmed_end_do_not_move_the_read_time_back() {
     bench.record(r#"{"type":"b"}"#, Some(3000));
     let commit = bench.commit().unwrap();
     assert_eq!(commit.read_time, Some(at(3400)), "the end");
-    assert!(commit.is_end_confirmed, "by the leader");
+    assert!(commit.is_read_time_of_writer, "by the leader");
     bench.record(r#"{"type":"b"}"#, Some(3010));
     let commit = bench.commit().unwrap();
     assert_eq!(commit.read_time, Some(at(3400)), "nothing newer");
     bench.record(r#"{"type":"b"}"#, Some(3410));
     let commit = bench.commit().unwrap();
     assert_eq!(commit.read_time, Some(at(3410)), "a newer record");
-    assert!(!commit.is_end_confirmed, "by the record");
+    assert!(!commit.is_read_time_of_writer, "by the record");
 }
 
 #[test]

@@ -7,6 +7,16 @@
 
 use crate::model::EventTime;
 
+/// A time of the source, or a reading of the reader's clock in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceTime {
+    /// The timestamp, or the reading.
+    pub time: EventTime,
+    /// True if it is a reading of the reader's clock: the source holds no time, or one that
+    /// contradicts what the reader knows.
+    pub is_of_reader: bool,
+}
+
 /// Most times in a sample.
 const CAPACITY: usize = 64;
 
@@ -14,7 +24,7 @@ const CAPACITY: usize = 64;
 #[derive(Debug)]
 pub(super) struct TimeSample {
     /// The time of every `stride`-th record.
-    times: Vec<EventTime>,
+    times: Vec<SourceTime>,
     stride: usize,
     /// Records to leave out before the next one is taken.
     skip: usize,
@@ -32,7 +42,7 @@ impl Default for TimeSample {
 
 impl TimeSample {
     /// Adds the time of a record. Nothing is allocated once a sample was full.
-    pub(super) fn add(&mut self, time: EventTime) {
+    pub(super) fn add(&mut self, time: SourceTime) {
         if self.skip > 0 {
             self.skip -= 1;
             return;
@@ -49,18 +59,13 @@ impl TimeSample {
         self.skip = self.stride - 1;
     }
 
-    /// Removes all times and keeps the memory.
-    pub(super) fn clear(&mut self) {
-        self.times.clear();
-        (self.stride, self.skip) = (1, 0);
-    }
-
     /// Takes the median, the earlier one of two; `None` without times.
-    pub(super) fn take_median(&mut self) -> Option<EventTime> {
+    pub(super) fn take_median(&mut self) -> Option<SourceTime> {
         let middle = self.times.len().checked_sub(1)? / 2;
         let (_, median, _) = self.times.select_nth_unstable(middle);
         let median = *median;
-        self.clear();
+        self.times.clear();
+        (self.stride, self.skip) = (1, 0);
         Some(median)
     }
 }
@@ -69,13 +74,18 @@ impl TimeSample {
 mod tests {
     use super::*;
 
+    fn source_time(ms: i64) -> SourceTime {
+        SourceTime {
+            time: EventTime::from_millis(ms),
+            is_of_reader: false,
+        }
+    }
+
     fn median(times: impl IntoIterator<Item = i64>) -> Option<i64> {
         let mut sample = TimeSample::default();
-        times
-            .into_iter()
-            .for_each(|ms| sample.add(EventTime::from_millis(ms)));
+        times.into_iter().for_each(|ms| sample.add(source_time(ms)));
         assert!(sample.times.len() <= CAPACITY, "bounded");
-        sample.take_median().map(EventTime::as_millis)
+        sample.take_median().map(|median| median.time.as_millis())
     }
 
     #[test]

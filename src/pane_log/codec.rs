@@ -118,7 +118,7 @@ const OPENING: u8 = 3;
 struct CommitRest {
     written_at: Option<EventTime>,
     read_time: Option<EventTime>,
-    is_end_confirmed: bool,
+    is_read_time_of_writer: bool,
     from_start: bool,
     source_shards: u32,
     offsets_lost: u64,
@@ -158,7 +158,7 @@ fn encode_commit_as(commit: &Commit, schema: &SchemaReference, out: &mut Vec<u8>
         &(
             commit.written_at,
             commit.read_time,
-            commit.is_end_confirmed,
+            commit.is_read_time_of_writer,
             commit.from_start,
             commit.source_shards,
             commit.offsets_lost,
@@ -278,7 +278,7 @@ fn decode_commit(body: &[u8], schemas: &mut SchemaTable) -> Result<Commit, Codec
         opens: claim.opens,
         written_at: rest.written_at,
         read_time: rest.read_time,
-        is_end_confirmed: rest.is_end_confirmed,
+        is_read_time_of_writer: rest.is_read_time_of_writer,
         from_start: rest.from_start,
         source_shards: rest.source_shards,
         offsets_lost: rest.offsets_lost,
@@ -344,7 +344,7 @@ mod tests {
             opens: true,
             written_at: Some(EventTime::from_millis(5)),
             read_time: Some(EventTime::from_millis(4)),
-            is_end_confirmed: true,
+            is_read_time_of_writer: true,
             from_start: false,
             source_shards: 4,
             offsets_lost: 2,
@@ -359,6 +359,7 @@ mod tests {
                 events: pane.events,
                 newest_event_time: Some(EventTime::from_millis(7)),
                 newest_arrived_at: Some(EventTime::from_millis(8)),
+                is_arrival_of_writer: true,
                 panes: vec![pane],
                 ..MonitorCommit::default()
             }],

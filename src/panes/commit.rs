@@ -29,11 +29,11 @@ pub struct Commit {
     /// Wall time of writing; `None` where the input has no arrival times (a file).
     pub written_at: Option<EventTime>,
     /// Time up to which the shard was read: the median Kafka timestamp of the records of a commit,
-    /// or the moment at which its leader confirmed its end; the latest of these. Never beyond
-    /// `written_at`.
+    /// or the moment at which its leader was asked for the end that was reached; the latest of
+    /// these. Never beyond `written_at`.
     pub read_time: Option<EventTime>,
-    /// True if `read_time` is such a moment, and so a reading of the writer's clock.
-    pub is_end_confirmed: bool,
+    /// True if `read_time` is a reading of the writer's clock and not a Kafka timestamp.
+    pub is_read_time_of_writer: bool,
     /// True if the shard held no records before `base`.
     pub from_start: bool,
     /// Number of shards of the source, as far as the reader knows; 0 if unknown.
@@ -131,9 +131,11 @@ pub struct MonitorCommit {
     pub monitor: usize,
     /// Newest event time of all records from which the monitor's time can be read, selected or not.
     pub newest_event_time: Option<EventTime>,
-    /// Arrival of the last record with that time: its Kafka timestamp, at least the last
-    /// confirmation of the end before it, and at most the wall clock.
+    /// Arrival of the last record with that time: its Kafka timestamp, at least the moment up to
+    /// which the shard was known to be read before it, and at most the wall clock.
     pub newest_arrived_at: Option<EventTime>,
+    /// True if `newest_arrived_at` is a reading of the writer's clock and not a Kafka timestamp.
+    pub is_arrival_of_writer: bool,
     /// Event time of the first such record, in order of arrival.
     pub first_event_time: Option<EventTime>,
     /// Time of the newest event counted.
@@ -211,7 +213,7 @@ impl Commit {
             upto: claim.upto,
             written_at: None,
             read_time: None,
-            is_end_confirmed: false,
+            is_read_time_of_writer: false,
             from_start: false,
             source_shards: 0,
             offsets_lost: claim.upto.saturating_sub(claim.base).unsigned_abs(),
@@ -223,19 +225,28 @@ impl Commit {
 
     /// Shifts the commit's wall times to another clock, which read `at` when it was written.
     ///
-    /// Readers use the broker's clock, because the clocks of several writers need not agree. A
-    /// read time that comes from records is not shifted, but it is never later than the commit.
+    /// Readers use the broker's clock, because the clocks of several writers need not agree. Read
+    /// times and arrivals that are Kafka timestamps are not shifted, but none is later than the
+    /// commit.
     pub fn set_clock(&mut self, at: Option<EventTime>) {
         let Some(at) = at else {
             return;
         };
-        if let Some(written_at) = self.written_at.filter(|_| self.is_end_confirmed) {
-            let shift_ms = at.as_millis().saturating_sub(written_at.as_millis());
-            self.read_time = self
-                .read_time
-                .map(|time| EventTime::from_millis(time.as_millis().saturating_add(shift_ms)));
+        let shift_ms = self.written_at.map_or(0, |written_at| {
+            at.as_millis().saturating_sub(written_at.as_millis())
+        });
+        let shifted = |time: EventTime, is_of_writer: bool| {
+            let shift_ms = if is_of_writer { shift_ms } else { 0 };
+            EventTime::from_millis(time.as_millis().saturating_add(shift_ms)).min(at)
+        };
+        self.read_time = self
+            .read_time
+            .map(|time| shifted(time, self.is_read_time_of_writer));
+        for counts in &mut self.monitors {
+            counts.newest_arrived_at = counts
+                .newest_arrived_at
+                .map(|time| shifted(time, counts.is_arrival_of_writer));
         }
-        self.read_time = self.read_time.map(|time| time.min(at));
         self.written_at = Some(at);
     }
 
@@ -269,5 +280,62 @@ impl FeatureDelta {
             + self.bins.1.len() * size_of::<u32>()
             + self.cells.counts.len() * (size_of::<u32>() + size_of::<i64>())
             + self.unseen_names.size_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> EventTime {
+        EventTime::from_millis(second * 1000)
+    }
+
+    /// A commit that was written at 400 by the writer's clock.
+    fn commit(read_time: (i64, bool), arrived_at: (i64, bool)) -> Commit {
+        let claim = Claim {
+            shard: Arc::new(Shard {
+                source: "s".to_owned(),
+                cluster: "c".to_owned(),
+                topic: "t".to_owned(),
+                partition: 0,
+                incarnation: 0,
+            }),
+            topic_id: None,
+            base: 0,
+            upto: 1,
+            opens: true,
+            newest: Vec::new(),
+        };
+        Commit {
+            written_at: Some(at(400)),
+            read_time: Some(at(read_time.0)),
+            is_read_time_of_writer: read_time.1,
+            monitors: vec![MonitorCommit {
+                newest_arrived_at: Some(at(arrived_at.0)),
+                is_arrival_of_writer: arrived_at.1,
+                ..MonitorCommit::default()
+            }],
+            ..Commit::unreadable(claim)
+        }
+    }
+
+    /// Only the read time was shifted to the broker's clock: behind a writer whose clock was ten
+    /// minutes late, the newest event had always arrived ten minutes before the time up to which
+    /// its shard was read, so a shard that flowed was idle.
+    #[test]
+    fn every_reading_of_the_writers_clock_is_shifted_and_no_timestamp_is() {
+        let check = |mut commit: Commit, clock: i64, read_time: i64, arrived_at: i64| {
+            commit.set_clock(Some(at(clock)));
+            assert_eq!(commit.written_at, Some(at(clock)));
+            assert_eq!(commit.read_time, Some(at(read_time)), "at {clock}");
+            let arrival = commit.monitors[0].newest_arrived_at;
+            assert_eq!(arrival, Some(at(arrived_at)), "at {clock}");
+        };
+        check(commit((399, true), (395, true)), 1000, 999, 995);
+        check(commit((399, true), (350, false)), 1000, 999, 350);
+        check(commit((380, false), (370, false)), 1000, 380, 370);
+        check(commit((399, true), (395, true)), 100, 99, 95);
+        check(commit((380, false), (370, false)), 100, 100, 100);
     }
 }

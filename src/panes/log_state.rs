@@ -300,7 +300,7 @@ mod tests {
             opens: true,
             written_at: None,
             read_time: None,
-            is_end_confirmed: false,
+            is_read_time_of_writer: false,
             from_start: false,
             source_shards: 0,
             offsets_lost: 0,

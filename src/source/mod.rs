@@ -12,7 +12,7 @@ mod text_encoding;
 
 use std::time::Duration;
 
-use crate::model::{Shard, TopicId};
+use crate::model::{EventTime, Shard, TopicId};
 
 pub use kafka::range;
 pub use kafka::{KafkaSource, SourceError, Timing, client_problem, property_problems};
@@ -43,14 +43,14 @@ pub trait Sink {
     fn identified(&mut self, slot: usize, topic_id: TopicId);
     /// Delivers one record.
     fn record(&mut self, record: RawRecord<'_>);
-    /// Every record before offset `upto` was delivered; `caught_up` if `upto` was the end of the
-    /// shard at this moment.
+    /// Every record before offset `upto` was delivered; with `confirmed_at`, every record that the
+    /// shard held at that moment.
     ///
     /// `upto` may be greater than the last record's offset + 1: control records, aborted
-    /// transactions, compaction and retention leave gaps. For a shard without new records the call
-    /// is repeated every few seconds, as long as the partition's leader confirms that the end did
-    /// not move. Nothing else is a confirmation: an unreachable leader is silent as well.
-    fn position(&mut self, slot: usize, upto: i64, caught_up: bool);
+    /// transactions, compaction and retention leave gaps. The call is repeated about every second
+    /// with a later `confirmed_at`, with or without new records, as long as the partition's leader
+    /// reports its end. Nothing else is a confirmation: an unreachable leader is silent as well.
+    fn position(&mut self, slot: usize, upto: i64, confirmed_at: Option<EventTime>);
     /// The log lost this many offsets: retention deleted them before they were read, or its end was
     /// cut off. The next `position` is behind them.
     fn lost(&mut self, slot: usize, offsets: u64);

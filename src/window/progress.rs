@@ -146,6 +146,11 @@ impl Progress {
         }
     }
 
+    /// Returns the time between the newest event and its arrival; `None` without an event.
+    fn delay(&self) -> Option<Duration> {
+        Some(self.quiet_since?.since(self.newest?))
+    }
+
     /// Returns true if the shard was read `idle_after` beyond the arrival of its newest event.
     #[must_use]
     pub fn is_idle(&self, idle_after: Duration) -> bool {
@@ -179,6 +184,10 @@ impl Progress {
 
 /// Returns the time before which no further event is expected.
 ///
+/// When all shards are idle, it is the oldest read time less `idle_after`. A stream that pauses
+/// goes on with the delay that it had before: where even the promptest shard received its events
+/// later than `idle_after`, they are waited for so long.
+///
 /// It is `None` while a busy shard has not shown an event, when all shards are released, and
 /// without shards.
 pub fn watermark<'a>(
@@ -191,7 +200,9 @@ pub fn watermark<'a>(
         .collect();
     if live.iter().all(|shard| shard.is_idle(lateness.idle_after)) {
         let oldest = live.iter().filter_map(|shard| shard.read_time).min()?;
-        return Some(oldest.minus(lateness.idle_after));
+        let delay = live.iter().filter_map(|shard| shard.delay()).min();
+        let allowance = delay.unwrap_or_default() + lateness.out_of_orderness;
+        return Some(oldest.minus(lateness.idle_after.max(allowance)));
     }
     live.iter()
         .map(|shard| shard.bound(lateness))
@@ -323,6 +334,27 @@ mod tests {
         }
         shard.advance(end(2010));
         assert!(shard.is_idle(LATENESS.idle_after), "it has stopped");
+    }
+
+    /// The read time of a stream behind a mirror is that of its leader, ten minutes after its
+    /// events: a pause of a minute closed the windows of the next nine.
+    #[test]
+    fn a_delayed_stream_that_pauses_is_waited_for_as_long_as_its_delay() {
+        let delayed = |arrived_at: i64, read_time: i64| Progress {
+            quiet_since: Some(at(arrived_at)),
+            ..quiet(arrived_at - 600, read_time)
+        };
+        let check = |shards: &[Progress], expected: i64| {
+            let watermark = watermark(shards.iter(), time(2000), &LATENESS);
+            assert_eq!(watermark, Some(at(expected)), "{shards:?}");
+        };
+        check(&[delayed(1900, 1990), delayed(1800, 2000)], 1360);
+        let unseen = Progress {
+            newest: None,
+            ..quiet(1000, 2000)
+        };
+        check(&[delayed(1900, 1990), unseen], 1360);
+        check(&[delayed(1900, 1990), quiet(1900, 1990)], 1930);
     }
 
     /// Every shard at its end counted as caught up while its source was connected, so one

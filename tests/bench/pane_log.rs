@@ -381,7 +381,7 @@ fn commit(
         upto: offsets.end,
         written_at: newest,
         read_time: newest,
-        is_end_confirmed: false,
+        is_read_time_of_writer: false,
         from_start: true,
         offsets_lost: 0,
         source_shards: 0,

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use pegel::demo::EmbeddedBroker;
-use pegel::model::{Shard, StartAt, TopicId};
+use pegel::model::{EventTime, Shard, StartAt, TopicId};
 use pegel::source::{KafkaSource, RawRecord, Sink, Source, SourceError};
 
 use crate::cluster::{DEADLINE, producer, send_one, unique};
@@ -330,7 +330,7 @@ fn a_panic_of_the_sink_reaches_the_caller() {
         fn record(&mut self, record: RawRecord<'_>) {
             assert!(record.offset < 5, "fragile at {}", record.offset);
         }
-        fn position(&mut self, _: usize, _: i64, _: bool) {}
+        fn position(&mut self, _: usize, _: i64, _: Option<EventTime>) {}
         fn lost(&mut self, _: usize, _: u64) {}
         fn closed(&mut self, _: usize) {}
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use pegel::model::{Shard, SourceSpec, StartAt, TopicId};
+use pegel::model::{EventTime, Shard, SourceSpec, StartAt, TopicId};
 use pegel::source::{KafkaSource, RawRecord, ResumePoint, Sink, Source, Timing};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -386,7 +386,7 @@ impl Sink for Rounds {
     }
     fn identified(&mut self, _: usize, _: TopicId) {}
     fn record(&mut self, _: RawRecord<'_>) {}
-    fn position(&mut self, _: usize, _: i64, _: bool) {}
+    fn position(&mut self, _: usize, _: i64, _: Option<EventTime>) {}
     fn lost(&mut self, _: usize, _: u64) {}
     fn closed(&mut self, _: usize) {}
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use pegel::model::{KafkaReport, KafkaSpec, Shard, SourceSpec, StartAt, TopicId};
+use pegel::model::{EventTime, KafkaReport, KafkaSpec, Shard, SourceSpec, StartAt, TopicId};
 use pegel::source::{KafkaSource, RawRecord, Sink, Source, Timing};
 use rdkafka::producer::{BaseProducer, Producer};
 
@@ -120,7 +120,7 @@ impl Sink for Collected {
         });
     }
 
-    fn position(&mut self, slot: usize, upto: i64, caught_up: bool) {
+    fn position(&mut self, slot: usize, upto: i64, confirmed_at: Option<EventTime>) {
         let state = &mut self.slots[slot];
         assert!(
             upto >= state.upto,
@@ -128,8 +128,8 @@ impl Sink for Collected {
             state.upto
         );
         state.upto = upto;
-        state.caught_up = caught_up;
-        state.times_caught_up += usize::from(caught_up);
+        state.caught_up |= confirmed_at.is_some();
+        state.times_caught_up += usize::from(confirmed_at.is_some());
     }
 
     fn lost(&mut self, slot: usize, offsets: u64) {

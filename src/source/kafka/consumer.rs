@@ -32,7 +32,6 @@ use super::health::Health;
 use super::leader_ends::LeaderEnds;
 use super::librdkafka::Client;
 use super::partition_reader::PartitionReader;
-use super::pause::Moment;
 use super::settings::{SourceError, Timing, member_config, reader_config};
 use super::tail_loss::TailLosses;
 use crate::clock;
@@ -206,7 +205,6 @@ impl KafkaSource {
 impl Source for KafkaSource {
     fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool {
         let start = clock::monotonic();
-        self.reader.table.notice_pause(Moment::now());
         if self.handle_callback_events(sink) {
             // The last commits must be in the log before the next owner looks up the heads; a
             // commit that comes later costs that owner a pause.
@@ -221,7 +219,7 @@ impl Source for KafkaSource {
         }
         self.group_offsets.commit_if_due(start, &mut self.reader);
         self.publish_if_due(start);
-        self.reader.confirm_ends(Moment::now(), sink);
+        self.reader.confirm_ends(sink);
         let remaining = wait.saturating_sub(clock::monotonic().duration_since(start));
         if self.reader.read(remaining.min(MAX_DRAIN_WAIT), sink) {
             self.assignment.backoff.refresh_now();

@@ -197,9 +197,11 @@ impl Health {
         true
     }
 
-    /// A leader answered.
+    /// A leader answered. Without a connection, the answer waited since before its loss.
     pub(super) fn leader_answered(&mut self, leader: i32) {
-        self.answered();
+        if self.connected {
+            self.answered();
+        }
         self.silent_leaders.remove(&leader);
         self.problems.remove(&ProblemScope::Leader(leader));
     }

@@ -1,16 +1,15 @@
-//! Asks the leaders of quiet partitions for the ends of their logs.
+//! Asks the leaders of partitions for the ends of their logs.
 //!
-//! Only an answer of a partition's leader, to a request sent a moment ago, shows that no record
-//! waits. Silence does not: an unreachable leader is silent as well. librdkafka's statistics repeat
-//! the end of the last fetch, which may be from before an outage or a pause, and it reports the end
-//! of a partition only once.
+//! Only an answer of a partition's leader shows up to which moment the partition was read
+//! (`read_confirmation`). Silence does not: an unreachable leader is silent as well. librdkafka's
+//! statistics and its end-of-partition event repeat the end of a fetch, which may be from before an
+//! outage or a pause of the process, and carry no time.
 //!
-//! A round sends one ListOffsets request per leader, for all of its quiet partitions, so a thousand
+//! A round sends one ListOffsets request per leader, for all of its partitions, so a thousand
 //! partitions on three brokers cost three requests. Each leader has a call of its own, because
 //! librdkafka answers a call only when all of its leaders have answered. The thread does not wait:
 //! answers arrive on a queue. A leader holds an answer back behind a pending fetch, half a second
-//! by default. An answer that comes later than the limit is discarded: since then, records may have
-//! arrived.
+//! by default.
 
 #![expect(unsafe_code, reason = "rdkafka has no safe wrapper for ListOffsets")]
 
@@ -26,18 +25,20 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::error_code::is_unanswered;
 use super::librdkafka::{Client, Queue};
-use super::pause::Moment;
 use crate::kafka::TopicPartition;
+use crate::model::EventTime;
 
 /// The time for an answer, beyond the longest time that a broker holds a fetch.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 /// librdkafka's default of `fetch.wait.max.ms`.
 const DEFAULT_FETCH_WAIT: Duration = Duration::from_millis(500);
 
-/// The ends that a leader reported in time.
+/// The ends that a leader reported.
 #[derive(Debug)]
 pub(super) struct LeaderAnswer {
     pub(super) leader: i32,
+    /// Wall time of the request.
+    pub(super) sent_at: EventTime,
     /// The number of slots at the time of the request; later ones are not meant.
     pub(super) slots: usize,
     /// The end of each partition that the leader knows; `None` if the leader gave no answer.
@@ -50,7 +51,7 @@ pub(super) struct LeaderAnswer {
 #[derive(Debug)]
 struct EndRequest {
     leader: i32,
-    sent: Moment,
+    sent_at: EventTime,
     slots: usize,
     partitions: Vec<TopicPartition>,
 }
@@ -92,29 +93,30 @@ impl LeaderEnds {
         now >= self.due
     }
 
-    /// Asks each leader for the ends of its partitions, unless it still owes an answer.
+    /// True if a leader still owes an answer.
+    pub(super) fn is_pending(&self, leader: i32) -> bool {
+        self.pending
+            .values()
+            .any(|request| request.leader == leader)
+    }
+
+    /// Asks each leader for the ends of its partitions.
     pub(super) fn request(
         &mut self,
         client: &Client,
         by_leader: BTreeMap<i32, Vec<TopicPartition>>,
         slots: usize,
-        now: Moment,
+        now: Instant,
+        sent_at: EventTime,
     ) {
-        self.due = now.monotonic + self.interval;
+        self.due = now + self.interval;
         for (leader, partitions) in by_leader {
-            if self
-                .pending
-                .values()
-                .any(|request| request.leader == leader)
-            {
-                continue;
-            }
             let number = self.next_number;
             self.next_number += 1;
             if send(client, &partitions, number, self.limit).is_ok() {
                 let request = EndRequest {
                     leader,
-                    sent: now,
+                    sent_at,
                     slots,
                     partitions,
                 };
@@ -132,15 +134,11 @@ impl LeaderEnds {
             let Some(request) = self.pending.remove(&event.number()) else {
                 continue;
             };
-            let is_late = Moment::now().since(request.sent) > self.limit;
-            let ends = event.ends();
-            if is_late && ends.is_some() {
-                continue;
-            }
             answers.push(LeaderAnswer {
                 leader: request.leader,
+                sent_at: request.sent_at,
                 slots: request.slots,
-                ends,
+                ends: event.ends(),
                 partitions: request.partitions,
             });
         }

@@ -21,7 +21,6 @@ use super::leader_ends::LeaderEnds;
 use super::librdkafka::Client;
 use super::partition_offsets::list_bounds;
 use super::partitions::{PartitionFailure, PartitionTable};
-use super::pause::Moment;
 use super::resume::{OffsetBounds, PreviousPosition, StartPosition, resume};
 use super::tail_loss::TailLosses;
 use super::topic_id::TopicIds;
@@ -54,7 +53,7 @@ impl PartitionReader {
         PartitionReader {
             source: source.to_owned(),
             client,
-            table: PartitionTable::new(Moment::now()),
+            table: PartitionTable::new(),
             health,
             leader_ends,
             tail_losses,
@@ -108,27 +107,36 @@ impl PartitionReader {
         is_reconnected
     }
 
-    /// Confirms the partitions whose leader reports that they were read to their end, and sends the
-    /// next requests when they are due. Does not wait.
-    pub(super) fn confirm_ends(&mut self, now: Moment, sink: &mut dyn Sink) {
+    /// Takes the ends of partitions that their leaders reported, and sends the next requests when
+    /// they are due. Does not wait.
+    pub(super) fn confirm_ends(&mut self, sink: &mut dyn Sink) {
         for answer in self.leader_ends.take_answers(&self.client) {
             match answer.ends {
                 Some(ends) => {
                     self.health.leader_answered(answer.leader);
                     for (partition, end) in ends {
-                        self.table.confirm_end(&partition, end, answer.slots, sink);
+                        self.table
+                            .take_end(&partition, end, answer.sent_at, answer.slots, sink);
                     }
                 }
-                None => self.health.leader_silent(answer.leader, &answer.partitions),
+                None => {
+                    let quiet = self.table.quiet_among(answer.partitions);
+                    self.health.leader_silent(answer.leader, &quiet);
+                }
             }
         }
-        if self.leader_ends.is_due(now.monotonic) {
-            let by_leader = self.table.take_quiet();
+        // A record that exists now is before the end that a leader reports after it.
+        let sent_at = clock::now();
+        let now = clock::monotonic();
+        if self.leader_ends.is_due(now) {
+            let mut by_leader = self.table.take_unconfirmed();
             self.health
                 .retain_leaders(|leader| by_leader.contains_key(&leader));
+            by_leader.retain(|leader, _| !self.leader_ends.is_pending(*leader));
+            self.table.note_requests(by_leader.values().flatten());
             let slots = self.table.slot_count();
             self.leader_ends
-                .request(&self.client, by_leader, slots, now);
+                .request(&self.client, by_leader, slots, now, sent_at);
         }
     }
 

@@ -11,64 +11,16 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::librdkafka::{KafkaEvent, RecordHandler};
-use super::pause::{Moment, PauseWatch};
+use super::partition_state::PartitionState;
 use super::topic_history::{TopicHistory, commit_metadata};
 use crate::kafka::TopicPartition;
-use crate::model::{Shard, TopicId, TopicReport};
+use crate::model::{EventTime, Shard, TopicId, TopicReport};
 use crate::source::{RawRecord, Sink};
-
-/// One partition in one of its incarnations.
-#[derive(Debug)]
-pub(super) struct PartitionState {
-    pub(super) shard: Shard,
-    is_open: bool,
-    /// The id of its topic, if known.
-    pub(super) topic_id: Option<TopicId>,
-    /// Every record before this offset was delivered.
-    pub(super) next_offset: i64,
-    /// Everything before this offset is in the pane log: a restart may resume here.
-    accepted: i64,
-    /// The offset in the commit that is not answered yet.
-    sent: Option<i64>,
-    /// The offset that the group is known to hold.
-    committed: Option<i64>,
-    /// The last event was the end of the partition.
-    is_at_end: bool,
-    /// Events may be older than the last pause of the process, until the leader has confirmed the
-    /// end after it.
-    is_doubtful: bool,
-    /// No record arrived since the last request for its end.
-    is_quiet: bool,
-    /// An event arrived since the partition was assigned.
-    has_events: bool,
-    /// Records arrived since the last position was reported, and the end did not.
-    has_advanced: bool,
-    /// The last failure is not over yet.
-    is_failing: bool,
-    lag: Option<u64>,
-    records: u64,
-    bytes: u64,
-    tombstones: u64,
-    offsets_lost: u64,
-}
-
-impl PartitionState {
-    fn add_to(&self, report: &mut TopicReport) {
-        report.records += self.records;
-        report.bytes += self.bytes;
-        report.tombstones += self.tombstones;
-        report.offsets_lost += self.offsets_lost;
-        if self.is_open {
-            report.lags.insert(self.shard.partition, self.lag);
-        }
-    }
-}
 
 /// All partitions of a source, by slot.
 #[derive(Debug)]
 pub(super) struct PartitionTable {
     partitions: Vec<PartitionState>,
-    pause_watch: PauseWatch,
     /// The leaders by topic and partition, of the last metadata.
     leaders: BTreeMap<String, BTreeMap<i32, i32>>,
     /// The number of partitions that each topic had when it was first read, where known.
@@ -87,10 +39,9 @@ pub(super) struct PartitionTable {
 
 impl PartitionTable {
     /// A table without partitions.
-    pub(super) fn new(now: Moment) -> Self {
+    pub(super) fn new() -> Self {
         PartitionTable {
             partitions: Vec::new(),
-            pause_watch: PauseWatch::new(now),
             leaders: BTreeMap::new(),
             first_counts: BTreeMap::new(),
             open: BTreeMap::new(),
@@ -133,7 +84,7 @@ impl PartitionTable {
     pub(super) fn is_open(&self, slot: usize) -> bool {
         self.partitions
             .get(slot)
-            .is_some_and(|partition| partition.is_open)
+            .is_some_and(PartitionState::is_open)
     }
 
     pub(super) fn open_slots(&self) -> Vec<usize> {
@@ -173,29 +124,9 @@ impl PartitionTable {
             .entry(shard.topic.clone())
             .or_default()
             .insert(shard.partition, slot);
-        // Totals of the report continue.
         let is_reused = former.is_some();
         let former = former.map(|former| &self.partitions[former]);
-        let state = PartitionState {
-            shard,
-            is_open: true,
-            topic_id,
-            next_offset: base,
-            accepted: base,
-            sent: None,
-            committed,
-            is_at_end: false,
-            is_doubtful: false,
-            is_quiet: false,
-            has_events: false,
-            has_advanced: false,
-            is_failing: false,
-            lag: None,
-            records: former.map_or(0, |former| former.records),
-            bytes: former.map_or(0, |former| former.bytes),
-            tombstones: former.map_or(0, |former| former.tombstones),
-            offsets_lost: former.map_or(0, |former| former.offsets_lost),
-        };
+        let state = PartitionState::open(shard, base, topic_id, committed, former);
         if is_reused {
             self.partitions[slot] = state;
         } else {
@@ -243,7 +174,7 @@ impl PartitionTable {
     /// Closes a partition, also in the sink.
     pub(super) fn close(&mut self, slot: usize, sink: &mut dyn Sink) {
         let partition = &mut self.partitions[slot];
-        partition.is_open = false;
+        partition.close();
         if let Some(partitions) = self.open.get_mut(&partition.shard.topic) {
             partitions.remove(&partition.shard.partition);
         }
@@ -253,16 +184,11 @@ impl PartitionTable {
 
     /// Continues at `base` after retention deleted `lost` offsets before it.
     pub(super) fn restart(&mut self, slot: usize, base: i64, lost: u64, sink: &mut dyn Sink) {
-        let partition = &mut self.partitions[slot];
         if lost > 0 {
-            partition.offsets_lost += lost;
             sink.lost(slot, lost);
         }
-        partition.has_events = false;
-        partition.is_at_end = false;
-        if base != partition.next_offset {
-            partition.next_offset = base;
-            sink.position(slot, base, false);
+        if self.partitions[slot].restart(base, lost) {
+            sink.position(slot, base, None);
         }
     }
 
@@ -270,14 +196,14 @@ impl PartitionTable {
     pub(super) fn without_events(&self) -> impl Iterator<Item = (&str, i32)> {
         self.partitions
             .iter()
-            .filter(|partition| partition.is_open && !partition.has_events)
+            .filter(|partition| partition.is_open() && !partition.has_events())
             .map(|PartitionState { shard, .. }| (&*shard.topic, shard.partition))
     }
 
     /// Marks everything before `upto` as stored in the pane log.
     pub(super) fn accept(&mut self, slot: usize, upto: i64) {
         if let Some(partition) = self.partitions.get_mut(slot) {
-            partition.accepted = partition.accepted.max(upto.min(partition.next_offset));
+            partition.accept(upto);
         }
     }
 
@@ -285,8 +211,7 @@ impl PartitionTable {
     pub(super) fn offsets_to_commit(&mut self) -> KafkaResult<TopicPartitionList> {
         let mut list = TopicPartitionList::new();
         for partition in &mut self.partitions {
-            if partition.is_open && partition.committed != Some(partition.accepted) {
-                let offset = Offset::Offset(partition.accepted);
+            if let Some(accepted) = partition.take_offset_to_commit() {
                 let Shard {
                     topic,
                     partition: number,
@@ -294,9 +219,8 @@ impl PartitionTable {
                 } = &partition.shard;
                 let first_count = self.first_counts.get(topic).copied();
                 let mut element = list.add_partition(topic, *number);
-                element.set_offset(offset)?;
+                element.set_offset(Offset::Offset(accepted))?;
                 element.set_metadata(commit_metadata(first_count));
-                partition.sent = Some(partition.accepted);
             }
         }
         Ok(list)
@@ -305,34 +229,15 @@ impl PartitionTable {
     /// Ends the commit that was sent.
     pub(super) fn end_commit(&mut self, has_succeeded: bool) {
         for partition in &mut self.partitions {
-            let sent = partition.sent.take();
-            if has_succeeded {
-                partition.committed = sent.or(partition.committed);
-            }
+            partition.end_commit(has_succeeded);
         }
     }
 
     /// Updates the lags from the ends of the last statistics.
     pub(super) fn apply_lags(&mut self, end_of: impl Fn(&Shard) -> Option<i64>) {
         for partition in &mut self.partitions {
-            let end = partition
-                .is_open
-                .then(|| end_of(&partition.shard))
-                .flatten();
-            partition.lag = end.map(|end| {
-                end.saturating_sub(partition.next_offset)
-                    .max(0)
-                    .unsigned_abs()
-            });
-        }
-    }
-
-    /// Looks at the clocks. After a pause, the events that wait describe the time before it.
-    pub(super) fn notice_pause(&mut self, now: Moment) {
-        if self.pause_watch.has_paused(now) {
-            for partition in &mut self.partitions {
-                partition.is_doubtful |= partition.is_open;
-            }
+            let is_open = partition.is_open();
+            partition.set_lag(is_open.then(|| end_of(&partition.shard)).flatten());
         }
     }
 
@@ -341,34 +246,55 @@ impl PartitionTable {
         self.leaders.insert(topic.to_owned(), leaders);
     }
 
-    /// The open partitions by their leader that were read to their end, or that received nothing
-    /// since the last call.
-    pub(super) fn take_quiet(&mut self) -> BTreeMap<i32, Vec<TopicPartition>> {
+    /// The open partitions whose ends are to be requested now, by their leader. One that has not
+    /// reached the last end, but receives records, is left out.
+    pub(super) fn take_unconfirmed(&mut self) -> BTreeMap<i32, Vec<TopicPartition>> {
         let mut by_leader: BTreeMap<i32, Vec<TopicPartition>> = BTreeMap::new();
         for (topic, slots) in &self.open {
             let Some(leaders) = self.leaders.get(topic) else {
                 continue;
             };
             for (number, slot) in slots {
-                let partition = &mut self.partitions[*slot];
-                let was_quiet = std::mem::replace(&mut partition.is_quiet, true);
-                if let Some(leader) = leaders.get(number)
-                    && (was_quiet || partition.is_at_end)
-                {
-                    let quiet = by_leader.entry(*leader).or_default();
-                    quiet.push(TopicPartition::new(topic, *number));
+                let is_unconfirmed = self.partitions[*slot].take_unconfirmed();
+                if let Some(leader) = leaders.get(number).filter(|_| is_unconfirmed) {
+                    let partitions = by_leader.entry(*leader).or_default();
+                    partitions.push(TopicPartition::new(topic, *number));
                 }
             }
         }
         by_leader
     }
 
-    /// Confirms the position of a partition if it was read to this end, which its leader reported.
-    /// The end is of one of the first `slots` slots.
-    pub(super) fn confirm_end(
+    /// Notes that the ends of these partitions are requested now.
+    pub(super) fn note_requests<'a>(
+        &mut self,
+        partitions: impl IntoIterator<Item = &'a TopicPartition>,
+    ) {
+        for TopicPartition { topic, partition } in partitions {
+            if let Some(slot) = self.slot(topic, *partition) {
+                self.partitions[slot].note_request();
+            }
+        }
+    }
+
+    /// The partitions among these from which no record arrived since the last request.
+    pub(super) fn quiet_among(&self, partitions: Vec<TopicPartition>) -> Vec<TopicPartition> {
+        partitions
+            .into_iter()
+            .filter(|TopicPartition { topic, partition }| {
+                self.slot(topic, *partition)
+                    .is_some_and(|slot| self.partitions[slot].is_quiet())
+            })
+            .collect()
+    }
+
+    /// Takes the end of a partition, which its leader reported to a request of `sent_at`. The end
+    /// is of one of the first `slots` slots.
+    pub(super) fn take_end(
         &mut self,
         TopicPartition { topic, partition }: &TopicPartition,
         end: i64,
+        sent_at: EventTime,
         slots: usize,
         sink: &mut dyn Sink,
     ) {
@@ -376,10 +302,8 @@ impl PartitionTable {
             return;
         };
         let partition = &mut self.partitions[slot];
-        if partition.is_at_end && partition.next_offset == end {
-            partition.is_doubtful = false;
-            partition.lag = Some(0);
-            sink.position(slot, end, true);
+        if let Some(confirmed_at) = partition.take_end(end, sent_at) {
+            sink.position(slot, partition.next_offset, Some(confirmed_at));
         }
     }
 
@@ -395,13 +319,13 @@ impl PartitionTable {
     }
 
     pub(super) fn set_failing(&mut self, slot: usize) {
-        self.partitions[slot].is_failing = true;
+        self.partitions[slot].set_failing();
     }
 
     /// Takes the slots whose records arrived since the last call and whose end did not.
     pub(super) fn take_advanced(&mut self) -> Vec<usize> {
         let mut advanced = std::mem::take(&mut self.advanced);
-        advanced.retain(|slot| std::mem::take(&mut self.partitions[*slot].has_advanced));
+        advanced.retain(|slot| self.partitions[*slot].take_advance());
         advanced
     }
 
@@ -409,8 +333,8 @@ impl PartitionTable {
     /// offset + 1.
     pub(super) fn advance(&mut self, slot: usize, position: i64, sink: &mut dyn Sink) {
         let partition = &mut self.partitions[slot];
-        partition.next_offset = partition.next_offset.max(position);
-        sink.position(slot, partition.next_offset, false);
+        let confirmed_at = partition.advance(position);
+        sink.position(slot, partition.next_offset, confirmed_at);
     }
 
     /// The report of each topic; `topics` are reported even without any partition.
@@ -462,18 +386,10 @@ impl RecordIntake<'_> {
         payload: Option<&[u8]>,
     ) {
         let partition = &mut self.table.partitions[slot];
-        // A record that was fetched for an earlier assignment was delivered before.
-        if offset < partition.next_offset {
+        if !partition.take_record(offset, payload) {
             return;
         }
-        partition.next_offset = offset + 1;
-        partition.is_at_end = false;
-        partition.is_quiet = false;
-        partition.records += 1;
-        partition.bytes += payload.map_or(0, |bytes| bytes.len() as u64);
-        partition.tombstones += u64::from(payload.is_none());
-        if !partition.has_advanced {
-            partition.has_advanced = true;
+        if partition.note_advance() {
             self.table.advanced.push(slot);
         }
         self.sink.record(RawRecord {
@@ -485,21 +401,15 @@ impl RecordIntake<'_> {
     }
 
     fn on_end(&mut self, slot: usize, offset: i64) {
-        self.table.notice_pause(Moment::now());
         let partition = &mut self.table.partitions[slot];
-        partition.next_offset = partition.next_offset.max(offset);
-        partition.is_at_end = true;
-        partition.has_advanced = false;
-        partition.lag = Some(0);
-        let is_current = !partition.is_doubtful;
-        self.sink.position(slot, partition.next_offset, is_current);
+        let confirmed_at = partition.reach_end(offset);
+        self.sink
+            .position(slot, partition.next_offset, confirmed_at);
     }
 
     fn count_event(&mut self, slot: usize) {
         self.events += 1;
-        let partition = &mut self.table.partitions[slot];
-        partition.has_events = true;
-        if std::mem::take(&mut partition.is_failing) {
+        if self.table.partitions[slot].count_event() {
             self.recovered.push(slot);
         }
     }
@@ -543,7 +453,7 @@ mod tests {
         fn opened(&mut self, _: usize, _: &Shard, _: i64, _: bool) {}
         fn identified(&mut self, _: usize, _: TopicId) {}
         fn record(&mut self, _: RawRecord<'_>) {}
-        fn position(&mut self, _: usize, _: i64, _: bool) {}
+        fn position(&mut self, _: usize, _: i64, _: Option<EventTime>) {}
         fn lost(&mut self, _: usize, _: u64) {}
         fn closed(&mut self, _: usize) {}
     }
@@ -561,12 +471,13 @@ mod tests {
     /// Each rebalance of a group gave new slots, and their memory was never returned.
     #[test]
     fn a_partition_that_is_assigned_again_gets_its_slot_back() {
-        let mut table = PartitionTable::new(Moment::now());
+        let mut table = PartitionTable::new();
         for base in 0..100 {
             let slot = table.insert(shard(0), base, Some([1; 16]), None, &mut Nothing);
             assert_eq!(slot, 0, "assigned for the {base}. time");
             assert_eq!(table.get(slot).next_offset, base, "from its new base");
-            table.partitions[slot].records += 1;
+            let is_new = table.partitions[slot].take_record(base, None);
+            assert!(is_new, "the first record");
             table.close(slot, &mut Nothing);
         }
         let topics = ["t".to_owned()];

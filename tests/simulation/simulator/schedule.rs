@@ -196,7 +196,7 @@ impl Schedule<'_> {
         (at..upto).for_each(|offset| self.topic.deliver(partition, offset, &mut owner.ingest));
         owner
             .ingest
-            .position(partition, position(upto), upto == end);
+            .position(partition, position(upto), (upto == end).then_some(now));
         owner.positions.insert(partition, upto);
     }
 
