@@ -13,7 +13,7 @@ use super::null_supply::{NullSupply, TableNeed};
 use super::plan::MonitorPlan;
 use super::reference::CountedPanes;
 use super::shards::Shards;
-use super::silence::{MAX_GAP, ReadingState, SilenceWatch};
+use super::silence::{MAX_GAP, SilenceWatch};
 use super::snapshot::{FeaturePositions, MonitorSnapshot, RingSnapshot};
 use super::staleness::stale_after;
 use super::view::{FeatureView, MonitorView, WindowView};
@@ -83,15 +83,9 @@ impl MonitorEngine {
     /// writer does not count this monitor.
     pub(super) fn add(&mut self, commit: &Commit, index: Option<&CommitIndex>) {
         let counts = index.and_then(|index| index.counts_in(commit));
-        let events = counts.filter(|counts| counts.events > 0);
-        self.silence.take_commit(
-            commit.written_at,
-            commit.read_time,
-            events.and_then(|counts| counts.max_event_time),
-            self.shards.time.now,
-        );
-        let lateness = &self.plan.spec.lateness;
-        self.shards.add(commit, counts, index, lateness);
+        self.silence
+            .take_commit(counts.and_then(|counts| counts.max_event_time));
+        self.shards.add(commit, counts, index, &self.plan.spec);
         let (Some(counts), Some(index)) = (counts, index) else {
             return;
         };
@@ -133,9 +127,7 @@ impl MonitorEngine {
         self.shards.drop_surplus(lateness.stall_after);
         self.watermark
             .advance(self.shards.watermark(lateness), self.shards.time.now);
-        if let Some(now) = self.shards.time.now {
-            self.check_silence(now, None);
-        }
+        self.check_silence();
         let mut evaluations = 0;
         if let Some(watermark) = self.watermark.get() {
             for index in 0..self.windows.len() {
@@ -215,7 +207,7 @@ impl MonitorEngine {
     ) {
         for window in &mut self.windows {
             if window.resume(supply, &self.plan, &mut self.counters) {
-                evaluated(&self.plan, &window.take_evaluation());
+                evaluated(&self.plan, &self.silence.show(window.take_evaluation()));
             }
         }
     }
@@ -284,30 +276,35 @@ impl MonitorEngine {
             .flatten()
     }
 
-    /// Checks staleness by the wall clock once nobody has written for `MAX_GAP`.
+    /// Checks silence and staleness by the wall clock once nobody has written for `MAX_GAP`.
+    ///
+    /// The time of the log goes on by the time that this process has waited. So a clock that is
+    /// set, or that differs from that of the log, makes no window stale.
     pub(super) fn watch_silence(
         &mut self,
         now: EventTime,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) {
-        let started_at = self.silence.started_at(now);
-        let last_commit = self.shards.time.now.filter(|at| *at <= now);
-        let last_commit = last_commit.max(Some(started_at));
-        if last_commit.is_none_or(|last_commit| now >= last_commit.plus(MAX_GAP)) {
-            self.check_silence(now, Some(started_at));
-            self.check_staleness(now, Some(started_at), evaluated);
+        let silence = self.plan.spec.silence;
+        let waited = self.silence.wait(now, silence);
+        if waited < MAX_GAP {
+            return;
         }
+        if waited >= silence {
+            self.shards.wait(waited);
+        }
+        self.check_silence();
+        let log_time = self.shards.time.now.unwrap_or(EventTime::MIN);
+        let resumed_at = self.shards.time.resumed_at;
+        self.check_staleness(log_time.plus(waited), resumed_at, evaluated);
     }
 
-    fn check_silence(&mut self, now: EventTime, started_at: Option<EventTime>) {
-        let stall_after = self.plan.spec.lateness.stall_after;
-        let state = ReadingState {
-            now,
-            read_up_to: self.shards.read_up_to(stall_after),
-            advanced_at: self.shards.time.advanced_at,
-            started_at,
-        };
-        self.silence.update(&state, self.plan.spec.silence);
+    fn check_silence(&mut self) {
+        let spec = &self.plan.spec;
+        if self.shards.time.now.is_some() {
+            self.silence
+                .update(self.shards.quietness(spec), spec.silence);
+        }
     }
 
     /// Time since which the monitor is silent; `None` while it is not.

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::commit_index::CommitIndex;
 use super::hold::WatermarkHold;
-use crate::model::{EventTime, Lateness, NotReady, Shard};
+use super::silence::{Quietness, ShardReading, ShardSilence};
+use crate::model::{EventTime, Lateness, MonitorSpec, NotReady, Shard};
 use crate::panes::{Commit, MonitorCommit};
 use crate::window::{Advance, Coverage, LogTime, Progress, ShardCoverage, coverage, watermark};
 
@@ -19,6 +20,7 @@ use crate::window::{Advance, Coverage, LogTime, Progress, ShardCoverage, coverag
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct ShardState {
     progress: Progress,
+    silence: ShardSilence,
     /// One entry per feature, and the last one for the events of the monitor.
     pub(super) covered: Vec<ShardCoverage>,
 }
@@ -105,8 +107,9 @@ impl Shards {
         commit: &Commit,
         counts: Option<&MonitorCommit>,
         index: Option<&CommitIndex>,
-        lateness: &Lateness,
+        spec: &MonitorSpec,
     ) {
+        let lateness = &spec.lateness;
         if commit.source_shards != self.expected.shards && commit.source_shards > 0 {
             self.expected = ShardCount {
                 shards: commit.source_shards,
@@ -121,6 +124,7 @@ impl Shards {
             .entry(commit.shard.as_ref().clone())
             .or_insert_with(|| ShardState {
                 progress: Progress::default(),
+                silence: ShardSilence::default(),
                 covered: vec![ShardCoverage::default(); self.covered],
             });
         let missed_from = shard
@@ -134,6 +138,13 @@ impl Shards {
             has_offsets: commit.upto > commit.base,
             newest: newest.zip(counts.map(|counts| counts.newest_arrived_at)),
         });
+        let reading = ShardReading {
+            written_at: commit.written_at,
+            read_time: commit.read_time,
+            has_advanced,
+            has_events: counts.is_some_and(|counts| counts.events > 0),
+        };
+        shard.silence.take_commit(reading, spec.silence);
         self.time
             .advance(commit.written_at, lateness.stall_after, has_advanced);
         // Without an event, a shard is counted up to the time up to which it was read.
@@ -196,18 +207,32 @@ impl Shards {
         })
     }
 
-    /// The time up to which every live shard was read; `None` while one is unknown or none is live.
-    pub(super) fn read_up_to(&self, stall_after: Duration) -> Option<EventTime> {
-        if self.is_gathering(stall_after) {
-            return None;
+    /// The time since the last events of the live shards, compared with the monitor's silence.
+    pub(super) fn quietness(&self, spec: &MonitorSpec) -> Quietness {
+        let stall_after = spec.lateness.stall_after;
+        let mut quietness = Quietness {
+            is_silent: !self.is_gathering(stall_after),
+            has_recent_event: false,
+            heard_at: None,
+        };
+        for ShardState {
+            progress, silence, ..
+        } in self.shards.values()
+        {
+            quietness.heard_at = quietness.heard_at.max(silence.heard_at());
+            if !progress.is_released(self.time, stall_after) {
+                quietness.is_silent &= silence.is_silent(spec.silence);
+                quietness.has_recent_event |= silence.has_recent_event(spec.silence);
+            }
         }
-        self.shards
-            .values()
-            .map(|shard| &shard.progress)
-            .filter(|progress| !progress.is_released(self.time, stall_after))
-            .map(|progress| progress.read_time)
-            .min()
-            .flatten()
+        quietness
+    }
+
+    /// Notes that no commit came for so long.
+    pub(super) fn wait(&mut self, waited: Duration) {
+        for shard in self.shards.values_mut() {
+            shard.silence.wait(waited);
+        }
     }
 
     /// The newest event time of all shards, selected or not.
@@ -319,7 +344,7 @@ mod tests {
             let mut cache = CommitIndexCache::default();
             let indexes = cache.get(&commit.counted, std::iter::once(&plan));
             let counts = commit.monitors.first();
-            shards.add(&commit, counts, indexes[0].as_ref(), &spec.lateness);
+            shards.add(&commit, counts, indexes[0].as_ref(), spec);
         }
         shards
     }
@@ -390,7 +415,7 @@ mod tests {
             let mut cache = CommitIndexCache::default();
             let indexes = cache.get(&commit.counted, std::iter::once(&plan));
             let counts = commit.monitors.first();
-            shards.add(commit, counts, indexes[0].as_ref(), &spec.lateness);
+            shards.add(commit, counts, indexes[0].as_ref(), &spec);
         };
         // Events of minute 0 arrive two hours later.
         let delayed = |commit: &mut Commit, minute: i64| {

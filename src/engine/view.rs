@@ -124,15 +124,17 @@ impl WindowView {
             NotReady::NoReference => reason,
             _ => NotReady::Silent,
         };
+        let silence = |alert: &mut AlertView| {
+            if let AlertState::NotReady(reason) = alert.state {
+                alert.state = AlertState::NotReady(silenced(reason));
+            }
+        };
+        self.volume.iter_mut().for_each(silence);
         for feature in &mut self.features {
             feature.incomplete = feature.incomplete.map(silenced);
             for comparison in &mut feature.comparisons {
                 comparison.scores = comparison.scores.map_err(silenced);
-                for alert in &mut comparison.alerts {
-                    if let AlertState::NotReady(reason) = alert.state {
-                        alert.state = AlertState::NotReady(silenced(reason));
-                    }
-                }
+                comparison.alerts.iter_mut().for_each(silence);
             }
         }
         self

@@ -107,7 +107,7 @@ impl VolumeState {
 mod tests {
     use super::*;
     use crate::engine::engine::Engine;
-    use crate::engine::fixture::{Stream, apply, at, fixed, plan, spec, spread};
+    use crate::engine::fixture::{Stream, apply, at, fixed, plan, spec, spread, wait};
     use crate::model::FeatureSpec;
     use crate::model::Kind;
 
@@ -154,6 +154,42 @@ mod tests {
         let mut restarted = Engine::new(vec![plan]);
         restarted.restore(engine.save());
         assert_eq!(volume(&restarted), volume(&engine), "after a restart");
+    }
+
+    /// A stream that stops altogether is the extreme case of too few events.
+    #[test]
+    fn a_volume_alert_fires_through_a_silence() {
+        let plan = plan(monitor());
+        let mut engine = Engine::new(vec![plan.clone()]);
+        let mut stream = Stream::default();
+        for minute in 0..30 {
+            let values = if minute < 8 { spread(0.0) } else { Vec::new() };
+            let mut commit = stream.minute(&plan, minute, &values);
+            commit.monitors.retain(|counts| counts.events > 0);
+            commit.read_time = commit.written_at;
+            apply(&mut engine, &commit);
+        }
+        let view = engine.view();
+        assert_eq!(view.monitors[0].silent_since, Some(at(8)));
+        assert_eq!(volume(&engine), (AlertState::Firing, Some(0.0)));
+        let fired: u64 = view.monitors[0].transitions.iter().map(|(_, _, n)| n).sum();
+        assert_eq!(fired, 1, "once");
+        wait(&mut engine, 30..90);
+        assert_eq!(volume(&engine).0, AlertState::Firing, "nobody reads");
+    }
+
+    /// Its reason was `stale` in a silent monitor, as if its windows were late.
+    #[test]
+    fn a_volume_that_nobody_counts_is_not_ready_because_of_the_silence() {
+        let plan = plan(monitor());
+        let mut engine = Engine::new(vec![plan.clone()]);
+        let mut stream = Stream::default();
+        for minute in 0..8 {
+            apply(&mut engine, &stream.minute(&plan, minute, &spread(0.0)));
+        }
+        wait(&mut engine, 8..30);
+        let silent = AlertState::NotReady(NotReady::Silent);
+        assert_eq!(volume(&engine), (silent, None));
     }
 
     /// The events of a monitor are counted over all of its life, those of a new feature are not.

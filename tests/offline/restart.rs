@@ -149,7 +149,10 @@ pub(crate) fn stream(plan: &MonitorPlan) -> Vec<Commit> {
         }
         for slot in 0..owner.offsets.len() {
             if slot == 1 && minute > 17 {
-                owner.ingest.position(slot, owner.offsets[slot], true);
+                let confirmed_at = Some(at(12, minute, 56));
+                owner
+                    .ingest
+                    .position(slot, owner.offsets[slot], confirmed_at);
             } else {
                 owner.minute(slot, minute);
             }
@@ -287,8 +290,9 @@ fn a_window_that_is_stale_or_silent_is_so_after_a_restart() {
         for commit in &stream(&plan(spec.clone())) {
             apply(&mut engine, commit);
         }
-        engine.watch_silence(at(12, LENGTH, 0), &mut |_, _| ());
-        engine.watch_silence(at(14, 0, 0), &mut |_, _| ());
+        for minute in LENGTH..60 {
+            engine.watch_silence(at(12, minute, 0), &mut |_, _| ());
+        }
         let before = picture(&engine);
         assert!(before.contains(&format!("Err({reason})")), "{reason}");
         let restored_engine = restored(&saved(&engine), plan(spec));

@@ -6,8 +6,8 @@
 use super::*;
 use crate::engine::engine::Engine;
 use crate::engine::fixture::{
-    Stream, apply, at, budgeted_alert, comparison, fixed, fixed_alert, hour_of_week, plan, plan_in,
-    previous, spec, spread,
+    Stream, apply, budgeted_alert, comparison, fixed, fixed_alert, hour_of_week, plan, plan_in,
+    previous, spec, spread, wait,
 };
 use crate::engine::plan::MonitorPlan;
 use crate::model::{MonitorSpec, ReferenceSpec, Statistic};
@@ -67,8 +67,7 @@ fn a_fixed_reference_warms_is_ready_and_becomes_stale() {
     assert_eq!(reasons(&views[5..]), [None; 3], "then they are whole");
     assert_eq!(samples_of_reference(&views[7]), 1000, "the file");
     assert_eq!(states(&views[7]), ["inactive"], "below the threshold");
-    engine.watch_silence(at(8), &mut |_, _| ());
-    engine.watch_silence(at(12), &mut |_, _| ());
+    wait(&mut engine, 8..12);
     let stale = comparison(&engine, 0);
     assert_eq!(stale.scores.err(), Some(NotReady::Stale), "nobody writes");
     assert!(stale.reference.is_none(), "nothing was scored");
@@ -86,8 +85,7 @@ fn a_missing_reference_is_the_reason_whatever_the_window_holds() {
     let mut engine = Engine::new(vec![missing]);
     let views = read(&mut engine, &mut Stream::default(), &counted, 0..8, 0.0);
     assert_eq!(reasons(&views), [Some(NotReady::NoReference); 8]);
-    engine.watch_silence(at(8), &mut |_, _| ());
-    engine.watch_silence(at(60), &mut |_, _| ());
+    wait(&mut engine, 8..60);
     let stale = comparison(&engine, 0);
     assert_eq!(stale.scores.err(), Some(NotReady::NoReference));
 }
