@@ -29,6 +29,26 @@ impl Daemon {
         state: &str,
         arguments: &[&str],
     ) -> Self {
+        let monitors = "  - name: m
+    source: s
+    timestamp: {path: /ts}
+    windows: [{size: 1m, slide: 1s, min_samples: 1}]
+    reference: {file: reference.json}
+    alerts: []
+    lateness: {out_of_orderness: 0s, idle_after: 1h}
+";
+        Self::start_with(brokers, topic, directory, state, monitors, arguments)
+    }
+
+    /// Starts a daemon with other monitors.
+    pub(crate) fn start_with(
+        brokers: &str,
+        topic: &str,
+        directory: &std::path::Path,
+        state: &str,
+        monitors: &str,
+        arguments: &[&str],
+    ) -> Self {
         let address = TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -42,14 +62,7 @@ state: {{{state}}}
 sources:
   s: {{kafka: {{brokers: [{brokers:?}], topics: [{topic:?}], group_id: {topic:?}, start: earliest, properties: {{session.timeout.ms: 6000}}}}}}
 monitors:
-  - name: m
-    source: s
-    timestamp: {{path: /ts}}
-    windows: [{{size: 1m, slide: 1s, min_samples: 1}}]
-    reference: {{file: reference.json}}
-    alerts: []
-    lateness: {{out_of_orderness: 0s, idle_after: 1h}}
-"
+{monitors}"
         );
         std::fs::write(config.as_path(), text).unwrap();
         let log = std::fs::File::create(config.with_extension("log")).unwrap();
