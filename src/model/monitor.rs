@@ -171,7 +171,7 @@ impl MonitorSpec {
             .iter()
             .find(|spec| spec.name == feature)
             .and_then(|spec| spec.path.clone())
-            .unwrap_or_else(|| self.root.child(feature))
+            .unwrap_or_else(|| self.root.feature(feature))
     }
 
     /// The width of the panes records are counted in: the greatest common divisor of the slides, so

@@ -28,6 +28,24 @@ impl Pointer {
         Pointer(tokens)
     }
 
+    /// Returns the path of a feature called `name` below this path: the slashes of a name lead into
+    /// objects, so `user/age` is the key `age` of the object `user`.
+    ///
+    /// A slash in a key is written `~1`, as in every pointer. A name that is no pointer is one key.
+    #[must_use]
+    pub fn feature(&self, name: &str) -> Self {
+        match Pointer::parse(&format!("/{name}")) {
+            Some(Pointer(tokens)) => Pointer([self.0.as_slice(), &tokens].concat()),
+            None => self.child(name),
+        }
+    }
+
+    /// The name of a feature that is read from this path by default, see [`Pointer::feature`].
+    #[must_use]
+    pub fn feature_name(&self) -> String {
+        self.to_string().trim_start_matches('/').to_owned()
+    }
+
     /// True if this path leads into the value at `ancestor`.
     #[must_use]
     pub fn is_below(&self, ancestor: &Pointer) -> bool {
@@ -80,6 +98,25 @@ mod tests {
         check("a", None);
         check("/a~2", None);
         check("/a~", None);
+    }
+
+    /// The nested column `user.age` of a file was fitted under a name that led nowhere in a record,
+    /// so the feature was missing everywhere.
+    #[test]
+    fn the_name_of_a_feature_leads_to_its_path() {
+        let root = Pointer::default().child("features");
+        for (name, path) in [
+            ("age", "/features/age"),
+            ("user/age", "/features/user/age"),
+            ("a~1b", "/features/a~1b"),
+            ("a~b", "/features/a~0b"),
+        ] {
+            assert_eq!(root.feature(name).to_string(), path, "{name}");
+        }
+        for path in ["/age", "/user/age", "/a~1b/c"] {
+            let name = Pointer::parse(path).unwrap().feature_name();
+            assert_eq!(Pointer::default().feature(&name).to_string(), path);
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod formats;
 mod inputs;
 mod lost_columns;
 mod moving;
+mod nested;
 mod reconfiguration;
 mod restart;
 mod source_tree;

@@ -280,7 +280,7 @@ fn infer_missing_kinds(
         let path = feature
             .path
             .clone()
-            .unwrap_or_else(|| spec.root.child(&feature.name));
+            .unwrap_or_else(|| spec.root.feature(&feature.name));
         feature.kind = columns
             .iter()
             .find(|column| column.path == path || column.name == feature.name)

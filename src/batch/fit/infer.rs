@@ -203,7 +203,7 @@ fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsError> {
         if let Row::Json(line) = row
             && let Ok(value) = serde_json::from_slice(line)
         {
-            collect_scalars(&value, "", &root, &mut columns);
+            collect_scalars(&value, &root, &mut columns);
         }
         read += 1;
         read < DISCOVERY_ROWS
@@ -214,24 +214,18 @@ fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsError> {
 /// Adds name and path of every scalar in `value` that `columns` lacks; arrays are passed over.
 fn collect_scalars(
     value: &serde_json::Value,
-    name: &str,
     path: &Pointer,
     columns: &mut Vec<(String, Pointer)>,
 ) {
     match value {
         serde_json::Value::Object(members) => {
             for (key, member) in members {
-                let member_name = if name.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{name}.{key}")
-                };
-                collect_scalars(member, &member_name, &path.child(key), columns);
+                collect_scalars(member, &path.child(key), columns);
             }
         }
         serde_json::Value::Array(_) => {}
         _ if columns.iter().any(|(_, known)| known == path) => {}
-        _ => columns.push((name.to_owned(), path.clone())),
+        _ => columns.push((path.feature_name(), path.clone())),
     }
 }
 
@@ -295,7 +289,7 @@ mod tests {
             "{\"a\": {\"b\": 1.5}, \"list\": [1]}\n{\"a\": {\"b\": 2.5, \"c\": \"x\"}}\n",
         );
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        assert_eq!(names, ["a.b", "a.c"]);
+        assert_eq!(names, ["a/b", "a/c"]);
     }
 
     fn columns() -> Vec<Inferred> {

@@ -17,7 +17,8 @@ pub(super) const RULES: &[OptionDoc] = &[
         "monitors[].features[].path",
         "JSON pointer",
         DefaultValue::Described("`root` and the name"),
-        "Path of the value in a record. In a table, the column named like the path or the feature.",
+        "Path of the value in a record. A name such as `user/age` leads into the object `user`. In a \
+         table, the column named like the path or the feature.",
         &[(
             "x",
             "expected a JSON pointer such as \"/features/amount\", found \"x\"",
@@ -142,7 +143,10 @@ pub(super) const RULES: &[OptionDoc] = &[
         "Fixed threshold of severity `critical`. For `samples` it lies below `warning`.",
         &[
             ("-1", "expected a number of at least 0, found -1"),
-            ("1.8", "js cannot exceed 1 bit, found 1.8"),
+            (
+                "1.8",
+                "js cannot exceed 1 bit, found 1.8: no window would ever be above it",
+            ),
         ],
     ),
     option(
