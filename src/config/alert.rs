@@ -110,14 +110,14 @@ fn threshold(item: &Item<'_>, statistic: Option<Statistic>) -> Option<f64> {
     }
     if let Some(statistic) = statistic
         && let Some(bound) = statistic.upper_bound()
-        && value > bound
+        && value >= bound
     {
         let unit = match statistic {
             Statistic::Js => " bit",
             _ => "",
         };
         item.error(format!(
-            "{statistic} cannot exceed {bound}{unit}, found {value}"
+            "{statistic} cannot exceed {bound}{unit}, found {value}: no window would ever be above it"
         ));
     }
     Some(value)

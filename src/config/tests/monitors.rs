@@ -6,7 +6,15 @@ use super::*;
 fn errors_in_alerts_name_what_would_be_accepted() {
     check(
         "    alerts: [{statistic: js, critical: 1.8}]\n",
-        &["monitors[0].alerts[0].critical: js cannot exceed 1 bit, found 1.8"],
+        &[
+            "monitors[0].alerts[0].critical: js cannot exceed 1 bit, found 1.8: no window would ever be above it",
+        ],
+    );
+    check(
+        "    alerts: [{statistic: missing_ratio, critical: 1}]\n",
+        &[
+            "monitors[0].alerts[0].critical: missing_ratio cannot exceed 1, found 1: no window would ever be above it",
+        ],
     );
     check(
         "    alerts: [{statistic: js, critical: 0.1, for: 3m}]\n",
