@@ -10,10 +10,13 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::output::stdout::print_line;
 use super::usage::UsageError;
+use crate::clock;
 use crate::decode::{Decoder, Fields, Reading, boolean, category, expected_instead, number};
 use crate::engine::MonitorPlan;
 use crate::model::{DropReason, Kind, Pointer};
-use crate::observe::{ObservedFeature, ObservedMonitor, ObserverPlan, is_selected};
+use crate::observe::{
+    ObservedFeature, ObservedMonitor, ObserverPlan, is_in_wrong_unit, is_selected,
+};
 
 /// The reading of a message by a monitor.
 struct Outcome {
@@ -115,6 +118,9 @@ fn describe(plan: &MonitorPlan, monitor: &ObservedMonitor, fields: Fields<'_>) -
 fn event_time(monitor: &ObservedMonitor, fields: Fields<'_>) -> Result<String, DropReason> {
     let field = monitor.timestamp.as_ref();
     match field.map(|field| (field.read(fields), field.format_of(fields))) {
+        Some((Reading::Value(time), _)) if is_in_wrong_unit(time, Some(clock::now())) => {
+            Err(DropReason::BadTimestamp)
+        }
         Some((Reading::Value(time), Some(format))) => Ok(format!("{time} ({format})")),
         Some((Reading::Invalid(_), _)) => Err(DropReason::BadTimestamp),
         _ if monitor.fallback => Ok("the Kafka time of the record".to_owned()),

@@ -15,6 +15,7 @@ mod shard;
 mod tests;
 mod time_sample;
 
+pub use event_clock::is_in_wrong_unit;
 pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};
 pub use rejections::RejectedRecords;

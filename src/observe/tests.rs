@@ -259,6 +259,26 @@ fn the_source_s_time_is_used_only_as_the_configured_fallback() {
     assert_eq!(unreadable, 1, "not replaced");
 }
 
+/// Milliseconds that were read as microseconds were counted as events of January 1970. No window of
+/// them ever ended, and nothing said so.
+#[test]
+fn a_time_in_another_unit_than_configured_is_a_bad_timestamp() {
+    const PRESENT: i64 = 1_794_147_835;
+    let mut spec = spec();
+    spec.timestamp.format = TimestampFormat::EpochUs;
+    let mut bench = Bench::open(&spec, 0, None);
+    for ms in [PRESENT * 1000, PRESENT * 1_000_000] {
+        bench.record(&format!("{{\"type\":\"a\",\"ms\":{ms}}}"), Some(PRESENT));
+    }
+    let counts = bench.counts();
+    let unreadable = counts.dropped[DropReason::BadTimestamp as usize];
+    assert_eq!(
+        (unreadable, counts.events),
+        (1, 1),
+        "milliseconds, microseconds"
+    );
+}
+
 #[test]
 fn each_event_gives_each_feature_a_value_a_missing_or_an_invalid_one() {
     let mut bench = Bench::open(&spec(), 0, None);

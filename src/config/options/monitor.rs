@@ -212,7 +212,8 @@ pub(super) const MONITORS: &[OptionDoc] = &[
         "Form of the event time: `rfc3339` (`2026-11-01T00:00:00Z`), `datetime` \
          (`2026-11-08 14:23:55.123`), `epoch_s` (whole or with a fraction), `epoch_ms`, `epoch_us`, \
          `epoch_ns`, or `rfc3339_or_epoch_ms`. `auto` reads all of them and takes the unit of a \
-         number from its magnitude; `pegel check --sample` shows which.",
+         number from its magnitude; `pegel check --sample` shows which. A time before 1973 is a \
+         bad one, because its unit is not the configured one.",
         &[(
             "epoch_sec",
             "unknown value \"epoch_sec\", did you mean \"epoch_s\"?",
