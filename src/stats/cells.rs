@@ -353,8 +353,11 @@ impl CellCounts {
 
     /// The value below which `share` (clamped to 0..=1) of the counted values lie.
     ///
-    /// Interpolates linearly inside a cell, so it is exact to the width of a cell. `None` when
-    /// nothing was counted.
+    /// Inside a cell, the values are taken as spread evenly around their mean, as far as the nearer
+    /// edge. So the result is exact to the width of a cell, and exact where all values of a cell
+    /// are equal and the quantile is in their middle; far from the anchor a cell is wide, and a
+    /// spread over the whole cell would report values that nobody sent. `None` when nothing was
+    /// counted.
     #[must_use]
     pub fn quantile(&self, scale: &CellScale, share: f64) -> Option<f64> {
         let total = self.total();
@@ -362,7 +365,9 @@ impl CellCounts {
         for cell in self.touched() {
             let count = self.count(cell) as f64;
             if count > 0.0 && remaining <= count {
-                return Some(scale.edge(cell) + scale.width(cell) * (remaining / count));
+                let mean = scale.mean_in(cell, self.count(cell), self.sum(cell));
+                let reach = (mean - scale.edge(cell)).min(scale.edge(cell + 1) - mean);
+                return Some(mean + reach.max(0.0) * (2.0 * remaining / count - 1.0));
             }
             remaining -= count;
         }

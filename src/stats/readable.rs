@@ -6,6 +6,8 @@
 //! than 1 holds only one, so its mean is that number: ten values of 0.3 have a whole sum, but not a
 //! whole mean.
 
+use std::cmp::Ordering;
+
 use super::cells::{CELLS, CellCounts, CellScale, FULL_WIDTH};
 
 /// The largest rounding error of a sum at which a whole sum still says something.
@@ -54,6 +56,20 @@ impl<'a> ReadableQuantiles<'a> {
             self.scale.edge(cell + 1).floor(),
         );
         Some(value.round().clamp(lowest, highest) + 0.0)
+    }
+
+    /// The side on which a quantile lies beyond the measured range: `Less` below the lowest inner
+    /// edge of the cells, `Greater` above the highest one, `Equal` inside or without values.
+    ///
+    /// The outermost cells also hold values that are farther away than a cell can say, so a
+    /// quantile in them is only a bound.
+    #[must_use]
+    pub fn beyond(&self, share: f64) -> Ordering {
+        match self.cell_of(share) {
+            Some(0) => Ordering::Less,
+            Some(cell) if cell == CELLS - 1 => Ordering::Greater,
+            _ => Ordering::Equal,
+        }
     }
 
     /// The cell in which a quantile lies.
@@ -146,6 +162,20 @@ mod tests {
         assert_eq!(median(&scale, &negative), (-35.0, true));
     }
 
+    /// Where the reference had a median of 40, the median of values between 0 and 1 was told as
+    /// -0.926, and that of 100, 200 and 300 as 209.
+    #[test]
+    fn the_median_of_values_in_one_wide_cell_is_near_their_mean() {
+        let scale = CellScale::try_new(40.0, 10.0).unwrap();
+        let shares: Vec<f64> = (0..1000).map(|i| (f64::from(i) + 0.3) / 1000.0).collect();
+        let (value, _) = median(&scale, &shares);
+        assert!((value - 0.5).abs() < 1e-3, "{value}");
+        let scale = CellScale::try_new(150.0, 70.0).unwrap();
+        let hundreds: Vec<f64> = [100.0, 200.0, 300.0].repeat(100);
+        let (value, _) = median(&scale, &hundreds);
+        assert!((value - 200.0).abs() < 1e-3, "{value}");
+    }
+
     #[test]
     fn the_median_of_fractions_is_interpolated() {
         let scale = CellScale::try_new(40.0, 12.0).unwrap();
@@ -177,6 +207,21 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    /// A value of 1e30 times the scale was told as the outer edge of the last cell.
+    #[test]
+    fn a_median_beyond_the_cells_is_known_to_be_beyond() {
+        let scale = CellScale::try_new(0.0, 1.0).unwrap();
+        for (value, side) in [
+            (1e30, Ordering::Greater),
+            (-1e30, Ordering::Less),
+            (1e6, Ordering::Equal),
+        ] {
+            let cells = counted(&scale, &[value; 3]);
+            let beyond = ReadableQuantiles::new(&cells, &scale).beyond(0.5);
+            assert_eq!(beyond, side, "{value}");
         }
     }
 
