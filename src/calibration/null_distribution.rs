@@ -195,7 +195,8 @@ impl RateNull {
             .blocks
             .as_ref()
             .map_or(0.0, |blocks| blocks.survival(difference * difference));
-        sampled.max(blocks).clamp(0.0, 1.0)
+        // The tail of a distribution can be -0; adding zero makes it 0.
+        sampled.max(blocks).clamp(0.0, 1.0) + 0.0
     }
 }
 
@@ -299,6 +300,7 @@ mod tests {
         assert!(rate(true).p_value(0.1) > 0.9, "the expected rate");
         assert!(rate(true).p_value(0.08) < 1e-3, "too low");
         assert!(rate(false).p_value(0.08) > 0.99, "no alarm below");
+        assert!(rate(false).p_value(1.0).is_sign_positive(), "never -0");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
-use crate::alert::Transition;
-use crate::engine::{AlertView, MonitorPlan, WindowView};
+use crate::alert::{AlertState, Transition};
+use crate::engine::{AlertView, EngineView, MonitorPlan, WindowView};
 use crate::export::{AlertContext, explain, explain_volume};
 use crate::model::EventTime;
 
@@ -38,6 +38,71 @@ pub(super) fn log_transitions(plan: &MonitorPlan, window: &WindowView) {
             }
         }
     }
+}
+
+/// The names of an alert: monitor, window, feature, reference, statistic, severity. Feature and
+/// reference of the alert on the number of events are empty.
+type AlertKey = [String; 6];
+
+/// Logs the alerts that fired before a reload and that the new configuration does not have: nothing
+/// resolves them, so their series would end without a word.
+pub(super) fn log_removed_alerts(before: &EngineView, after: &EngineView) {
+    let kept: BTreeSet<AlertKey> = alerts(after).map(|(key, _)| key).collect();
+    for (key, alert) in alerts(before) {
+        if alert.state == AlertState::Firing && !kept.contains(&key) {
+            let [monitor, window, feature, reference, statistic, severity] = key.each_ref();
+            info!(
+                monitor,
+                feature,
+                window,
+                reference,
+                statistic,
+                severity,
+                "alert removed while it fired: the new configuration does not have it"
+            );
+        }
+    }
+}
+
+/// All alerts of a view.
+fn alerts(view: &EngineView) -> impl Iterator<Item = (AlertKey, &AlertView)> {
+    view.monitors.iter().flat_map(|monitor| {
+        monitor.windows.iter().flat_map(move |window| {
+            let key = |feature: &str, reference: &str, alert: &AlertView| {
+                let window = monitor.spec.windows.get(window.index);
+                [
+                    monitor.spec.name.as_str(),
+                    window.map_or("", |window| window.name.as_str()),
+                    feature,
+                    reference,
+                    alert.statistic.name(),
+                    alert.severity.name(),
+                ]
+                .map(str::to_owned)
+            };
+            let volume = window
+                .volume
+                .iter()
+                .map(move |alert| (key("", "", alert), alert));
+            let comparisons = monitor
+                .features
+                .iter()
+                .zip(&window.features)
+                .flat_map(|(feature, window_feature)| {
+                    let references = monitor.references.iter().map(|reference| &*reference.name);
+                    references
+                        .zip(&window_feature.comparisons)
+                        .map(|(reference, comparison)| (&*feature.name, reference, comparison))
+                })
+                .flat_map(move |(feature, reference, comparison)| {
+                    comparison
+                        .alerts
+                        .iter()
+                        .map(move |alert| (key(feature, reference, alert), alert))
+                });
+            volume.chain(comparisons)
+        })
+    })
 }
 
 /// The monitors whose silence was logged.
@@ -119,9 +184,8 @@ fn log_transition(names: &AlertNames<'_>, alert: &AlertView, explanation: impl F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::AlertState;
     use crate::app::captured_log::log_lines;
-    use crate::engine::{ComparisonView, WindowFeatureView};
+    use crate::engine::{ComparisonView, Engine, WindowFeatureView};
     use crate::model::{
         FeatureSpec, Kind, MonitorSpec, NotReady, ReferenceSpec, Severity, Statistic, WindowSpec,
     };
@@ -188,5 +252,28 @@ mod tests {
             format!("INFO alert resolved: missing 1.0 %, threshold 2.0 % {names}"),
         ];
         assert_eq!(lines, expected);
+    }
+
+    /// A reload that removed a feature ended its alert without a line.
+    #[test]
+    fn an_alert_that_a_reload_removes_while_it_fires_is_one_line() {
+        let view_with = |state| {
+            let mut view = Engine::new(vec![plan()]).view();
+            let mut window = window(0.5, None);
+            window.features[0].comparisons[0].alerts[0].state = state;
+            view.monitors[0].windows = vec![window];
+            view
+        };
+        let firing = view_with(AlertState::Firing);
+        let without = Engine::new(Vec::new()).view();
+        let lines = log_lines(|| {
+            log_removed_alerts(&firing, &firing);
+            log_removed_alerts(&view_with(AlertState::Inactive), &without);
+            log_removed_alerts(&firing, &without);
+        });
+        let expected = "INFO alert removed while it fired: the new configuration does not have it \
+                        monitor=\"fraud\" feature=\"amount\" window=\"15m\" \
+                        reference=\"training\" statistic=\"missing_ratio\" severity=\"critical\"";
+        assert_eq!(lines, [expected]);
     }
 }

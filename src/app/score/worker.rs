@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::Receiver;
 use tracing::{debug, info};
 
-use super::alert_log::{SilenceLog, log_transitions};
+use super::alert_log::{SilenceLog, log_removed_alerts, log_transitions};
 use super::table_simulator::TableSimulator;
 use crate::clock;
 use crate::engine::{Engine, EngineView, MonitorPlan};
@@ -124,7 +124,9 @@ impl ScoreWorker {
     /// windows, and publishes a view when one is due.
     pub(in crate::app) fn tick(&mut self) {
         if let Some(plans) = self.plans.try_iter().last() {
+            let before = self.engine.view();
             self.engine = self.engine.with_monitors(plans);
+            log_removed_alerts(&before, &self.engine.view());
             info!(
                 monitors = self.engine.monitors(),
                 "scoring with the new configuration"
