@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::alert::Threshold;
 use crate::engine::{Assessment, FeaturePlan, Rule, ThresholdSource, status_names};
-use crate::export::{calibration_json, unseen_categories_json};
+use crate::export::{calibration_json, invalid_values, names_json, unseen_categories};
 use crate::model::{NotReady, Severity};
 use crate::reference::FeatureReference;
 use crate::score::{Rates, Scores, samples_behind};
@@ -179,11 +179,13 @@ impl FeatureReport<'_> {
             json!(self.rates.out_of_range.unwrap_or(0.0)),
         );
         put("unseen_ratio", json!(self.rates.unseen.unwrap_or(0.0)));
-        if !self.counts.unseen_names.is_empty() {
-            put(
-                "unseen_categories",
-                unseen_categories_json(&self.counts.unseen_names),
-            );
+        let unseen = unseen_categories(self.counts, self.plan.kind);
+        if !unseen.is_empty() {
+            put("unseen_categories", names_json("category", &unseen));
+        }
+        let invalid = invalid_values(self.counts, self.plan.kind);
+        if !invalid.is_empty() {
+            put("invalid_values", names_json("value", &invalid));
         }
         if with_bins {
             put("bins", self.bins());

@@ -24,5 +24,7 @@ pub use columns::Columns;
 pub use decoder::Decoder;
 pub use error::{DecodeError, MAX_DEPTH};
 pub use paths::Paths;
-pub use reading::{Reading, boolean, category, coerced, expected_instead, matches, number};
+pub use reading::{
+    Reading, boolean, category, coerced, expected_instead, matches, number, spelling,
+};
 pub use timestamp::{TimeField, TimeReader};

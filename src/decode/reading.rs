@@ -1,8 +1,9 @@
 //! Reads a slot as a value of one kind: a usable value, a missing value, or an invalid one.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::model::{InvalidReason, Kind, Literal, MissingKind, Slot};
+use crate::model::{InvalidReason, Kind, Literal, MissingKind, NESTED, Slot};
 
 /// A slot, read as a value of type `T`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -132,6 +133,23 @@ pub fn coerced(slot: Slot, scratch: &str) -> Slot {
     }
 }
 
+/// Spells a value as messages show it: a text in quotation marks, numbers and `true` as they are.
+///
+/// `buffer` is reused for the spelling.
+#[must_use]
+pub fn spelling<'a>(slot: Slot, scratch: &str, buffer: &'a mut String) -> &'a str {
+    buffer.clear();
+    let written = match slot {
+        Slot::Text(text) | Slot::Cell(text) => write!(buffer, "{:?}", shortened(text.of(scratch))),
+        Slot::Number(value, _) => write!(buffer, "{value:e}"),
+        Slot::Bool(value) => write!(buffer, "{value}"),
+        Slot::Nested => write!(buffer, "{NESTED}"),
+        Slot::Absent | Slot::Null => write!(buffer, "nothing"),
+    };
+    debug_assert!(written.is_ok(), "writing to a String cannot fail");
+    buffer
+}
+
 /// Describes a value of the wrong kind and what to do about it; `None` for other values.
 #[must_use]
 pub fn expected_instead(kind: Kind, slot: Slot, scratch: &str) -> Option<String> {
@@ -162,21 +180,18 @@ pub fn expected_instead(kind: Kind, slot: Slot, scratch: &str) -> Option<String>
             (format!("number {value}"), "set `kind: numeric`")
         }
         Slot::Bool(value) => (value.to_string(), "set `kind: boolean`"),
-        Slot::Nested => (
-            "an object or an array".to_owned(),
-            "set `path` to a value in it",
-        ),
+        Slot::Nested => (NESTED.to_owned(), "set `path` to a value in it"),
         Slot::Absent | Slot::Null | Slot::Number(..) => return None,
     };
     Some(format!("{actual} where {expected} are expected: {advice}"))
 }
 
 /// The beginning of a text, for messages.
-fn shortened(text: &str) -> String {
+fn shortened(text: &str) -> Cow<'_, str> {
     const MAX_CHARS: usize = 40;
     match text.char_indices().nth(MAX_CHARS) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_owned(),
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+        None => Cow::Borrowed(text),
     }
 }
 

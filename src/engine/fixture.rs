@@ -159,7 +159,7 @@ fn delta(layout: &Layout, values: &[f64]) -> FeatureDelta {
                 .map(|cell| counts.cells.sum(cell))
                 .collect(),
         },
-        unseen_names: HeavyHitters::default(),
+        unexpected_values: HeavyHitters::default(),
     }
 }
 

@@ -6,11 +6,12 @@
 
 use super::numbers::{grouped, percent, short_number};
 use super::shift::{describe_rate, describe_shift};
+use super::unexpected::advice;
 use crate::alert::AlertState;
 use crate::engine::{
     AlertView, Assessment, ComparisonView, FeatureView, WindowFeatureView, effective_samples,
 };
-use crate::model::{InvalidReason, NotReady, Statistic, duration};
+use crate::model::{NotReady, Statistic, duration};
 use crate::reference::FeatureReference;
 use crate::score::Rates;
 use crate::stats::{FeatureCounts, Layout};
@@ -141,21 +142,13 @@ fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> Strin
         .layout
         .zip(context.reference)
         .and_then(|(layout, reference)| Rates::of(&reference.counts, layout).get(alert.statistic));
-    let mut clauses = vec![describe_rate(
-        alert.statistic,
-        before,
-        value,
-        context.counts,
-    )];
-    let is_number = context
-        .layout
-        .is_some_and(|layout| layout.numeric().is_some());
-    let is_wrong_kind = context
+    let window = context
         .counts
-        .is_some_and(|counts| counts.tallies.invalid[InvalidReason::WrongKind as usize] > 0);
-    if alert.statistic == Statistic::InvalidRatio && is_number && is_wrong_kind {
-        let advice = "text where numbers are expected: set `coerce: true` or `kind: categorical`";
-        clauses.push(advice.to_owned());
+        .zip(context.reference)
+        .map(|(counts, reference)| (counts, reference.kind));
+    let mut clauses = vec![describe_rate(alert.statistic, before, value, window)];
+    if alert.statistic == Statistic::InvalidRatio {
+        clauses.extend(window.and_then(|(counts, kind)| advice(counts, kind)));
     }
     clauses.extend(threshold_text(alert, value, percent));
     if let Some(counts) = context.counts {
@@ -281,7 +274,7 @@ mod tests {
         };
         assert_eq!(
             explain(&alert(), &context),
-            "above 109: 0.0 % -> 100.0 %; median 59 -> 5979; looks like x100; js 0.900 bit, \
+            "above 109: 0.0 % -> 100.0 %; median 59 -> 5969; looks like x100; js 0.900 bit, \
              threshold 0.01900 (1 false alarm per 30d), 0.00400 without drift, 6,210 samples \
              (4,140 effective)"
         );
@@ -322,7 +315,8 @@ mod tests {
     fn text_in_place_of_numbers_is_explained_with_what_to_do() {
         let reference = reference();
         let mut window = FeatureCounts::new(&reference.layout);
-        window.tallies.invalid[InvalidReason::WrongKind as usize] = 500;
+        window.tallies.invalid[0] = 500;
+        (0..500).for_each(|_| window.unexpected_values.record("\"12.5\""));
         let context = AlertContext {
             layout: Some(&reference.layout),
             counts: Some(&window),
@@ -336,9 +330,11 @@ mod tests {
             interval: None,
             ..alert()
         };
-        let text = explain(&alert, &context);
-        let advice = "text where numbers are expected: set `coerce: true` or `kind: categorical`";
-        assert!(text.contains(advice), "{text}");
+        assert_eq!(
+            explain(&alert, &context),
+            "invalid values 0.0 % -> 100.0 %: \"12.5\" (500), numbers are expected: set \
+             `coerce: true` or `kind: categorical`, threshold 0.1 %, 500 events"
+        );
     }
 
     #[test]

@@ -17,11 +17,13 @@ mod http;
 mod metrics;
 mod numbers;
 mod shift;
+mod unexpected;
 mod unit_error;
 
 pub use explain::{AlertContext, explain, explain_volume};
 pub use exporter::Exporter;
-pub use http::{ReloadRequest, calibration_json, serve, unseen_categories_json};
+pub use http::{ReloadRequest, calibration_json, names_json, serve};
 pub use metrics::{CATALOG, Metric, MetricType, OpenMetrics, estimate_series, markdown};
 pub use numbers::{grouped, percent, short_number};
 pub use shift::{describe_rate, describe_shift, median_text};
+pub use unexpected::{invalid_values, unseen_categories};

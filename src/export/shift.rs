@@ -3,14 +3,14 @@
 //! Shares of bins exist only where both sides have values. Without values in the window, the rates
 //! are the news.
 
-use super::numbers::{bin_text, grouped, label_text, number_text, percent};
-use super::unit_error::{Quartiles, unit_error};
-use crate::model::Statistic;
-use crate::reference::FeatureReference;
-use crate::stats::{CellCounts, CellScale, FeatureCounts, Layout, ReadableQuantiles};
+use std::cmp::Ordering;
 
-/// The most unseen categories that are named.
-const MAX_UNSEEN_NAMES: usize = 3;
+use super::numbers::{bin_text, number_text, percent, short_number};
+use super::unexpected::{invalid_values, unseen_categories, values_text};
+use super::unit_error::{Quartiles, unit_error};
+use crate::model::{Kind, Statistic};
+use crate::reference::FeatureReference;
+use crate::stats::{CELLS, CellCounts, CellScale, FeatureCounts, Layout, ReadableQuantiles};
 
 /// The largest changes between a reference and a window with the same layout: the bin whose share
 /// changed most, the medians, and the unit error that the shift looks like.
@@ -20,7 +20,7 @@ pub fn describe_shift(
     window: &FeatureCounts,
     reference: &FeatureReference,
 ) -> Vec<String> {
-    let mut changes = Vec::from_iter(most_changed_bin(layout, window, &reference.counts));
+    let mut changes = Vec::from_iter(most_changed_bin(layout, window, reference));
     let Some(scale) = layout.numeric().map(|numeric| &numeric.cells) else {
         return changes;
     };
@@ -34,13 +34,13 @@ pub fn describe_shift(
 
 /// A rate before and after: "missing 0.5 % -> 27.8 %"; only after, where there is no before.
 ///
-/// Unseen categories of the `window` are named.
+/// Unseen categories and invalid values of the `window` are named.
 #[must_use]
 pub fn describe_rate(
     statistic: Statistic,
     before: Option<f64>,
     after: f64,
-    window: Option<&FeatureCounts>,
+    window: Option<(&FeatureCounts, Kind)>,
 ) -> String {
     let name = match statistic {
         Statistic::MissingRatio => "missing",
@@ -53,26 +53,36 @@ pub fn describe_rate(
         Some(before) => format!("{name} {} -> {}", percent(before), percent(after)),
         None => format!("{name} {}", percent(after)),
     };
-    match window.and_then(unseen_names) {
-        Some(names) if statistic == Statistic::UnseenRatio => format!("{change}: {names}"),
-        _ => change,
+    let values = window.and_then(|(counts, kind)| match statistic {
+        Statistic::UnseenRatio => values_text(counts, &unseen_categories(counts, kind)),
+        Statistic::InvalidRatio => values_text(counts, &invalid_values(counts, kind)),
+        _ => None,
+    });
+    match values {
+        Some(values) => format!("{change}: {values}"),
+        None => change,
     }
 }
 
-/// The median of counted numbers; `None` without values.
+/// The median of counted numbers, or the bound that it lies beyond; `None` without values.
 #[must_use]
 pub fn median_text(cells: &CellCounts, scale: &CellScale) -> Option<String> {
     let quantiles = ReadableQuantiles::new(cells, scale);
     let median = quantiles.get(0.5)?;
-    Some(number_text(median, quantiles.is_whole()))
+    Some(match quantiles.beyond(0.5) {
+        Ordering::Less => format!("below {}", short_number(scale.edge(1))),
+        Ordering::Equal => number_text(median, quantiles.is_whole()),
+        Ordering::Greater => format!("above {}", short_number(scale.edge(CELLS - 1))),
+    })
 }
 
 /// The bin whose share changed most; `None` while a side has no values.
 fn most_changed_bin(
     layout: &Layout,
     window: &FeatureCounts,
-    reference: &FeatureCounts,
+    reference: &FeatureReference,
 ) -> Option<String> {
+    let (kind, reference) = (reference.kind, &reference.counts);
     let (window_values, reference_values) = (window.tallies.values, reference.tallies.values);
     if window_values == 0 || reference_values == 0 {
         return None;
@@ -92,32 +102,13 @@ fn most_changed_bin(
     let name = layout.name(index);
     let is_unseen = matches!(layout, Layout::Categorical(layout) if layout.unseen() == index);
     let change = format!("{} -> {}", percent(before), percent(after));
-    Some(match unseen_names(window).filter(|_| is_unseen) {
-        Some(names) => format!("unseen {change}: {names}"),
-        None => format!("{}: {change}", bin_text(name)),
-    })
-}
-
-/// The most frequent categories that the reference does not have, with their counts: `XK (8,214),
-/// XX (12)`; `None` if there are none.
-///
-/// A count that may be too low, because more names came than are kept, follows `at least`.
-fn unseen_names(counts: &FeatureCounts) -> Option<String> {
-    let names = counts.unseen_names.most_frequent();
-    let at_least = if counts.unseen_names.error() > 0 {
-        "at least "
-    } else {
-        ""
-    };
-    let mut texts: Vec<String> = names
-        .iter()
-        .take(MAX_UNSEEN_NAMES)
-        .map(|(name, count)| format!("{} ({at_least}{})", label_text(name), grouped(*count)))
-        .collect();
-    if names.len() > MAX_UNSEEN_NAMES {
-        texts.push("...".to_owned());
-    }
-    (!texts.is_empty()).then(|| texts.join(", "))
+    let categories = unseen_categories(window, kind);
+    Some(
+        match values_text(window, &categories).filter(|_| is_unseen) {
+            Some(names) => format!("unseen {change}: {names}"),
+            None => format!("{}: {change}", bin_text(name)),
+        },
+    )
 }
 
 fn quartiles(counts: &FeatureCounts, scale: &CellScale) -> Option<Quartiles> {

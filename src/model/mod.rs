@@ -40,7 +40,7 @@ pub use rejection::{DropReason, InvalidReason, MissingKind};
 pub use report::{KafkaReport, LogPartition, LogReport, SnapshotCounts, TopicReport};
 pub use severity::Severity;
 pub use shard::{Shard, TopicId};
-pub use slot::{Slot, TextRange};
+pub use slot::{NESTED, Slot, TextRange};
 pub use source::{KafkaSpec, PanesTopicSpec, SourceSpec, StartAt};
 pub use statistic::Statistic;
 pub use suggest::suggest;

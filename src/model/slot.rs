@@ -19,6 +19,9 @@ impl TextRange {
     }
 }
 
+/// The spelling of [`Slot::Nested`] in messages.
+pub const NESTED: &str = "an object or an array";
+
 /// The value of a record at one configured path.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Slot {

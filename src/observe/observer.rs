@@ -14,7 +14,7 @@ use super::plan::{ObservedFeature, ObservedMonitor, schema_of};
 use super::rejections::{RejectedRecords, Rejections};
 use super::shard::{CommitTiming, ShardMonitor, ShardObserver, is_too_late};
 use super::time_sample::SourceTime;
-use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number};
+use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number, spelling};
 use crate::model::{DropReason, EventTime, Kind, Moment, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head};
 use crate::stats::Layout;
@@ -404,7 +404,12 @@ fn count_feature(
     match outcome {
         Reading::Value(()) => {}
         Reading::Missing(kind) => frame.record_missing(index, kind),
-        Reading::Invalid(reason) => frame.record_invalid(index, reason),
+        Reading::Invalid(reason) => {
+            frame.record_invalid(index, reason);
+            if feature.kind != Kind::Categorical {
+                frame.note_invalid(index, spelling(slot, fields.scratch, buffer));
+            }
+        }
     }
 }
 

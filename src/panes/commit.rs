@@ -175,8 +175,8 @@ pub struct FeatureDelta {
     /// Values per cell; empty for categories.
     #[serde(with = "encoding::cell_run")]
     pub cells: CellRun,
-    /// The most frequent categories in the bin `unseen`.
-    pub unseen_names: HeavyHitters,
+    /// The most frequent unseen categories, or invalid values of another kind.
+    pub unexpected_values: HeavyHitters,
 }
 
 impl Commit {
@@ -279,7 +279,7 @@ impl FeatureDelta {
         size_of::<Self>()
             + self.bins.1.len() * size_of::<u32>()
             + self.cells.counts.len() * (size_of::<u32>() + size_of::<i64>())
-            + self.unseen_names.size_bytes()
+            + self.unexpected_values.size_bytes()
     }
 }
 

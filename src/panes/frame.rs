@@ -37,7 +37,7 @@ struct FeatureFrame {
     cells: Option<usize>,
     /// The touched cells, `from..to`, counted from its first cell.
     touched: (usize, usize),
-    unseen_names: HeavyHitters,
+    unexpected_values: HeavyHitters,
 }
 
 impl Frame {
@@ -57,7 +57,7 @@ impl Frame {
                     bins: feature_bins,
                     cells: feature_cells,
                     touched: (CELLS, 0),
-                    unseen_names: HeavyHitters::default(),
+                    unexpected_values: HeavyHitters::default(),
                 }
             })
             .collect();
@@ -118,7 +118,7 @@ impl Frame {
         let bin = layout.index(name);
         self.record_bin(feature, bin);
         if bin == layout.unseen() {
-            self.features[feature].unseen_names.record(name);
+            self.features[feature].unexpected_values.record(name);
         }
     }
 
@@ -138,6 +138,12 @@ impl Frame {
     #[inline]
     pub fn record_invalid(&mut self, feature: usize, reason: InvalidReason) {
         self.features[feature].tallies.invalid[reason as usize] += 1;
+    }
+
+    /// Notes what an unusable value was, for explanations. Categorical features note only their
+    /// unseen categories.
+    pub fn note_invalid(&mut self, feature: usize, value: &str) {
+        self.features[feature].unexpected_values.record(value);
     }
 
     /// Returns the number of features.
@@ -184,7 +190,7 @@ impl Frame {
             + tally_bytes
             + bin_bytes
             + cell_bytes
-            + feature.unseen_names.size_bytes()
+            + feature.unexpected_values.size_bytes()
     }
 
     /// Empties the frame into a delta.
@@ -218,7 +224,7 @@ impl Frame {
             tallies,
             bins,
             cells,
-            unseen_names: std::mem::take(&mut self.features[index].unseen_names),
+            unexpected_values: std::mem::take(&mut self.features[index].unexpected_values),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::stats::{CellRun, FeatureCounts, HeavyHitters, Tallies};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct PaneCounts {
     chunks: Vec<CountChunk>,
-    unseen_names: HeavyHitters,
+    unexpected_values: HeavyHitters,
 }
 
 /// Counts of at most `u32::MAX` values.
@@ -31,7 +31,7 @@ struct CountChunk {
 impl PaneCounts {
     /// Adds a delta.
     pub fn merge(&mut self, delta: &FeatureDelta) {
-        self.unseen_names.merge(&delta.unseen_names);
+        self.unexpected_values.merge(&delta.unexpected_values);
         match self.chunks.last_mut().filter(|chunk| chunk.fits(delta)) {
             Some(chunk) => chunk.merge(delta),
             None => {
@@ -50,10 +50,10 @@ impl PaneCounts {
                 tallies: chunk.tallies,
                 bins: chunk.bins.clone(),
                 cells: chunk.cells.clone(),
-                unseen_names: HeavyHitters::default(),
+                unexpected_values: HeavyHitters::default(),
             });
         }
-        self.unseen_names.merge(&other.unseen_names);
+        self.unexpected_values.merge(&other.unexpected_values);
     }
 
     /// Returns the number of events, with and without a value.
@@ -81,7 +81,7 @@ impl PaneCounts {
                 .for_each(|(sum, count)| *sum += u64::from(*count));
             window.cells.merge_run(&chunk.cells);
         }
-        window.unseen_names.merge(&self.unseen_names);
+        window.unexpected_values.merge(&self.unexpected_values);
     }
 
     /// Returns the size in memory in bytes, including the value itself.
@@ -93,7 +93,7 @@ impl PaneCounts {
                 .iter()
                 .map(CountChunk::size_bytes)
                 .sum::<usize>()
-            + self.unseen_names.size_bytes()
+            + self.unexpected_values.size_bytes()
     }
 }
 

@@ -243,7 +243,7 @@ impl HourEntry {
             },
             bins: self.counts,
             cells: self.cells,
-            unseen_names: HeavyHitters::default(),
+            unexpected_values: HeavyHitters::default(),
         }
     }
 }

@@ -102,8 +102,9 @@ pub struct FeatureCounts {
     pub bins: Vec<u64>,
     /// Values and sums of positions per cell; numeric features only.
     pub cells: CellCounts,
-    /// The most frequent categories in the bin `unseen`.
-    pub unseen_names: HeavyHitters,
+    /// The most frequent values that the reference has no bin for: categories in the bin `unseen`,
+    /// or what stood in place of a number or a boolean.
+    pub unexpected_values: HeavyHitters,
 }
 
 impl FeatureCounts {
@@ -125,12 +126,12 @@ impl FeatureCounts {
             .zip(&other.bins)
             .for_each(|(sum, count)| *sum += count);
         self.cells.merge(&other.cells);
-        self.unseen_names.merge(&other.unseen_names);
+        self.unexpected_values.merge(&other.unexpected_values);
     }
 
     /// Subtracts counts that were added before.
     ///
-    /// The names of unseen categories stay: a summary cannot be subtracted.
+    /// The unexpected values stay: a summary cannot be subtracted.
     pub fn subtract(&mut self, other: &Self) {
         self.tallies.subtract(&other.tallies);
         self.bins

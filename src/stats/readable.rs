@@ -162,8 +162,8 @@ mod tests {
         assert_eq!(median(&scale, &negative), (-35.0, true));
     }
 
-    /// Where the reference had a median of 40, the median of values between 0 and 1 was told as
-    /// -0.926, and that of 100, 200 and 300 as 209.
+    /// The median of values between 0 and 1 was told as -0.926 beside a reference with a median of
+    /// 40, and that of 100, 200 and 300 as 209.
     #[test]
     fn the_median_of_values_in_one_wide_cell_is_near_their_mean() {
         let scale = CellScale::try_new(40.0, 10.0).unwrap();

@@ -24,10 +24,10 @@ use crate::restart::{apply, restored, saved, stream, watched};
 use crate::support::{at, plan};
 
 fn feature_delta() -> FeatureDelta {
-    let mut unseen_names = HeavyHitters::default();
+    let mut unexpected_values = HeavyHitters::default();
     ["XK", "XX", "XK"]
         .iter()
-        .for_each(|name| unseen_names.record(name));
+        .for_each(|name| unexpected_values.record(name));
     FeatureDelta {
         feature: 1,
         tallies: Tallies {
@@ -42,7 +42,7 @@ fn feature_delta() -> FeatureDelta {
             counts: vec![4, 1],
             sums: vec![1 << 40, -12_345],
         },
-        unseen_names,
+        unexpected_values,
     }
 }
 

@@ -233,7 +233,12 @@ fn shift(report: &FeatureReport<'_>) -> String {
         .filter(|(rule, ..)| rule.statistic.is_rate())
     {
         let before = Rates::of(&reference.counts, layout).get(rule.statistic);
-        let change = describe_rate(rule.statistic, before, value, Some(report.counts));
+        let change = describe_rate(
+            rule.statistic,
+            before,
+            value,
+            Some((report.counts, report.plan.kind)),
+        );
         if !changes.contains(&change) {
             changes.push(change);
         }

@@ -15,8 +15,8 @@ use crate::engine::{
 };
 use crate::export::explain::{AlertContext, explain, explain_volume};
 use crate::export::exporter::Exporter;
+use crate::export::unexpected::{invalid_values, unseen_categories};
 use crate::model::{KafkaReport, Statistic};
-use crate::stats::HeavyHitters;
 
 /// `/api/v1/monitors`: every monitor with its references, windows, features and scores.
 pub(super) fn monitors(exporter: &Exporter) -> Value {
@@ -101,18 +101,21 @@ fn feature_json(
         "unseen_categories": window_feature
             .counts
             .as_ref()
-            .map(|counts| unseen_categories_json(&counts.unseen_names)),
+            .map(|counts| names_json("category", &unseen_categories(counts, feature.kind))),
+        "invalid_values": window_feature
+            .counts
+            .as_ref()
+            .map(|counts| names_json("value", &invalid_values(counts, feature.kind))),
         "references": comparisons,
     })
 }
 
-/// The most frequent categories that the reference lacks, with their counts.
+/// The most frequent unexpected values with their counts; `key` names the value.
 #[must_use]
-pub fn unseen_categories_json(names: &HeavyHitters) -> Value {
+pub fn names_json(key: &str, names: &[(&str, u64)]) -> Value {
     names
-        .most_frequent()
-        .into_iter()
-        .map(|(name, count)| json!({"category": name, "count": count}))
+        .iter()
+        .map(|(name, count)| json!({key: name, "count": count}))
         .collect()
 }
 

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
-pub use api::{calibration_json, unseen_categories_json};
+pub use api::{calibration_json, names_json};
 
 use super::exporter::Exporter;
 
