@@ -16,9 +16,13 @@
 //! writer as the first one.
 //!
 //! If the first records of the log are gone, the oldest commit of a shard that is left gives it a
-//! *guessed* head, see [`super::log_state`]. A guess may be wrong, so a guessed head is moved on
-//! when eight commits in a row join each other and begin after it. It never moves back,
-//! so that no offset is counted twice.
+//! *guessed* head, see [`super::log_state`]. A guess may be wrong: the commit may be one of a
+//! replaced writer, and so may be the next ones that join it. What a writer sends before it reads
+//! that it was rejected is at most [`MAX_COMMITS_IN_FLIGHT`] commits. So a run of more commits
+//! that join each other was accepted by a reader who knows the head. The first such run makes the
+//! head certain: at the head, or behind it, where the head moves to the run. Shorter runs prove
+//! nothing: a burst behind a lost commit looks the same. A head never moves back, so that no
+//! offset is counted twice.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -55,31 +59,32 @@ pub struct Head {
     /// The newest event time of each monitor on the shard, selected or not; it decides which events
     /// are late, also after a restart.
     pub newest: BTreeMap<MonitorId, EventTime>,
-    /// The commits after the head, if it was guessed; `None` for a head that is certain.
+    /// The latest run of commits, if the head was guessed; `None` for a head that is certain.
     pub guess: Option<Guess>,
 }
 
-/// Rejected commits that show whether a guessed head was wrong.
+/// The latest run of commits of a shard that join each other; a long one makes a guessed head
+/// certain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Guess {
-    /// The end of the latest commit that began after the head.
+    /// The end of the latest commit.
     upto: i64,
-    /// The number of such commits in a row, each beginning at the end of the one before.
+    /// The number of commits in a row, each beginning at the end of the one before.
     commits: u32,
 }
 
-/// Number of commits in a row after which a guessed head moves to them.
+/// The most commits of one writer whose outcome it has not read yet.
 ///
-/// A replaced writer rarely sends as many before it notices, and a shard commits every second.
-const REBASE_COMMITS: u32 = 8;
+/// A writer that has read a rejection sends nothing more of that opening of the shard.
+pub const MAX_COMMITS_IN_FLIGHT: u32 = 64;
 
 impl Guess {
-    /// Counts a commit that begins after the head; returns true if the head is to move to it.
-    fn is_refuted_by(&mut self, claim: &Claim) -> bool {
+    /// Adds a commit; returns true if the run is longer than one that no reader accepted.
+    fn is_settled_by(&mut self, claim: &Claim) -> bool {
         let is_next = self.commits > 0 && claim.base == self.upto;
         self.commits = if is_next { self.commits + 1 } else { 1 };
         self.upto = claim.upto;
-        self.commits >= REBASE_COMMITS
+        self.commits > MAX_COMMITS_IN_FLIGHT
     }
 }
 
@@ -217,23 +222,20 @@ impl Heads {
             }),
             (Entry::Occupied(occupied), _) => occupied.into_mut(),
         };
+        let is_settled = head
+            .guess
+            .as_mut()
+            .is_some_and(|guess| guess.is_settled_by(claim));
         if claim.base < head.upto {
             return Err(Rejected::Overlap);
         }
-        if claim.base > head.upto {
-            let is_refuted = head
-                .guess
-                .as_mut()
-                .is_some_and(|guess| guess.is_refuted_by(claim));
-            if !is_refuted {
-                return Err(Rejected::Gap);
-            }
+        if claim.base > head.upto && !is_settled {
+            return Err(Rejected::Gap);
+        }
+        if is_settled {
             head.guess = None;
         }
         head.upto = claim.upto;
-        if head.guess.is_some() {
-            head.guess = Some(Guess::default());
-        }
         head.topic_id = claim.topic_id.or(head.topic_id);
         for (monitor, newest) in &claim.newest {
             let known = head.newest.entry(*monitor).or_insert(*newest);
@@ -385,24 +387,70 @@ mod tests {
         );
     }
 
+    /// Sends commits of ten offsets each that join one another; returns the outcomes.
+    fn run(heads: &mut Heads, from: i64, commits: u32) -> Vec<Result<(), Rejected>> {
+        (0..i64::from(commits))
+            .map(|number| from + number * 10)
+            .map(|base| heads.fold(&claim(base, base + 10)))
+            .collect()
+    }
+
+    fn is_certain(heads: &Heads) -> bool {
+        heads.of(&shard(0, 0)).unwrap().guess.is_none()
+    }
+
     /// A commit of a replaced writer that was the oldest one left gave a shard its head, and every
     /// later commit of the shard was rejected for ever.
     #[test]
-    fn a_guessed_head_moves_to_commits_that_persistently_begin_after_it() {
+    fn a_guessed_head_moves_to_a_run_that_is_longer_than_the_commits_in_flight() {
         let mut heads = Heads::default();
         heads.fold_guessing(&claim(100, 107)).unwrap();
-        let behind = (0..REBASE_COMMITS).map(|number| 110 + i64::from(number) * 10);
-        let outcomes: Vec<_> = behind
-            .map(|base| heads.fold(&claim(base, base + 10)))
-            .collect();
+        let outcomes = run(&mut heads, 110, MAX_COMMITS_IN_FLIGHT + 1);
         let (last, before) = outcomes.split_last().unwrap();
         assert!(
             before.iter().all(|outcome| *outcome == Err(Rejected::Gap)),
-            "a gap may be filled: {outcomes:?}"
+            "a writer may not know yet: {outcomes:?}"
         );
-        assert_eq!(*last, Ok(()), "a persistent one is not");
-        assert_eq!(upto(&heads), Some(190), "the head");
-        assert_eq!(heads.of(&shard(0, 0)).unwrap().guess, None, "is certain");
+        assert_eq!(*last, Ok(()), "it knows, and continues");
+        assert_eq!(upto(&heads), Some(760), "the head");
+        assert!(is_certain(&heads), "certain");
+    }
+
+    /// Eight commits in flight behind one that was lost moved a head that was right. The ingester
+    /// resumed at the right one, and the scorer rejected everything from there on.
+    #[test]
+    fn a_burst_behind_a_lost_commit_does_not_move_a_guessed_head() {
+        let mut heads = Heads::default();
+        heads.fold_guessing(&claim(100, 110)).unwrap();
+        let burst = run(&mut heads, 120, MAX_COMMITS_IN_FLIGHT);
+        assert!(burst.iter().all(Result::is_err), "{burst:?}");
+        assert_eq!(heads.fold(&claim(110, 120)), Ok(()), "the writer resumes");
+        assert_eq!(upto(&heads), Some(120), "at the head");
+    }
+
+    #[test]
+    fn a_guessed_head_is_certain_after_a_run_at_the_head() {
+        let mut heads = Heads::default();
+        heads.fold_guessing(&claim(100, 110)).unwrap();
+        run(&mut heads, 110, MAX_COMMITS_IN_FLIGHT - 1);
+        assert!(!is_certain(&heads), "all may be of a replaced writer");
+        run(&mut heads, 740, 1);
+        assert!(is_certain(&heads), "a reader accepted the first of them");
+        let behind = run(&mut heads, 1000, 2 * MAX_COMMITS_IN_FLIGHT);
+        assert!(behind.iter().all(Result::is_err), "it never moves again");
+    }
+
+    /// The guess was ahead of the head: commits of the run overlap until they have passed it.
+    #[test]
+    fn a_run_that_passes_a_guessed_head_takes_it_over() {
+        let mut heads = Heads::default();
+        heads.fold_guessing(&claim(100, 1005)).unwrap();
+        let passing = run(&mut heads, 105, 91);
+        let (last, before) = passing.split_last().unwrap();
+        let overlap = Err(Rejected::Overlap);
+        assert!(before[..90].iter().all(|outcome| *outcome == overlap));
+        assert_eq!(*last, Ok(()), "from 1005 on: {passing:?}");
+        assert!(is_certain(&heads), "certain");
     }
 
     #[test]
@@ -411,7 +459,7 @@ mod tests {
         certain.fold(&claim(0, 10)).unwrap();
         let mut guessed = Heads::default();
         guessed.fold_guessing(&claim(0, 10)).unwrap();
-        for base in (0..100).map(|number| 20 + number * 10) {
+        for base in (0..200).map(|number| 20 + number * 10) {
             let next = claim(base, base + 10);
             assert_eq!(certain.fold(&next), Err(Rejected::Gap), "certain");
             let apart = claim(base, base + 9);

@@ -17,7 +17,7 @@ mod pane_counts;
 pub use commit::{
     Commit, CommitSchema, FeatureDelta, MonitorCommit, MonitorSchema, PaneDelta, RecordCounts,
 };
-pub use fold::{Claim, Head, Heads, Rejected};
+pub use fold::{Claim, Head, Heads, MAX_COMMITS_IN_FLIGHT, Rejected};
 pub use frame::Frame;
 pub use log_state::{LogState, Position, content_hash};
 pub use pane_counts::PaneCounts;

@@ -8,6 +8,7 @@
 
 mod every_interleaving;
 mod explore;
+mod guessed_heads;
 mod simulator;
 mod small_fold;
 #[path = "../offline/support.rs"]

@@ -72,7 +72,8 @@ fn search(rules: Rules, seeds: std::ops::Range<u64>) -> (Option<(u64, String)>, 
     )
 }
 
-fn number(name: &str) -> Option<u64> {
+/// Returns the value of a variable of the environment that is a number.
+pub(crate) fn number(name: &str) -> Option<u64> {
     #[expect(clippy::disallowed_methods, reason = "a test's own switch")]
     std::env::var(name).ok()?.parse().ok()
 }
