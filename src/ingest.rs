@@ -20,6 +20,8 @@ use crate::source::{RawRecord, Sink};
 pub struct Flushed {
     /// The number of the shard, as in [`Sink::opened`].
     pub slot: usize,
+    /// The number of the opening of the shard in which the commit was counted.
+    pub opening: u64,
     /// The counts of the shard.
     pub commit: Commit,
 }
@@ -65,6 +67,9 @@ pub struct Ingest {
     /// The plan has changed since the last early commits: each shard commits at once, so that the
     /// log holds the layouts of the new plan.
     has_switched_plan: bool,
+    /// The number of the latest opening of each slot; it goes up over all slots.
+    openings: Vec<u64>,
+    opened: u64,
     flushed: Vec<Flushed>,
 }
 
@@ -82,6 +87,8 @@ impl Ingest {
             is_clock_due: true,
             head_lookup: Arc::new(HeadLookup::resolved(&Heads::default())),
             has_switched_plan: false,
+            openings: Vec::new(),
+            opened: 0,
             flushed: Vec::new(),
         }
     }
@@ -225,8 +232,7 @@ impl Ingest {
     pub fn flush_shard(&mut self, slot: usize) -> Vec<Flushed> {
         self.read_clock();
         let commit = self.observer.commit(slot, self.now);
-        self.flushed
-            .extend(commit.map(|commit| Flushed { slot, commit }));
+        self.push(slot, commit);
         std::mem::take(&mut self.flushed)
     }
 
@@ -248,12 +254,26 @@ impl Ingest {
 
     fn cut(&mut self) {
         self.read_clock();
-        let commits = self.observer.commits(self.now);
-        self.flushed.extend(
-            commits
-                .into_iter()
-                .map(|(slot, commit)| Flushed { slot, commit }),
-        );
+        for (slot, commit) in self.observer.commits(self.now) {
+            self.push(slot, Some(commit));
+        }
+    }
+
+    fn push(&mut self, slot: usize, commit: Option<Commit>) {
+        let opening = self.opening(slot);
+        self.flushed.extend(commit.map(|commit| Flushed {
+            slot,
+            opening,
+            commit,
+        }));
+    }
+
+    /// Returns the number of the latest opening of a slot; 0 before the first one.
+    ///
+    /// A slot is used again, so an outcome of the log is about the opening of its commit only.
+    #[must_use]
+    pub fn opening(&self, slot: usize) -> u64 {
+        self.openings.get(slot).copied().unwrap_or(0)
     }
 }
 
@@ -268,6 +288,11 @@ impl Sink for Ingest {
             _ => None,
         };
         self.head_lookup.evict(shard);
+        self.opened += 1;
+        if self.openings.len() <= slot {
+            self.openings.resize(slot + 1, 0);
+        }
+        self.openings[slot] = self.opened;
         self.observer
             .open(slot, shard, base, from_start, head.as_ref());
     }
@@ -313,8 +338,7 @@ impl Sink for Ingest {
     fn closed(&mut self, slot: usize) {
         self.read_clock();
         let commit = self.observer.close(slot, self.now);
-        self.flushed
-            .extend(commit.map(|commit| Flushed { slot, commit }));
+        self.push(slot, commit);
     }
 }
 

@@ -118,7 +118,11 @@ impl ProcessBuilder<'_> {
         let role = self.process_role.role;
         if role.ingests() {
             let head_lookup = Arc::new(HeadLookup::default());
-            let report = (!role.scores()).then(|| self.exporter.log());
+            let report = self.exporter.log();
+            if !role.scores() {
+                // Nobody reads the whole log.
+                report.store(Arc::default());
+            }
             let publisher = CommitPublisher::try_new(
                 topic,
                 self.record_limit,

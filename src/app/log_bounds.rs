@@ -2,6 +2,12 @@
 //!
 //! A reader begins at a snapshot only when the log still holds every record after it. Retention may
 //! have removed the first ones, and a topic that lost data may end before the snapshot.
+//!
+//! The bounds are fetched after the snapshots are read. In the other order, a snapshot that was
+//! written in between lies behind the end that is known and would be ignored, although it is the
+//! newest; one whose next records retention removed in between would be taken; and a topic that
+//! lost its end in between would not be noticed. In this order only the last seconds before the
+//! first fetch are left for retention: a reader that begins at a removed record ends with an error.
 
 use std::collections::BTreeMap;
 
@@ -73,6 +79,18 @@ impl LogBounds {
     }
 }
 
+/// Reads snapshots, and then the bounds that they must lie in.
+///
+/// # Errors
+/// Returns the error of the request that failed.
+pub(super) fn with_bounds<S>(
+    read: impl FnOnce() -> Result<S, KafkaLogError>,
+    fetch: impl FnOnce() -> Result<LogBounds, KafkaLogError>,
+) -> Result<(S, LogBounds), KafkaLogError> {
+    let snapshots = read()?;
+    Ok((snapshots, fetch()?))
+}
+
 /// Logs that a guessed head was wrong.
 pub(super) fn log_skip(skip: &Claim) {
     warn!(
@@ -86,38 +104,37 @@ pub(super) fn log_skip(skip: &Claim) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
+    use std::cell::Cell;
 
     use super::*;
-    use crate::model::Shard;
+    use crate::pane_log::kafka::fixtures::{claim, opening, spec};
     use crate::panes::Rejected;
 
-    fn spec() -> PanesTopicSpec {
-        PanesTopicSpec {
-            topic: "panes".to_owned(),
-            brokers: Vec::new(),
-            partitions: 2,
-            snapshot_interval: Duration::from_secs(300),
-            properties: BTreeMap::new(),
-        }
-    }
-
-    fn claim(base: i64, upto: i64) -> Claim {
-        Claim {
-            shard: Arc::new(Shard {
-                source: "s".to_owned(),
-                cluster: "c".to_owned(),
-                topic: "t".to_owned(),
-                partition: 0,
-                incarnation: 0,
-            }),
-            topic_id: None,
-            base,
-            upto,
-            opens: false,
-            newest: Vec::new(),
-        }
+    /// Bounds that were older than the snapshots ignored one that was written in between, and took
+    /// one whose next records retention had removed.
+    #[test]
+    fn bounds_are_those_of_the_log_after_its_snapshots_were_read() {
+        let log = Cell::new((0, 100));
+        let bounds = || LogBounds {
+            partitions: BTreeMap::from([(0, log.get())]),
+        };
+        let snapshot_at = |next: i64| {
+            let mut snapshot = LogState::default();
+            snapshot.pass(0, next - 1);
+            snapshot
+        };
+        let written_meanwhile = || {
+            log.set((0, 150));
+            Ok(snapshot_at(140))
+        };
+        let (snapshot, actual) = with_bounds(written_meanwhile, || Ok(bounds())).unwrap();
+        assert!(actual.contain(&snapshot), "the newest snapshot");
+        let removed_meanwhile = || {
+            log.set((120, 150));
+            Ok(snapshot_at(100))
+        };
+        let (snapshot, actual) = with_bounds(removed_meanwhile, || Ok(bounds())).unwrap();
+        assert!(!actual.contain(&snapshot), "its next record is gone");
     }
 
     /// Two scorers became three. None found a snapshot with its monitors, so the commit of a
@@ -128,18 +145,14 @@ mod tests {
             partitions: BTreeMap::from([(0, (100, 200)), (1, (0, 0))]),
         };
         let mut snapshot = LogState::default();
-        let opening = Claim {
-            opens: true,
-            ..claim(0, 50)
-        };
-        snapshot.fold(0, 149, &opening).unwrap();
+        snapshot.fold(0, 149, &opening(0, 50)).unwrap();
         let read = |state: &mut LogState| {
             let replaced = state.fold(0, 100, &claim(33, 44));
             (replaced, state.fold(0, 150, &claim(50, 60)))
         };
-        let mut with_heads = bounds.oldest_state(&spec(), Some(&snapshot));
+        let mut with_heads = bounds.oldest_state(&spec(2), Some(&snapshot));
         assert_eq!(read(&mut with_heads), (Ok(()), Ok(())), "known at 150");
-        let mut without = bounds.oldest_state(&spec(), None);
+        let mut without = bounds.oldest_state(&spec(2), None);
         assert_eq!(read(&mut without), (Ok(()), Err(Rejected::Gap)), "guessed");
         assert_eq!(without.next(1), 0, "a whole partition needs no guess");
     }

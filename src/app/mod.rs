@@ -10,6 +10,7 @@ mod captured_log;
 mod ingest;
 mod lifecycle;
 mod log_bounds;
+mod log_problem;
 mod observer_plan;
 mod preflight;
 mod reload;

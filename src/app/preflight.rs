@@ -261,18 +261,16 @@ pub(super) fn prepare_topic(
     needs: &TopicRequirements,
     report: &ArcSwap<LogReport>,
 ) -> Result<RecordLimit, KafkaLogError> {
-    let mut pause = TOPIC_RETRY_PAUSE;
+    let (mut pause, mut logged) = (TOPIC_RETRY_PAUSE, None);
     loop {
         match try_prepare_topic(spec, needs) {
             Err(problem) if problem.is_transient() => {
                 let brokers = spec.brokers.join(",");
                 let error = format!("{:#}", anyhow::Error::new(problem));
-                warn!(
-                    brokers,
-                    error,
-                    pause_s = pause.as_secs(),
-                    "cannot open the pane log yet, retrying"
-                );
+                if logged.as_ref() != Some(&error) {
+                    warn!(brokers, error, "cannot open the pane log yet, retrying");
+                    logged = Some(error.clone());
+                }
                 report.store(Arc::new(LogReport {
                     problem: Some(format!("{error} (brokers {brokers})")),
                     ..LogReport::default()

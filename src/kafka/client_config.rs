@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
+/// The Kafka principal of a client without a login, for messages about ACLs; no client has one.
+pub const PRINCIPAL: &str = "User:ANONYMOUS";
+
 /// Properties of every client.
 const SHARED: [(&str, &str); 4] = [
     ("client.id", "pegel"),

@@ -8,6 +8,6 @@ mod client_config;
 mod list_offsets;
 mod topic_partition;
 
-pub use client_config::client_config;
+pub use client_config::{PRINCIPAL, client_config};
 pub use list_offsets::{at_time, list_offsets};
 pub use topic_partition::{TopicPartition, partition_list};

@@ -41,6 +41,8 @@ pub struct TopicReport {
 pub struct LogReport {
     /// The reason why its view lags behind the log; `None` if the view is current.
     pub problem: Option<String>,
+    /// The reasons why the commits of this process wait.
+    pub publisher_problems: Vec<String>,
     /// Null tables that are finished, and all that the latest windows wait for; `None` if they wait
     /// for none.
     pub calibrating: Option<(usize, usize)>,

@@ -1,9 +1,10 @@
-//! A panes topic that cannot be opened at the start: the process waits, and says for what.
+//! A panes topic that cannot be opened at the start, or refuses records: the process continues.
 
+use pegel::demo::{EmbeddedBroker, TopicProducer};
 use rdkafka::mocking::MockCluster;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::daemon::{Daemon, fit_reference};
+use crate::daemon::{Daemon, fit_reference, produce};
 
 fn start(brokers: &str) -> (Daemon, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
@@ -42,4 +43,31 @@ fn a_panes_topic_whose_brokers_are_down_is_named() {
     let (daemon, _directory) = start(&brokers);
     daemon.expect_unready("pane log topic panes: cannot fetch its metadata");
     daemon.expect_unready(&format!("(brokers {brokers})"));
+}
+
+/// A commit of one record that shared a batch with one that was too large ended the process: it
+/// could not be cut smaller.
+#[test]
+fn a_batch_that_is_too_large_is_sent_again_record_by_record() {
+    let source = EmbeddedBroker::start("predictions", 1).unwrap();
+    let source = source.bootstrap_servers();
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("panes", 1, 1).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    fit_reference(directory.path());
+    let state = format!(
+        "flush_interval: 200ms, panes_topic: panes, panes_partitions: 1, brokers: [{:?}]",
+        cluster.bootstrap_servers()
+    );
+    let producer = TopicProducer::try_new(&source, "predictions").unwrap();
+    produce(&producer, 0, 1);
+    let daemon = Daemon::start_as(&source, "predictions", directory.path(), &state, &[]);
+    daemon.expect("pegel_events_total{monitor=\"m\"}", "1");
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
+    produce(&producer, 1, 2);
+    daemon.expect("pegel_events_total{monitor=\"m\"}", "2");
+    let log = std::fs::read_to_string(daemon.config.with_extension("log")).unwrap();
+    assert!(log.contains("sending each record by itself"), "{log}");
+    daemon.stop();
 }

@@ -14,21 +14,23 @@
 //! partition is followed from the newest snapshot on, once an ingest thread needs a head in it. The
 //! lookup is resolved when the reader has passed the end that the partition had at that moment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::{error, warn};
 
+use super::in_flight::InFlight;
 use super::worker::PendingCommit;
-use crate::app::log_bounds::{LogBounds, log_skip};
+use crate::app::log_bounds::{LogBounds, log_skip, with_bounds};
+use crate::app::log_problem::LogProblem;
 use crate::clock;
 use crate::model::{LogReport, PanesTopicSpec, Shard};
 use crate::pane_log::kafka::{
-    Admission, DeliveryFailure, Entry, KafkaLogError, Reader, RecordLimit, Writer, admit,
+    Admission, DeliveryFailure, Entry, KafkaLogError, Reader, RecordLimit, Refusal, Writer, admit,
     newest_snapshots, partition_of,
 };
 use crate::pane_log::{HeadLookup, read_prefix};
@@ -36,12 +38,8 @@ use crate::panes::LogState;
 
 /// The longest time that the thread waits for a commit, and then for a record of the log.
 const WAIT: Duration = Duration::from_millis(20);
-/// The most commits in flight. More stay in the channel, and the sources wait.
-const MAX_IN_FLIGHT: usize = 64;
 /// The longest time that a stopping thread waits for commits in flight.
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
-/// The pause after a failed request.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// The state of the publisher's thread.
 pub(in crate::app) struct CommitPublisher {
@@ -50,13 +48,15 @@ pub(in crate::app) struct CommitPublisher {
     writer: Writer,
     reader: Reader,
     state: LogState,
-    /// Commits that were sent and not yet read back, by their number.
-    in_flight: HashMap<u64, PendingCommit>,
+    in_flight: InFlight,
+    /// A commit that the client did not accept; it is sent again.
+    unsent: Option<PendingCommit>,
     /// Pending lookups: the position up to which the shard's partition must be read first.
     targets: BTreeMap<Shard, i64>,
-    retry_at: Option<Instant>,
-    /// The report of the log, unless a scorer of the same process fills it.
-    report: Option<Arc<ArcSwap<LogReport>>>,
+    lookups: LogProblem,
+    reading: LogProblem,
+    writing: LogProblem,
+    report: Arc<ArcSwap<LogReport>>,
 }
 
 impl CommitPublisher {
@@ -68,21 +68,22 @@ impl CommitPublisher {
         spec: &PanesTopicSpec,
         record_limit: RecordLimit,
         head_lookup: Arc<HeadLookup>,
-        report: Option<Arc<ArcSwap<LogReport>>>,
+        report: Arc<ArcSwap<LogReport>>,
     ) -> Result<Self, KafkaLogError> {
-        let publisher = CommitPublisher {
+        Ok(CommitPublisher {
             spec: spec.clone(),
             head_lookup,
             writer: Writer::try_new(spec, record_limit)?,
             reader: Reader::try_new(spec)?,
             state: LogState::default(),
-            in_flight: HashMap::new(),
+            in_flight: InFlight::default(),
+            unsent: None,
             targets: BTreeMap::new(),
-            retry_at: None,
+            lookups: LogProblem::default(),
+            reading: LogProblem::default(),
+            writing: LogProblem::default(),
             report,
-        };
-        publisher.report_problem(None);
-        Ok(publisher)
+        })
     }
 
     /// Runs until all ingest threads have ended, or until the log fails for good.
@@ -102,6 +103,7 @@ impl CommitPublisher {
         loop {
             let is_closed = self.send_waiting(commits)?;
             self.poll_once()?;
+            self.report_problems();
             if !is_closed && !stop.load(Ordering::Relaxed) {
                 continue;
             }
@@ -115,42 +117,71 @@ impl CommitPublisher {
 
     /// Sends commits while fewer than the maximum are in flight; `true` when the channel is closed.
     ///
+    /// After a refusal it pauses, and then sends one commit: more follow when that one was read
+    /// back. Meanwhile commits stay in the channel, and the sources wait.
+    ///
     /// # Errors
     /// The client refuses a commit for good, or a commit of one record is too large.
     fn send_waiting(&mut self, commits: &Receiver<PendingCommit>) -> Result<bool, KafkaLogError> {
-        while self.in_flight.len() < MAX_IN_FLIGHT {
+        let now = clock::monotonic();
+        if self.writing.is_pausing(now) {
+            return Ok(false);
+        }
+        if self.writing.take_retry(now)
+            && let Err(problem) = self.writer.restore()
+        {
+            self.writing.fail(problem, clock::monotonic());
+            return Ok(false);
+        }
+        while self.in_flight.has_room(self.writing.message().is_some()) {
             let wait = if self.in_flight.is_empty() {
                 WAIT
             } else {
                 Duration::ZERO
             };
-            match commits.recv_timeout(wait) {
-                Ok(pending) => {
-                    match self
-                        .writer
-                        .commit(&pending.flushed.commit, clock::monotonic())
-                    {
-                        Ok(number) => drop(self.in_flight.insert(number, pending)),
-                        Err(problem @ KafkaLogError::TooLarge { .. }) => {
-                            self.cut_smaller(&pending, problem)?;
-                        }
-                        Err(problem) => return Err(problem),
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => return Ok(false),
-                Err(RecvTimeoutError::Disconnected) => return Ok(true),
+            let pending = match self.unsent.take() {
+                Some(unsent) => unsent,
+                None => match commits.recv_timeout(wait) {
+                    Ok(pending) => pending,
+                    Err(RecvTimeoutError::Timeout) => return Ok(false),
+                    Err(RecvTimeoutError::Disconnected) => return Ok(true),
+                },
+            };
+            if !self.in_flight.is_obsolete(&pending) && !self.send(pending)? {
+                return Ok(false);
             }
         }
         Ok(false)
+    }
+
+    /// Sends a commit; `false` if it has to wait until the brokers accept commits again.
+    fn send(&mut self, pending: PendingCommit) -> Result<bool, KafkaLogError> {
+        let now = clock::monotonic();
+        match self.writer.commit(&pending.flushed.commit, now) {
+            Ok(number) => {
+                self.in_flight.insert(number, pending);
+                Ok(true)
+            }
+            Err(problem @ KafkaLogError::TooLarge { .. }) => {
+                self.cut_smaller(&pending, problem)?;
+                Ok(true)
+            }
+            Err(problem @ (KafkaLogError::Unauthorized { .. } | KafkaLogError::Refused { .. })) => {
+                self.unsent = Some(pending);
+                self.writing.fail(problem, now);
+                Ok(false)
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Reads new records of the log, reports outcomes, and resolves lookups.
     fn poll_once(&mut self) -> Result<(), KafkaLogError> {
         self.reject_failed()?;
         self.start_lookups()?;
-        let writer_id = self.writer.id();
+        let (writer_id, now) = (self.writer.id(), clock::monotonic());
         let mut problem = None;
-        self.reader.poll(WAIT, &mut |entry| {
+        let polled = self.reader.poll(WAIT, &mut |entry| {
             let is_accepted = match fold(&mut self.state, &entry, &self.spec) {
                 Ok(is_accepted) => is_accepted,
                 Err(error) => {
@@ -161,15 +192,28 @@ impl CommitPublisher {
             let pending = entry
                 .key
                 .filter(|key| key.writer == writer_id)
-                .and_then(|key| self.in_flight.remove(&key.number));
-            match pending {
-                Some(pending) if is_accepted => pending.accept(),
-                Some(pending) => pending.reject(),
-                None => {}
+                .and_then(|key| self.in_flight.remove(key.number));
+            let Some(pending) = pending else {
+                return;
+            };
+            if !self.writing.is_pausing(now) {
+                self.writing.end();
             }
-        })?;
+            if is_accepted {
+                pending.accept();
+            } else {
+                self.in_flight.reject(&pending);
+            }
+        });
         if let Some(problem) = problem {
             return Err(problem);
+        }
+        match polled {
+            Err(problem) if !problem.is_unauthorized() => return Err(problem),
+            Err(_) | Ok(_) => match self.reader.denial() {
+                Some(problem) => self.reading.name(problem),
+                None => self.reading.end(),
+            },
         }
         for skip in self.state.take_skipped() {
             log_skip(&skip);
@@ -193,31 +237,51 @@ impl CommitPublisher {
     /// # Errors
     /// The broker refuses a commit of one record as too large.
     fn reject_failed(&mut self) -> Result<(), KafkaLogError> {
+        let mut is_denied = false;
         for DeliveryFailure {
             number,
             reason,
-            is_too_large,
+            refusal,
         } in self.writer.failures()
         {
-            let Some(pending) = self.in_flight.remove(&number) else {
+            let Some(pending) = self.in_flight.remove(number) else {
                 continue;
             };
-            if is_too_large {
-                let problem = KafkaLogError::TooLarge {
-                    topic: self.spec.topic.clone(),
-                    bytes: pending.flushed.commit.size_bytes(),
-                };
-                self.cut_smaller(&pending, problem)?;
-                continue;
-            }
             let shard = &pending.flushed.commit.shard;
-            warn!(
-                topic = shard.topic,
-                partition = shard.partition,
-                reason,
-                "commit was not acknowledged, resuming the partition at its head"
-            );
-            pending.reject();
+            match refusal {
+                Refusal::TooLarge => {
+                    let problem = KafkaLogError::TooLarge {
+                        topic: self.spec.topic.clone(),
+                        bytes: pending.flushed.commit.size_bytes(),
+                    };
+                    self.cut_smaller(&pending, problem)?;
+                    continue;
+                }
+                Refusal::BatchTooLarge => {
+                    if self.writer.send_singly()? {
+                        warn!(
+                            topic = self.spec.topic,
+                            "the pane log refused a batch of records as too large: its max.message.bytes was lowered after the start; sending each record by itself until the next start"
+                        );
+                    }
+                }
+                Refusal::Unauthorized => is_denied = true,
+                Refusal::Other => warn!(
+                    topic = shard.topic,
+                    partition = shard.partition,
+                    reason,
+                    "commit was not acknowledged, resuming the partition at its head"
+                ),
+            }
+            self.in_flight.reject(&pending);
+        }
+        let now = clock::monotonic();
+        if is_denied {
+            self.writing.fail(self.writer.denial(), now);
+        } else if !self.writing.is_pausing(now)
+            && let Some(problem) = self.writer.fatal_error()
+        {
+            self.writing.fail(problem, now);
         }
         Ok(())
     }
@@ -227,7 +291,7 @@ impl CommitPublisher {
     /// # Errors
     /// Returns `problem` if the commit holds one record only.
     fn cut_smaller(
-        &self,
+        &mut self,
         pending: &PendingCommit,
         problem: KafkaLogError,
     ) -> Result<(), KafkaLogError> {
@@ -241,13 +305,14 @@ impl CommitPublisher {
             records = commit.records.consumed(),
             "commit is larger than the pane log accepts, counting the partition again in smaller commits: {problem}"
         );
-        pending.reject_as_too_large();
+        self.in_flight.reject_as_too_large(pending);
         Ok(())
     }
 
     /// Starts new lookups of heads, unless the pause after a failed request is not over.
     fn start_lookups(&mut self) -> Result<(), KafkaLogError> {
-        if self.retry_at.is_some_and(|at| clock::monotonic() < at) {
+        let now = clock::monotonic();
+        if self.lookups.is_pausing(now) {
             return Ok(());
         }
         let shards: Vec<Shard> = self
@@ -260,15 +325,9 @@ impl CommitPublisher {
             return Ok(());
         }
         match self.follow(&shards) {
-            Ok(()) => {
-                self.retry_at = None;
-                self.report_problem(None);
-            }
+            Ok(()) => self.lookups.end(),
             Err(problem) if problem.is_transient() => {
-                let error = format!("{:#}", anyhow::Error::new(problem));
-                warn!(error, "cannot look up heads in the pane log, retrying");
-                self.report_problem(Some(error));
-                self.retry_at = Some(clock::monotonic() + RETRY_PAUSE);
+                self.lookups.fail(problem, clock::monotonic());
             }
             Err(problem) => return Err(problem),
         }
@@ -314,12 +373,17 @@ impl CommitPublisher {
         }
     }
 
-    fn report_problem(&self, problem: Option<String>) {
-        if let Some(report) = &self.report {
-            report.store(Arc::new(LogReport {
-                problem,
-                ..LogReport::default()
-            }));
+    /// Adds the problems to the report, which the reader of the log fills otherwise.
+    fn report_problems(&self) {
+        let problems: Vec<String> = [&self.reading, &self.writing, &self.lookups]
+            .into_iter()
+            .filter_map(|problem| problem.message().cloned())
+            .collect();
+        if self.report.load().publisher_problems != problems {
+            self.report.rcu(|report| LogReport {
+                publisher_problems: problems.clone(),
+                ..LogReport::clone(report)
+            });
         }
     }
 }
@@ -345,8 +409,8 @@ fn fold(
 ///
 /// Any snapshot serves: it holds the heads of all shards, whichever monitors it was written for.
 fn start_state(spec: &PanesTopicSpec, reader: &Reader) -> Result<LogState, KafkaLogError> {
-    let bounds = LogBounds::fetch(spec, reader)?;
-    let snapshots = newest_snapshots(spec, clock::now(), &|snapshots| !snapshots.is_empty())?;
+    let read = || newest_snapshots(spec, clock::now(), &|snapshots| !snapshots.is_empty());
+    let (snapshots, bounds) = with_bounds(read, || LogBounds::fetch(spec, reader))?;
     for snapshot in snapshots.iter().rev() {
         match read_prefix::<LogState>(&snapshot.bytes) {
             Ok(state) if bounds.contain(&state) => return Ok(state),

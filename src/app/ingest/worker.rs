@@ -119,15 +119,19 @@ pub(in crate::app) enum CommitOutcome {
         /// The head of the shard after the commit.
         upto: i64,
     },
-    /// The commit does not count, and neither do later commits of the shard that build on it.
+    /// The commit does not count, and neither do later commits of the opening that build on it.
     Rejected {
         /// The slot of the shard.
         slot: usize,
+        /// The opening of the shard in which it was counted.
+        opening: u64,
     },
     /// The same, because the log accepts no commit of this size.
     TooLarge {
         /// The slot of the shard.
         slot: usize,
+        /// The opening of the shard in which it was counted.
+        opening: u64,
     },
 }
 
@@ -143,14 +147,18 @@ impl PendingCommit {
 
     /// Reports that the commit does not count.
     pub(in crate::app) fn reject(&self) {
-        let slot = self.flushed.slot;
-        self.outcomes.send(CommitOutcome::Rejected { slot }).ok();
+        let Flushed { slot, opening, .. } = self.flushed;
+        self.outcomes
+            .send(CommitOutcome::Rejected { slot, opening })
+            .ok();
     }
 
     /// Reports that the commit does not count and that the next ones must be smaller.
     pub(in crate::app) fn reject_as_too_large(&self) {
-        let slot = self.flushed.slot;
-        self.outcomes.send(CommitOutcome::TooLarge { slot }).ok();
+        let Flushed { slot, opening, .. } = self.flushed;
+        self.outcomes
+            .send(CommitOutcome::TooLarge { slot, opening })
+            .ok();
     }
 }
 
@@ -227,16 +235,23 @@ impl IngestWorker<'_> {
     }
 
     /// Commits the offsets of an accepted commit, or resets the shard of a rejected one.
+    ///
+    /// A rejection that arrives after its shard was opened again says nothing about the new
+    /// opening, which began at the head.
     fn on_outcome(&mut self, outcome: CommitOutcome) {
         match outcome {
             CommitOutcome::Accepted { slot, upto } => self.source.accepted(slot, upto),
-            CommitOutcome::TooLarge { slot } => {
-                self.ingest.halve_commits();
-                self.on_outcome(CommitOutcome::Rejected { slot });
+            CommitOutcome::TooLarge { slot, opening } => {
+                if self.ingest.opening(slot) == opening {
+                    self.ingest.halve_commits();
+                }
+                self.on_outcome(CommitOutcome::Rejected { slot, opening });
             }
-            CommitOutcome::Rejected { slot } => {
-                self.ingest.forget(slot);
-                self.source.rejected(slot, &mut self.ingest);
+            CommitOutcome::Rejected { slot, opening } => {
+                if self.ingest.opening(slot) == opening {
+                    self.ingest.forget(slot);
+                    self.source.rejected(slot, &mut self.ingest);
+                }
             }
         }
     }
@@ -292,11 +307,61 @@ fn log_rejections(source: &str, rejected: &RejectedRecords) {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
     use crate::app::captured_log::log_lines;
     use crate::decode::DecodeError;
     use crate::model::Shard;
+    use crate::pane_log::kafka::fixtures::shard;
+    use crate::source::Sink;
+
+    /// A source of one partition, which counts how often it was closed.
+    struct OnePartition(Arc<AtomicUsize>);
+
+    impl Source for OnePartition {
+        fn poll(&mut self, _: Duration, sink: &mut dyn Sink) -> bool {
+            sink.opened(0, &shard(0), 0, true);
+            true
+        }
+        fn accepted(&mut self, _: usize, _: i64) {}
+        fn rejected(&mut self, _: usize, _: &mut dyn Sink) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A partition that was read again from its head was closed once for each commit that was on
+    /// its way when the first one was rejected.
+    #[test]
+    fn a_rejection_of_an_earlier_opening_does_not_close_a_partition() {
+        let (commits, _receiver) = unbounded();
+        let (outcome_sender, outcomes) = unbounded();
+        let (_plans, plans) = unbounded();
+        let closed = Arc::new(AtomicUsize::new(0));
+        let mut worker = IngestWorker {
+            name: "s".to_owned(),
+            ingest: Ingest::new(ObserverPlan::default(), 1000),
+            plans,
+            budget: CommitBudget::new(1000),
+            source: Box::new(OnePartition(Arc::clone(&closed))),
+            commits: &commits,
+            outcome_sender,
+            outcomes,
+            stop: &AtomicBool::new(false),
+            decode_errors_logged_at: None,
+        };
+        worker.poll_once(false);
+        let rejected = |opening| CommitOutcome::Rejected { slot: 0, opening };
+        let opening = worker.ingest.opening(0);
+        worker.on_outcome(rejected(opening));
+        assert_eq!(closed.load(Ordering::Relaxed), 1, "its own opening");
+        worker.poll_once(false);
+        worker.on_outcome(rejected(opening));
+        worker.on_outcome(CommitOutcome::TooLarge { slot: 0, opening });
+        assert_eq!(closed.load(Ordering::Relaxed), 1, "an earlier one");
+        worker.on_outcome(rejected(worker.ingest.opening(0)));
+        assert_eq!(closed.load(Ordering::Relaxed), 2, "the present one");
+    }
 
     #[test]
     fn undecodable_records_are_logged_with_their_number_and_place() {

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use tracing::{debug, error, info, warn};
 
 use super::worker::ScoreWorker;
-use crate::app::log_bounds::{LogBounds, log_skip};
+use crate::app::log_bounds::{LogBounds, log_skip, with_bounds};
+use crate::app::log_problem::LogProblem;
 use crate::clock;
 use crate::engine::EngineSnapshot;
 use crate::model::PanesTopicSpec;
@@ -30,10 +31,6 @@ use crate::panes::{Commit, CommitSchema, LogState, Rejected};
 const WAIT: Duration = Duration::from_millis(100);
 /// The interval at which the ends of the partitions are fetched.
 const LAG_INTERVAL: Duration = Duration::from_secs(2);
-/// The pause after a failed request at the start.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// The pause after a snapshot that could not be written.
-const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// Reads the log on the scorer's thread.
 pub(in crate::app) struct LogFollower {
@@ -49,6 +46,11 @@ pub(in crate::app) struct LogFollower {
     catching_up_since: Option<Instant>,
     lag_due_at: Instant,
     snapshot_due_at: Instant,
+    reading: LogProblem,
+    requests: LogProblem,
+    saving: LogProblem,
+    /// True while an ACL denies snapshots: the next attempt asks first.
+    is_saving_denied: bool,
 }
 
 impl LogFollower {
@@ -72,6 +74,10 @@ impl LogFollower {
             catching_up_since: Some(now),
             lag_due_at: now,
             snapshot_due_at: now,
+            reading: LogProblem::default(),
+            requests: LogProblem::default(),
+            saving: LogProblem::default(),
+            is_saving_denied: false,
         })
     }
 
@@ -115,20 +121,35 @@ impl LogFollower {
         loop {
             match self.try_restore(worker) {
                 Err(problem) if problem.is_transient() && !stop.load(Ordering::Relaxed) => {
-                    let error = format!("{:#}", anyhow::Error::new(problem));
-                    warn!(error, "cannot read the pane log yet, retrying");
-                    worker.log_health.problem = Some(error);
+                    self.reading.fail(problem, clock::monotonic());
+                    worker.log_health.problem = self.reading.message().cloned();
                     worker.publish();
-                    std::thread::sleep(RETRY_PAUSE);
+                    while self.reading.is_pausing(clock::monotonic())
+                        && !stop.load(Ordering::Relaxed)
+                    {
+                        std::thread::sleep(WAIT);
+                    }
                 }
-                other => return other,
+                Err(problem) => return Err(problem),
+                Ok(()) => {
+                    self.reading.end();
+                    return Ok(());
+                }
             }
         }
     }
 
     fn try_restore(&mut self, worker: &mut ScoreWorker) -> Result<(), KafkaLogError> {
-        let bounds = LogBounds::fetch(&self.spec, &self.reader)?;
-        match self.usable_snapshot(worker, &bounds)? {
+        let has_our_scope = |snapshot: &AssembledSnapshot| snapshot.scope == self.scope;
+        let (snapshots, bounds) = with_bounds(
+            || {
+                newest_snapshots(&self.spec, clock::now(), &|snapshots| {
+                    snapshots.iter().any(has_our_scope)
+                })
+            },
+            || LogBounds::fetch(&self.spec, &self.reader),
+        )?;
+        match self.usable_snapshot(worker, snapshots, &bounds) {
             UsableSnapshot::Whole(snapshot) => {
                 let (engine, schemas) = *snapshot;
                 worker.engine.restore(engine);
@@ -155,12 +176,10 @@ impl LogFollower {
     fn usable_snapshot(
         &self,
         worker: &ScoreWorker,
+        mut candidates: Vec<AssembledSnapshot>,
         bounds: &LogBounds,
-    ) -> Result<UsableSnapshot, KafkaLogError> {
+    ) -> UsableSnapshot {
         let has_our_scope = |snapshot: &AssembledSnapshot| snapshot.scope == self.scope;
-        let mut candidates = newest_snapshots(&self.spec, clock::now(), &|snapshots| {
-            snapshots.iter().any(has_our_scope)
-        })?;
         candidates.sort_by_key(has_our_scope);
         let mut heads = UsableSnapshot::None;
         for candidate in candidates.into_iter().rev() {
@@ -172,7 +191,7 @@ impl LogFollower {
                     if has_our_scope(&candidate)
                         || snapshot.has_monitors(worker.engine.monitor_ids()) =>
                 {
-                    return Ok(UsableSnapshot::Whole(Box::new((snapshot, schemas))));
+                    return UsableSnapshot::Whole(Box::new((snapshot, schemas)));
                 }
                 Ok((snapshot, schemas)) if matches!(heads, UsableSnapshot::None) => {
                     heads = UsableSnapshot::HeadsOnly(snapshot.log, schemas);
@@ -181,14 +200,14 @@ impl LogFollower {
                 Err(error) => warn!(%error, "ignoring a snapshot that cannot be read"),
             }
         }
-        Ok(heads)
+        heads
     }
 
     /// Reads new records into the engine, then measures the lag and writes a snapshot when due.
     fn poll_once(&mut self, worker: &mut ScoreWorker) -> Result<(), KafkaLogError> {
         let mut problem = None;
         let mut scope_was_saved = false;
-        self.reader.poll(WAIT, &mut |entry| match read_entry(
+        let polled = self.reader.poll(WAIT, &mut |entry| match read_entry(
             worker,
             &entry,
             &mut self.schemas,
@@ -200,34 +219,60 @@ impl LogFollower {
             }
             Ok(None) => {}
             Err(error) => drop(problem.get_or_insert(error)),
-        })?;
+        });
         if let Some(problem) = problem {
             return Err(problem);
+        }
+        match polled {
+            Err(problem) if !problem.is_unauthorized() => return Err(problem),
+            Err(_) | Ok(_) => match self.reader.denial() {
+                Some(problem) => self.reading.name(problem),
+                None => self.reading.end(),
+            },
         }
         let now = clock::monotonic();
         if scope_was_saved {
             self.snapshot_due_at = now + self.spec.snapshot_interval;
         }
-        self.measure_lag_if_due(worker, now);
+        let lag_problem = self.measure_lag_if_due(worker, now);
+        self.finish_snapshot(worker, now);
         self.save_if_due(worker, now);
+        worker.log_health.problem = self
+            .reading
+            .message()
+            .or(self.requests.message())
+            .cloned()
+            .or(lag_problem)
+            .or_else(|| {
+                self.saving
+                    .message()
+                    .filter(|_| self.is_saving_denied)
+                    .cloned()
+            });
         Ok(())
     }
 
-    /// Fetches the ends of the partitions, and ends catching up when all records are read.
-    fn measure_lag_if_due(&mut self, worker: &mut ScoreWorker, now: Instant) {
-        if now < self.lag_due_at {
-            return;
-        }
-        self.lag_due_at = now + LAG_INTERVAL;
-        let ends = match self.reader.ends(0..self.spec.partitions) {
-            Ok(ends) => ends,
-            Err(problem) => {
+    /// Fetches the ends of the partitions, and ends catching up when all records are read; returns
+    /// the reason why the view is behind the log.
+    fn measure_lag_if_due(&mut self, worker: &mut ScoreWorker, now: Instant) -> Option<String> {
+        if now >= self.lag_due_at {
+            self.lag_due_at = now + LAG_INTERVAL;
+            match self.reader.ends(0..self.spec.partitions) {
+                Ok(ends) => {
+                    self.requests.end();
+                    self.measure_lag(worker, &ends, now);
+                }
                 // The client reconnects by itself, and reading continues.
-                worker.log_health.problem = Some(format!("{:#}", anyhow::Error::new(problem)));
-                return;
+                Err(problem) if self.reading.message().is_none() => self.requests.name(problem),
+                Err(_) => {}
             }
-        };
-        worker.log_health.problem = None;
+        }
+        self.catching_up_since?;
+        let behind: u64 = worker.log_health.lags.values().sum();
+        Some(format!("reading the pane log: {behind} records behind"))
+    }
+
+    fn measure_lag(&mut self, worker: &mut ScoreWorker, ends: &BTreeMap<u32, i64>, now: Instant) {
         let log = worker.engine.log();
         let lags: BTreeMap<u32, u64> = ends
             .iter()
@@ -242,14 +287,13 @@ impl LogFollower {
             return;
         };
         if behind > 0 {
-            worker.log_health.problem =
-                Some(format!("reading the pane log: {behind} records behind"));
             self.lag_due_at = now + WAIT;
             return;
         }
         let took = now.duration_since(started_at);
         info!(took_ms = took.as_millis(), "pane log read");
         self.catching_up_since = None;
+        worker.log_health.problem = None;
         worker.finish_recovery();
         worker.engine.log_mut().reach_checkpoints();
         count_skipped(worker, 0);
@@ -257,24 +301,42 @@ impl LogFollower {
         worker.publish();
     }
 
-    fn save_if_due(&mut self, worker: &mut ScoreWorker, now: Instant) {
-        if self.catching_up_since.is_some() || now < self.snapshot_due_at {
+    /// Begins to write a snapshot when one is due, or when the last one is to be written again.
+    fn save_if_due(&mut self, worker: &ScoreWorker, now: Instant) {
+        if self.catching_up_since.is_some()
+            || now < self.snapshot_due_at
+            || self.saving.is_pausing(now)
+            || self.writer.is_writing_snapshot()
+        {
+            return;
+        }
+        self.saving.take_retry(now);
+        let needs_restore = self.is_saving_denied || self.writer.fatal_error().is_some();
+        if needs_restore && let Err(problem) = self.writer.restore() {
+            self.saving.fail(problem, clock::monotonic());
             return;
         }
         self.snapshot_due_at = now + self.spec.snapshot_interval;
         let mut bytes = worker.snapshot_bytes();
         write(&self.schemas.save(now), &mut bytes);
-        let (size, scope) = (bytes.len(), &self.scope);
-        match self.writer.snapshot(scope, &bytes) {
-            Ok(()) => {
+        self.writer.begin_snapshot(&self.scope, bytes);
+    }
+
+    /// Goes on with a snapshot that is being written, without waiting for it.
+    fn finish_snapshot(&mut self, worker: &mut ScoreWorker, now: Instant) {
+        match self.writer.poll_snapshot() {
+            None => {}
+            Some(Ok(())) => {
                 worker.log_health.snapshots.written += 1;
-                debug!(size, scope, "snapshot written");
+                self.is_saving_denied = false;
+                self.saving.end();
+                debug!(scope = self.scope, "snapshot written");
             }
-            Err(problem) => {
+            Some(Err(problem)) => {
                 worker.log_health.snapshots.failed += 1;
-                let error = format!("{:#}", anyhow::Error::new(problem));
-                warn!(error, "cannot write a snapshot, retrying in 10 s");
-                self.snapshot_due_at = clock::monotonic() + SNAPSHOT_RETRY_PAUSE;
+                self.is_saving_denied = problem.is_unauthorized();
+                self.saving.fail(problem, now);
+                self.snapshot_due_at = now;
             }
         }
     }

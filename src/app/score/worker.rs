@@ -200,14 +200,19 @@ impl ScoreWorker {
                 (*partition, report)
             })
             .collect();
-        self.report.store(Arc::new(LogReport {
+        let report = LogReport {
             problem: self.log_health.problem.clone(),
+            publisher_problems: Vec::new(),
             calibrating: self.table_simulator.progress(),
             is_recovering: self.log_health.is_recovering,
             recovery_seconds: self.log_health.recovery.map(|took| took.as_secs_f64()),
             partitions,
             snapshots: self.log_health.snapshots,
-        }));
+        };
+        self.report.rcu(|former| LogReport {
+            publisher_problems: former.publisher_problems.clone(),
+            ..report.clone()
+        });
     }
 
     /// Encodes a snapshot of the engine for the log.

@@ -43,6 +43,11 @@ fn reasons_in(
     is_stopping: bool,
 ) -> Vec<String> {
     let mut reasons: Vec<String> = log.problem.clone().into_iter().collect();
+    for problem in &log.publisher_problems {
+        if !reasons.contains(problem) {
+            reasons.push(problem.clone());
+        }
+    }
     if let Some((finished, total)) = log.calibrating {
         reasons.push(format!("calibrating {finished} of {total}"));
     }
@@ -110,6 +115,18 @@ mod tests {
                 "up {up}, stopping {is_stopping}"
             );
         }
+    }
+
+    /// In a process of both roles, only the scorer's problems were shown.
+    #[test]
+    fn problems_of_publisher_and_scorer_are_shown_once_each() {
+        let log = LogReport {
+            problem: Some("a".to_owned()),
+            publisher_problems: vec!["a".to_owned(), "b".to_owned()],
+            ..LogReport::default()
+        };
+        let reasons = reasons_in(&EngineView::default(), &BTreeMap::new(), &log, false);
+        assert_eq!(reasons, ["a", "b"]);
     }
 
     /// The process was "ready" while no budgeted alert could fire.

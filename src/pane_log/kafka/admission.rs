@@ -58,24 +58,11 @@ pub fn admit(entry: &Entry<'_>, spec: &PanesTopicSpec) -> Result<Admission, Kafk
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
+    use super::super::fixtures::{opening, spec};
     use super::*;
-    use crate::model::Shard;
     use crate::pane_log::codec::{FORMAT, Opening, encode_commit, encode_opening};
     use crate::pane_log::kafka::RecordKey;
     use crate::panes::Commit;
-
-    fn spec() -> PanesTopicSpec {
-        PanesTopicSpec {
-            topic: "panes".to_owned(),
-            brokers: Vec::new(),
-            partitions: 1,
-            snapshot_interval: std::time::Duration::from_secs(300),
-            properties: BTreeMap::new(),
-        }
-    }
 
     fn entry(bytes: &[u8], partitions: Option<u32>) -> Entry<'_> {
         Entry {
@@ -91,35 +78,18 @@ mod tests {
         }
     }
 
-    fn claim() -> Claim {
-        Claim {
-            shard: Arc::new(Shard {
-                source: "s".to_owned(),
-                cluster: "c".to_owned(),
-                topic: "t".to_owned(),
-                partition: 0,
-                incarnation: 0,
-            }),
-            topic_id: None,
-            base: 0,
-            upto: 0,
-            opens: true,
-            newest: Vec::new(),
-        }
-    }
-
     /// A scorer ended at a record of a newer program, and an ingester passed it: their heads
     /// differed from there on.
     #[test]
     fn a_record_of_a_newer_program_is_an_error_and_a_foreign_one_is_passed() {
         let newer = [FORMAT + 1, 1, 0];
-        let problem = admit(&entry(&newer, Some(1)), &spec()).unwrap_err();
+        let problem = admit(&entry(&newer, Some(1)), &spec(1)).unwrap_err();
         assert!(
             matches!(problem, KafkaLogError::AnotherFormat { offset: 7, .. }),
             "{problem:?}"
         );
         assert!(!problem.is_transient(), "no retry helps");
-        let foreign = admit(&entry(&newer, None), &spec()).unwrap();
+        let foreign = admit(&entry(&newer, None), &spec(1)).unwrap();
         assert!(
             matches!(foreign, Admission::Unreadable(_)),
             "without our key: {foreign:?}"
@@ -129,15 +99,15 @@ mod tests {
     #[test]
     fn only_commits_on_the_partition_of_their_shard_are_folded() {
         let mut bytes = Vec::new();
-        encode_commit(&Commit::unreadable(claim()), &mut bytes);
-        let admitted = |partitions| admit(&entry(&bytes, partitions), &spec()).unwrap();
-        assert_eq!(admitted(Some(1)), Admission::Claim(claim()));
-        let elsewhere = Admission::WrongPartition(claim());
+        encode_commit(&Commit::unreadable(opening(0, 0)), &mut bytes);
+        let admitted = |partitions| admit(&entry(&bytes, partitions), &spec(1)).unwrap();
+        assert_eq!(admitted(Some(1)), Admission::Claim(opening(0, 0)));
+        let elsewhere = Admission::WrongPartition(opening(0, 0));
         assert_eq!(admitted(Some(2)), elsewhere, "another number");
         assert_eq!(admitted(None), elsewhere, "without a key");
-        let mut opening = Vec::new();
-        encode_opening(Opening { partitions: 1 }, &mut opening);
-        let admitted = admit(&entry(&opening, Some(1)), &spec()).unwrap();
+        let mut record = Vec::new();
+        encode_opening(Opening { partitions: 1 }, &mut record);
+        let admitted = admit(&entry(&record, Some(1)), &spec(1)).unwrap();
         assert_eq!(admitted, Admission::NoCommit, "another kind");
     }
 }

@@ -69,9 +69,7 @@ pub(super) fn log_client_config(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::time::Duration;
-
+    use super::super::fixtures::spec;
     use super::super::writer::Writer;
     use super::*;
 
@@ -79,15 +77,8 @@ mod tests {
     /// `message.max.bytes`.
     #[test]
     fn a_topic_of_any_record_size_has_a_client() {
-        let spec = PanesTopicSpec {
-            brokers: Vec::new(),
-            topic: "panes".to_owned(),
-            partitions: 1,
-            snapshot_interval: Duration::from_secs(300),
-            properties: BTreeMap::new(),
-        };
         for bytes in [0, 1 << 20, 2_147_483_647] {
-            let writer = Writer::try_new(&spec, RecordLimit::new(bytes));
+            let writer = Writer::try_new(&spec(1), RecordLimit::new(bytes));
             assert!(writer.is_ok(), "{bytes} bytes: {:?}", writer.err());
         }
     }

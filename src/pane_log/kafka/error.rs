@@ -1,7 +1,8 @@
 //! Errors of the log in a Kafka topic.
 
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::kafka::PRINCIPAL;
 use crate::model::PanesTopicSpec;
 use crate::pane_log::codec::CodecError;
 
@@ -19,8 +20,8 @@ pub enum KafkaLogError {
     Kafka {
         /// Name of the topic.
         topic: String,
-        /// The operation that failed, after "cannot".
-        action: &'static str,
+        /// The operation that failed.
+        action: LogAction,
         /// Message of the client, whose error would repeat it as its own cause.
         reason: String,
     },
@@ -50,13 +51,17 @@ pub enum KafkaLogError {
         /// Partition of the log.
         partition: u32,
     },
-    /// The topic may not be described, so nobody can say whether it exists; an ACL may be granted.
+    /// An ACL is missing or denies an operation; it may be granted while the process runs.
     #[error(
-        "not authorized to describe the pane log topic {topic}: grant Describe, Read and Write on it"
+        "not authorized to {} the pane log topic {topic}: grant {} on topic {topic} to {PRINCIPAL}",
+        operation.verb(),
+        operation.needed()
     )]
     Unauthorized {
         /// Name of the topic.
         topic: String,
+        /// The operation that is denied.
+        operation: TopicOperation,
     },
     /// The topic does not exist.
     #[error(
@@ -88,6 +93,88 @@ pub enum KafkaLogError {
         /// Its format, and the one that this program reads.
         source: CodecError,
     },
+}
+
+/// A request to the brokers of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogAction {
+    /// The topic is looked up.
+    FetchMetadata,
+    /// The topic is created.
+    CreateTopic,
+    /// The bounds of partitions are requested.
+    ListOffsets,
+    /// A partition is assigned to a reader.
+    Follow,
+    /// Records are read.
+    Read,
+    /// A record is sent.
+    Send,
+    /// Records are acknowledged.
+    Acknowledge,
+}
+
+impl std::fmt::Display for LogAction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LogAction::FetchMetadata => "fetch its metadata",
+            LogAction::CreateTopic => "create the topic",
+            LogAction::ListOffsets => "list offsets",
+            LogAction::Follow => "start reading a partition",
+            LogAction::Read => "read on",
+            LogAction::Send => "send a record",
+            LogAction::Acknowledge => "get records acknowledged",
+        })
+    }
+}
+
+impl LogAction {
+    /// Returns the operation that an ACL must allow.
+    const fn operation(self) -> TopicOperation {
+        match self {
+            LogAction::FetchMetadata | LogAction::ListOffsets | LogAction::Follow => {
+                TopicOperation::Describe
+            }
+            LogAction::CreateTopic => TopicOperation::Create,
+            LogAction::Read => TopicOperation::Read,
+            LogAction::Send | LogAction::Acknowledge => TopicOperation::Write,
+        }
+    }
+}
+
+/// An operation of Kafka's ACLs on a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicOperation {
+    /// Metadata and offsets.
+    Describe,
+    /// Records.
+    Read,
+    /// Commits and snapshots.
+    Write,
+    /// A topic that does not exist.
+    Create,
+}
+
+impl TopicOperation {
+    const fn verb(self) -> &'static str {
+        match self {
+            TopicOperation::Describe => "describe",
+            TopicOperation::Read => "read",
+            TopicOperation::Write => "write to",
+            TopicOperation::Create => "create",
+        }
+    }
+
+    /// Returns the operations to grant. An ACL that allows Read or Write allows Describe, so that
+    /// whoever may not describe the topic lacks all three.
+    const fn needed(self) -> &'static str {
+        match self {
+            TopicOperation::Describe => "Describe, Read and Write",
+            TopicOperation::Read => "Read",
+            TopicOperation::Write => "Write",
+            TopicOperation::Create => "Create",
+        }
+    }
 }
 
 /// The reason why a topic cannot hold the log.
@@ -166,13 +253,25 @@ impl KafkaLogError {
     /// Returns a function that adds topic and action to an error of the client.
     pub(super) fn kafka(
         spec: &PanesTopicSpec,
-        action: &'static str,
-    ) -> impl FnOnce(KafkaError) -> KafkaLogError + use<> {
-        let topic = spec.topic.clone();
-        move |error| KafkaLogError::Kafka {
-            topic,
-            action,
-            reason: error.to_string(),
+        action: LogAction,
+    ) -> impl FnOnce(KafkaError) -> KafkaLogError + use<'_> {
+        move |error| {
+            if is_unauthorized(&error) {
+                return KafkaLogError::unauthorized(spec, action.operation());
+            }
+            KafkaLogError::Kafka {
+                topic: spec.topic.clone(),
+                action,
+                reason: error.to_string(),
+            }
+        }
+    }
+
+    /// Returns an error about an operation that the brokers deny.
+    pub(super) fn unauthorized(spec: &PanesTopicSpec, operation: TopicOperation) -> Self {
+        KafkaLogError::Unauthorized {
+            topic: spec.topic.clone(),
+            operation,
         }
     }
 
@@ -182,6 +281,12 @@ impl KafkaLogError {
             topic: spec.topic.clone(),
             problem,
         }
+    }
+
+    /// Returns true if a reader or a writer that runs should wait until an ACL is granted.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(self, KafkaLogError::Unauthorized { .. })
     }
 
     /// Returns true if a retry may help.
@@ -195,4 +300,17 @@ impl KafkaLogError {
                 | KafkaLogError::Unauthorized { .. }
         )
     }
+}
+
+/// Returns true if the brokers deny an operation on the topic.
+///
+/// An idempotent producer without the right to write to any topic gets the code of the cluster.
+pub(super) fn is_unauthorized(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+        )
+    )
 }

@@ -43,7 +43,7 @@ pub fn inspect(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
             reader.follow(partition, 0)?;
         }
     }
-    for (partition, first) in first_records(&reader, spec)? {
+    for (partition, first) in first_records(&mut reader, spec)? {
         first.check(partition, spec)?;
     }
     Ok(())
@@ -51,7 +51,7 @@ pub fn inspect(spec: &PanesTopicSpec) -> Result<(), KafkaLogError> {
 
 /// Reads the first record of each partition that `reader` follows.
 fn first_records(
-    reader: &Reader,
+    reader: &mut Reader,
     spec: &PanesTopicSpec,
 ) -> Result<BTreeMap<u32, FirstRecord>, KafkaLogError> {
     let mut firsts: BTreeMap<u32, FirstRecord> = BTreeMap::new();

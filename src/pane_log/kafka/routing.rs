@@ -19,27 +19,13 @@ pub fn partition_of(shard: &Shard, spec: &PanesTopicSpec) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
+    use super::super::fixtures::{self, spec};
     use super::*;
-
-    fn spec(partitions: u32) -> PanesTopicSpec {
-        PanesTopicSpec {
-            topic: "panes".to_owned(),
-            brokers: Vec::new(),
-            partitions,
-            snapshot_interval: std::time::Duration::from_secs(300),
-            properties: BTreeMap::new(),
-        }
-    }
 
     fn shard(partition: i32, incarnation: u32) -> Shard {
         Shard {
-            source: "s".to_owned(),
-            cluster: "c".to_owned(),
-            topic: "t".to_owned(),
-            partition,
             incarnation,
+            ..fixtures::shard(partition)
         }
     }
 

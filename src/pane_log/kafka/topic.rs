@@ -14,7 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
 use super::client::{RecordLimit, log_client_config};
-use super::error::{KafkaLogError, TopicProblem};
+use super::error::{KafkaLogError, LogAction, TopicOperation, TopicProblem};
 use crate::model::PanesTopicSpec;
 
 /// Timeout of a request.
@@ -84,7 +84,7 @@ pub fn ensure(
     let metadata = admin
         .inner()
         .fetch_metadata(Some(&spec.topic), REQUEST_TIMEOUT)
-        .map_err(KafkaLogError::kafka(spec, "fetch its metadata"))?;
+        .map_err(KafkaLogError::kafka(spec, LogAction::FetchMetadata))?;
     let topic = metadata.topics().first();
     let code = topic
         .and_then(|topic| topic.error())
@@ -92,14 +92,12 @@ pub fn ensure(
     match code {
         // A topic that may not be described does not look missing.
         Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
-            return Err(KafkaLogError::Unauthorized {
-                topic: spec.topic.clone(),
-            });
+            return Err(KafkaLogError::unauthorized(spec, TopicOperation::Describe));
         }
         None | Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {}
         Some(code) => {
             let error = KafkaError::MetadataFetch(code);
-            return Err(KafkaLogError::kafka(spec, "fetch its metadata")(error));
+            return Err(KafkaLogError::kafka(spec, LogAction::FetchMetadata)(error));
         }
     }
     let topic = topic.filter(|topic| code.is_none() && !topic.partitions().is_empty());
@@ -147,7 +145,7 @@ fn create(
         topic = topic.set(name, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT));
-    let action = "create the topic";
+    let action = LogAction::CreateTopic;
     let results = pollster::block_on(admin.create_topics([&topic], &options))
         .map_err(KafkaLogError::kafka(spec, action))?;
     match results.into_iter().next() {
