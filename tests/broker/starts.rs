@@ -306,7 +306,7 @@ fn partitions_with_heads_are_read_without_the_coordinator_and_the_group_is_named
     cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[refusal; 1000]);
     let spec = spec(&bootstrap, &["predictions"], StartAt::Earliest);
     let expected = format!(
-        "not authorized to use the consumer group {}",
+        "not authorized to use the consumer group {0}: grant Read on group {0} to User:ANONYMOUS",
         spec.kafka.group_id
     );
     let lookup = |shard: &Shard| match shard.partition {
@@ -344,7 +344,7 @@ fn a_topic_that_may_not_be_read_is_named_as_such() {
     let bootstrap = cluster.bootstrap_servers();
     let mut reader = Reader::new(&spec(&bootstrap, &["predictions"], StartAt::Earliest));
     reader.until("the problem", |reader| {
-        let expected = "not authorized to read the topic predictions";
+        let expected = "not authorized to describe the topic predictions: grant Describe and Read on topic predictions to User:ANONYMOUS";
         reader.report().problem.as_deref() == Some(expected)
     });
     assert!(reader.report().up, "the broker answers");

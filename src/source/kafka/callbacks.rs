@@ -41,6 +41,8 @@ pub(super) enum CallbackEvent {
     Assigned(Vec<TopicPartition>),
     /// The group revoked all partitions, to assign them again.
     Revoked,
+    /// The member of the group failed.
+    MemberError(RDKafkaErrorCode),
 }
 
 /// The callbacks of one consumer.
@@ -177,20 +179,24 @@ impl ConsumerContext for CallbackContext {
 /// Polls a client until no callback is due; a poll serves one callback.
 ///
 /// Records do not arrive this way while their partitions are forwarded; one that does is passed to
-/// `stray`.
+/// `stray`. Returns the last error.
 pub(super) fn serve_callbacks(
     client: &BaseConsumer<CallbackContext>,
     stray: &mut dyn FnMut(&BorrowedMessage<'_>),
-) {
+) -> Option<RDKafkaErrorCode> {
+    let mut code = None;
     for _ in 0..MAX_CALLBACKS {
         let calls_before = client.context().calls();
-        if let Some(Ok(message)) = client.poll(Duration::ZERO) {
-            stray(&message);
+        match client.poll(Duration::ZERO) {
+            Some(Ok(message)) => stray(&message),
+            Some(Err(error)) => code = error.rdkafka_error_code().or(code),
+            None => {}
         }
         if client.context().calls() == calls_before {
             break;
         }
     }
+    code
 }
 
 #[cfg(test)]

@@ -23,12 +23,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use tracing::{info, warn};
 
 use super::assignment::Assignment;
 use super::callbacks::{CallbackContext, CallbackEvent};
 use super::group_offsets::GroupOffsets;
-use super::health::Health;
+use super::health::{Health, ProblemScope};
 use super::leader_ends::LeaderEnds;
 use super::librdkafka::Client;
 use super::partition_reader::PartitionReader;
@@ -45,6 +46,7 @@ const MAX_DRAIN_WAIT: Duration = Duration::from_millis(200);
 /// A source that reads Kafka topics.
 pub struct KafkaSource {
     name: String,
+    group: String,
     topics: Vec<String>,
     timing: Timing,
     reader: PartitionReader,
@@ -112,6 +114,7 @@ impl KafkaSource {
         let tail_losses = TailLosses::new(timing.refresh);
         Ok(KafkaSource {
             name: spec.name.clone(),
+            group: spec.kafka.group_id.clone(),
             topics: spec.kafka.topics.clone(),
             timing,
             reader: PartitionReader::new(&spec.name, client, health, leader_ends, tail_losses),
@@ -162,7 +165,17 @@ impl KafkaSource {
                         self.assignment.backoff.refresh_now();
                     }
                 }
+                CallbackEvent::MemberError(code) => {
+                    self.reader.health.count_error(code as i32);
+                    if code == RDKafkaErrorCode::GroupAuthorizationFailed {
+                        let scope = ProblemScope::Group(self.group.clone());
+                        let problem = scope.describe(code as i32);
+                        self.reader.health.set_problem(scope, Some(problem));
+                    }
+                }
                 CallbackEvent::Assigned(partitions) => {
+                    let scope = ProblemScope::Group(self.group.clone());
+                    self.reader.health.set_problem(scope, None);
                     let count = partitions.len();
                     info!(
                         source = self.name,

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
 use super::error_code::{code_name, error_words, is_unanswered};
-use crate::kafka::TopicPartition;
+use crate::kafka::{PRINCIPAL, TopicPartition};
 
 /// The thing a problem concerns. Of several problems, the report shows the one whose scope comes
 /// first in this order.
@@ -17,6 +17,8 @@ use crate::kafka::TopicPartition;
 pub(super) enum ProblemScope {
     Cluster,
     Topic(String),
+    /// The records of a topic, which may be denied although the topic is described.
+    Records(String),
     Leader(i32),
     Group(String),
     Heads,
@@ -36,7 +38,14 @@ impl ProblemScope {
                 format!("topic {topic} does not exist yet")
             }
             ProblemScope::Topic(topic) if is(Code::TopicAuthorizationFailed) => {
-                format!("not authorized to read the topic {topic}")
+                format!(
+                    "not authorized to describe the topic {topic}: grant Describe and Read on topic {topic} to {PRINCIPAL}"
+                )
+            }
+            ProblemScope::Records(topic) => {
+                format!(
+                    "not authorized to read the topic {topic}: grant Read on topic {topic} to {PRINCIPAL}"
+                )
             }
             ProblemScope::Topic(topic) if is(Code::InvalidTopic) => {
                 format!("{topic} is not a legal topic name")
@@ -46,7 +55,9 @@ impl ProblemScope {
             ProblemScope::Group(group) | ProblemScope::Commit(group)
                 if is(Code::GroupAuthorizationFailed) =>
             {
-                format!("not authorized to use the consumer group {group}")
+                format!(
+                    "not authorized to use the consumer group {group}: grant Read on group {group} to {PRINCIPAL}"
+                )
             }
             ProblemScope::Group(group) => {
                 format!("the offsets of the consumer group {group} cannot be read: {words}")

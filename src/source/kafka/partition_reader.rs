@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::Message as _;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -65,8 +66,9 @@ impl PartitionReader {
     pub(super) fn take_callback_events(&mut self) -> Vec<CallbackEvent> {
         let mut events = Vec::new();
         if let Some(member) = self.client.member() {
-            serve_callbacks(member, &mut |_| ());
+            let code = serve_callbacks(member, &mut |_| ());
             events.extend(member.context().take_events());
+            events.extend(code.map(CallbackEvent::MemberError));
         }
         let mut strays = Vec::new();
         let consumer = self.client.consumer();
@@ -192,6 +194,18 @@ impl PartitionReader {
             self.unassign(*slot);
             return;
         }
+        if *code == RDKafkaErrorCode::TopicAuthorizationFailed as i32 {
+            debug!(source, topic, partition, "reading is denied");
+            let scope = ProblemScope::Records(topic.clone());
+            let problem = scope.describe(*code);
+            self.health.set_problem(scope, Some(problem));
+            self.table.set_failing(*slot);
+            // librdkafka reports neither a second denial nor its end: the next refresh assigns the
+            // partition again, and then a record or its end arrives.
+            self.needs_restart.insert(*slot);
+            self.unassign(*slot);
+            return;
+        }
         debug!(source, topic, partition, text, "partition failed");
         let problem = format!("{name}: {text}");
         self.health
@@ -201,8 +215,10 @@ impl PartitionReader {
 
     /// Ends the problem of a partition.
     pub(super) fn clear_problem(&mut self, slot: usize) {
-        let scope = ProblemScope::Partition(self.table.name(slot));
-        self.health.set_problem(scope, None);
+        let name = self.table.name(slot);
+        self.health
+            .set_problem(ProblemScope::Records(name.topic.clone()), None);
+        self.health.set_problem(ProblemScope::Partition(name), None);
     }
 
     /// Opens a partition and reads it from `start`.
