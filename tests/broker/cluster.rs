@@ -45,8 +45,16 @@ pub(crate) fn kafka() -> Option<Kafka> {
 
 impl Kafka {
     pub(crate) fn at(bootstrap: String) -> Self {
+        Self::with(bootstrap, &[])
+    }
+
+    /// A broker whose clients need these properties.
+    pub(crate) fn with(bootstrap: String, properties: &[(&str, &str)]) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &bootstrap);
+        for (property, value) in properties {
+            config.set(*property, *value);
+        }
         Kafka {
             bootstrap,
             admin: config.create().unwrap(),

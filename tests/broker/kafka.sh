@@ -3,6 +3,10 @@
 #
 #   kafka.sh start DIR       starts a node with its files in DIR and writes its address to
 #                            DIR/bootstrap; a used DIR is the same node again, on the same ports
+#   kafka.sh start-acls DIR  the same with an authorizer that allows nothing to User:ANONYMOUS; the
+#                            administrator's listener is in DIR/admin (SASL/PLAIN, admin and admin)
+#   kafka.sh acl DIR CHANGE...  changes ACLs of User:ANONYMOUS, such as +allow:read:topic:t and
+#                            -deny:read:group:g
 #   kafka.sh stop DIR        stops the node with SIGTERM, after ten seconds with SIGKILL
 #   kafka.sh kill DIR        stops the node with SIGKILL
 #   kafka.sh run COMMAND...  runs COMMAND with PEGEL_TEST_KAFKA set to a temporary node, or to the
@@ -48,15 +52,17 @@ POM
     rm -r "$work"
 }
 
-# Prints two free ports. Both sockets are open at the same time, so the ports differ.
+# Prints three free ports. All sockets are open at the same time, so the ports differ.
 ports() {
     cat >"$1/Ports.java" <<'JAVA'
 public class Ports {
     public static void main(String[] args) throws Exception {
         var local = java.net.InetAddress.getLoopbackAddress();
         try (var broker = new java.net.ServerSocket(0, 1, local);
-                var controller = new java.net.ServerSocket(0, 1, local)) {
-            System.out.println(broker.getLocalPort() + " " + controller.getLocalPort());
+                var controller = new java.net.ServerSocket(0, 1, local);
+                var admin = new java.net.ServerSocket(0, 1, local)) {
+            System.out.println(broker.getLocalPort() + " " + controller.getLocalPort() + " "
+                    + admin.getLocalPort());
         }
     }
 }
@@ -66,6 +72,7 @@ JAVA
 
 configure() {
     mkdir -p "$1/log"
+    with_acls=${2:-}
     set -- "$1" $(ports "$1")
     cat >"$1/server.properties" <<CONF
 process.roles=broker,controller
@@ -94,6 +101,24 @@ num.io.threads=2
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.backoff.ms=500
 CONF
+    [ -z "$with_acls" ] || {
+        login='org.apache.kafka.common.security.plain.PlainLoginModule required'
+        login="$login username=\"admin\" password=\"admin\" user_admin=\"admin\";"
+        cat >>"$1/server.properties" <<CONF
+listeners=PLAINTEXT://127.0.0.1:$2,CONTROLLER://127.0.0.1:$3,ADMIN://127.0.0.1:$4
+advertised.listeners=PLAINTEXT://127.0.0.1:$2,ADMIN://127.0.0.1:$4
+listener.security.protocol.map=CONTROLLER:SASL_PLAINTEXT,PLAINTEXT:PLAINTEXT,ADMIN:SASL_PLAINTEXT
+inter.broker.listener.name=ADMIN
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.controller.protocol=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.controller.plain.sasl.jaas.config=$login
+listener.name.admin.plain.sasl.jaas.config=$login
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:admin
+CONF
+        echo "127.0.0.1:$4" >"$1/admin"
+    }
     java -cp "$cache/*" kafka.tools.StorageTool format -t "$cluster" -c "$1/server.properties" \
         --ignore-formatted >"$1/format.log" 2>&1
     echo "127.0.0.1:$2" >"$1/address"
@@ -111,7 +136,7 @@ is_ready() { tail -n +"$2" "$1/server.log" | grep -q 'Kafka Server started'; }
 start() {
     alive "$1" && { log "a node already runs in $1"; return; }
     fetch
-    [ -f "$1/address" ] || configure "$1"
+    [ -f "$1/address" ] || configure "$1" "${2:-}"
     touch "$1/server.log"
     first_line=$(($(wc -l <"$1/server.log") + 1))
     java -Xmx512m -XX:TieredStopAtLevel=1 -cp "$cache/*" kafka.Kafka "$1/server.properties" \
@@ -143,6 +168,48 @@ stop() {
     rm -f "$1/pid" "$1/bootstrap"
 }
 
+# Changes ACLs through the administrator's listener; all are in force when it returns.
+acl() {
+    dir=$1
+    shift
+    cat >"$dir/Acls.java" <<'JAVA'
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.common.acl.*;
+import org.apache.kafka.common.resource.*;
+
+public class Acls {
+    public static void main(String[] args) throws Exception {
+        var login = "org.apache.kafka.common.security.plain.PlainLoginModule required "
+                + "username=\"admin\" password=\"admin\";";
+        Map<String, Object> config = Map.of("bootstrap.servers", args[0],
+                "security.protocol", "SASL_PLAINTEXT", "sasl.mechanism", "PLAIN",
+                "sasl.jaas.config", login);
+        try (var admin = Admin.create(config)) {
+            for (int i = 1; i < args.length; i++) {
+                var parts = args[i].substring(1).toUpperCase(Locale.ROOT).split(":");
+                var name = args[i].substring(args[i].lastIndexOf(':') + 1);
+                var resource = new ResourcePattern(ResourceType.valueOf(parts[2]), name,
+                        PatternType.LITERAL);
+                var entry = new AccessControlEntry("User:ANONYMOUS", "*",
+                        AclOperation.valueOf(parts[1]), AclPermissionType.valueOf(parts[0]));
+                var acl = new AclBinding(resource, entry);
+                if (args[i].charAt(0) == '+') {
+                    admin.createAcls(List.of(acl)).all().get();
+                } else {
+                    admin.deleteAcls(List.of(acl.toFilter())).all().get();
+                }
+            }
+        }
+    }
+}
+JAVA
+    java -XX:TieredStopAtLevel=1 -cp "$cache/*" "$dir/Acls.java" "$(cat "$dir/admin")" "$@" \
+        >>"$dir/acls.log" 2>&1
+}
+
 run() {
     if [ -n "${PEGEL_TEST_KAFKA:-}" ]; then
         "$@"
@@ -155,15 +222,18 @@ run() {
     PEGEL_TEST_KAFKA=$(cat "$dir/bootstrap") "$@"
 }
 
-[ $# -ge 2 ] || { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 action=$1
 shift
 [ "$action" != run ] || { run "$@"; exit; }
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
+shift
 case $action in
     start) start "$dir" ;;
+    start-acls) start "$dir" acls ;;
+    acl) acl "$dir" "$@" ;;
     stop) stop "$dir" TERM ;;
     kill) stop "$dir" KILL ;;
-    *) log "unknown command $action, expected start, stop, kill or run"; exit 2 ;;
+    *) log "unknown command $action, expected start, start-acls, acl, stop, kill or run"; exit 2 ;;
 esac

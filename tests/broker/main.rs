@@ -11,6 +11,7 @@
     reason = "tests read the clock and the environment, and fail by panicking"
 )]
 
+mod acls;
 mod busy;
 mod cluster;
 mod daemon;
