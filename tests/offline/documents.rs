@@ -156,7 +156,9 @@ fn messages_take_the_first_series_of_sorted_ones() {
     for (end, _) in rules.match_indices("| first") {
         let before = rules[..end].trim_end();
         let query = before.rsplit("printf \"").next().unwrap_or_default();
-        let is_single = query.starts_with("max(") || query.starts_with("min(");
+        let is_single = ["max(", "min(", "count("]
+            .iter()
+            .any(|aggregate| query.starts_with(aggregate));
         let last = before.rsplit("| ").next().unwrap_or_default();
         assert!(
             is_single || last.starts_with("sortByLabel "),
