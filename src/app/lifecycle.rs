@@ -178,6 +178,7 @@ impl Daemon {
                     .await??;
             exporter.log().store(Arc::new(LogReport {
                 problem: Some(LOG_NOT_READ.to_owned()),
+                is_recovering: process_role.role.scores(),
                 ..LogReport::default()
             }));
         }

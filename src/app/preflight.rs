@@ -273,7 +273,7 @@ pub(super) fn prepare_topic(
                 }
                 report.store(Arc::new(LogReport {
                     problem: Some(format!("{error} (brokers {brokers})")),
-                    ..LogReport::default()
+                    ..LogReport::clone(&report.load())
                 }));
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(MAX_TOPIC_RETRY_PAUSE);
