@@ -4,7 +4,7 @@
 //! bit" wakes nobody: the bin whose share changed most, the medians, the unit error that the shift
 //! looks like. Value, threshold and number of samples follow.
 
-use super::numbers::{grouped, percent, short_number};
+use super::numbers::{grouped, number_text, percent, short_number};
 use super::shift::{describe_rate, describe_shift};
 use super::unexpected::advice;
 use crate::alert::AlertState;
@@ -58,29 +58,63 @@ impl<'a> AlertContext<'a> {
     }
 }
 
+/// The length of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// For a message, which people read on a phone.
+    Brief,
+    /// With the budget, the level without drift, and the effective samples.
+    Full,
+}
+
 /// One line that explains the state of an alert; the feature is not named.
 #[must_use]
 pub fn explain(alert: &AlertView, context: &AlertContext<'_>) -> String {
+    explain_in(Detail::Full, alert, context)
+}
+
+/// The explanation for a message: without the budget of the threshold and the level without drift,
+/// which the page has.
+#[must_use]
+pub(super) fn explain_briefly(alert: &AlertView, context: &AlertContext<'_>) -> String {
+    explain_in(Detail::Brief, alert, context)
+}
+
+fn explain_in(detail: Detail, alert: &AlertView, context: &AlertContext<'_>) -> String {
     let mut sentences = match alert.value {
         None => vec![not_ready_text(alert, context)],
-        Some(value) if alert.statistic.is_rate() => vec![rate_text(alert, value, context)],
+        Some(value) if alert.statistic.is_rate() => vec![rate_text(detail, alert, value, context)],
         Some(value) => {
             let mut sentences = changes(context);
-            sentences.push(score_text(alert, value, context));
+            sentences.push(score_text(detail, alert, value, context));
             sentences
         }
     };
-    if let (Some(_), AlertState::NotReady(reason)) = (alert.value, alert.state) {
-        sentences.push(format!("not judged: {reason}"));
+    if alert.value.is_some() {
+        sentences.extend(not_judged_text(alert.state));
     }
     sentences.join("; ")
+}
+
+/// The reason why an alert does not judge a score that exists; `None` while it does.
+#[must_use]
+pub(super) fn not_judged_text(state: AlertState) -> Option<String> {
+    match state {
+        // The window is full, or it would have no score: what it waits for is the null tables.
+        AlertState::NotReady(NotReady::Warming) => {
+            Some("not judged yet: the threshold is being calibrated".to_owned())
+        }
+        AlertState::NotReady(reason) => Some(format!("not judged: {reason}")),
+        AlertState::Inactive | AlertState::Pending | AlertState::Firing => None,
+    }
 }
 
 /// One line that explains the alert on the number of events of a window.
 #[must_use]
 pub fn explain_volume(alert: &AlertView) -> String {
-    let min_events = alert.threshold.map(short_number).unwrap_or_default();
-    let Some(events) = alert.value.map(short_number) else {
+    let whole = |number: f64| number_text(number, number.fract() == 0.0);
+    let min_events = alert.threshold.map(whole).unwrap_or_default();
+    let Some(events) = alert.value.map(whole) else {
         return match alert.state {
             AlertState::NotReady(reason) => format!("number of events not known: {reason}"),
             _ => "number of events not known, the alert is held".to_owned(),
@@ -125,7 +159,7 @@ fn not_ready_text(alert: &AlertView, context: &AlertContext<'_>) -> String {
 }
 
 /// A rate before and after, or a volume.
-fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> String {
+fn rate_text(detail: Detail, alert: &AlertView, value: f64, context: &AlertContext<'_>) -> String {
     if alert.statistic == Statistic::Samples {
         let threshold = alert.threshold.map(short_number).unwrap_or_default();
         let samples = short_number(value);
@@ -150,7 +184,7 @@ fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> Strin
     if alert.statistic == Statistic::InvalidRatio {
         clauses.extend(window.and_then(|(counts, kind)| advice(counts, kind)));
     }
-    clauses.extend(threshold_text(alert, value, percent));
+    clauses.extend(threshold_text(detail, alert, value, percent));
     if let Some(counts) = context.counts {
         let events = grouped(counts.tallies.events());
         clauses.push(format!("{events} events"));
@@ -159,34 +193,41 @@ fn rate_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> Strin
 }
 
 /// A score with its threshold, its level without drift, and the number of samples.
-fn score_text(alert: &AlertView, value: f64, context: &AlertContext<'_>) -> String {
+fn score_text(detail: Detail, alert: &AlertView, value: f64, context: &AlertContext<'_>) -> String {
     let (statistic, unit) = (alert.statistic, alert.statistic.unit());
     let mut clauses = vec![
         format!("{statistic} {} {unit}", short_number(value))
             .trim_end()
             .to_owned(),
     ];
-    clauses.extend(threshold_text(alert, value, short_number));
+    clauses.extend(threshold_text(detail, alert, value, short_number));
     let level = context
         .assessment
-        .and_then(|assessment| assessment.statistic(statistic));
+        .and_then(|assessment| assessment.statistic(statistic))
+        .filter(|_| detail == Detail::Full);
     if let Some(level) = level {
         clauses.push(format!("{} without drift", short_number(level.noise_floor)));
     }
     if let Some(counts) = context.counts {
-        clauses.push(samples_text(counts, context.assessment));
+        let assessment = context.assessment.filter(|_| detail == Detail::Full);
+        clauses.push(samples_text(counts, assessment));
     }
     clauses.join(", ")
 }
 
 /// The threshold on the side of the value, with its budget.
-fn threshold_text(alert: &AlertView, value: f64, number: fn(f64) -> String) -> Option<String> {
+fn threshold_text(
+    detail: Detail,
+    alert: &AlertView,
+    value: f64,
+    number: fn(f64) -> String,
+) -> Option<String> {
     let threshold = number(alert.threshold?);
     let mut text = match alert.lower {
         Some(lower) if value < lower => format!("below the threshold of {}", number(lower)),
         _ => format!("threshold {threshold}"),
     };
-    if let Some(interval) = alert.interval {
+    if let Some(interval) = alert.interval.filter(|_| detail == Detail::Full) {
         text += &format!(" (1 false alarm per {})", duration::format(interval));
     }
     Some(text)
@@ -278,6 +319,11 @@ mod tests {
              threshold 0.01900 (1 false alarm per 30d), 0.00400 without drift, 6,210 samples \
              (4,140 effective)"
         );
+        assert_eq!(
+            explain_briefly(&alert(), &context),
+            "above 109: 0.0 % -> 100.0 %; median 59 -> 5979; looks like x100; js 0.900 bit, \
+             threshold 0.01900, 6,210 samples"
+        );
     }
 
     /// An alert of the missing ratio was explained by bins of the values that are left.
@@ -334,6 +380,21 @@ mod tests {
             explain(&alert, &context),
             "invalid values 0.0 % -> 100.0 %: \"12.5\" (500), numbers are expected: set \
              `coerce: true` or `kind: categorical`, threshold 0.1 %, 500 events"
+        );
+    }
+
+    /// Sixty events were "60.0 events".
+    #[test]
+    fn a_number_of_events_is_whole() {
+        let volume = AlertView {
+            statistic: Statistic::Samples,
+            threshold: Some(200.0),
+            value: Some(60.0),
+            ..alert()
+        };
+        assert_eq!(
+            explain_volume(&volume),
+            "60 events in the window, below the expected 200"
         );
     }
 
@@ -396,6 +457,16 @@ mod tests {
         assert_eq!(
             explain(&stale, &NOTHING),
             "js not ready: no evaluation for a long time"
+        );
+        let uncalibrated = AlertView {
+            threshold: None,
+            interval: None,
+            state: AlertState::NotReady(NotReady::Warming),
+            ..alert()
+        };
+        assert_eq!(
+            explain(&uncalibrated, &NOTHING),
+            "js 0.900 bit; not judged yet: the threshold is being calibrated"
         );
         let too_few = AlertView {
             state: AlertState::NotReady(NotReady::TooFewSamples {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::explain::{AlertContext, explain, explain_volume};
+use super::explain::{AlertContext, explain_briefly, explain_volume};
 use super::metrics::catalog;
 use super::metrics::families::Families;
 use super::metrics::labels::{ALL_EVENTS, ComparisonLabels};
@@ -95,7 +95,7 @@ impl Explanations {
                         statistic: alert.statistic,
                         severity: alert.severity,
                     };
-                    let text = || explain(alert, &context);
+                    let text = || explain_briefly(alert, &context);
                     next.texts.insert(
                         key.clone(),
                         self.keep_or_make(&key, alert, window.end, spec, text),

@@ -165,6 +165,12 @@ impl Exporter {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
+    /// True while the pane log is read at the start: the view shows the past.
+    #[must_use]
+    pub fn is_recovering(&self) -> bool {
+        self.log.load().is_recovering
+    }
+
     /// The view that was published last.
     #[must_use]
     pub fn view(&self) -> Arc<EngineView> {
@@ -187,7 +193,7 @@ impl Exporter {
     /// reset. So both blocks are left out, and `pegel_recovering` is 1.
     #[must_use]
     pub fn scrape(&self, as_gzip: bool) -> Vec<u8> {
-        let published = if self.log.load().is_recovering {
+        let published = if self.is_recovering() {
             Guard::from_inner(Arc::default())
         } else {
             self.published.load()

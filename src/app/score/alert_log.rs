@@ -18,8 +18,8 @@ pub(super) fn log_transitions(plan: &MonitorPlan, window: &WindowView) {
         let names = AlertNames {
             monitor: &plan.spec.name,
             window: window_name(plan, window),
-            feature: "",
-            reference: "",
+            feature: None,
+            reference: None,
         };
         log_transition(&names, volume, || explain_volume(volume));
     }
@@ -31,8 +31,8 @@ pub(super) fn log_transitions(plan: &MonitorPlan, window: &WindowView) {
                 let names = AlertNames {
                     monitor: &plan.spec.name,
                     window: window_name(plan, window),
-                    feature: &feature.name,
-                    reference: &reference.name,
+                    feature: Some(&feature.name),
+                    reference: Some(&reference.name),
                 };
                 log_transition(&names, alert, || explain(alert, &context));
             }
@@ -133,12 +133,12 @@ impl SilenceLog {
     }
 }
 
-/// The names in the log lines of an alert.
+/// The names in the log lines of an alert; a volume has no feature and no reference.
 struct AlertNames<'a> {
     monitor: &'a str,
     window: &'a str,
-    feature: &'a str,
-    reference: &'a str,
+    feature: Option<&'a str>,
+    reference: Option<&'a str>,
 }
 
 fn window_name<'a>(plan: &'a MonitorPlan, window: &WindowView) -> &'a str {
@@ -275,5 +275,22 @@ mod tests {
                         monitor=\"fraud\" feature=\"amount\" window=\"15m\" \
                         reference=\"training\" statistic=\"missing_ratio\" severity=\"critical\"";
         assert_eq!(lines, [expected]);
+    }
+
+    /// A volume was logged with `feature="" reference=""`.
+    #[test]
+    fn a_volume_is_logged_without_a_feature() {
+        let mut view = window(0.5, None);
+        view.volume = Some(AlertView {
+            statistic: Statistic::Samples,
+            threshold: Some(200.0),
+            value: Some(60.0),
+            transition: Some(Transition::Firing),
+            ..view.features[0].comparisons[0].alerts[0]
+        });
+        let lines = log_lines(|| log_transitions(&plan(), &view));
+        let text = "alert firing: 60 events in the window, below the expected 200";
+        let names = "monitor=\"fraud\" window=\"15m\" statistic=\"samples\" severity=\"critical\"";
+        assert_eq!(lines, [format!("WARN {text} {names}")]);
     }
 }

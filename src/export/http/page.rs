@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use askama::Template;
 
@@ -14,7 +15,7 @@ use crate::engine::{
     AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
     WindowView, status_names,
 };
-use crate::export::explain::{AlertContext, explain, explain_volume};
+use crate::export::explain::{AlertContext, explain, explain_volume, not_judged_text};
 use crate::export::exporter::Exporter;
 use crate::export::numbers::{percent, short_number};
 use crate::model::{KafkaReport, Statistic};
@@ -30,7 +31,8 @@ struct Page {
     /// Silent monitors.
     notices: Vec<String>,
     firing: usize,
-    /// Comparisons with a score.
+    /// Alerts, and those of them that the latest evaluation judged.
+    alerts: usize,
     judged: usize,
     monitors: Vec<MonitorSection>,
     sources: Vec<SourceRow>,
@@ -61,13 +63,13 @@ struct VolumeRow {
     text: String,
 }
 
-fn volume_row(volume: &AlertView) -> VolumeRow {
+fn volume_row(volume: &AlertView, is_silent: bool) -> VolumeRow {
     VolumeRow {
         class: match volume.state {
             AlertState::Firing => "firing",
             AlertState::Pending => "pending",
-            AlertState::Inactive => "ok",
-            AlertState::NotReady(_) => "wait",
+            AlertState::Inactive if !is_silent => "ok",
+            AlertState::Inactive | AlertState::NotReady(_) => "wait",
         },
         text: explain_volume(volume),
     }
@@ -93,22 +95,29 @@ struct SourceRow {
 }
 
 /// The state of a row, in ascending order of urgency.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum RowState {
     Ok,
+    /// There is a score, and no alert that judges it.
+    NoAlert,
+    /// No alert fired when the stream stopped.
+    Silent,
     NotReady,
     Pending,
     Firing,
 }
 
 impl RowState {
-    /// The state of a comparison whose furthest alert is `alert`.
-    fn of(comparison: &ComparisonView, alert: Option<&AlertView>) -> Self {
-        match (alert.map(|alert| alert.state), &comparison.scores) {
-            (Some(AlertState::Firing), _) => RowState::Firing,
-            (Some(AlertState::Pending), _) => RowState::Pending,
-            (_, Err(_)) => RowState::NotReady,
-            (_, Ok(_)) => RowState::Ok,
+    /// The state of a comparison. Only what is judged now is ok: the last window before a silence
+    /// says nothing about the present, and neither does a rule that waits for its threshold.
+    fn of(comparison: &ComparisonView, is_silent: bool) -> Self {
+        match comparison.alert_state() {
+            Some(AlertState::Firing) => RowState::Firing,
+            Some(AlertState::Pending) => RowState::Pending,
+            _ if comparison.scores.is_err() || unjudged(comparison).is_some() => RowState::NotReady,
+            None => RowState::NoAlert,
+            Some(_) if is_silent => RowState::Silent,
+            Some(_) => RowState::Ok,
         }
     }
 
@@ -116,6 +125,8 @@ impl RowState {
     const fn name(self) -> &'static str {
         match self {
             RowState::Ok => "ok",
+            RowState::NoAlert => "no alert",
+            RowState::Silent => "silent",
             RowState::NotReady => "not ready",
             RowState::Pending => "pending",
             RowState::Firing => "firing",
@@ -125,58 +136,72 @@ impl RowState {
     /// The class in the style sheet.
     const fn class(self) -> &'static str {
         match self {
-            RowState::NotReady => "wait",
+            RowState::NoAlert | RowState::Silent | RowState::NotReady => "wait",
             RowState::Ok | RowState::Pending | RowState::Firing => self.name(),
         }
     }
 }
 
+/// An alert that the latest evaluation did not judge.
+fn unjudged(comparison: &ComparisonView) -> Option<&AlertView> {
+    comparison
+        .alerts
+        .iter()
+        .find(|alert| matches!(alert.state, AlertState::NotReady(_)))
+}
+
 /// Renders the page.
+///
+/// While the pane log is read, the view shows the past, so it is left out, as in a scrape.
 ///
 /// # Errors
 /// The template fails.
 pub(super) fn render(exporter: &Exporter) -> askama::Result<String> {
-    let view = exporter.view();
+    let view = if exporter.is_recovering() {
+        Arc::default()
+    } else {
+        exporter.view()
+    };
     let monitors: Vec<MonitorSection> = view.monitors.iter().map(monitor_section).collect();
-    let firing = monitors
+    let rows = monitors
         .iter()
         .flat_map(|monitor| &monitor.windows)
-        .flat_map(|window| &window.rows)
-        .filter(|row| row.state == RowState::Firing)
-        .count()
-        + view
-            .monitors
-            .iter()
-            .flat_map(|monitor| &monitor.windows)
-            .filter_map(|window| window.volume.as_ref())
-            .filter(|volume| volume.state == AlertState::Firing)
-            .count();
-    let judged = view
+        .flat_map(|window| &window.rows);
+    let firing_rows = rows.filter(|row| row.state == RowState::Firing).count();
+    let states: Vec<AlertState> = view.monitors.iter().flat_map(alert_states).collect();
+    let firing_volumes = view
         .monitors
         .iter()
         .flat_map(|monitor| &monitor.windows)
-        .flat_map(|window| &window.features)
-        .flat_map(|feature| &feature.comparisons)
-        .flat_map(|comparison| &comparison.alerts)
-        .map(|alert| alert.state)
-        .chain(
-            view.monitors
-                .iter()
-                .flat_map(|monitor| &monitor.windows)
-                .filter_map(|window| Some(window.volume.as_ref()?.state)),
-        )
-        .filter(|state| !matches!(state, AlertState::NotReady(_)))
+        .filter_map(|window| window.volume.as_ref())
+        .filter(|volume| volume.state == AlertState::Firing)
         .count();
     Page {
         version: env!("CARGO_PKG_VERSION"),
         problems: readiness::reasons(exporter),
         notices: readiness::notices(&view),
-        firing,
-        judged,
+        firing: firing_rows + firing_volumes,
+        alerts: states.len(),
+        judged: states
+            .iter()
+            .filter(|state| !matches!(state, AlertState::NotReady(_)))
+            .count(),
         monitors,
         sources: exporter.reports().into_iter().map(source_row).collect(),
     }
     .render()
+}
+
+/// The states of all alerts of a monitor.
+fn alert_states(monitor: &MonitorView) -> impl Iterator<Item = AlertState> {
+    monitor.windows.iter().flat_map(|window| {
+        window
+            .features
+            .iter()
+            .flat_map(WindowFeatureView::alerts)
+            .chain(&window.volume)
+            .map(|alert| alert.state)
+    })
 }
 
 fn monitor_section(monitor: &MonitorView) -> MonitorSection {
@@ -207,6 +232,7 @@ fn monitor_section(monitor: &MonitorView) -> MonitorSection {
 }
 
 fn window_table(monitor: &MonitorView, window: &WindowView) -> WindowTable {
+    let is_silent = monitor.silent_since.is_some();
     let mut rows: Vec<ComparisonRow> = monitor
         .features
         .iter()
@@ -217,7 +243,8 @@ fn window_table(monitor: &MonitorView, window: &WindowView) -> WindowTable {
                 .iter()
                 .zip(&window_feature.comparisons)
                 .map(move |(reference, comparison)| {
-                    comparison_row(feature, window_feature, reference, comparison)
+                    let state = RowState::of(comparison, is_silent);
+                    comparison_row(state, feature, window_feature, reference, comparison)
                 })
         })
         .collect();
@@ -233,13 +260,17 @@ fn window_table(monitor: &MonitorView, window: &WindowView) -> WindowTable {
             Some(end) => format!("until {end}, coverage {:.0} %", window.coverage * 100.0),
             None => "not evaluated yet".to_owned(),
         },
-        volume: window.volume.as_ref().map(volume_row),
+        volume: window
+            .volume
+            .as_ref()
+            .map(|volume| volume_row(volume, is_silent)),
         statuses: statuses_text(window),
         rows,
     }
 }
 
 fn comparison_row(
+    state: RowState,
     feature: &FeatureView,
     window_feature: &WindowFeatureView,
     reference: &ReferenceView,
@@ -249,14 +280,15 @@ fn comparison_row(
         .alerts
         .iter()
         .max_by_key(|alert| (alert.state.rank(), alert.severity));
-    let state = RowState::of(comparison, furthest_alert);
     let explanation = match (state, furthest_alert, &comparison.scores) {
         (RowState::Firing | RowState::Pending, Some(alert), _) => {
             let context = AlertContext::new(feature, window_feature, comparison);
             format!("{}: {}", alert.severity, explain(alert, &context))
         }
         (_, _, Err(reason)) => reason.to_string(),
-        (_, _, Ok(_)) => String::new(),
+        (_, _, Ok(_)) => unjudged(comparison)
+            .and_then(|alert| not_judged_text(alert.state))
+            .unwrap_or_default(),
     };
     ComparisonRow {
         state,
