@@ -13,6 +13,8 @@ use crate::processes::{eventually, free_address, get};
 
 /// Debian's name of the program.
 pub(crate) const PROGRAM: &str = "prometheus-alertmanager";
+/// The name of the alerts that tests send themselves.
+pub(crate) const MARKER: &str = "Marker";
 
 /// A running Alertmanager that sends to one webhook.
 pub(crate) struct Alertmanager {
@@ -72,6 +74,7 @@ impl Alertmanager {
         let alerts: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
         let mut alerts: Vec<(String, String)> = alerts
             .iter()
+            .filter(|alert| alert["labels"]["alertname"] != MARKER)
             .map(|alert| (alert["labels"].to_string(), alert["startsAt"].to_string()))
             .collect();
         alerts.sort();
@@ -80,7 +83,7 @@ impl Alertmanager {
 
     /// Sends an alert of a monitor, as Prometheus does.
     pub(crate) fn send(&self, monitor: &str) {
-        let alert = format!(r#"[{{"labels":{{"alertname":"Marker","monitor":{monitor:?}}}}}]"#);
+        let alert = format!(r#"[{{"labels":{{"alertname":{MARKER:?},"monitor":{monitor:?}}}}}]"#);
         ureq::post(&format!("http://{}/api/v2/alerts", self.address))
             .content_type("application/json")
             .send(&alert)
@@ -95,7 +98,7 @@ impl Drop for Alertmanager {
     }
 }
 
-/// A message of Alertmanager about one alert.
+/// One alert in a message of Alertmanager.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Message {
     /// `firing` or `resolved`.

@@ -1,8 +1,8 @@
 //! The alert path on real parts: a running daemon, Debian's Prometheus that scrapes it, the shipped
 //! rules, and the answers of its API.
 //!
-//! Needs `prometheus`, `promtool` and `prometheus-alertmanager` on the path. Where they are absent
-//! the tests print so and pass, unless `PEGEL_TEST_REQUIRE=1`.
+//! Needs `prometheus`, `promtool`, `prometheus-alertmanager` and `chromium-headless-shell` on the
+//! path. Where they are absent the tests print so and pass, unless `PEGEL_TEST_REQUIRE=1`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -11,8 +11,12 @@
 )]
 
 mod alertmanager;
+mod browser;
+mod many_features;
 mod messages;
+mod page;
 mod processes;
+mod stage;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -7,16 +7,16 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pegel::demo::{EmbeddedBroker, TopicProducer};
 
 use crate::alertmanager::{Alertmanager, Message, PROGRAM, Webhook};
 use crate::deploy;
 use crate::processes::{Daemon, Prometheus, eventually, free_address, have};
+use crate::stage::{
+    DEADLINE, count_active, fit, new_messages, now_ms, wait_for_evaluations, wait_for_rules,
+};
 
-const DEADLINE: Duration = Duration::from_secs(120);
 const EVENTS_PER_MINUTE: i64 = 60;
 const HEALTHY_MINUTES: i64 = 20;
 const BROKEN_MINUTES: i64 = 10;
@@ -40,7 +40,7 @@ const BREAKS: &[Break] = &[
             "median ",
             "looks like x100;",
             "js ",
-            "Since 20",
+            "Critical since 20",
             " UTC, window 5m",
         ],
     },
@@ -60,19 +60,22 @@ const BREAKS: &[Break] = &[
         monitor: "volume",
         options: "features: [{name: amount, kind: numeric}], alerts: [], volume: {min_events: 200}",
         summary: "volume: too few events, now ",
-        description: &["Fewer events than expected arrive in the window 5m"],
+        description: &[
+            "Critical since 20",
+            ", window 5m. Look at the producer, the topic and `select`",
+        ],
     },
     Break {
         monitor: "texts",
         options: "features: [{name: amount, kind: numeric}], alerts: [{statistic: invalid_ratio, critical: 0.1}]",
-        summary: "texts/amount: invalid values, such as text where numbers are expected (now ",
+        summary: "texts/amount: invalid values (now ",
         description: &["invalid values 0.0 % -> ", "threshold 10.0 %"],
     },
     Break {
         monitor: SILENT,
         options: "features: [{name: amount, kind: numeric}], alerts: [], silence: 1m",
         summary: "checkout: no events since 20",
-        description: &["Nothing is compared meanwhile, so drift would stay unseen"],
+        description: &["Drift stays unseen meanwhile, and alerts that fire are held."],
     },
 ];
 
@@ -111,11 +114,6 @@ fn record(monitor: &str, at_ms: i64, i: i64, is_broken: bool) -> String {
     )
 }
 
-fn now_ms() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since_epoch.as_millis()).unwrap()
-}
-
 /// Sends the minutes `from..to` of every monitor; `start_ms` is the time of minute 0.
 fn send(producer: &TopicProducer, start_ms: i64, minutes: std::ops::Range<i64>, is_broken: bool) {
     let step_ms = 60_000 / EVENTS_PER_MINUTE;
@@ -136,11 +134,13 @@ fn send(producer: &TopicProducer, start_ms: i64, minutes: std::ops::Range<i64>, 
     producer.flush(DEADLINE).unwrap();
 }
 
+const STATE: &str = "state: {flush_interval: 100ms}";
+
 /// Writes the configuration and fits the reference of all monitors.
 fn prepare(directory: &Path, brokers: &str) -> PathBuf {
     let mut config = format!(
         "version: 1
-state: {{flush_interval: 100ms}}
+{STATE}
 sources: {{s: {{kafka: {{brokers: [{brokers:?}], topics: [orders], group_id: e2e, start: earliest}}}}}}
 monitors:
 "
@@ -161,45 +161,8 @@ monitors:
     let rows: String = (0..2000)
         .map(|i| record("any", 0, i, false) + "\n")
         .collect();
-    std::fs::write(directory.join("rows.ndjson"), rows).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
-        .args(["fit", "rows.ndjson", "-o", "reference.json"])
-        .current_dir(directory)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "fit: {output:?}");
+    fit(directory, &rows);
     path
-}
-
-/// The number of alerts that a daemon shows with this state.
-fn count_active(daemon: &Daemon, value: &str) -> usize {
-    daemon
-        .scrape()
-        .iter()
-        .filter(|line| line.starts_with("pegel_alert_active{") && line.ends_with(value))
-        .count()
-}
-
-/// Waits until Prometheus has evaluated its rules on a scrape that is younger than this call.
-fn wait_for_rules(prometheus: &Prometheus) {
-    let scraped_after = now_ms() as f64 / 1000.0;
-    eventually("a scrape with alerts", DEADLINE, || {
-        prometheus
-            .value("min(timestamp(pegel_alert_active == 1))")
-            .filter(|scraped| *scraped > scraped_after)
-    });
-    let evaluated_after = now_ms();
-    eventually("an evaluation of the rules", DEADLINE, || {
-        let rules = prometheus.get("/api/v1/rules");
-        let groups = rules["data"]["groups"].as_array()?.clone();
-        let is_done = groups.iter().all(|group| {
-            let evaluated = group["lastEvaluation"].as_str().unwrap_or_default();
-            evaluated
-                .parse::<jiff::Timestamp>()
-                .is_ok_and(|at| at.as_millisecond() > evaluated_after)
-        });
-        is_done.then_some(())
-    });
 }
 
 /// Waits for the messages of all breaks and returns one for each.
@@ -228,13 +191,110 @@ fn check_messages(messages: &[Message], address: SocketAddr) {
         for words in kind.description {
             assert!(message.description.contains(words), "{words}: {message:?}");
         }
+        let length = message.summary.len() + message.description.len();
+        assert!(
+            length <= LONGEST_MESSAGE,
+            "{length} characters: {message:?}"
+        );
         let page = format!(" http://{address}/");
         assert!(message.description.ends_with(&page), "{message:?}");
     }
 }
 
+/// The most characters of a message that a person reads on a phone.
+const LONGEST_MESSAGE: usize = 300;
+/// The evaluations that a test waits for in an outage: three minutes at the shipped interval.
+const OUTAGE_EVALUATIONS: usize = 12;
+/// Fires because the test starts its daemon so often; it is no news of a monitor.
+const RESTARTS: &str = "PegelRestarts";
+
+/// A daemon whose alerts fire, and everything that tells people so.
+struct AlertPath {
+    config: PathBuf,
+    address: SocketAddr,
+    daemon: Daemon,
+    prometheus: Prometheus,
+    alertmanager: Alertmanager,
+    webhook: Webhook,
+}
+
+impl AlertPath {
+    /// Checks that an interruption resolves nothing, and sends nothing.
+    fn expect_no_news(&mut self, what: &str, interrupt: impl FnOnce(&mut Self)) {
+        wait_for_rules(&self.prometheus);
+        let (before, sent) = (self.alerts(), self.webhook.messages().len());
+        interrupt(self);
+        eventually(what, DEADLINE, || {
+            (count_active(&self.daemon, " 1") == ALERTS).then_some(())
+        });
+        wait_for_rules(&self.prometheus);
+        assert_eq!(self.alerts(), before, "{what}: the same alerts, as old");
+        let mut news = new_messages(&self.webhook, &self.alertmanager, sent);
+        news.retain(|message| message.alert != RESTARTS);
+        assert_eq!(news, [], "{what}: no message");
+    }
+
+    /// The alerts of Alertmanager that are about monitors.
+    fn alerts(&self) -> Vec<(String, String)> {
+        let mut alerts = self.alertmanager.alerts();
+        alerts.retain(|(labels, _)| !labels.contains(RESTARTS));
+        alerts
+    }
+
+    /// Ends the daemon, lets the rules be evaluated without it, and starts it again.
+    fn restart(&mut self, end: impl FnOnce(&mut Daemon), evaluations: usize) {
+        end(&mut self.daemon);
+        eventually("a failed scrape", DEADLINE, || {
+            self.prometheus.value("up").filter(|up| *up < 0.5)
+        });
+        wait_for_evaluations(&self.prometheus, evaluations);
+        self.daemon = Daemon::start(&self.config, self.address);
+    }
+
+    /// Replaces the daemon by one that does not come beyond the start, because its pane log does
+    /// not answer, and then by the right one again.
+    fn recover_for_long(&mut self) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        let state = "state: {flush_interval: 100ms, panes_topic: panes, brokers: ['127.0.0.1:1']}";
+        let text = text.replace(STATE, state);
+        assert!(text.contains(state), "{text}");
+        let config = self.config.with_file_name("recovering.yaml");
+        std::fs::write(&config, text).unwrap();
+        self.daemon.terminate();
+        self.daemon = Daemon::start(&config, self.address);
+        eventually("a scrape during the recovery", DEADLINE, || {
+            self.prometheus
+                .value("pegel_recovering == 1 and up == 1 unless pegel_alert_active")
+        });
+        wait_for_evaluations(&self.prometheus, OUTAGE_EVALUATIONS);
+        self.daemon.terminate();
+        self.daemon = Daemon::start(&self.config, self.address);
+    }
+
+    /// Sends SIGHUP and waits for this line of the log.
+    fn reload(&self, outcome: &str) {
+        let lines = || self.log_lines(outcome).len();
+        let before = lines();
+        self.daemon.hang_up();
+        eventually(outcome, DEADLINE, || (lines() == before + 1).then_some(()));
+    }
+
+    fn log_lines(&self, words: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(self.config.with_extension("log")).unwrap();
+        let lines = log.lines().filter(|line| line.contains(words));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// Changes the configuration that the next reload reads.
+    fn edit_config(&self, from: &str, to: &str) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "{from}: {text}");
+        std::fs::write(&self.config, text.replacen(from, to, 1)).unwrap();
+    }
+}
+
 #[test]
-fn each_kind_of_break_is_told_in_words_and_a_restart_sends_nothing() {
+fn each_kind_of_break_is_told_in_words_and_an_interruption_sends_nothing() {
     if !have(&["prometheus", "promtool", PROGRAM]) {
         return;
     }
@@ -261,37 +321,45 @@ fn each_kind_of_break_is_told_in_words_and_a_restart_sends_nothing() {
     send(&producer, start_ms, HEALTHY_MINUTES..minutes, true);
     check_messages(&wait_for_messages(&webhook), address);
 
-    wait_for_rules(&prometheus);
-    let before = alertmanager.alerts();
-    let sent = webhook.messages().len();
-    assert!(daemon.stop().success(), "SIGTERM ends it cleanly");
-    eventually("a failed scrape", DEADLINE, || {
-        prometheus.value("up").filter(|up| *up < 0.5)
+    let mut path = AlertPath {
+        config,
+        address,
+        daemon,
+        prometheus,
+        alertmanager,
+        webhook,
+    };
+    let fired = path.log_lines("alert firing: ");
+    let resolved = path.log_lines("alert resolved: ");
+    println!("{}", fired.join("\n"));
+    path.expect_no_news("SIGTERM and a start", |path| {
+        path.restart(Daemon::terminate, 1);
     });
-    let daemon = Daemon::start(&config, address);
-    eventually("firing alerts after the restart", DEADLINE, || {
-        (count_active(&daemon, " 1") == ALERTS).then_some(())
+    path.expect_no_news("SIGKILL and a start", |path| path.restart(Daemon::kill, 1));
+    path.expect_no_news("three minutes without pegel", |path| {
+        path.restart(Daemon::kill, OUTAGE_EVALUATIONS);
     });
-    wait_for_rules(&prometheus);
-    assert_eq!(alertmanager.alerts(), before, "the same ones, as old");
-    assert_eq!(new_messages(&webhook, &alertmanager, sent), [], "restart");
-    drop(daemon);
-}
-
-/// The messages beyond the first `sent` ones, once everything is sent that Alertmanager knows now.
-///
-/// A group is flushed every second, and a new one after two: what a restart changed is sent before
-/// the marker.
-fn new_messages(webhook: &Webhook, alertmanager: &Alertmanager, sent: usize) -> Vec<Message> {
-    alertmanager.send("marker");
-    eventually("the marker", DEADLINE, || {
-        let messages = webhook.messages();
-        messages
-            .iter()
-            .any(|message| message.monitor == "marker")
-            .then_some(())
+    path.expect_no_news("a long recovery", AlertPath::recover_for_long);
+    path.expect_no_news("a restart of Prometheus", |path| path.prometheus.restart());
+    path.expect_no_news("a reload", |path| path.reload("configuration reloaded"));
+    path.expect_no_news("a refused reload", |path| {
+        path.edit_config("slide: 1m", "slide: 7m");
+        path.reload("reload failed, keeping the current configuration: ");
+        path.edit_config("slide: 7m", "slide: 1m");
     });
-    let mut messages = webhook.messages().split_off(sent);
-    messages.retain(|message| message.monitor != "marker");
-    messages
+    path.expect_no_news("another feature", |path| {
+        let features = "features: [{name: amount, kind: numeric}";
+        path.edit_config(
+            features,
+            &format!("{features}, {{name: coupon, kind: numeric}}"),
+        );
+        path.reload("configuration reloaded");
+        eventually("the other feature", DEADLINE, || {
+            let is_new = |line: &String| line.contains(r#"monitor="cents",feature="coupon""#);
+            path.daemon.scrape().iter().any(is_new).then_some(())
+        });
+    });
+    // What a restart reads again is not logged again.
+    assert_eq!(path.log_lines("alert firing: "), fired);
+    assert_eq!(path.log_lines("alert resolved: "), resolved);
 }

@@ -51,17 +51,15 @@ pub(crate) fn free_address() -> SocketAddr {
         .unwrap()
 }
 
+fn signal(child: &Child, signal: &str) {
+    let pid = child.id().to_string();
+    let status = Command::new("kill").args([signal, &pid]).status().unwrap();
+    assert!(status.success(), "kill {signal}");
+}
+
 /// Ends a process with SIGTERM, as an operator would.
 fn terminate(child: &mut Child, name: &str) -> ExitStatus {
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success(),
-        "kill"
-    );
+    signal(child, "-TERM");
     eventually(name, Duration::from_secs(20), || child.try_wait().unwrap())
 }
 
@@ -176,6 +174,34 @@ impl Daemon {
         Daemon { child, address }
     }
 
+    /// Asks for a reload, as `systemctl reload` does.
+    pub(crate) fn hang_up(&self) {
+        signal(&self.child, "-HUP");
+    }
+
+    /// Ends it with SIGKILL, as the kernel does when memory runs out.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends it with SIGTERM, as an operator would.
+    pub(crate) fn terminate(&mut self) {
+        let status = terminate(&mut self.child, "the end of the daemon");
+        assert!(status.success(), "SIGTERM ends it cleanly: {status}");
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        eventually(path, Duration::from_secs(20), || {
+            get(&format!("http://{}{path}", self.address))
+        })
+    }
+
+    /// The address of its page.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
     /// The lines of a scrape; none while it does not answer.
     pub(crate) fn scrape(&self) -> Vec<String> {
         get(&format!("http://{}/metrics", self.address))
@@ -183,10 +209,6 @@ impl Daemon {
             .lines()
             .map(str::to_owned)
             .collect()
-    }
-
-    pub(crate) fn stop(mut self) -> ExitStatus {
-        terminate(&mut self.child, "the end of the daemon")
     }
 }
 
@@ -201,7 +223,7 @@ impl Drop for Daemon {
 pub(crate) struct Prometheus {
     child: Child,
     address: SocketAddr,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Prometheus {
@@ -218,26 +240,38 @@ impl Prometheus {
         );
         std::fs::write(&config, text).unwrap();
         let address = free_address();
+        let child = Self::spawn(directory.path(), address);
+        Prometheus {
+            child,
+            address,
+            directory,
+        }
+    }
+
+    /// Starts the process and waits until it answers.
+    fn spawn(directory: &Path, address: SocketAddr) -> Child {
+        let config = directory.join("prometheus.yml");
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", config.display()))
             .arg(format!(
                 "--storage.tsdb.path={}",
-                directory.path().join("data").display()
+                directory.join("data").display()
             ))
             .arg(format!("--web.listen-address={address}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let prometheus = Prometheus {
-            child,
-            address,
-            _directory: directory,
-        };
         eventually("Prometheus", Duration::from_secs(30), || {
             get(&format!("http://{address}/-/ready"))
         });
-        prometheus
+        child
+    }
+
+    /// Ends it with SIGTERM and starts it again on its data.
+    pub(crate) fn restart(&mut self) {
+        terminate(&mut self.child, "the end of Prometheus");
+        self.child = Self::spawn(self.directory.path(), self.address);
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
