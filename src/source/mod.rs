@@ -92,6 +92,9 @@ pub trait Source {
     /// longer: the sink takes its time, and a Kafka source sends requests to brokers on the same
     /// thread, each with a timeout of its own ([`Timing::request`]).
     fn poll(&mut self, wait: Duration, sink: &mut dyn Sink) -> bool;
+    /// Publishes what was read so far. Called before counts are handed on, so that nobody sees more
+    /// events than records.
+    fn publish(&mut self) {}
     /// Marks everything before `upto` of a shard as stored in the pane log; a restart may resume
     /// there.
     fn accepted(&mut self, slot: usize, upto: i64);

@@ -1,14 +1,16 @@
 //! Tests of the Kafka source on the mock cluster; they run in every `cargo test`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use pegel::demo::EmbeddedBroker;
-use pegel::model::{EventTime, Shard, StartAt, TopicId};
-use pegel::source::{KafkaSource, RawRecord, Sink, Source, SourceError};
+use pegel::model::{EventTime, KafkaReport, Shard, StartAt, TopicId};
+use pegel::source::{KafkaSource, RawRecord, Sink, Source, SourceError, Timing};
 
 use crate::cluster::{DEADLINE, producer, send_one, unique};
-use crate::vocabulary::{Reader, numbered, produce, spec};
+use crate::vocabulary::{Collected, FAST, Reader, numbered, produce, spec};
 use rdkafka::producer::Producer;
 
 pub(crate) fn broker(partitions: i32) -> (EmbeddedBroker, String) {
@@ -155,6 +157,28 @@ fn tombstones_are_records_without_payload_and_empty_payloads_are_not() {
     let report = reader.report();
     let topic = &report.topics["predictions"];
     assert_eq!((topic.tombstones, topic.bytes), (2, 1), "in {topic:?}");
+}
+
+/// The page showed more events than records: counts came at every flush, the report once a second.
+#[test]
+fn records_are_in_the_report_before_their_counts_are_handed_on() {
+    let (_broker, bootstrap) = broker(2);
+    produce(&bootstrap, "predictions", 2, "r", 100);
+    let spec = spec(&bootstrap, &["predictions"], StartAt::Earliest);
+    let timing = Timing {
+        publish: Duration::from_secs(3600),
+        ..FAST
+    };
+    let report = Arc::new(ArcSwap::from_pointee(KafkaReport::default()));
+    let mut source = KafkaSource::with_timing(&spec, Arc::clone(&report), timing).unwrap();
+    let mut sink = Collected::default();
+    let deadline = Instant::now() + DEADLINE;
+    while sink.records.len() < 100 {
+        assert!(Instant::now() < deadline, "{} records", sink.records.len());
+        source.poll(Duration::from_millis(50), &mut sink);
+    }
+    source.publish();
+    assert_eq!(report.load().topics["predictions"].records, 100);
 }
 
 #[test]

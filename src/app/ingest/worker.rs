@@ -189,6 +189,9 @@ impl IngestWorker<'_> {
         } else {
             self.ingest.take_early()
         };
+        if !flushed.is_empty() {
+            self.source.publish();
+        }
         let is_log_open = self.send(flushed);
         while let Ok(outcome) = self.outcomes.try_recv() {
             self.on_outcome(outcome);
@@ -274,6 +277,7 @@ impl IngestWorker<'_> {
     /// Flushes what is counted and waits until the log has decided on it.
     fn drain(mut self) {
         let flushed = self.ingest.flush();
+        self.source.publish();
         self.send(flushed);
         // Without our own sender, the channel closes with the last pending commit.
         drop(self.outcome_sender);

@@ -195,9 +195,12 @@ impl KafkaSource {
     }
 
     fn publish_if_due(&mut self, now: Instant) {
-        if now < self.publish_at {
-            return;
+        if now >= self.publish_at {
+            self.publish_report(now);
         }
+    }
+
+    fn publish_report(&mut self, now: Instant) {
         self.publish_at = now + self.timing.publish;
         let PartitionReader { table, health, .. } = &mut self.reader;
         health.log_changes();
@@ -238,6 +241,10 @@ impl Source for KafkaSource {
             self.assignment.backoff.refresh_now();
         }
         true
+    }
+
+    fn publish(&mut self) {
+        self.publish_report(clock::monotonic());
     }
 
     fn accepted(&mut self, slot: usize, upto: i64) {
