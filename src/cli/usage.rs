@@ -1,7 +1,7 @@
 //! Errors of the command line: arguments that contradict each other or do not fit the
 //! configuration.
 
-use crate::model::EventTime;
+use crate::model::{EventTime, Severity};
 use crate::reference::UnknownTimezone;
 
 /// A command that cannot be run as it was typed; the process exits with 2.
@@ -50,6 +50,15 @@ pub(super) enum UsageError {
     /// `--fail-on` is given for a monitor without rules.
     #[error("no rules: --fail-on has nothing to judge, expected alerts in the configuration")]
     NoRules,
+    /// No rule has the severity of `--fail-on`, or a higher one.
+    #[error(
+        "no rule of severity {severity}: --fail-on {severity} has nothing to judge, expected such an \
+         alert in the configuration, or --fail-on warning"
+    )]
+    NoRuleOfSeverity {
+        /// The requested severity.
+        severity: Severity,
+    },
     /// `--budget` is zero.
     #[error("--budget: expected a duration above 0 such as 7d")]
     ZeroBudget,
@@ -68,6 +77,20 @@ pub(super) enum UsageError {
         path: String,
         /// Error of the operating system.
         source: std::io::Error,
+    },
+    /// The daemon listens on a free port.
+    #[error("{address} is a free port that the daemon chooses, expected its address in --url")]
+    AnyPort {
+        /// The configured address.
+        address: String,
+    },
+    /// An environment variable holds no address.
+    #[error("{variable}: expected host:port such as \"127.0.0.1:10987\", found {address:?}")]
+    ListenAddress {
+        /// Name of the variable.
+        variable: &'static str,
+        /// Its value.
+        address: String,
     },
     /// `--shard` is given for a process that does not score.
     #[error("--shard splits scoring; ingesters share partitions through their consumer group")]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::model::{StartAt, Statistic, Tolerance, duration};
 
 pub(super) const VERSION: u64 = 1;
-pub(super) const LISTEN_ADDRESS: &str = "127.0.0.1:10987";
+pub const LISTEN_ADDRESS: &str = "127.0.0.1:10987";
 pub(super) const ENABLE_RELOAD: bool = false;
 pub(super) const STATE_PATH: &str = "./state";
 pub(super) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);

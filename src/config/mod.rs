@@ -30,7 +30,7 @@ mod tests;
 mod top_level;
 mod window;
 
-pub use defaults::DefaultValue;
+pub use defaults::{DefaultValue, LISTEN_ADDRESS as DEFAULT_LISTEN_ADDRESS};
 pub use effective::{Config, Limits, State, Web};
 pub use layers::ignored_variables;
 pub use load::{ConfigError, Overrides, load, load_file, load_with_references, parse};
