@@ -13,10 +13,13 @@ use super::usage::UsageError;
 use crate::clock;
 use crate::decode::{Decoder, Fields, Reading, boolean, category, expected_instead, number};
 use crate::engine::MonitorPlan;
-use crate::model::{DropReason, Kind, Pointer};
+use crate::model::{DropReason, Kind, MissingKind, Pointer, nearest};
 use crate::observe::{
     ObservedFeature, ObservedMonitor, ObserverPlan, is_in_wrong_unit, is_selected,
 };
+
+/// The most paths that are listed.
+const MAX_LISTED: usize = 20;
 
 /// The reading of a message by a monitor.
 struct Outcome {
@@ -44,8 +47,9 @@ pub(super) fn print_sample(
         None => sample.as_bytes().to_vec(),
     };
     let mut exit = Exit::Ok;
+    let paths = value_paths(&payload);
     for plan in plans {
-        let outcome = read(plan, &payload, max_bytes);
+        let outcome = read(plan, &payload, max_bytes, &paths);
         print_line(outcome.text)?;
         if !outcome.is_usable {
             exit = Exit::Failure;
@@ -61,7 +65,7 @@ pub(super) fn print_sample(
     Ok(exit)
 }
 
-fn read(plan: &MonitorPlan, payload: &[u8], max_bytes: usize) -> Outcome {
+fn read(plan: &MonitorPlan, payload: &[u8], max_bytes: usize, paths: &[Pointer]) -> Outcome {
     let name = &plan.spec.name;
     let mut observer = ObserverPlan::default();
     observer.add(&plan.spec, &plan.observed());
@@ -78,12 +82,19 @@ fn read(plan: &MonitorPlan, payload: &[u8], max_bytes: usize) -> Outcome {
             text: format!("monitor {name}: record excluded by select.where"),
             is_usable: true,
         },
-        Ok(fields) => describe(plan, &observer.monitors[0], fields),
+        Ok(fields) => describe(plan, &observer.monitors[0], fields, paths),
     }
 }
 
-/// The event time and the value of every feature, one line each.
-fn describe(plan: &MonitorPlan, monitor: &ObservedMonitor, fields: Fields<'_>) -> Outcome {
+/// The event time and the value of every feature, one line each. `paths` are those of the message.
+///
+/// A message without any of the features is not one of the monitor's: its paths are wrong.
+fn describe(
+    plan: &MonitorPlan,
+    monitor: &ObservedMonitor,
+    fields: Fields<'_>,
+    paths: &[Pointer],
+) -> Outcome {
     let (time, mut is_usable) = match event_time(monitor, fields) {
         Ok(time) => (time, true),
         Err(reason) => (
@@ -92,9 +103,22 @@ fn describe(plan: &MonitorPlan, monitor: &ObservedMonitor, fields: Fields<'_>) -
         ),
     };
     let mut text = format!("monitor {}: event time {time}", plan.spec.name);
+    let timestamp = monitor.timestamp.as_ref().map(|field| field.read(fields));
+    if let (Some(path), Some(Reading::Missing(MissingKind::Absent))) =
+        (&plan.spec.timestamp.path, timestamp)
+    {
+        text += &suggestion(path, paths);
+    }
+    let mut absent = Vec::new();
     for (feature, observed) in plan.features.iter().zip(&monitor.features) {
         let value = match value(observed, fields) {
             Reading::Value(value) => value,
+            Reading::Missing(MissingKind::Absent) => {
+                let path = plan.spec.path_of(&feature.name);
+                let suggestion = suggestion(&path, paths);
+                absent.push(path);
+                format!("missing ({}){suggestion}", MissingKind::Absent.name())
+            }
             Reading::Missing(kind) => format!("missing ({})", kind.name()),
             Reading::Invalid(reason) => {
                 is_usable = false;
@@ -111,7 +135,45 @@ fn describe(plan: &MonitorPlan, monitor: &ObservedMonitor, fields: Fields<'_>) -
         );
         debug_assert!(written.is_ok(), "writing to a String cannot fail");
     }
+    if !absent.is_empty() && absent.len() == plan.features.len() {
+        is_usable = false;
+        text += &format!(
+            "\n  none of the features is in the record\n  paths tried: {}\n  paths in the record: {}",
+            listed(&absent),
+            listed(paths)
+        );
+    }
     Outcome { text, is_usable }
+}
+
+/// Paths separated by commas; a long list is cut.
+fn listed(paths: &[Pointer]) -> String {
+    if paths.is_empty() {
+        return "none".to_owned();
+    }
+    let shown = paths.iter().take(MAX_LISTED).map(Pointer::to_string);
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if paths.len() > MAX_LISTED {
+        text += &format!(" and {} more", paths.len() - MAX_LISTED);
+    }
+    text
+}
+
+/// A path of the message that may be meant by one that is absent: the same name elsewhere, else a
+/// similar path; empty if there is none.
+fn suggestion(absent: &Pointer, paths: &[Pointer]) -> String {
+    let name = absent.tokens().last().map(|name| name.to_lowercase());
+    let same_name = paths.iter().find(|path| {
+        let other = path.tokens().last().map(|name| name.to_lowercase());
+        other.is_some() && other == name
+    });
+    if let Some(path) = same_name {
+        return format!(", did you mean {path}?");
+    }
+    let texts: Vec<String> = paths.iter().map(Pointer::to_string).collect();
+    let known: Vec<&str> = texts.iter().map(String::as_str).collect();
+    nearest(&absent.to_string(), &known)
+        .map_or_else(String::new, |path| format!(", did you mean {path}?"))
 }
 
 /// The event time as text with the format it was read in, or the reason why the record has none.
@@ -137,6 +199,31 @@ fn value(feature: &ObservedFeature, fields: Fields<'_>) -> Reading<String> {
             category(slot, fields.scratch, &mut buffer).map(|name| format!("{name:?}"))
         }
         Kind::Boolean => boolean(slot, fields.scratch).map(|value| value.to_string()),
+    }
+}
+
+/// The paths of all values of the message, in its order; none where it is not JSON.
+fn value_paths(payload: &[u8]) -> Vec<Pointer> {
+    let mut paths = Vec::new();
+    if let Ok(message) = serde_json::from_slice(payload) {
+        collect_paths(&message, &Pointer::default(), &mut paths);
+    }
+    paths
+}
+
+fn collect_paths(value: &Value, path: &Pointer, paths: &mut Vec<Pointer>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            for (key, member) in members {
+                collect_paths(member, &path.child(key), paths);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for (index, item) in items.iter().enumerate() {
+                collect_paths(item, &path.child(&index.to_string()), paths);
+            }
+        }
+        _ => paths.push(path.clone()),
     }
 }
 

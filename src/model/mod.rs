@@ -43,6 +43,6 @@ pub use shard::{Shard, TopicId};
 pub use slot::{NESTED, Slot, TextRange};
 pub use source::{KafkaSpec, PanesTopicSpec, SourceSpec, StartAt};
 pub use statistic::Statistic;
-pub use suggest::suggest;
+pub use suggest::{nearest, suggest};
 pub use timestamp::{TimestampFormat, TimestampSpec, Zone};
 pub use window::WindowSpec;

@@ -6,11 +6,11 @@
 /// Names beyond which a list of accepted ones is cut.
 const MAX_LISTED: usize = 40;
 
-/// Suggests what `unknown` may mean: the nearest of the `known` names, or all of them.
+/// Returns the one of the `known` names that `unknown` may mean; `None` where none is near.
 #[must_use]
-pub fn suggest(unknown: &str, known: &[&str]) -> String {
+pub fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     let typed = unknown.to_lowercase();
-    let nearest = known
+    known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(&typed, name), *name))
         .min_by_key(|(distance, _)| *distance)
@@ -21,8 +21,13 @@ pub fn suggest(unknown: &str, known: &[&str]) -> String {
                 .iter()
                 .find(|name| typed.len() >= 3 && name.starts_with(&typed))
                 .copied()
-        });
-    match nearest {
+        })
+}
+
+/// Suggests what `unknown` may mean: the nearest of the `known` names, or all of them.
+#[must_use]
+pub fn suggest(unknown: &str, known: &[&str]) -> String {
+    match nearest(unknown, known) {
         Some(name) => format!("did you mean {name:?}?"),
         None if known.is_empty() => "none is configured".to_owned(),
         None if known.len() > MAX_LISTED => format!(
