@@ -205,7 +205,36 @@ fn two_runs_give_identical_output() {
     let first = quiet_table();
     assert_eq!(first, calibrate("quiet.csv", "table"), "same bytes");
     let widest = first.lines().map(|line| line.chars().count()).max();
-    assert!(widest <= Some(100), "{widest:?} columns:\n{first}");
+    assert!(widest <= Some(80), "{widest:?} columns:\n{first}");
+}
+
+/// The configured budgets were `open` beside the same policy that was `kept`.
+#[test]
+fn configured_budgets_are_supported_like_the_policy_they_are() {
+    let rules: String = [
+        "js",
+        "wasserstein",
+        "missing_ratio",
+        "invalid_ratio",
+        "unseen_ratio",
+        "out_of_range_ratio",
+    ]
+    .iter()
+    .map(|statistic| format!("{{statistic: {statistic}}}, "))
+    .collect();
+    let budgets = config(&format!("    alerts: [{rules}]\n"));
+    std::fs::write(directory().join("budgets.yaml"), budgets).unwrap();
+    let output = calibrate_with("budgets.yaml", "quiet.csv", "json");
+    let report: Value = serde_json::from_str(&output).unwrap();
+    let configured = named(&report["candidates"], "name", "as configured");
+    let policy = named(&report["candidates"], "name", "30d");
+    for key in ["keeps_budget", "is_vouched_for", "alarms", "above", "found"] {
+        assert_eq!(configured[key], policy[key], "{key}");
+    }
+    let expected = |candidate: &Value| candidate["alarms_by_design_at_most"].as_f64().unwrap();
+    assert!((expected(configured) - expected(policy)).abs() < 1e-9);
+    let fixed = named(&quiet()["candidates"], "name", "as configured");
+    assert!(fixed["alarms_by_design_at_most"].is_null(), "no promise");
 }
 
 #[test]

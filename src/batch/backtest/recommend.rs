@@ -12,6 +12,7 @@ use super::alarm_trace::AlarmCounts;
 use super::candidates::{Candidate, Candidates};
 use super::operating_curve::Backtest;
 use super::policy::{Policy, effective_intervals};
+use crate::engine::{FeaturePlan, ThresholdSource};
 use crate::model::duration;
 
 /// Length of a supporting history in budgets.
@@ -36,8 +37,8 @@ pub(crate) struct HistoryBudget {
 pub(crate) struct CandidateResult {
     /// Counts on the unchanged history, without features that are never quiet.
     pub(crate) counts: AlarmCounts,
-    /// Upper limit of the expected alarms per budget, from the thresholds; `None` if some are
-    /// fixed.
+    /// Upper limit of the expected alarms per budget, from the thresholds; `None` if some are fixed
+    /// numbers, which promise nothing.
     pub(crate) by_design: Option<f64>,
     /// The alarms on the history are within the budget.
     pub(crate) keeps_budget: bool,
@@ -113,9 +114,10 @@ fn candidate_result(
         .iter()
         .filter(|feature| !noisy.contains(feature));
     let counts = backtest.unchanged_counts(index, quiet);
-    let by_design = candidate
-        .policy
-        .map(|policy| alarms_by_design(&policy, candidates, history));
+    let by_design = match candidate.policy {
+        Some(policy) => Some(alarms_by_design(&policy, candidates, history)),
+        None => configured_by_design(candidates.features(), &candidates.slides(), history),
+    };
     let mut result = CandidateResult {
         counts,
         by_design,
@@ -144,6 +146,33 @@ fn alarms_by_design(policy: &Policy, candidates: &Candidates, history: &HistoryB
         .map(|interval| comparisons_per_window / interval.as_secs_f64())
         .sum();
     rate * history.budget.as_secs_f64()
+}
+
+/// Returns the upper limit for the configured alerts; `None` if a threshold is a fixed number.
+///
+/// The rules of a feature divide its budget equally, so it is
+/// `budget * sum(1 / effective interval of a rule / number of budgeted statistics)` over all rules,
+/// windows and references.
+fn configured_by_design(
+    features: &[FeaturePlan],
+    slides: &[Duration],
+    history: &HistoryBudget,
+) -> Option<f64> {
+    let mut rate = 0.0;
+    for feature in features {
+        let comparisons = feature.scorers().count() as f64;
+        let statistics = f64::from(feature.budgeted_statistics.max(1));
+        for rule in &feature.rules {
+            let ThresholdSource::Budget { interval, .. } = rule.threshold_source else {
+                return None;
+            };
+            rate += effective_intervals(interval, slides)
+                .iter()
+                .map(|interval| comparisons / statistics / interval.as_secs_f64())
+                .sum::<f64>();
+        }
+    }
+    Some(rate * history.budget.as_secs_f64())
 }
 
 /// Returns the policy to take; `None` without policies.

@@ -10,18 +10,22 @@ use crate::batch::backtest::caveats::caveats;
 use crate::batch::backtest::faults::Fault;
 use crate::batch::backtest::operating_curve::{Detection, nearest_rank};
 use crate::batch::backtest::report::BacktestReport;
-use crate::export::grouped;
+use crate::export::{grouped, short_number};
 use crate::model::duration;
 
-const LEGEND: &str = "alarms/above: alarms, and evaluations of a feature above a threshold; \
-    budget: kept, over, or open (kept on this history, but nothing supports that it will be; a long \
-    alarm counts once per length of its window); gross: x10, x1000, /1000, and \
-    numbers that become texts; time: median from the onset of the fault to the alarm";
+const FALSE_ALARMS_LEGEND: &str = "alarms: a long one is one here, and counts against the budget \
+    once per length of its window; above: evaluations of a feature above a threshold; budget: kept, \
+    over, or open (kept on this history, but nothing supports that it will be); expected: at most so \
+    many alarms per budget, by the thresholds";
+const DETECTION_LEGEND: &str = "gross: x10, x1000, /1000, and numbers that become texts; time: median \
+    from the onset of the fault to the alarm";
 
 /// Width in characters of paragraphs.
-const WIDTH: usize = 100;
-/// Number of undetected features that are named.
-const MAX_NAMED: usize = 3;
+const WIDTH: usize = 80;
+/// The most characters of the names of undetected features.
+const MAX_NAMES: usize = 24;
+/// The most characters of the name of a feature in a table.
+const MAX_NAME: usize = 28;
 /// Number of features with the most alarms that are listed.
 const MAX_NOISIEST: usize = 5;
 
@@ -62,10 +66,12 @@ pub(crate) fn table(report: &BacktestReport) -> String {
     let mut blocks = vec![
         history(report),
         String::new(),
-        "False alarms on the history, and the share (%) of features in which a fault is detected:"
-            .to_owned(),
+        "False alarms on the history:".to_owned(),
+        false_alarms(report),
+        wrapped(FALSE_ALARMS_LEGEND),
+        "\nShare (%) of the features in which an injected fault is detected:".to_owned(),
         operating_curve(report),
-        wrapped(LEGEND),
+        wrapped(DETECTION_LEGEND),
     ];
     if let Some(table) = noisiest_features(report) {
         blocks.push(
@@ -107,6 +113,26 @@ fn history(report: &BacktestReport) -> String {
     format!("{}\n{}", wrapped(&history), wrapped(&faults))
 }
 
+fn false_alarms(report: &BacktestReport) -> String {
+    let header = ["candidate", "alarms", "above", "budget", "expected"];
+    let mut table = empty_table(TableStyle::Terminal, &header);
+    for (candidate, result) in report.results.iter().enumerate() {
+        let expected = result
+            .by_design
+            .map_or_else(|| "-".to_owned(), short_number);
+        table.add_row(vec![
+            name(report, candidate),
+            Cell::new(result.counts.alarms),
+            Cell::new(result.counts.above),
+            Cell::new(budget(report, candidate)),
+            Cell::new(expected),
+        ]);
+    }
+    align_right(&mut table, 1..=2);
+    align_right(&mut table, 4..=4);
+    table.to_string()
+}
+
 fn operating_curve(report: &BacktestReport) -> String {
     let columns: Vec<&FaultColumn> = FAULT_COLUMNS
         .iter()
@@ -116,18 +142,13 @@ fn operating_curve(report: &BacktestReport) -> String {
         .iter()
         .map(|column| format!("{}\n{}", column.title, sizes(report, column)))
         .collect();
-    let header: Vec<&str> = ["candidate", "alarms/\nabove", "budget"]
-        .into_iter()
+    let header: Vec<&str> = std::iter::once("candidate")
         .chain(titles.iter().map(String::as_str))
         .chain(["time"])
         .collect();
     let mut table = empty_table(TableStyle::Terminal, &header);
     for candidate in 0..report.candidates.list.len() {
-        let mut row = vec![
-            name(report, candidate),
-            Cell::new(alarms_and_above(&report.results[candidate].counts)),
-            Cell::new(budget(report, candidate)),
-        ];
+        let mut row = vec![name(report, candidate)];
         row.extend(
             columns
                 .iter()
@@ -136,7 +157,6 @@ fn operating_curve(report: &BacktestReport) -> String {
         row.push(Cell::new(median_time(report, candidate)));
         table.add_row(row);
     }
-    align_right(&mut table, 1..=1);
     align_right(&mut table, header.len() - 1..=header.len() - 1);
     table.to_string()
 }
@@ -280,7 +300,7 @@ fn noisiest_features(report: &BacktestReport) -> Option<String> {
         .collect();
     let mut table = empty_table(TableStyle::Terminal, &header);
     for (feature, counts) in features.iter().take(MAX_NOISIEST) {
-        let mut row = vec![report.feature_name(*feature).to_owned()];
+        let mut row = vec![shortened(report.feature_name(*feature), MAX_NAME)];
         row.extend(counts.iter().map(alarms_and_above));
         table.add_row(row);
     }
@@ -309,11 +329,23 @@ fn recommendation(report: &BacktestReport) -> Vec<String> {
             .policy
             .yaml(&report.candidates.statistics)
             .iter()
-            .map(|line| format!("    {line}")),
+            .map(|line| yaml_line(line)),
     );
     blocks.push("\nDetected faults, and the time from onset to alarm (median .. 90 %):".to_owned());
     blocks.push(detections(report, recommendation.candidate));
     blocks
+}
+
+/// Indents a line of the configuration; a rule that is too long for a line goes on in the next one,
+/// as YAML allows inside of braces.
+fn yaml_line(line: &str) -> String {
+    let indented = format!("    {line}");
+    match indented.rsplit_once(", tolerance") {
+        Some((before, after)) if indented.len() > WIDTH => {
+            format!("{before},\n         tolerance{after}")
+        }
+        _ => indented,
+    }
 }
 
 fn detections(report: &BacktestReport, candidate: usize) -> String {
@@ -347,18 +379,37 @@ fn median_and_high<T: Copy>(ascending: &[T], text: impl Fn(&T) -> String) -> Str
     }
 }
 
+/// The first of the features' names, as many as fit, and the number of the others.
 fn first_names(report: &BacktestReport, features: &[usize]) -> String {
-    let names = features
+    let names: Vec<&str> = features
         .iter()
-        .take(MAX_NAMED)
         .map(|feature| report.feature_name(*feature))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if features.len() > MAX_NAMED {
-        format!("{names} and {} more", features.len() - MAX_NAMED)
-    } else {
-        names
+        .collect();
+    names_within(&names, MAX_NAMES)
+}
+
+fn names_within(names: &[&str], width: usize) -> String {
+    let Some((first, others)) = names.split_first() else {
+        return String::new();
+    };
+    let mut text = shortened(first, width);
+    for (shown, name) in (1..).zip(others) {
+        if text.chars().count() + 2 + name.chars().count() > width {
+            return format!("{text} and {} more", names.len() - shown);
+        }
+        text += &format!(", {name}");
     }
+    text
+}
+
+/// A text of at most `max` characters; a longer one ends in an ellipsis.
+fn shortened(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(max - 1).collect();
+    cut.push('\u{2026}');
+    cut
 }
 
 fn wrapped(text: &str) -> String {
@@ -380,6 +431,28 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.split_whitespace().count(), 61, "{text}");
+    }
+
+    #[test]
+    fn names_are_cut_to_the_width_of_their_column() {
+        assert_eq!(names_within(&[], 10), "");
+        assert_eq!(names_within(&["amount", "age"], 11), "amount, age");
+        assert_eq!(names_within(&["amount", "age"], 10), "amount and 1 more");
+        assert_eq!(
+            names_within(&["employment_months", "b"], 6),
+            "emplo\u{2026} and 1 more"
+        );
+    }
+
+    #[test]
+    fn a_long_rule_takes_two_lines() {
+        let rule = "  - {statistic: out_of_range_ratio, false_alarm_interval: 90d, tolerance: 0.2%, for: 3}";
+        assert_eq!(
+            yaml_line(rule),
+            "      - {statistic: out_of_range_ratio, false_alarm_interval: 90d,\n         tolerance: \
+             0.2%, for: 3}"
+        );
+        assert_eq!(yaml_line("alerts:"), "    alerts:");
     }
 
     #[test]
