@@ -15,7 +15,9 @@ use super::progress;
 use super::report::FeatureReport;
 use crate::calibration::WindowContext;
 use crate::engine::{Assessment, AssessmentInput, FeaturePlan, MonitorPlan, PlanProblem, assess};
-use crate::model::{AlertSpec, MissingKind, MonitorSpec, NotReady, ReferenceSpec, Statistic};
+use crate::model::{
+    AlertSpec, MissingKind, MonitorSpec, NotReady, ReferenceSpec, Statistic, WindowSpec,
+};
 use crate::reference::Reference;
 use crate::score::{Rates, Scorer, Scores};
 use crate::stats::FeatureCounts;
@@ -100,17 +102,26 @@ pub fn counts_of(
         .collect()
 }
 
-/// Compares the counts of every feature with its reference, in the order of the plan's features.
+/// The number of values that a comparison needs: the smallest one of the monitor's windows, and the
+/// default of a window without a configuration.
 #[must_use]
-pub fn compare<'a>(plan: &'a MonitorPlan, counts: &'a [FeatureCounts]) -> Vec<FeatureReport<'a>> {
-    prepare_null_tables(plan, counts);
-    let min_samples = plan
-        .spec
-        .windows
+pub fn min_samples(spec: &MonitorSpec) -> u64 {
+    spec.windows
         .iter()
         .map(|window| window.min_samples)
         .min()
-        .unwrap_or(1);
+        .unwrap_or(WindowSpec::DEFAULT_MIN_SAMPLES)
+}
+
+/// Compares the counts of every feature with its reference, in the order of the plan's features.
+/// Fewer than `min_samples` values are not judged.
+#[must_use]
+pub fn compare<'a>(
+    plan: &'a MonitorPlan,
+    counts: &'a [FeatureCounts],
+    min_samples: u64,
+) -> Vec<FeatureReport<'a>> {
+    prepare_null_tables(plan, counts, min_samples);
     plan.features
         .iter()
         .zip(counts)
@@ -159,14 +170,14 @@ fn assessment(
         rates,
         step: None,
         statistics: Statistic::ALL,
-        has_tables: true,
+        has_tables: scores.is_some(),
         context: WindowContext::default(),
     };
     Some(Arc::new(assess(feature, null_model, &input)))
 }
 
 /// Simulates the null tables for the sample sizes of the current side, on all cores.
-fn prepare_null_tables(plan: &MonitorPlan, counts: &[FeatureCounts]) {
+fn prepare_null_tables(plan: &MonitorPlan, counts: &[FeatureCounts], min_samples: u64) {
     let missing: Vec<_> = plan
         .features
         .iter()
@@ -174,7 +185,8 @@ fn prepare_null_tables(plan: &MonitorPlan, counts: &[FeatureCounts]) {
         .filter_map(|(feature, counts)| {
             let null_model = feature.references.first()?.null_model.as_deref()?;
             let samples = counts.tallies.values;
-            (samples > 0 && !null_model.is_prepared(samples)).then_some((null_model, samples))
+            let has_scores = samples > 0 && samples >= min_samples;
+            (has_scores && !null_model.is_prepared(samples)).then_some((null_model, samples))
         })
         .collect();
     let bar = progress::over_items("calibrating", missing.len());

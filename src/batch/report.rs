@@ -24,7 +24,7 @@ pub enum Verdict {
     None,
     /// A threshold of this severity is exceeded.
     Drift(Severity),
-    /// There are no scores, and no threshold of a rate is exceeded.
+    /// There are no scores or no thresholds for them, and no threshold of a rate is exceeded.
     NotReady(NotReady),
 }
 
@@ -122,8 +122,22 @@ impl FeatureReport<'_> {
         match (worst, &self.scores) {
             (Some(severity), _) => Verdict::Drift(severity),
             (None, Err(reason)) => Verdict::NotReady(*reason),
+            (None, Ok(_)) if self.are_scores_unjudged() => {
+                Verdict::NotReady(NotReady::LineUnreachable)
+            }
             (None, Ok(_)) => Verdict::None,
         }
+    }
+
+    /// Reports whether no rule on a score has a threshold that a value can reach.
+    fn are_scores_unjudged(&self) -> bool {
+        let has_unreachable = self
+            .assessment
+            .as_ref()
+            .is_some_and(|assessment| !assessment.unreachable.is_empty());
+        has_unreachable
+            && self.thresholds().all(|(rule, _)| rule.statistic.is_rate())
+            && self.plan.rules.iter().any(|rule| !rule.statistic.is_rate())
     }
 
     /// Returns the rule that is furthest beyond its threshold, with its value and its threshold.

@@ -199,7 +199,8 @@ impl NullModel {
 
     /// Reasons why the thresholds of a window of `n` values at `alpha` are less reliable.
     ///
-    /// `TooFewEffective` is left to the caller, which has `min_samples`.
+    /// `TooFewEffective` and `LineUnreachable` are left to the caller, which has `min_samples` and
+    /// the rules.
     #[must_use]
     pub fn statuses(
         &self,
@@ -224,7 +225,7 @@ impl NullModel {
                 }
                 CalibrationStatus::PhiLearning => !is_estimated,
                 CalibrationStatus::BlocksShort => blocks.is_some_and(|(_, is_short)| is_short),
-                CalibrationStatus::TooFewEffective => false,
+                CalibrationStatus::TooFewEffective | CalibrationStatus::LineUnreachable => false,
             })
             .collect()
     }

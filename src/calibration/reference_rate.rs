@@ -23,8 +23,7 @@ pub(super) fn reference_rate(
             RateDistribution::seen(tallies.invalid_total() as f64, tallies.present() as f64)
         }
         Statistic::UnseenRatio if reference.kind != Kind::Boolean => {
-            let unseen = reference.counts.unseen(&reference.layout);
-            let hits = (unseen.max(reference.seen_once) as f64).max(0.5);
+            let hits = (reference.expected_unseen() as f64).max(0.5);
             RateDistribution::try_new(hits + 0.5, (values - hits).max(0.0) + 0.5)
         }
         Statistic::OutOfRangeRatio => out_of_range(reference, values),

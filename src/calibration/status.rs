@@ -18,16 +18,19 @@ pub enum CalibrationStatus {
     ///
     /// Calibrated alerts of the window wait.
     TooFewEffective,
+    /// A threshold is above the largest value that its statistic can take, so it is none.
+    LineUnreachable,
 }
 
 impl CalibrationStatus {
     /// Every status, in the order of reports.
-    pub const ALL: [CalibrationStatus; 5] = [
+    pub const ALL: [CalibrationStatus; 6] = [
         CalibrationStatus::ReferenceSmall,
         CalibrationStatus::BudgetExtrapolated,
         CalibrationStatus::PhiLearning,
         CalibrationStatus::BlocksShort,
         CalibrationStatus::TooFewEffective,
+        CalibrationStatus::LineUnreachable,
     ];
 
     /// The name in JSON and labels.
@@ -39,6 +42,7 @@ impl CalibrationStatus {
             CalibrationStatus::PhiLearning => "phi_learning",
             CalibrationStatus::BlocksShort => "blocks_short",
             CalibrationStatus::TooFewEffective => "too_few_effective",
+            CalibrationStatus::LineUnreachable => "line_unreachable",
         }
     }
 }

@@ -14,6 +14,7 @@ use super::exit::Exit;
 use super::fit::print_notice;
 use super::monitors::load_monitor_spec;
 use super::output::comparison_table;
+use super::output::rules::rules_text;
 use super::output::stdout::print_line;
 use super::output::table::TableStyle;
 use super::usage::UsageError;
@@ -42,6 +43,10 @@ pub(super) struct CompareArgs {
     monitor: Option<String>,
     #[command(flatten)]
     form: FileArgs,
+    /// Values that a feature needs to be judged [default: the smallest of the configuration's
+    /// windows, else 500]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    min_samples: Option<u64>,
     /// Format of the result
     #[arg(long, value_enum, default_value = "table")]
     format: CompareFormat,
@@ -65,6 +70,16 @@ enum FailOn {
     Critical,
 }
 
+impl FailOn {
+    /// The lowest severity that fails.
+    const fn lowest(self) -> Severity {
+        match self {
+            FailOn::Warning => Severity::Warning,
+            FailOn::Critical => Severity::Critical,
+        }
+    }
+}
+
 /// Compares both sides and prints the result.
 ///
 /// # Errors
@@ -84,9 +99,16 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
     }
     let reference = load_reference(args, configured.as_ref())?;
     let spec = configured.unwrap_or_else(MonitorSpec::bare);
+    let min_samples = args
+        .min_samples
+        .unwrap_or_else(|| compare::min_samples(&spec));
     let plan = compare::plan(spec, is_configured, reference)?;
+    if let Some(fail_on) = args.fail_on {
+        check_severities(&plan, fail_on.lowest())?;
+    }
     let (rows, counts) = load_current(args, &plan)?;
-    let mut reports = compare::compare(&plan, &counts);
+    anstream::eprintln!("{}", rules_text(&plan.spec, is_configured, min_samples));
+    let mut reports = compare::compare(&plan, &counts, min_samples);
     if args.format != CompareFormat::Json {
         reports.sort_by(by_urgency);
     }
@@ -101,15 +123,43 @@ pub(super) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
     Ok(exit(args.fail_on, &rows, &reports))
 }
 
+/// Checks that the rules can have the severity of `--fail-on`, and prints the features without such
+/// a rule.
+fn check_severities(plan: &MonitorPlan, lowest: Severity) -> Result<(), UsageError> {
+    let unjudged: Vec<&str> = plan
+        .features
+        .iter()
+        .filter(|feature| feature.rules.iter().all(|rule| rule.severity < lowest))
+        .map(|feature| feature.name.as_str())
+        .collect();
+    if unjudged.len() == plan.features.len() {
+        return Err(UsageError::NoRuleOfSeverity { severity: lowest });
+    }
+    if !unjudged.is_empty() {
+        anstream::eprintln!(
+            "no rule of severity {lowest}, so --fail-on {lowest} does not judge: {}",
+            unjudged.join(", ")
+        );
+    }
+    Ok(())
+}
+
 /// Loads a fitted reference, or fits one to a data file.
+///
+/// The windows of a monitor do not matter: each side is compared as a whole, so the blocks of the
+/// reference have the same lengths with and without a configuration.
 fn load_reference(args: &CompareArgs, spec: Option<&MonitorSpec>) -> anyhow::Result<Reference> {
     let name = args.reference.as_str();
     if is_reference(name) {
         return Ok(Reference::load(name.as_ref())?);
     }
     let file = args.form.open(name)?;
+    let spec = spec.map(|spec| MonitorSpec {
+        windows: Vec::new(),
+        ..spec.clone()
+    });
     let request = FitRequest {
-        spec,
+        spec: spec.as_ref(),
         is_forced: true,
         ..FitRequest::default()
     };
@@ -187,10 +237,8 @@ fn to_json(plan: &MonitorPlan, rows: &RowCounts, reports: &[FeatureReport<'_>]) 
 
 /// Returns the exit code; data that is largely unreadable is never without drift.
 fn exit(fail_on: Option<FailOn>, rows: &RowCounts, reports: &[FeatureReport<'_>]) -> Exit {
-    let lowest = match fail_on {
-        None => return Exit::Ok,
-        Some(FailOn::Warning) => Severity::Warning,
-        Some(FailOn::Critical) => Severity::Critical,
+    let Some(lowest) = fail_on.map(FailOn::lowest) else {
+        return Exit::Ok;
     };
     let verdicts: Vec<Verdict> = reports.iter().map(FeatureReport::verdict).collect();
     if verdicts

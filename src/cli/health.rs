@@ -4,8 +4,8 @@
 //! not `/-/ready`, because a supervisor restarts what is unhealthy, and a restart does not help
 //! while a broker is down. One request on a connection that the server closes needs no HTTP client.
 //!
-//! The address is the one that `pegel run` listens on: of the configuration and the environment, which
-//! wins.
+//! The address is the one that `pegel run` listens on: of the configuration and the environment,
+//! which wins.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};

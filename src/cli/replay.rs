@@ -18,11 +18,12 @@ use super::output::alarms::AlarmSummary;
 use super::output::lost_rows::{Readiness, events_text, unread_text};
 use super::output::scores::{ScoreFormat, ScoreWriter};
 use super::usage::UsageError;
+use crate::alert::AlertState;
 use crate::app;
 use crate::batch::replay::replay;
 use crate::batch::report::FeatureReport;
 use crate::config::Config;
-use crate::engine::{MonitorPlan, MonitorView, WindowView};
+use crate::engine::{AlertView, MonitorPlan, MonitorView, WindowView};
 use crate::model::MonitorSpec;
 
 /// Arguments of `pegel replay`.
@@ -101,6 +102,9 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     }
     if let Some(text) = readiness.scores_text() {
         anstream::eprintln!("{text}");
+        if let Some(text) = readiness.samples_text() {
+            anstream::eprintln!("{text}");
+        }
     }
     if let Some(reasons) = readiness.idle_rules() {
         let evaluations: u64 = replayed.monitors.iter().map(|view| view.evaluations).sum();
@@ -135,7 +139,8 @@ fn monitors(args: &ReplayArgs, config: &Config) -> Result<Vec<MonitorSpec>, Usag
     Ok(monitors)
 }
 
-/// Returns one JSON object per feature and reference of an evaluation.
+/// Returns one JSON object per feature and reference of an evaluation, and one of the number of
+/// events where a minimum is configured.
 #[must_use]
 pub fn json_lines(
     plan: &MonitorPlan,
@@ -145,21 +150,27 @@ pub fn json_lines(
     let Some(spec) = plan.spec.windows.get(window.index) else {
         return Vec::new();
     };
+    let start = window.end.map(|end| end.minus(spec.size).to_string());
+    let head = |reference: &str| -> Map<String, Value> {
+        [
+            ("monitor", json!(plan.spec.name)),
+            ("window", json!(spec.name)),
+            ("window_start", json!(start)),
+            ("window_end", json!(window.end.map(|end| end.to_string()))),
+            ("segment", json!("")),
+            ("reference", json!(reference)),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
+    };
     let mut lines = Vec::new();
     for (feature, state) in plan.features.iter().zip(&window.features) {
         let Some(counts) = state.counts.as_deref() else {
             continue;
         };
         for (comparison, reference) in state.comparisons.iter().zip(&plan.references) {
-            let mut line = Map::new();
-            let mut put = |key: &str, value: Value| drop(line.insert(key.to_owned(), value));
-            let start = window.end.map(|end| end.minus(spec.size).to_string());
-            put("monitor", json!(plan.spec.name));
-            put("window", json!(spec.name));
-            put("window_start", json!(start));
-            put("window_end", json!(window.end.map(|end| end.to_string())));
-            put("segment", json!(""));
-            put("reference", json!(reference.name));
+            let mut line = head(&reference.name);
             let report = FeatureReport {
                 plan: feature,
                 against: comparison.reference.clone(),
@@ -180,7 +191,53 @@ pub fn json_lines(
             lines.push(line);
         }
     }
+    lines.extend(window.volume.as_ref().map(|volume| {
+        let mut line = head("");
+        line.extend(volume_json(volume));
+        line
+    }));
     lines
+}
+
+/// The keys of a line about the number of events, which belongs to no feature and no reference.
+fn volume_json(volume: &AlertView) -> Map<String, Value> {
+    let (verdict, reason) = match volume.state {
+        AlertState::NotReady(reason) => ("not_ready", Some(reason.reason())),
+        _ if volume.is_exceeded() => (volume.severity.name(), None),
+        _ => ("none", None),
+    };
+    [
+        ("feature", json!("")),
+        ("kind", Value::Null),
+        ("verdict", json!(verdict)),
+        ("reason", json!(reason)),
+        ("reference_samples", Value::Null),
+        ("samples", json!(volume.value.map(whole))),
+        ("missing_ratio", Value::Null),
+        ("invalid", Value::Null),
+        ("out_of_range_ratio", Value::Null),
+        ("unseen_ratio", Value::Null),
+        ("scores", json!({})),
+        ("support_overlap", Value::Null),
+        ("beyond_reference", Value::Null),
+        ("status", json!([])),
+        ("calibration", Value::Null),
+        ("min_events", json!(volume.lower_threshold().map(whole))),
+        ("alert", json!(volume.state.name())),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into_iter()
+    .collect()
+}
+
+/// A number of events as a whole number.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count that was turned into a float"
+)]
+const fn whole(events: f64) -> u64 {
+    events as u64
 }
 
 /// Returns a line with the counts of events, evaluations and alerts of a monitor.
@@ -191,8 +248,9 @@ fn summary(view: &MonitorView) -> String {
         .filter(|(_, to, _)| *to == "firing")
         .map(|(_, _, count)| count)
         .sum();
+    let alerts = if fired == 1 { "alert" } else { "alerts" };
     format!(
-        "monitor {}: {}, {} evaluations ({} empty windows skipped), {fired} alerts fired",
+        "monitor {}: {}, {} evaluations ({} empty windows skipped), {fired} {alerts} fired",
         view.spec.name,
         events_text(view),
         view.evaluations,

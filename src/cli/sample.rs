@@ -59,7 +59,7 @@ pub(super) fn print_sample(
     if !unread.is_empty() {
         print_line(format_args!(
             "fields that no monitor reads: {}",
-            unread.join(", ")
+            listed(&unread)
         ))?;
     }
     Ok(exit)
@@ -164,8 +164,8 @@ fn listed(paths: &[Pointer]) -> String {
 fn suggestion(absent: &Pointer, paths: &[Pointer]) -> String {
     let name = absent.tokens().last().map(|name| name.to_lowercase());
     let same_name = paths.iter().find(|path| {
-        let other = path.tokens().last().map(|name| name.to_lowercase());
-        other.is_some() && other == name
+        let last = path.tokens().last().map(|name| name.to_lowercase());
+        last.is_some() && last == name
     });
     if let Some(path) = same_name {
         return format!(", did you mean {path}?");
@@ -228,7 +228,7 @@ fn collect_paths(value: &Value, path: &Pointer, paths: &mut Vec<Pointer>) {
 }
 
 /// The paths of the message's values that no monitor reads, in the order of the message.
-fn unread_fields(payload: &[u8], plans: &[MonitorPlan]) -> Vec<String> {
+fn unread_fields(payload: &[u8], plans: &[MonitorPlan]) -> Vec<Pointer> {
     let read: Vec<Pointer> = plans
         .iter()
         .flat_map(|plan| {
@@ -251,7 +251,7 @@ fn unread_fields(payload: &[u8], plans: &[MonitorPlan]) -> Vec<String> {
 
 /// Adds the path of each value that is not read. An object or an array is listed as a whole if
 /// nothing in it is read and it has no members with names.
-fn collect_unread(value: &Value, path: &Pointer, read: &[Pointer], unread: &mut Vec<String>) {
+fn collect_unread(value: &Value, path: &Pointer, read: &[Pointer], unread: &mut Vec<Pointer>) {
     if read.contains(path) {
         return;
     }
@@ -266,6 +266,6 @@ fn collect_unread(value: &Value, path: &Pointer, read: &[Pointer], unread: &mut 
                 collect_unread(item, &path.child(&index.to_string()), read, unread);
             }
         }
-        _ => unread.push(path.to_string()),
+        _ => unread.push(path.clone()),
     }
 }

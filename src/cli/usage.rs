@@ -89,7 +89,7 @@ pub(super) enum UsageError {
     ListenAddress {
         /// Name of the variable.
         variable: &'static str,
-        /// Its value.
+        /// The text that is no address.
         address: String,
     },
     /// `--shard` is given for a process that does not score.

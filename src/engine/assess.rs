@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::plan::{FeaturePlan, Rule, ThresholdSource};
 use crate::alert::Threshold;
 use crate::calibration::{
-    CalibrationStatus, NullDistribution, NullModel, WindowContext, detectable_shift, tolerance_on,
+    CalibrationStatus, NullDistribution, NullModel, ThresholdRange, WindowContext,
+    detectable_shift, tolerance_on,
 };
 use crate::model::{Budget, Statistic, Tolerance};
 use crate::score::{Rates, ScoreStatus, Scores};
@@ -32,12 +33,13 @@ pub struct StatisticAssessment {
     /// The share of windows without drift that score at least as high, 0..=1.
     pub p_value: f64,
     /// The lowest threshold of any rule; without a rule, that of the default budget and tolerance.
-    pub threshold: f64,
+    /// `None` where it is above the largest value of the statistic.
+    pub threshold: Option<f64>,
     /// The design effect phi: how much more windows without drift vary than independent samples; at
     /// least 1.
     pub design_effect: f64,
     /// The shift of a normal feature's mean, in standard deviations, that reaches the threshold;
-    /// `None` for rates.
+    /// `None` for rates and without a threshold.
     pub detectable_shift: Option<f64>,
 }
 
@@ -52,6 +54,8 @@ pub struct Assessment {
     pub statuses: Vec<CalibrationStatus>,
     /// One threshold for each rule of the feature; `None` where a budgeted rule has none.
     pub thresholds: Vec<Option<Threshold>>,
+    /// Statistics of budgeted rules whose threshold would be above their largest value.
+    pub unreachable: Vec<Statistic>,
 }
 
 impl Assessment {
@@ -140,6 +144,16 @@ pub fn assess(
             threshold_of(rule, distribution, feature, null_model, input.step)
         })
         .collect();
+    let mut unreachable: Vec<Statistic> = feature
+        .rules
+        .iter()
+        .zip(&thresholds)
+        .filter(|(rule, threshold)| {
+            threshold.is_none() && distribution_of(rule.statistic).is_some()
+        })
+        .map(|(rule, _)| rule.statistic)
+        .collect();
+    unreachable.dedup();
     let rarest_alpha = feature
         .rules
         .iter()
@@ -150,15 +164,25 @@ pub fn assess(
             }
         })
         .fold(1.0, f64::min);
+    let mut statuses =
+        null_model.statuses(input.counts.tallies.values, rarest_alpha, &input.context);
+    if !unreachable.is_empty() {
+        statuses.push(CalibrationStatus::LineUnreachable);
+    }
     Assessment {
         statistics: distributions
             .iter()
             .filter_map(|(statistic, distribution)| {
                 let value = input.value(*statistic)?;
-                let lowest = lowest_threshold(*statistic, &feature.rules, &thresholds);
-                let threshold = lowest.unwrap_or_else(|| {
+                let has_rule = feature
+                    .rules
+                    .iter()
+                    .any(|rule| rule.statistic == *statistic);
+                let threshold = if has_rule {
+                    lowest_threshold(*statistic, &feature.rules, &thresholds)
+                } else {
                     default_threshold(*statistic, distribution, feature, null_model, input.step)
-                });
+                };
                 Some(assess_statistic(*statistic, value, distribution, threshold))
             })
             .collect(),
@@ -166,8 +190,9 @@ pub fn assess(
             || null_model.block_design_effect(Statistic::Js, input.counts, &input.context),
             NullDistribution::design_effect,
         ),
-        statuses: null_model.statuses(input.counts.tallies.values, rarest_alpha, &input.context),
+        statuses,
         thresholds,
+        unreachable,
     }
 }
 
@@ -175,7 +200,7 @@ fn assess_statistic(
     statistic: Statistic,
     value: f64,
     distribution: &NullDistribution,
-    threshold: f64,
+    threshold: Option<f64>,
 ) -> StatisticAssessment {
     StatisticAssessment {
         statistic,
@@ -183,7 +208,7 @@ fn assess_statistic(
         p_value: distribution.p_value(value),
         threshold,
         design_effect: distribution.design_effect(),
-        detectable_shift: detectable_shift(statistic, threshold),
+        detectable_shift: threshold.and_then(|threshold| detectable_shift(statistic, threshold)),
     }
 }
 
@@ -196,7 +221,8 @@ fn alpha(interval: Duration, budgeted_statistics: u32, step: Option<Duration>) -
     frequency.min(MAX_ALPHA) / f64::from(budgeted_statistics.max(1))
 }
 
-/// The threshold of a rule; `None` where a budgeted rule has no null distribution.
+/// The threshold of a rule; `None` where a budgeted rule has no null distribution, or where its
+/// threshold is above the largest value of the statistic.
 fn threshold_of(
     rule: &Rule,
     distribution: Option<&NullDistribution>,
@@ -216,6 +242,9 @@ fn threshold_of(
             let tolerance = tolerance_on(of, tolerance, scorer.reference(), scorer.body());
             let alpha = alpha(interval, feature.budgeted_statistics, step);
             let range = distribution.threshold(alpha, tolerance);
+            if !is_reachable(rule.statistic, range, null_model) {
+                return None;
+            }
             let floor = distribution.noise_floor();
             let cleared = (1.0 - HYSTERESIS) * range.upper + HYSTERESIS * floor;
             Some(Threshold {
@@ -240,14 +269,24 @@ fn lowest_threshold(
         .min_by(f64::total_cmp)
 }
 
-/// The threshold of a statistic without a rule, by the default budget and tolerance.
+/// True if a value of the statistic can be beyond a threshold.
+fn is_reachable(statistic: Statistic, range: ThresholdRange, null_model: &NullModel) -> bool {
+    let can_be_above = null_model
+        .scorer()
+        .largest(statistic)
+        .is_none_or(|largest| range.upper < largest);
+    can_be_above || range.lower.is_some_and(|lower| lower > 0.0)
+}
+
+/// The threshold of a statistic without a rule, by the default budget and tolerance; `None` where
+/// no value can be above it.
 fn default_threshold(
     statistic: Statistic,
     distribution: &NullDistribution,
     feature: &FeaturePlan,
     null_model: &NullModel,
     step: Option<Duration>,
-) -> f64 {
+) -> Option<f64> {
     let scorer = null_model.scorer();
     let tolerance = tolerance_on(
         statistic,
@@ -256,7 +295,8 @@ fn default_threshold(
         scorer.body(),
     );
     let alpha = alpha(Budget::INTERVAL, feature.budgeted_statistics, step);
-    distribution.threshold(alpha, tolerance).upper
+    let range = distribution.threshold(alpha, tolerance);
+    is_reachable(statistic, range, null_model).then_some(range.upper)
 }
 
 /// The number of independent values that a window of clustered ones is worth: `samples / phi`,
@@ -356,11 +396,14 @@ mod tests {
         let expected = 0.8 * psi.above + 0.2 * level.noise_floor;
         assert_near(psi.cleared, expected, "a fifth of the way to the floor");
         assert!(level.noise_floor < psi.above, "noise does not alarm");
-        assert_near(level.threshold, psi.above, "that of the rule");
+        assert_near(level.threshold.unwrap(), psi.above, "that of the rule");
         let js = assessment.statistic(Statistic::Js).unwrap();
-        assert_near(js.threshold, 0.5, "a fixed one as well");
+        assert_near(js.threshold.unwrap(), 0.5, "a fixed one as well");
         let kl = assessment.statistic(Statistic::Kl).unwrap();
-        assert!(kl.threshold > kl.noise_floor, "by the default budget");
+        assert!(
+            kl.threshold.unwrap() > kl.noise_floor,
+            "by the default budget"
+        );
         assert!(level.p_value > 0.01, "no drift: {}", level.p_value);
         assert_eq!(
             assessment.statuses,

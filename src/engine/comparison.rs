@@ -83,10 +83,12 @@ impl Comparison {
         let is_estimated = self.reference.current().is_ok_and(|(_, null_model)| {
             null_model.is_some_and(|null_model| null_model.estimates_online())
         });
-        let is_quiet = self
-            .rules
-            .iter()
-            .all(|rule| rule.view().state == AlertState::Inactive);
+        let is_quiet = self.rules.iter().all(|rule| {
+            matches!(
+                rule.view().state,
+                AlertState::Inactive | AlertState::NotReady(NotReady::LineUnreachable)
+            )
+        });
         if let (Ok(scores), Some(reference), true) =
             (&self.scores, &self.scored_against, is_estimated && is_quiet)
         {
@@ -174,7 +176,7 @@ impl Comparison {
             if self.awaits_tables && rule.wait_for_tables(sample, self.scores) {
                 continue;
             }
-            let calibrated = calibrated(self.assessment.as_deref(), index);
+            let calibrated = calibrated(self.assessment.as_deref(), index, rule);
             rule.evaluate(sample, self.scores, calibrated, transitions);
         }
     }
@@ -194,7 +196,7 @@ impl Comparison {
             return false;
         }
         for (index, rule) in self.rules.iter_mut().enumerate() {
-            let calibrated = calibrated(self.assessment.as_deref(), index);
+            let calibrated = calibrated(self.assessment.as_deref(), index, rule);
             rule.resume(sample, self.scores, calibrated, transitions);
         }
         true
@@ -244,7 +246,7 @@ impl Comparison {
             if self.awaits_tables && rule.wait_for_tables(sample, self.scores) {
                 continue;
             }
-            let calibrated = calibrated(self.assessment.as_deref(), index);
+            let calibrated = calibrated(self.assessment.as_deref(), index, rule);
             let state = AlertState::NotReady(NotReady::Warming);
             rule.show(sample, self.scores, calibrated, state);
         }
@@ -259,7 +261,7 @@ impl Comparison {
             .enumerate()
             .find(|(_, rule)| rule.is_named(&saved.statistic, &saved.severity));
         if let Some((index, rule)) = rule {
-            let calibrated = calibrated(self.assessment.as_deref(), index);
+            let calibrated = calibrated(self.assessment.as_deref(), index, rule);
             let waits = rule.is_waiting() && saved.state == AlertState::NotReady(NotReady::Warming);
             // The earlier process may have waited for the same tables.
             if !waits {
@@ -310,6 +312,10 @@ const fn has_enough(n: u64, min_samples: u64) -> bool {
     n > 0 && n >= min_samples
 }
 
-fn calibrated(assessment: Option<&Assessment>, rule: usize) -> Option<Calibrated> {
-    assessment.map(|assessment| Calibrated::new(assessment, rule))
+fn calibrated(
+    assessment: Option<&Assessment>,
+    index: usize,
+    rule: &RuleState,
+) -> Option<Calibrated> {
+    assessment.map(|assessment| Calibrated::new(assessment, index, rule.statistic()))
 }

@@ -6,7 +6,7 @@ use super::plan::{Rule, ThresholdSource};
 use super::sample::FeatureSample;
 use super::view::AlertView;
 use crate::alert::{Alert, AlertState, Threshold};
-use crate::model::{EventTime, NotReady};
+use crate::model::{EventTime, NotReady, Statistic};
 use crate::score::Scores;
 
 /// A rule with the state of its alert.
@@ -44,6 +44,11 @@ impl RuleState {
         self.rule.statistic.name() == statistic && self.rule.severity.name() == severity
     }
 
+    /// The statistic of the rule.
+    pub(super) const fn statistic(&self) -> Statistic {
+        self.rule.statistic
+    }
+
     pub(super) const fn alert(&self) -> &Alert {
         &self.alert
     }
@@ -69,8 +74,11 @@ impl RuleState {
         }
         let value = sample.value(self.rule.statistic, scores);
         let trusted = value.and_then(|value| {
-            self.check_effective_samples(sample, calibrated)
-                .map(|()| value)
+            self.check_effective_samples(sample, calibrated)?;
+            match calibrated {
+                Some(calibrated) if calibrated.is_unreachable => Err(NotReady::LineUnreachable),
+                _ => Ok(value),
+            }
         });
         let threshold = threshold_of(&self.rule, calibrated);
         let (state, transition) = self.alert.step(
@@ -217,14 +225,18 @@ impl RuleState {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Calibrated {
     threshold: Option<Threshold>,
+    /// True if the threshold would be above the largest value of the statistic.
+    is_unreachable: bool,
     design_effect: f64,
 }
 
 impl Calibrated {
-    /// The entry of the rule with this index.
-    pub(super) fn new(assessment: &Assessment, rule: usize) -> Self {
+    /// The entry of the rule on this statistic with this index.
+    pub(super) fn new(assessment: &Assessment, rule: usize, statistic: Statistic) -> Self {
+        let threshold = assessment.thresholds.get(rule).copied().flatten();
         Calibrated {
-            threshold: assessment.thresholds.get(rule).copied().flatten(),
+            threshold,
+            is_unreachable: threshold.is_none() && assessment.unreachable.contains(&statistic),
             design_effect: assessment.design_effect,
         }
     }
@@ -274,7 +286,7 @@ mod tests {
     use crate::alert::{AlertTiming, Transition};
     use crate::engine::fixture::{count, fixed, plan, spec, spread};
     use crate::engine::plan::MonitorPlan;
-    use crate::model::{Severity, Statistic, Tolerance};
+    use crate::model::{Severity, Tolerance};
     use crate::score::Rates;
     use crate::stats::FeatureCounts;
 
@@ -331,6 +343,7 @@ mod tests {
     fn calibrated(above: f64, design_effect: f64) -> Option<Calibrated> {
         Some(Calibrated {
             threshold: Some(Threshold::fixed(above)),
+            is_unreachable: false,
             design_effect,
         })
     }
@@ -399,6 +412,21 @@ mod tests {
         evaluate(&mut state, 5, 20, calibrated(0.1, 1.0));
         let too_few = NotReady::TooFewSamples { have: 10, need: 20 };
         assert_eq!(state.view().state, AlertState::NotReady(too_few));
+    }
+
+    #[test]
+    fn a_rule_whose_threshold_no_value_can_reach_is_not_ready() {
+        // It was inactive, as if it had been judged.
+        let mut state = RuleState::new(&rule(Statistic::MissingRatio, BUDGET), 0);
+        let unreachable = Some(Calibrated {
+            threshold: None,
+            is_unreachable: true,
+            design_effect: 1.0,
+        });
+        evaluate(&mut state, 10, 1, unreachable);
+        let expected = AlertState::NotReady(NotReady::LineUnreachable);
+        assert_eq!(state.view().state, expected);
+        assert_eq!(state.view().value, Some(0.5), "the value is shown");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! looks like. Value, threshold and number of samples follow.
 
 use super::numbers::{grouped, number_text, percent, short_number};
-use super::shift::{describe_rate, describe_shift};
+use super::shift::{describe_beyond, describe_rate, describe_shift};
 use super::unexpected::advice;
 use crate::alert::AlertState;
 use crate::engine::{
@@ -13,7 +13,7 @@ use crate::engine::{
 };
 use crate::model::{NotReady, Statistic, duration};
 use crate::reference::FeatureReference;
-use crate::score::Rates;
+use crate::score::Distances;
 use crate::stats::{FeatureCounts, Layout};
 
 /// The comparison that an alert belongs to, as far as its explanation needs it.
@@ -27,6 +27,8 @@ pub struct AlertContext<'a> {
     reference: Option<&'a FeatureReference>,
     /// The assessment by calibration.
     assessment: Option<&'a Assessment>,
+    /// The distances of a numeric feature, where they are ready.
+    distances: Option<Distances>,
     /// The reason why there is no score.
     not_ready: Option<NotReady>,
 }
@@ -53,6 +55,7 @@ impl<'a> AlertContext<'a> {
             counts: window.counts.as_deref(),
             reference: comparison.reference.as_deref(),
             assessment: comparison.assessment.as_deref(),
+            distances: comparison.scores.ok().and_then(|scores| scores.distances),
             not_ready: comparison.scores.err(),
         }
     }
@@ -86,6 +89,8 @@ fn explain_in(detail: Detail, alert: &AlertView, context: &AlertContext<'_>) -> 
         Some(value) if alert.statistic.is_rate() => vec![rate_text(detail, alert, value, context)],
         Some(value) => {
             let mut sentences = changes(context);
+            let distances = context.distances.filter(|_| is_distance(alert.statistic));
+            sentences.extend(distances.as_ref().and_then(describe_beyond));
             sentences.push(score_text(detail, alert, value, context));
             sentences
         }
@@ -125,6 +130,14 @@ pub fn explain_volume(alert: &AlertView) -> String {
     } else {
         format!("{events} events in the window, at least {min_events} are expected")
     }
+}
+
+/// True for the statistics that measure how far values have moved.
+const fn is_distance(statistic: Statistic) -> bool {
+    matches!(
+        statistic,
+        Statistic::Wasserstein | Statistic::WassersteinNormalized | Statistic::WassersteinBody
+    )
 }
 
 /// The changes in the data; none without values and a reference.
@@ -172,15 +185,16 @@ fn rate_text(detail: Detail, alert: &AlertView, value: f64, context: &AlertConte
             }
         };
     }
-    let before = context
-        .layout
-        .zip(context.reference)
-        .and_then(|(layout, reference)| Rates::of(&reference.counts, layout).get(alert.statistic));
+    let mut clauses = vec![describe_rate(
+        alert.statistic,
+        context.reference,
+        value,
+        context.counts,
+    )];
     let window = context
         .counts
         .zip(context.reference)
         .map(|(counts, reference)| (counts, reference.kind));
-    let mut clauses = vec![describe_rate(alert.statistic, before, value, window)];
     if alert.statistic == Statistic::InvalidRatio {
         clauses.extend(window.and_then(|(counts, kind)| advice(counts, kind)));
     }
@@ -195,8 +209,15 @@ fn rate_text(detail: Detail, alert: &AlertView, value: f64, context: &AlertConte
 /// A score with its threshold, its level without drift, and the number of samples.
 fn score_text(detail: Detail, alert: &AlertView, value: f64, context: &AlertContext<'_>) -> String {
     let (statistic, unit) = (alert.statistic, alert.statistic.unit());
+    let is_lower_bound = context
+        .distances
+        .is_some_and(|distances| distances.is_lower_bound);
+    let at_least = match statistic {
+        Statistic::Wasserstein | Statistic::WassersteinNormalized if is_lower_bound => "at least ",
+        _ => "",
+    };
     let mut clauses = vec![
-        format!("{statistic} {} {unit}", short_number(value))
+        format!("{statistic} {at_least}{} {unit}", short_number(value))
             .trim_end()
             .to_owned(),
     ];
@@ -258,6 +279,7 @@ mod tests {
         counts: None,
         reference: None,
         assessment: None,
+        distances: None,
         not_ready: None,
     };
 
@@ -299,7 +321,7 @@ mod tests {
                 statistic: Statistic::Js,
                 noise_floor: 0.004,
                 p_value: 1e-9,
-                threshold: 0.019,
+                threshold: Some(0.019),
                 design_effect: 1.5,
                 detectable_shift: None,
             }],
@@ -311,6 +333,7 @@ mod tests {
             counts: Some(&window),
             reference: Some(&reference),
             assessment: Some(&assessment),
+            distances: None,
             not_ready: None,
         };
         assert_eq!(
@@ -321,9 +344,40 @@ mod tests {
         );
         assert_eq!(
             explain_briefly(&alert(), &context),
-            "above 109: 0.0 % -> 100.0 %; median 59 -> 5979; looks like x100; js 0.900 bit, \
+            "above 109: 0.0 % -> 100.0 %; median 59 -> 5969; looks like x100; js 0.900 bit, \
              threshold 0.01900, 6,210 samples"
         );
+    }
+
+    #[test]
+    fn a_distance_says_how_much_of_it_lies_beyond_the_reference() {
+        // It was in JSON only, and a lower bound looked like a measured distance.
+        let context = AlertContext {
+            distances: Some(Distances {
+                wasserstein: 1000.0,
+                wasserstein_normalized: 33.0,
+                beyond_reference: 820.0,
+                body: 0.4,
+                ks: 0.2,
+                is_lower_bound: true,
+                is_unscaled: false,
+            }),
+            ..NOTHING
+        };
+        let of = |statistic: Statistic, value: f64| AlertView {
+            statistic,
+            value: Some(value),
+            threshold: Some(0.3),
+            interval: None,
+            ..alert()
+        };
+        assert_eq!(
+            explain(&of(Statistic::WassersteinNormalized, 33.0), &context),
+            "82 % of the distance comes from values beyond the reference; wasserstein_normalized at \
+             least 33.0 std, threshold 0.300"
+        );
+        let js = explain(&of(Statistic::Js, 0.9), &context);
+        assert_eq!(js, "js 0.900 bit, threshold 0.300", "no distance");
     }
 
     /// An alert of the missing ratio was explained by bins of the values that are left.
@@ -424,6 +478,7 @@ mod tests {
             counts: Some(&window),
             reference: Some(&reference),
             assessment: None,
+            distances: None,
             not_ready: Some(NotReady::Empty),
         };
         let held = AlertView {

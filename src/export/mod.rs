@@ -24,6 +24,8 @@ pub use explain::{AlertContext, explain, explain_volume};
 pub use exporter::Exporter;
 pub use http::{ReloadRequest, calibration_json, names_json, serve};
 pub use metrics::{CATALOG, Metric, MetricType, OpenMetrics, estimate_series, markdown};
-pub use numbers::{grouped, percent, short_number};
-pub use shift::{describe_rate, describe_shift, median_text};
+pub use numbers::{grouped, number_text, percent, short_number};
+pub use shift::{
+    describe_beyond, describe_rate, describe_shift, is_whole, median_text, share_beyond,
+};
 pub use unexpected::{invalid_values, unseen_categories};

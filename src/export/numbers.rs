@@ -24,7 +24,7 @@ pub fn short_number(value: f64) -> String {
 
 /// A number of a feature: whole where the feature is, else with about three significant digits.
 #[must_use]
-pub(super) fn number_text(value: f64, is_whole: bool) -> String {
+pub fn number_text(value: f64, is_whole: bool) -> String {
     if is_whole && value.abs() < MAX_WHOLE {
         format!("{value:.0}")
     } else {

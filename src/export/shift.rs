@@ -8,9 +8,14 @@ use std::cmp::Ordering;
 use super::numbers::{bin_text, number_text, percent, short_number};
 use super::unexpected::{invalid_values, unseen_categories, values_text};
 use super::unit_error::{Quartiles, unit_error};
-use crate::model::{Kind, Statistic};
+use crate::model::Statistic;
 use crate::reference::FeatureReference;
-use crate::stats::{CELLS, CellCounts, CellScale, FeatureCounts, Layout, ReadableQuantiles};
+use crate::score::{Distances, Rates};
+use crate::stats::{CELLS, CellCounts, CellScale, FeatureCounts, Layout, ReadableQuantiles, share};
+
+/// The share of the Wasserstein distance from beyond the reference's range from which on it is
+/// told.
+const MIN_TOLD_BEYOND: f64 = 0.1;
 
 /// The largest changes between a reference and a window with the same layout: the bin whose share
 /// changed most, the medians, and the unit error that the shift looks like.
@@ -32,16 +37,40 @@ pub fn describe_shift(
     changes
 }
 
+/// The share of the Wasserstein distance that comes from beyond the reference's range, in 0..=1.
+#[must_use]
+pub fn share_beyond(distances: &Distances) -> Option<f64> {
+    let share = distances.beyond_reference / distances.wasserstein;
+    share.is_finite().then(|| share.clamp(0.0, 1.0))
+}
+
+/// The part of the Wasserstein distance from beyond the reference's range, where it is large enough
+/// to matter: "82 % of the distance comes from values beyond the reference".
+#[must_use]
+pub fn describe_beyond(distances: &Distances) -> Option<String> {
+    let share = share_beyond(distances).filter(|share| *share >= MIN_TOLD_BEYOND)?;
+    let percent = share * 100.0;
+    Some(format!(
+        "{percent:.0} % of the distance comes from values beyond the reference"
+    ))
+}
+
 /// A rate before and after: "missing 0.5 % -> 27.8 %"; only after, where there is no before.
 ///
-/// Unseen categories and invalid values of the `window` are named.
+/// The reference has no unseen categories by definition, so before is the rate that is expected
+/// without drift: categories that it has once say how many it lacks. Unseen categories and invalid
+/// values of the `window` are named.
 #[must_use]
 pub fn describe_rate(
     statistic: Statistic,
-    before: Option<f64>,
+    reference: Option<&FeatureReference>,
     after: f64,
-    window: Option<(&FeatureCounts, Kind)>,
+    window: Option<&FeatureCounts>,
 ) -> String {
+    let before = reference.and_then(|reference| match statistic {
+        Statistic::UnseenRatio => expected_unseen_ratio(reference),
+        _ => Rates::of(&reference.counts, &reference.layout).get(statistic),
+    });
     let name = match statistic {
         Statistic::MissingRatio => "missing",
         Statistic::InvalidRatio => "invalid values",
@@ -53,15 +82,30 @@ pub fn describe_rate(
         Some(before) => format!("{name} {} -> {}", percent(before), percent(after)),
         None => format!("{name} {}", percent(after)),
     };
-    let values = window.and_then(|(counts, kind)| match statistic {
-        Statistic::UnseenRatio => values_text(counts, &unseen_categories(counts, kind)),
-        Statistic::InvalidRatio => values_text(counts, &invalid_values(counts, kind)),
-        _ => None,
-    });
+    let values = window
+        .zip(reference)
+        .and_then(|(counts, reference)| match statistic {
+            Statistic::UnseenRatio => {
+                values_text(counts, &unseen_categories(counts, reference.kind))
+            }
+            Statistic::InvalidRatio => values_text(counts, &invalid_values(counts, reference.kind)),
+            _ => None,
+        });
     match values {
         Some(values) => format!("{change}: {values}"),
         None => change,
     }
+}
+
+/// The rate of unseen categories that is expected without drift (Good and Turing).
+fn expected_unseen_ratio(reference: &FeatureReference) -> Option<f64> {
+    share(reference.expected_unseen(), reference.counts.tallies.values)
+}
+
+/// True if the counted numbers are whole.
+#[must_use]
+pub fn is_whole(cells: &CellCounts, scale: &CellScale) -> bool {
+    ReadableQuantiles::new(cells, scale).is_whole()
 }
 
 /// The median of counted numbers, or the bound that it lies beyond; `None` without values.
@@ -82,33 +126,32 @@ fn most_changed_bin(
     window: &FeatureCounts,
     reference: &FeatureReference,
 ) -> Option<String> {
-    let (kind, reference) = (reference.kind, &reference.counts);
-    let (window_values, reference_values) = (window.tallies.values, reference.tallies.values);
+    let counts = &reference.counts;
+    let (window_values, reference_values) = (window.tallies.values, counts.tallies.values);
     if window_values == 0 || reference_values == 0 {
         return None;
     }
+    let is_unseen =
+        |index: usize| matches!(layout, Layout::Categorical(layout) if layout.unseen() == index);
     let (index, (before, after)) = window
         .bins
         .iter()
-        .zip(&reference.bins)
-        .map(|(after, before)| {
-            (
-                *before as f64 / reference_values as f64,
-                *after as f64 / window_values as f64,
-            )
-        })
+        .zip(&counts.bins)
         .enumerate()
+        .map(|(index, (after, before))| {
+            let expected = expected_unseen_ratio(reference).filter(|_| is_unseen(index));
+            let before = expected.unwrap_or(*before as f64 / reference_values as f64);
+            (index, (before, *after as f64 / window_values as f64))
+        })
         .max_by(|(_, a), (_, b)| (a.1 - a.0).abs().total_cmp(&(b.1 - b.0).abs()))?;
     let name = layout.name(index);
-    let is_unseen = matches!(layout, Layout::Categorical(layout) if layout.unseen() == index);
     let change = format!("{} -> {}", percent(before), percent(after));
-    let categories = unseen_categories(window, kind);
-    Some(
-        match values_text(window, &categories).filter(|_| is_unseen) {
-            Some(names) => format!("unseen {change}: {names}"),
-            None => format!("{}: {change}", bin_text(name)),
-        },
-    )
+    let categories = unseen_categories(window, reference.kind);
+    let names = values_text(window, &categories).filter(|_| is_unseen(index));
+    Some(match names {
+        Some(names) => format!("unseen {change}: {names}"),
+        None => format!("{}: {change}", bin_text(name)),
+    })
 }
 
 fn quartiles(counts: &FeatureCounts, scale: &CellScale) -> Option<Quartiles> {
@@ -213,5 +256,37 @@ mod tests {
             "unseen 0.0 % -> 100.0 %: a (5), b (4), c (3), ..."
         );
         assert_eq!(text(&[("de", 95), ("", 5)]), "fr: 40.0 % -> 0.0 %");
+    }
+
+    /// Before was always 0.0 %, although one value in ten of such a stream is new without any
+    /// drift.
+    #[test]
+    fn before_is_the_expected_rate_of_unseen_categories() {
+        let rare = (0..100).map(|i| (format!("rare{i}").into_boxed_str(), 1));
+        let column = Column {
+            categories: rare.chain([("common".into(), 900)]).collect(),
+            ..Column::default()
+        };
+        let reference = fit("city", Kind::Categorical, column, &FitOptions::default()).unwrap();
+        let text = describe_rate(Statistic::UnseenRatio, Some(&reference), 0.13, None);
+        assert_eq!(text, "unseen 10.0 % -> 13.0 %");
+    }
+
+    #[test]
+    fn a_distance_from_beyond_the_reference_is_told_from_a_tenth_on() {
+        let text = |beyond_reference: f64| {
+            describe_beyond(&Distances {
+                wasserstein: 50.0,
+                wasserstein_normalized: 5.0,
+                beyond_reference,
+                body: 0.1,
+                ks: 0.01,
+                is_lower_bound: false,
+                is_unscaled: false,
+            })
+        };
+        let expected = "82 % of the distance comes from values beyond the reference";
+        assert_eq!(text(41.0).as_deref(), Some(expected));
+        assert_eq!(text(4.9), None, "less than a tenth");
     }
 }

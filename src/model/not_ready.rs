@@ -27,6 +27,8 @@ pub enum NotReady {
     },
     /// No event was counted for a long time, although the source was read.
     Silent,
+    /// The threshold is above the largest value that the statistic can take.
+    LineUnreachable,
 }
 
 impl NotReady {
@@ -41,6 +43,7 @@ impl NotReady {
             NotReady::Empty => "empty",
             NotReady::TooFewSamples { .. } => "too_few_samples",
             NotReady::Silent => "silent",
+            NotReady::LineUnreachable => "line_unreachable",
         }
     }
 }
@@ -55,6 +58,10 @@ impl fmt::Display for NotReady {
             NotReady::Partial => f.write_str("part of the window was not counted"),
             NotReady::Empty => f.write_str("no values in the window"),
             NotReady::Silent => f.write_str("the stream is silent"),
+            NotReady::LineUnreachable => f.write_str(
+                "its threshold is above the largest value of the statistic: more values or fewer \
+                 categories (`top`) are needed",
+            ),
         }
     }
 }

@@ -78,6 +78,14 @@ impl FeatureReference {
         })
     }
 
+    /// The number of values of unseen categories in another sample of the same size: as many as
+    /// categories occur once (Good and Turing). Counts of a stream may hold unseen ones of their
+    /// own.
+    #[must_use]
+    pub fn expected_unseen(&self) -> u64 {
+        self.counts.unseen(&self.layout).max(self.seen_once)
+    }
+
     /// True if the reference has a standard deviation.
     #[must_use]
     pub fn has_std(&self) -> bool {

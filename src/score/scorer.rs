@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::scores::{Distances, Scores};
-use crate::model::NotReady;
+use crate::model::{NotReady, Statistic};
 use crate::reference::FeatureReference;
 use crate::stats::{Bins, Body, FeatureCounts, Open, divergences, transport};
 
@@ -48,6 +48,16 @@ impl Scorer {
     #[must_use]
     pub const fn body(&self) -> Option<&Body> {
         self.body.as_ref()
+    }
+
+    /// The largest value that a statistic can take against the reference; `None` if there is no
+    /// limit.
+    #[must_use]
+    pub fn largest(&self, statistic: Statistic) -> Option<f64> {
+        match (statistic, &self.body) {
+            (Statistic::WassersteinBody, Some(body)) => Some(body.reach / body.std),
+            _ => statistic.upper_bound(),
+        }
     }
 
     /// The number that is added to every count in the smoothed scores.
@@ -133,7 +143,7 @@ fn largest_gap(bins: &Bins, window: &[u64], reference: &[u64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, Statistic};
+    use crate::model::Kind;
     use crate::reference::{Column, FitOptions, fit};
     use crate::score::ScoreStatus;
 

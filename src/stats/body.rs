@@ -25,6 +25,9 @@ pub struct Body {
     ///
     /// Each cell's values are taken at their mean. 1 where the reference has no variance.
     pub std: f64,
+    /// The largest distance that a window can have from the body: that of a window with all values
+    /// at one clip, in the feature's unit.
+    pub reach: f64,
 }
 
 impl Body {
@@ -45,9 +48,11 @@ impl Body {
                 })
             })
             .collect();
+        let mean = mean(&clipped);
         Body {
             cells,
             std: standard_deviation(&clipped),
+            reach: (mean - low).max(high - mean),
         }
     }
 }
@@ -65,10 +70,16 @@ fn cell_of_rank(reference: &CellCounts, rank: f64) -> usize {
         .unwrap_or(0)
 }
 
+/// Mean of pairs of count and value.
+fn mean(counted: &[(f64, f64)]) -> f64 {
+    let n: f64 = counted.iter().map(|(count, _)| count).sum();
+    counted.iter().map(|(count, x)| count * x).sum::<f64>() / n
+}
+
 /// Standard deviation of pairs of count and value; 1 where they have no finite, positive one.
 fn standard_deviation(counted: &[(f64, f64)]) -> f64 {
     let n: f64 = counted.iter().map(|(count, _)| count).sum();
-    let mean = counted.iter().map(|(count, x)| count * x).sum::<f64>() / n;
+    let mean = mean(counted);
     let variance = counted
         .iter()
         .map(|(count, x)| count * (x - mean).powi(2))
@@ -98,6 +109,8 @@ mod tests {
         let with = Body::of(&cells, &scale);
         assert_eq!(without.cells, with.cells, "same clips");
         assert!((with.std / without.std - 1.0).abs() < 1e-3, "{with:?}");
+        // A window with all values at one end of -2..2.
+        assert!((without.reach / 2.0 - 1.0).abs() < 0.1, "{without:?}");
         // Uniform over four units: 4 / sqrt(12).
         assert!((without.std / 1.1547 - 1.0).abs() < 2e-3, "{without:?}");
     }

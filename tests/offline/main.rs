@@ -23,4 +23,5 @@ mod source_tree;
 mod style;
 mod support;
 mod torn;
+mod verdicts;
 mod windows;

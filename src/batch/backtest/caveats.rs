@@ -152,5 +152,9 @@ const fn meaning(status: CalibrationStatus) -> &'static str {
             "after division by the design effect, some windows hold fewer samples than \
              min_samples: alerts wait there"
         }
+        CalibrationStatus::LineUnreachable => {
+            "in some windows a threshold is above the largest value of its statistic, so it cannot \
+             alarm there: use a longer window, or fewer categories (`top`)"
+        }
     }
 }

@@ -16,6 +16,8 @@ const MAX_LISTED: usize = 50;
 #[derive(Debug, Default)]
 pub(crate) struct AlarmSummary {
     scores: BTreeMap<StatisticKey, Vec<f64>>,
+    /// Numbers of events by monitor and window, where a minimum is configured.
+    volumes: BTreeMap<(String, String), Vec<f64>>,
     /// Rules that fire in the latest evaluation.
     firing: BTreeSet<(StatisticKey, Severity)>,
     /// Alarms in the order in which they began.
@@ -30,7 +32,8 @@ struct BegunAlarm {
     alert: AlertView,
 }
 
-/// A statistic of a comparison by the names that users gave.
+/// A statistic of a comparison by the names that users gave. The number of events belongs to a
+/// window and not to a comparison: its feature and reference are empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct StatisticKey {
     monitor: String,
@@ -67,6 +70,19 @@ impl AlarmSummary {
                 }
             }
         }
+        if let Some(volume) = window.volume {
+            let (monitor, window) = (plan.spec.name.clone(), spec.name.clone());
+            let events = self.volumes.entry((monitor.clone(), window.clone()));
+            events.or_default().extend(volume.value);
+            let key = StatisticKey {
+                monitor,
+                window,
+                reference: String::new(),
+                feature: String::new(),
+                statistic: volume.statistic,
+            };
+            self.record_alert(key, volume, end);
+        }
     }
 
     fn record_alert(&mut self, key: StatisticKey, alert: AlertView, at: EventTime) {
@@ -100,6 +116,18 @@ impl AlarmSummary {
                 sorted.len()
             ));
         }
+        for ((monitor, window), events) in &self.volumes {
+            let mut sorted = events.clone();
+            sorted.sort_by(f64::total_cmp);
+            if let Some(smallest) = sorted.first() {
+                lines.push(format!(
+                    "{monitor} {window} volume: {} evaluations, median {:.0} events, smallest \
+                     {smallest}",
+                    sorted.len(),
+                    quantile_sorted(&sorted, 0.5)
+                ));
+            }
+        }
         lines.extend(
             self.alarms
                 .iter()
@@ -125,10 +153,24 @@ impl fmt::Display for BegunAlarm {
         } = &self.key;
         write!(
             f,
-            "{} {}: {monitor} {window} {reference} {feature} by {statistic}",
+            "{} {}: {monitor} {window} ",
             self.at, self.alert.severity
         )?;
-        let Some((value, threshold)) = self.alert.value.zip(self.alert.threshold) else {
+        let limits = self.alert.value.zip(self.alert.threshold);
+        if feature.is_empty() {
+            f.write_str("volume")?;
+            return match limits {
+                Some((events, expected)) => {
+                    write!(
+                        f,
+                        ", {events} events where at least {expected} are expected"
+                    )
+                }
+                None => Ok(()),
+            };
+        }
+        write!(f, "{reference} {feature} by {statistic}")?;
+        let Some((value, threshold)) = limits else {
             return Ok(());
         };
         let unit = match statistic.unit() {

@@ -9,10 +9,14 @@ use comfy_table::{Attribute, Cell, Color, Table};
 use super::table::{TableStyle, align_right, empty_table, output_width, wrap};
 use crate::batch::report::{FeatureReport, Verdict};
 use crate::calibration::CalibrationStatus;
-use crate::export::{describe_rate, describe_shift, percent, short_number};
-use crate::model::{Severity, Statistic};
-use crate::score::{Rates, ScoreStatus};
+use crate::export::{
+    describe_beyond, describe_rate, describe_shift, percent, share_beyond, short_number,
+};
+use crate::model::{NotReady, Severity, Statistic};
+use crate::score::{Distances, ScoreStatus};
 
+/// The share of the distance from beyond the reference from which on outliers are told.
+const MIN_OUTLIER_SHARE: f64 = 0.5;
 /// The most characters of a feature's name in the narrow table.
 const MAX_NAME: usize = 18;
 
@@ -59,18 +63,32 @@ fn narrow(reports: &[FeatureReport<'_>], width: usize) -> String {
         ]);
     }
     align_right(&mut table, 3..=3);
-    let details = reports.iter().filter_map(|report| {
-        let detail = match report.verdict() {
-            Verdict::NotReady(reason) => reason.to_string(),
-            Verdict::Drift(_) => shift(report),
-            Verdict::None => return None,
-        };
-        Some(wrap(&format!("{}: {detail}", report.plan.name), width))
-    });
     let mut lines = vec![table.to_string()];
-    lines.extend(details);
+    lines.extend(
+        details(reports)
+            .iter()
+            .map(|(names, detail)| wrap(&format!("{names}: {detail}"), width)),
+    );
     lines.extend(summary(reports).lines().map(|line| wrap(line, width)));
     lines.join("\n")
+}
+
+/// The names of features and what there is to say of them: what changed in the drifted ones, and
+/// why others were not judged. Features in a row of which the same is said are named together.
+fn details(reports: &[FeatureReport<'_>]) -> Vec<(String, String)> {
+    let mut details: Vec<(String, String)> = Vec::new();
+    for report in reports {
+        let detail = match report.verdict() {
+            Verdict::NotReady(reason) => format!("not judged, {reason}"),
+            Verdict::Drift(_) => shift(report),
+            Verdict::None => continue,
+        };
+        match details.last_mut().filter(|(_, last)| *last == detail) {
+            Some((names, _)) => *names += &format!(", {}", report.plan.name),
+            None => details.push((report.plan.name.clone(), detail)),
+        }
+    }
+    details
 }
 
 /// The statistic that is furthest beyond its threshold, with both.
@@ -167,7 +185,11 @@ fn score_with_threshold(report: &FeatureReport<'_>, statistic: Statistic) -> Cel
         .as_ref()
         .and_then(|assessment| assessment.statistic(statistic));
     Cell::new(match calibrated {
-        Some(assessment) => format!("{} ({})", decimals(value), decimals(assessment.threshold)),
+        Some(assessment) => {
+            let threshold = assessment.threshold.map(decimals);
+            let threshold = threshold.unwrap_or_else(|| "unreachable".to_owned());
+            format!("{} ({threshold})", decimals(value))
+        }
         None => decimals(value),
     })
 }
@@ -232,13 +254,7 @@ fn shift(report: &FeatureReport<'_>) -> String {
         .exceeded()
         .filter(|(rule, ..)| rule.statistic.is_rate())
     {
-        let before = Rates::of(&reference.counts, layout).get(rule.statistic);
-        let change = describe_rate(
-            rule.statistic,
-            before,
-            value,
-            Some((report.counts, report.plan.kind)),
-        );
+        let change = describe_rate(rule.statistic, Some(reference), value, Some(report.counts));
         if !changes.contains(&change) {
             changes.push(change);
         }
@@ -249,7 +265,13 @@ fn shift(report: &FeatureReport<'_>) -> String {
             changes.push(change);
         }
     }
+    changes.extend(distances(report).as_ref().and_then(describe_beyond));
     changes.join("; ")
+}
+
+/// The distances of a numeric feature.
+fn distances(report: &FeatureReport<'_>) -> Option<Distances> {
+    report.scores.ok()?.distances
 }
 
 /// Returns the number of drifted features, their names by verdict, and the statuses.
@@ -280,33 +302,128 @@ fn summary(reports: &[FeatureReport<'_>]) -> String {
         format!(" ({})", groups.join("; "))
     };
     format!(
-        "{drifted} of {} features drifted{groups}{}",
+        "{drifted} of {} features drifted{groups}{}{}{}",
         reports.len(),
+        too_few_samples(reports),
+        outliers(reports),
         statuses(reports)
     )
+}
+
+/// Returns one line per feature whose distance is large for a few far values only: its body has not
+/// moved, so it has no verdict.
+fn outliers(reports: &[FeatureReport<'_>]) -> String {
+    reports
+        .iter()
+        .filter(|report| report.verdict() == Verdict::None)
+        .filter_map(|report| {
+            let distances = distances(report)?;
+            let share = share_beyond(&distances).filter(|share| *share >= MIN_OUTLIER_SHARE)?;
+            let assessment = report.assessment.as_ref()?;
+            let threshold = assessment
+                .statistic(Statistic::WassersteinBody)?
+                .threshold?;
+            (distances.wasserstein_normalized > threshold).then(|| {
+                format!(
+                    "\n{}: few values lie far out, {:.0} % of the Wasserstein distance of {} std \
+                     comes from beyond the reference",
+                    report.plan.name,
+                    share * 100.0,
+                    short_number(distances.wasserstein_normalized)
+                )
+            })
+        })
+        .collect()
+}
+
+/// Returns a line on what to do where features have too few samples; empty if none has.
+fn too_few_samples(reports: &[FeatureReport<'_>]) -> String {
+    let need = reports.iter().find_map(|report| match report.verdict() {
+        Verdict::NotReady(NotReady::TooFewSamples { need, .. }) => Some(need),
+        _ => None,
+    });
+    need.map_or_else(String::new, |need| {
+        format!("\nfewer than {need} samples are not judged, --min-samples sets another minimum")
+    })
 }
 
 /// Returns one line per status of thresholds and scores that occurs, with its features; empty if
 /// none occurs.
 fn statuses(reports: &[FeatureReport<'_>]) -> String {
-    CalibrationStatus::ALL
+    let of_thresholds = CalibrationStatus::ALL
         .into_iter()
-        .map(CalibrationStatus::name)
-        .chain(ScoreStatus::ALL.into_iter().map(ScoreStatus::name))
-        .filter_map(|status| {
-            let affected: Vec<&str> = reports
+        .map(|status| (status.name(), threshold_limit(status)));
+    let of_scores = ScoreStatus::ALL
+        .into_iter()
+        .map(|status| (status.name(), score_limit(status)));
+    of_thresholds
+        .chain(of_scores)
+        .filter_map(|(status, meaning)| {
+            let affected: Vec<String> = reports
                 .iter()
                 .filter(|report| report.status_names().contains(&status))
-                .map(|report| report.plan.name.as_str())
+                .map(
+                    |report| match status == CalibrationStatus::LineUnreachable.name() {
+                        true => with_unreachable(report),
+                        false => report.plan.name.clone(),
+                    },
+                )
                 .collect();
             let names = if affected.is_empty() {
                 return None;
-            } else if affected.len() == reports.len() {
+            } else if affected.len() == reports.len()
+                && status != CalibrationStatus::LineUnreachable.name()
+            {
                 "all".to_owned()
             } else {
                 affected.join(", ")
             };
-            Some(format!("\n{status}: {names}"))
+            Some(format!("\n{status}: {names} ({meaning})"))
         })
         .collect()
+}
+
+/// The name of a feature with the statistics whose thresholds no value can reach.
+fn with_unreachable(report: &FeatureReport<'_>) -> String {
+    let unreachable = report
+        .assessment
+        .iter()
+        .flat_map(|assessment| &assessment.unreachable);
+    let statistics: Vec<&str> = unreachable.map(|statistic| statistic.name()).collect();
+    format!("{} {}", report.plan.name, statistics.join(" and "))
+}
+
+/// The consequence of a limit of the thresholds.
+const fn threshold_limit(status: CalibrationStatus) -> &'static str {
+    match status {
+        CalibrationStatus::ReferenceSmall => {
+            "more than a tenth of the reference's values, so false alarms are as rare as promised \
+             only on average"
+        }
+        CalibrationStatus::BudgetExtrapolated => {
+            "the thresholds need rarer events than the reference can show"
+        }
+        CalibrationStatus::PhiLearning => {
+            "the reference has no times, so its rows are taken as independent"
+        }
+        CalibrationStatus::BlocksShort => "the reference is short, shorter parts of it stand in",
+        CalibrationStatus::TooFewEffective => {
+            "neighbours resemble each other, so samples count less"
+        }
+        CalibrationStatus::LineUnreachable => {
+            "a threshold is above the largest value of its statistic, so it is none"
+        }
+    }
+}
+
+/// The consequence of a limit of the scores.
+const fn score_limit(status: ScoreStatus) -> &'static str {
+    match status {
+        ScoreStatus::WassersteinLowerBound => {
+            "values lie beyond what is measured, the true distance is larger"
+        }
+        ScoreStatus::WassersteinUnscaled => {
+            "the reference does not vary, W1 is in the unit of the feature"
+        }
+    }
 }

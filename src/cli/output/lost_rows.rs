@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::alert::AlertState;
 use crate::batch::replay::UnreadRows;
-use crate::engine::{MonitorView, WindowFeatureView, WindowView};
+use crate::engine::{AlertView, MonitorView, WindowFeatureView, WindowView};
 use crate::model::NotReady;
 
 /// Returns a line about the rows of a source that could not be read.
@@ -46,7 +46,11 @@ fn counts_text(counts: &[(&'static str, u64)]) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     scores: Tally,
+    /// Rules of features.
     rules: Tally,
+    volume: Tally,
+    /// True if a window had too few events, which is a result whatever else was judged.
+    has_volume_alarm: bool,
 }
 
 /// Numbers of judgements by outcome.
@@ -54,14 +58,26 @@ pub(crate) struct Readiness {
 struct Tally {
     ready: u64,
     not_ready: BTreeMap<&'static str, u64>,
+    /// The most samples of those that had too few, and the number that they need.
+    most_samples: Option<(u64, u64)>,
 }
 
 impl Tally {
     fn add(&mut self, reason: Option<NotReady>) {
         match reason {
             None => self.ready += 1,
-            Some(reason) => *self.not_ready.entry(reason.reason()).or_default() += 1,
+            Some(reason) => {
+                *self.not_ready.entry(reason.reason()).or_default() += 1;
+                if let NotReady::TooFewSamples { have, need } = reason {
+                    let most = self.most_samples.map_or(0, |(most, _)| most);
+                    self.most_samples = Some((most.max(have), need));
+                }
+            }
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ready == 0 && self.not_ready.is_empty()
     }
 
     /// Returns the reasons, most frequent first; `None` if something was ready or nothing is there.
@@ -90,11 +106,10 @@ impl Readiness {
             self.scores.add(comparison.scores.as_ref().err().copied());
         }
         let rules = window.features.iter().flat_map(WindowFeatureView::alerts);
-        for alert in rules.chain(&window.volume) {
-            self.rules.add(match alert.state {
-                AlertState::NotReady(reason) => Some(reason),
-                AlertState::Inactive | AlertState::Pending | AlertState::Firing => None,
-            });
+        rules.for_each(|alert| self.rules.add(not_ready(alert)));
+        if let Some(volume) = &window.volume {
+            self.volume.add(not_ready(volume));
+            self.has_volume_alarm |= volume.state == AlertState::Firing;
         }
     }
 
@@ -104,9 +119,37 @@ impl Readiness {
         Some(format!("never ready: {}", counts_text(&reasons)))
     }
 
+    /// Returns what to do where scores had too few samples.
+    pub(crate) fn samples_text(&self) -> Option<String> {
+        let (most, need) = self.scores.most_samples?;
+        Some(format!(
+            "a window had at most {most} samples of a feature, min_samples is {need}: use longer \
+             windows or a smaller min_samples"
+        ))
+    }
+
     /// Returns the reasons if there are rules and none was ever ready.
+    ///
+    /// The number of events says nothing about features: while it is judged, their rules may still
+    /// be idle. A window with too few of them explains that, so then nothing is idle.
     pub(crate) fn idle_rules(&self) -> Option<Vec<&'static str>> {
-        let reasons = self.rules.never_ready()?;
+        if self.has_volume_alarm {
+            return None;
+        }
+        let rules = if self.rules.is_empty() {
+            &self.volume
+        } else {
+            &self.rules
+        };
+        let reasons = rules.never_ready()?;
         Some(reasons.into_iter().map(|(reason, _)| reason).collect())
+    }
+}
+
+/// The reason why an alert was not judged.
+const fn not_ready(alert: &AlertView) -> Option<NotReady> {
+    match alert.state {
+        AlertState::NotReady(reason) => Some(reason),
+        AlertState::Inactive | AlertState::Pending | AlertState::Firing => None,
     }
 }

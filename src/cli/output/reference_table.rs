@@ -2,7 +2,7 @@
 
 use super::table::{TableStyle, align_right, empty_table};
 use crate::batch::fit::infer::Inferred;
-use crate::export::{median_text, percent, short_number};
+use crate::export::{is_whole, median_text, number_text, percent, short_number};
 use crate::reference::Reference;
 
 /// Returns a table of the features of a reference.
@@ -19,8 +19,13 @@ pub(crate) fn features(reference: &Reference) -> String {
             .numeric()
             .and_then(|layout| median_text(feature.cells(), &layout.cells));
         let std = feature.numbers.map(|numbers| numbers.std);
+        let is_whole = feature
+            .layout
+            .numeric()
+            .is_some_and(|layout| is_whole(feature.cells(), &layout.cells));
         let range = feature.numbers.map(|numbers| {
-            let (min, max) = (short_number(numbers.min), short_number(numbers.max));
+            let is_whole = is_whole && numbers.min.fract() == 0.0 && numbers.max.fract() == 0.0;
+            let [min, max] = [numbers.min, numbers.max].map(|number| number_text(number, is_whole));
             format!("{min} .. {max}")
         });
         table.add_row([

@@ -335,7 +335,7 @@ fn score_and_threshold(
     };
     let (shown, threshold) = match (threshold_of(statistic), level) {
         (Some(threshold), _) => (statistic, Some(threshold)),
-        (None, Some(level)) => (calibrated, Some(level.threshold)),
+        (None, Some(level)) => (calibrated, level.threshold),
         (None, None) => (statistic, threshold_of(calibrated)),
     };
     let score = comparison
