@@ -59,10 +59,10 @@ fn spec() -> MonitorSpec {
 
 /// The features of the monitor: a number, a category, a boolean, and a number without a layout.
 fn features() -> Vec<(String, Kind, Option<Arc<Layout>>)> {
-    let numeric = Layout::Numeric(NumericLayout {
-        bins: Bins::try_new(vec![0.0, 1.0, 2.0]).unwrap(),
-        cells: CellScale::try_new(1.0, 1.0).unwrap(),
-    });
+    let numeric = Layout::Numeric(NumericLayout::new(
+        Bins::try_new(vec![0.0, 1.0, 2.0]).unwrap(),
+        CellScale::try_new(1.0, 1.0).unwrap(),
+    ));
     let categories = |names: &[&str]| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         Layout::Categorical(CategoricalLayout::new(names, Vec::new()))

@@ -316,7 +316,7 @@ mod tests {
     fn layout() -> Layout {
         let bins = Bins::try_new((0..=20).map(|i| f64::from(i) / 5.0 - 2.0).collect()).unwrap();
         let cells = CellScale::try_new(0.0, 1.0).unwrap();
-        Layout::Numeric(NumericLayout { bins, cells })
+        Layout::Numeric(NumericLayout::new(bins, cells))
     }
 
     /// Returns a commit with the counts of `xs` for each of `features` features.

@@ -90,11 +90,11 @@ impl Frame {
     /// Counts one finite number.
     #[inline]
     pub fn record_number(&mut self, feature: usize, layout: &NumericLayout, x: f64) {
-        let position = layout.cells.locate(x);
+        let (position, bin) = layout.locate(x);
         let feature = &mut self.features[feature];
         feature.tallies.values += 1;
         feature.tallies.saturated += u64::from(position.saturated);
-        self.bins[feature.bins.0 + layout.bins.index(x)] += 1;
+        self.bins[feature.bins.0 + bin] += 1;
         if let Some(cells) = feature.cells {
             feature.touched = (
                 feature.touched.0.min(position.cell),
@@ -268,10 +268,10 @@ mod tests {
     #[test]
     fn the_size_is_that_of_what_was_counted() {
         let edges = (0..=50).map(|edge| f64::from(edge) / 10.0 - 2.5).collect();
-        let layout = Layout::Numeric(NumericLayout {
-            bins: Bins::try_new(edges).unwrap(),
-            cells: CellScale::try_new(0.0, 1.0).unwrap(),
-        });
+        let layout = Layout::Numeric(NumericLayout::new(
+            Bins::try_new(edges).unwrap(),
+            CellScale::try_new(0.0, 1.0).unwrap(),
+        ));
         let mut frame = Frame::new((0..300).map(|_| Some(&layout)));
         for records in 1..=200_u32 {
             let x = f64::from(records * 7919 % 1000) / 250.0 - 2.0;

@@ -135,10 +135,10 @@ mod tests {
     }
 
     fn numeric(edges: &[f64], median: f64) -> Layout {
-        Layout::Numeric(NumericLayout {
-            bins: Bins::try_new(edges.to_vec()).unwrap(),
-            cells: CellScale::try_new(median, 1.0).unwrap(),
-        })
+        Layout::Numeric(NumericLayout::new(
+            Bins::try_new(edges.to_vec()).unwrap(),
+            CellScale::try_new(median, 1.0).unwrap(),
+        ))
     }
 
     fn id(spec: &MonitorSpec, layout_of: &Layout) -> LayoutId {

@@ -279,7 +279,7 @@ mod tests {
     fn commit(xs: &[f64]) -> Commit {
         let bins = Bins::try_new(vec![-1.0, 0.0, 1.0]).unwrap();
         let cells = CellScale::try_new(0.0, 1.0).unwrap();
-        let layout = Layout::Numeric(NumericLayout { bins, cells });
+        let layout = Layout::Numeric(NumericLayout::new(bins, cells));
         let mut frame = Frame::new([Some(&layout)].into_iter());
         frame.begin(EventTime::from_millis(0));
         for x in xs {

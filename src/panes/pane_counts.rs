@@ -173,10 +173,10 @@ mod tests {
 
     fn layout() -> Layout {
         let bins = Bins::try_new(vec![-3.0, -1.0, 0.0, 1.0, 3.0]).unwrap();
-        Layout::Numeric(NumericLayout {
+        Layout::Numeric(NumericLayout::new(
             bins,
-            cells: CellScale::try_new(0.0, 1.0).unwrap(),
-        })
+            CellScale::try_new(0.0, 1.0).unwrap(),
+        ))
     }
 
     fn delta(layout: &Layout, xs: &[f64]) -> FeatureDelta {

@@ -22,8 +22,8 @@ pub struct Atom {
 pub(super) fn atoms_of_values(sorted: &[f64], layout: &NumericLayout) -> Vec<Atom> {
     let mut atoms: Vec<Atom> = Vec::new();
     for &x in sorted {
-        let position = layout.cells.locate(x);
-        let (cell, bin) = (position.cell, layout.bins.index(x));
+        let (position, bin) = layout.locate(x);
+        let cell = position.cell;
         match atoms
             .last_mut()
             .filter(|atom| atom.cell == cell && atom.bin == bin)

@@ -320,7 +320,7 @@ impl NumbersEntry {
         let (median, scale) = (self.cell_median, self.cell_scale);
         let cells =
             CellScale::try_new(median, scale).ok_or(ContentError::CellScale { median, scale })?;
-        let layout = Layout::Numeric(NumericLayout { bins, cells });
+        let layout = Layout::Numeric(NumericLayout::new(bins, cells));
         let atoms: Vec<Atom> = self
             .atoms
             .iter()

@@ -126,11 +126,11 @@ fn fit_numbers(
     };
     let numeric = match options.layout.as_deref() {
         Some(Layout::Numeric(layout)) => layout.clone(),
-        _ => NumericLayout {
-            bins: Bins::try_new(edges(sorted, facts, options.bins.as_ref())?)
+        _ => NumericLayout::new(
+            Bins::try_new(edges(sorted, facts, options.bins.as_ref())?)
                 .map_err(|error| FitError::Bins { error })?,
-            cells: CellScale::fit(sorted, facts.std).ok_or_else(|| no_values(&column.tallies))?,
-        },
+            CellScale::fit(sorted, facts.std).ok_or_else(|| no_values(&column.tallies))?,
+        ),
     };
     let atoms = atoms_of_values(sorted, &numeric);
     let saturated = sorted

@@ -73,10 +73,10 @@ mod tests {
     use crate::stats::{Bins, CategoricalLayout, CellScale, NumericLayout, Tallies};
 
     fn numeric(edges: &[f64]) -> Layout {
-        Layout::Numeric(NumericLayout {
-            bins: Bins::try_new(edges.to_vec()).unwrap(),
-            cells: CellScale::try_new(0.0, 1.0).unwrap(),
-        })
+        Layout::Numeric(NumericLayout::new(
+            Bins::try_new(edges.to_vec()).unwrap(),
+            CellScale::try_new(0.0, 1.0).unwrap(),
+        ))
     }
 
     fn counted(layout: &Layout, bins: &[u64], nulls: u64) -> FeatureCounts {

@@ -110,6 +110,12 @@ impl Bins {
         &self.edges
     }
 
+    /// The limits between neighbouring bins, ascending: bin `i` begins at limit `i - 1`.
+    #[must_use]
+    pub(super) fn limits(&self) -> &[f64] {
+        &self.breaks[..self.boundaries()]
+    }
+
     /// Number of bins, guards included; at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "bins are never empty")]

@@ -150,10 +150,10 @@ impl FeatureCounts {
 
     /// Counts one finite number.
     pub fn record_number(&mut self, layout: &NumericLayout, x: f64) {
-        let position = layout.cells.locate(x);
+        let (position, bin) = layout.locate(x);
         self.tallies.values += 1;
         self.tallies.saturated += u64::from(position.saturated);
-        self.bins[layout.bins.index(x)] += 1;
+        self.bins[bin] += 1;
         self.cells.record(position);
     }
 

@@ -4,10 +4,13 @@
 //! with a bin each and those of the reference that share the bin `other`. A category that is not in
 //! the table is `unseen`.
 
+use std::fmt;
+
 use rustc_hash::FxHashMap;
 
+use super::bin_table::BinTable;
 use super::bins::{Bins, Interval};
-use super::cells::CellScale;
+use super::cells::{CellPosition, CellScale};
 use super::divergence::Open;
 
 /// The bins and cells of a feature.
@@ -20,12 +23,47 @@ pub enum Layout {
 }
 
 /// Score bins and cells of a numeric feature.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct NumericLayout {
     /// Score bins, in which shares are compared.
     pub bins: Bins,
     /// Cells, in which distances are measured.
     pub cells: CellScale,
+    /// The bins by cell; `None` where the bins are narrower than the cells.
+    table: Option<BinTable>,
+}
+
+impl NumericLayout {
+    /// A layout of these bins and cells.
+    #[must_use]
+    pub fn new(bins: Bins, cells: CellScale) -> Self {
+        let table = BinTable::try_new(&bins, &cells);
+        NumericLayout { bins, cells, table }
+    }
+
+    /// The cell of a finite value with the position inside it, and the bin.
+    #[must_use]
+    #[inline]
+    pub fn locate(&self, x: f64) -> (CellPosition, usize) {
+        let position = self.cells.locate(x);
+        let bin = match &self.table {
+            Some(table) => table.index(position.cell, x),
+            None => self.bins.index(x),
+        };
+        (position, bin)
+    }
+}
+
+impl fmt::Debug for NumericLayout {
+    /// Shows bins and cells, from which the table follows: null tables are kept under a hash of
+    /// this form.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("NumericLayout")
+            .field("bins", &self.bins)
+            .field("cells", &self.cells)
+            .finish()
+    }
 }
 
 /// Categories with a bin each, and categories that share the bin `other`.

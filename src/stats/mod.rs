@@ -8,6 +8,7 @@
 //! has the definitions for users.
 
 mod autocorrelation;
+mod bin_table;
 mod bins;
 mod body;
 mod cells;
