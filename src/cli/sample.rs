@@ -233,10 +233,10 @@ fn unread_fields(payload: &[u8], plans: &[MonitorPlan]) -> Vec<Pointer> {
         .iter()
         .flat_map(|plan| {
             let spec = &plan.spec;
-            let features = plan
-                .features
-                .iter()
-                .map(|feature| spec.path_of(&feature.name));
+            let listed = spec.listed();
+            let features = plan.features.iter().map(move |feature| {
+                spec.path_of(&feature.name, listed.get(feature.name.as_str()).copied())
+            });
             features
                 .chain(spec.timestamp.path.clone())
                 .chain(spec.select.as_ref().map(|select| select.path.clone()))

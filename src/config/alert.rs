@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::defaults;
 use super::reader::{Item, Table};
 use super::source_map::OptionSubject;
@@ -12,6 +14,28 @@ use crate::model::{
 
 /// The options that belong to a budget.
 const BUDGET_OPTIONS: [&str; 3] = ["false_alarm_interval", "tolerance", "severity"];
+
+/// The listed features of a monitor; none if the reference decides which features there are.
+struct ListedFeatures<'a> {
+    /// In configuration order.
+    names: Vec<&'a str>,
+    by_name: FxHashMap<&'a str, &'a FeatureSpec>,
+}
+
+impl<'a> ListedFeatures<'a> {
+    fn new(features: &'a [FeatureSpec]) -> Self {
+        ListedFeatures {
+            names: features
+                .iter()
+                .map(|feature| feature.name.as_str())
+                .collect(),
+            by_name: features
+                .iter()
+                .map(|feature| (feature.name.as_str(), feature))
+                .collect(),
+        }
+    }
+}
 
 /// Reads the rules of a monitor; without the option, the default ones. `features` is empty if the
 /// reference decides which features there are.
@@ -25,10 +49,11 @@ pub(super) fn read_all(
     let Some(option) = table.get("alerts") else {
         return AlertSpec::defaults();
     };
+    let features = ListedFeatures::new(features);
     for item in option.list().unwrap_or_default() {
         let Some(alert) = item
             .table()
-            .and_then(|table| read(&table, features, windows))
+            .and_then(|table| read(&table, &features, windows))
         else {
             continue;
         };
@@ -50,19 +75,26 @@ pub(super) fn read_all(
 /// True if both rules have a threshold of one severity for one statistic, and for a common feature
 /// neither takes precedence.
 fn overlap(a: &AlertSpec, b: &AlertSpec) -> bool {
-    let has_common_feature = match (&a.features, &b.features) {
+    let has_common_feature = || match (&a.features, &b.features) {
         (None, None) => true,
-        (Some(a), Some(b)) => a.iter().any(|name| b.contains(name)),
+        (Some(a), Some(b)) => {
+            let names: FxHashSet<&String> = a.iter().collect();
+            b.iter().any(|name| names.contains(name))
+        }
         _ => false,
     };
     a.competes_with(b)
-        && has_common_feature
         && Severity::ALL
             .iter()
             .any(|severity| a.has(*severity) && b.has(*severity))
+        && has_common_feature()
 }
 
-fn read(table: &Table<'_>, features: &[FeatureSpec], windows: &[WindowSpec]) -> Option<AlertSpec> {
+fn read(
+    table: &Table<'_>,
+    features: &ListedFeatures<'_>,
+    windows: &[WindowSpec],
+) -> Option<AlertSpec> {
     let statistic = table
         .need("statistic", "the name of a statistic such as js")
         .and_then(|item| item.statistic(true));
@@ -257,16 +289,12 @@ fn evaluations(item: &Item<'_>, min: u64, windows: &[WindowSpec]) -> Option<u32>
 fn feature_name(
     item: &Item<'_>,
     statistic: Option<Statistic>,
-    features: &[FeatureSpec],
+    features: &ListedFeatures<'_>,
 ) -> Option<String> {
     let name = item.name()?;
-    let feature = features.iter().find(|feature| feature.name == name);
-    if feature.is_none() && !features.is_empty() {
-        let names: Vec<&str> = features
-            .iter()
-            .map(|feature| feature.name.as_str())
-            .collect();
-        let suggestion = suggest(&name, &names);
+    let feature = features.by_name.get(name.as_str());
+    if feature.is_none() && !features.names.is_empty() {
+        let suggestion = suggest(&name, &features.names);
         item.error(format!("unknown feature {name:?}, {suggestion}"));
     }
     if let (Some(kind), Some(statistic)) = (feature.and_then(|feature| feature.kind), statistic)

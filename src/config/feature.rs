@@ -1,5 +1,7 @@
 //! Reads features: their paths, kinds and bins.
 
+use rustc_hash::FxHashSet;
+
 use super::reader::{Item, Table};
 use super::source_map::OptionSubject;
 use crate::model::{BinsSpec, FeatureSpec, HdrBins, Kind, ReferenceSpec, Role};
@@ -38,11 +40,12 @@ pub(super) fn read_all(
         );
     }
     let mut features: Vec<FeatureSpec> = Vec::new();
+    let mut names = FxHashSet::default();
     for item in items.unwrap_or_default() {
         let Some(feature) = read(&item) else {
             continue;
         };
-        if features.iter().any(|earlier| earlier.name == feature.name) {
+        if !names.insert(feature.name.clone()) {
             item.error(format!("duplicate feature name {:?}", feature.name));
         }
         if feature.kind.is_none() && !may_have_references {

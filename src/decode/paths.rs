@@ -9,6 +9,7 @@ use crate::model::Pointer;
 #[derive(Debug, Clone, Default)]
 pub struct Paths {
     entries: Vec<Entry>,
+    slots: FxHashMap<Pointer, usize>,
 }
 
 /// One distinct path.
@@ -29,17 +30,14 @@ impl Paths {
     /// Adds a path and returns its slot. In a table, the column `column` fills the slot if no
     /// column is named after the path itself.
     pub fn add(&mut self, path: &Pointer, column: Option<&str>) -> usize {
-        let slot = self
-            .entries
-            .iter()
-            .position(|entry| entry.path == *path)
-            .unwrap_or_else(|| {
-                self.entries.push(Entry {
-                    path: path.clone(),
-                    columns: Vec::new(),
-                });
-                self.entries.len() - 1
+        let slot = self.slots.get(path).copied().unwrap_or_else(|| {
+            self.entries.push(Entry {
+                path: path.clone(),
+                columns: Vec::new(),
             });
+            self.slots.insert(path.clone(), self.entries.len() - 1);
+            self.entries.len() - 1
+        });
         self.entries[slot].columns.extend(column.map(str::to_owned));
         slot
     }
@@ -110,7 +108,11 @@ impl Trie {
     /// Maps columns to slots. A path of one token is filled by the column of that name, every other
     /// path by the first of its alternative columns.
     pub(super) fn columns(&self, header: &[&str]) -> Columns {
-        let position = |name: &str| header.iter().position(|column| *column == name);
+        let mut positions: FxHashMap<&str, usize> = FxHashMap::default();
+        for (column, name) in header.iter().enumerate() {
+            positions.entry(name).or_insert(column);
+        }
+        let position = |name: &str| positions.get(name).copied();
         let mapping = self
             .paths
             .entries

@@ -137,14 +137,6 @@ impl AlertSpec {
         self.statistic == rule.statistic || self.evaluated_statistic() == rule.evaluated_statistic()
     }
 
-    /// True if the rule names the feature.
-    #[must_use]
-    pub fn names(&self, feature: &str) -> bool {
-        self.features
-            .as_ref()
-            .is_some_and(|names| names.iter().any(|name| name == feature))
-    }
-
     /// The rules of a monitor or a comparison without configured alerts: a default budget for each
     /// of [`Self::DEFAULT_STATISTICS`].
     #[must_use]

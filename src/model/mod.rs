@@ -6,6 +6,7 @@
 //! one room needs are constants of their types. This module imports nothing else of pegel.
 
 mod alert;
+mod alert_index;
 pub mod duration;
 mod event_time;
 mod feature;
@@ -28,6 +29,7 @@ mod timestamp;
 mod window;
 
 pub use alert::{AlertSpec, Budget, Thresholds, Tolerance};
+pub use alert_index::AlertIndex;
 pub use event_time::EventTime;
 pub use feature::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
 pub use ids::{LayoutId, MonitorId, SchemaId, bucket_of};

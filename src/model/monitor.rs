@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
+
 use super::alert::AlertSpec;
 use super::feature::FeatureSpec;
 use super::pointer::Pointer;
 use super::reference::{Lookback, Origin, ReferenceSpec};
-use super::severity::Severity;
 use super::statistic::Statistic;
 use super::timestamp::TimestampSpec;
 use super::window::WindowSpec;
@@ -164,12 +165,21 @@ impl MonitorSpec {
         }
     }
 
-    /// The path of a feature in a record: the configured one, else root and name.
+    /// The listed features by name.
     #[must_use]
-    pub fn path_of(&self, feature: &str) -> Pointer {
+    pub fn listed(&self) -> FxHashMap<&str, &FeatureSpec> {
         self.features
             .iter()
-            .find(|spec| spec.name == feature)
+            .map(|feature| (feature.name.as_str(), feature))
+            .collect()
+    }
+
+    /// The path of a feature in a record: the configured one, else root and name.
+    ///
+    /// `listed` is the feature where it is [listed](Self::listed).
+    #[must_use]
+    pub fn path_of(&self, feature: &str, listed: Option<&FeatureSpec>) -> Pointer {
+        listed
             .and_then(|spec| spec.path.clone())
             .unwrap_or_else(|| self.root.feature(feature))
     }
@@ -186,32 +196,6 @@ impl MonitorSpec {
             .max(1);
         Duration::from_millis(u64::try_from(divisor).unwrap_or(u64::MAX))
     }
-
-    /// The rule in force for a feature, statistic and severity.
-    ///
-    /// A rule that names the feature takes precedence over a general one of the same severity that
-    /// [competes](AlertSpec::competes_with) with it. A rule of another severity stays in force.
-    #[must_use]
-    pub fn alert_for(
-        &self,
-        feature: &str,
-        statistic: Statistic,
-        severity: Severity,
-    ) -> Option<&AlertSpec> {
-        let named = || {
-            self.alerts
-                .iter()
-                .filter(|rule| rule.has(severity) && rule.names(feature))
-        };
-        if let Some(rule) = named().find(|rule| rule.statistic == statistic) {
-            return Some(rule);
-        }
-        self.alerts
-            .iter()
-            .filter(|rule| rule.has(severity) && rule.features.is_none())
-            .find(|rule| rule.statistic == statistic)
-            .filter(|general| !named().any(|rule| rule.competes_with(general)))
-    }
 }
 
 /// The greatest common divisor (Euclid); the other number if one is zero.
@@ -226,7 +210,6 @@ fn greatest_common_divisor(a: u128, b: u128) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Budget, Thresholds};
 
     #[test]
     fn every_slide_is_a_whole_number_of_panes() {
@@ -249,77 +232,14 @@ mod tests {
             root: Pointer::default().child("features"),
             ..MonitorSpec::bare()
         };
-        assert_eq!(monitor.path_of("x").to_string(), "/features/x", "root");
+        let path = |monitor: &MonitorSpec| {
+            let listed = monitor.listed().get("x").copied();
+            monitor.path_of("x", listed).to_string()
+        };
+        assert_eq!(path(&monitor), "/features/x", "root");
         let mut feature = FeatureSpec::new("x", crate::model::Kind::Numeric);
         feature.path = Pointer::parse("/y");
         monitor.features.push(feature);
-        assert_eq!(monitor.path_of("x").to_string(), "/y", "its own path");
-    }
-
-    fn rule(statistic: Statistic, feature: Option<&str>) -> AlertSpec {
-        AlertSpec {
-            statistic,
-            thresholds: Thresholds::default(),
-            budget: None,
-            for_evaluations: AlertSpec::DEFAULT_FOR,
-            keep_firing_for: AlertSpec::DEFAULT_KEEP_FIRING_FOR,
-            features: feature.map(|name| vec![name.to_owned()]),
-        }
-    }
-
-    fn fixed(feature: Option<&str>, warning: Option<f64>, critical: Option<f64>) -> AlertSpec {
-        AlertSpec {
-            thresholds: Thresholds { warning, critical },
-            ..rule(Statistic::Js, feature)
-        }
-    }
-
-    #[test]
-    fn a_rule_that_names_the_feature_hides_general_rules_of_its_severity() {
-        // Any named rule hid the general ones of every severity, so that a `critical` rule for x
-        // removed the `warning` of x.
-        let monitor = MonitorSpec {
-            alerts: vec![
-                fixed(None, Some(0.05), Some(0.1)),
-                fixed(Some("x"), None, Some(0.2)),
-            ],
-            ..MonitorSpec::bare()
-        };
-        let threshold = |feature, severity| {
-            monitor
-                .alert_for(feature, Statistic::Js, severity)
-                .and_then(|rule| rule.thresholds.of(severity))
-        };
-        assert_eq!(threshold("x", Severity::Critical), Some(0.2), "named");
-        assert_eq!(threshold("x", Severity::Warning), Some(0.05), "general");
-        assert_eq!(threshold("y", Severity::Critical), Some(0.1), "general");
-    }
-
-    #[test]
-    fn a_rule_that_names_the_feature_hides_a_general_one_in_another_unit() {
-        // Both are evaluated on the body of Wasserstein, and the general rule came first.
-        let budgeted = |statistic, feature| AlertSpec {
-            budget: Some(Budget::DEFAULT),
-            ..rule(statistic, feature)
-        };
-        let monitor = MonitorSpec {
-            alerts: vec![
-                budgeted(Statistic::Wasserstein, None),
-                budgeted(Statistic::WassersteinNormalized, Some("x")),
-            ],
-            ..MonitorSpec::bare()
-        };
-        let names = |feature| {
-            [Statistic::Wasserstein, Statistic::WassersteinNormalized]
-                .into_iter()
-                .filter(|statistic| {
-                    monitor
-                        .alert_for(feature, *statistic, Severity::Critical)
-                        .is_some()
-                })
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(names("x"), [Statistic::WassersteinNormalized], "named");
-        assert_eq!(names("y"), [Statistic::Wasserstein], "general");
+        assert_eq!(path(&monitor), "/y", "its own path");
     }
 }

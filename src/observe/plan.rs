@@ -99,6 +99,7 @@ impl ObserverPlan {
         features: &[(String, Kind, Option<Arc<Layout>>)],
     ) -> usize {
         let monitor = identity::monitor(spec);
+        let listed = spec.listed();
         let paths = &mut self.paths;
         let select = spec
             .select
@@ -111,15 +112,15 @@ impl ObserverPlan {
             .map(|path| TimeField::new(paths.add(path, None), &spec.timestamp));
         let features = features
             .iter()
-            .map(|(name, kind, layout)| ObservedFeature {
-                slot: paths.add(&spec.path_of(name), Some(name)),
-                id: identity::layout(monitor, spec, name, *kind, layout.as_deref()),
-                kind: *kind,
-                is_coerced: spec
-                    .features
-                    .iter()
-                    .any(|feature| feature.name == *name && feature.coerce),
-                layout: layout.clone(),
+            .map(|(name, kind, layout)| {
+                let listed = listed.get(name.as_str()).copied();
+                ObservedFeature {
+                    slot: paths.add(&spec.path_of(name, listed), Some(name)),
+                    id: identity::layout(monitor, spec, name, listed, *kind, layout.as_deref()),
+                    kind: *kind,
+                    is_coerced: listed.is_some_and(|feature| feature.coerce),
+                    layout: layout.clone(),
+                }
             })
             .collect();
         self.monitors.push(ObservedMonitor {

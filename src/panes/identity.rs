@@ -6,7 +6,8 @@
 //! old one.
 
 use crate::model::{
-    Kind, LayoutId, Literal, MonitorId, MonitorSpec, TimestampFormat, TimestampSpec, Zone,
+    FeatureSpec, Kind, LayoutId, Literal, MonitorId, MonitorSpec, TimestampFormat, TimestampSpec,
+    Zone,
 };
 use crate::stats::Layout;
 
@@ -55,26 +56,25 @@ fn literal_key(literal: &Literal) -> String {
 
 /// Hashes everything that decides how the values of a feature are counted.
 ///
-/// `layout` is `None` where no reference defines one yet and only tallies are counted.
+/// `listed` is the feature where the monitor lists it. `layout` is `None` where no reference
+/// defines one yet and only tallies are counted.
 #[must_use]
 pub fn layout(
     monitor: MonitorId,
     spec: &MonitorSpec,
     name: &str,
+    listed: Option<&FeatureSpec>,
     kind: Kind,
     layout: Option<&Layout>,
 ) -> LayoutId {
-    let path = spec.path_of(name).to_string();
+    let path = spec.path_of(name, listed).to_string();
     let feature: [&[u8]; 4] = [
         monitor.as_bytes(),
         name.as_bytes(),
         path.as_bytes(),
         kind.name().as_bytes(),
     ];
-    let is_coerced = spec
-        .features
-        .iter()
-        .any(|feature| feature.name == name && feature.coerce);
+    let is_coerced = listed.is_some_and(|feature| feature.coerce);
     let coerced: &[&[u8]] = if is_coerced { &[b"coerce"] } else { &[] };
     let layout = layout.map(layout_bytes).unwrap_or_default();
     LayoutId::of(
@@ -119,7 +119,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{FeatureSpec, Pointer, Severity, WindowSpec};
+    use crate::model::{Pointer, Severity, WindowSpec};
     use crate::stats::{Bins, CellScale, NumericLayout};
 
     fn spec() -> MonitorSpec {
@@ -142,7 +142,15 @@ mod tests {
     }
 
     fn id(spec: &MonitorSpec, layout_of: &Layout) -> LayoutId {
-        layout(monitor(spec), spec, "x", Kind::Numeric, Some(layout_of))
+        let listed = spec.listed().get("x").copied();
+        layout(
+            monitor(spec),
+            spec,
+            "x",
+            listed,
+            Kind::Numeric,
+            Some(layout_of),
+        )
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::atom::{Atom, counts_of_atoms};
@@ -195,12 +196,14 @@ impl HourOfWeekEntry {
             .iter()
             .map(|feature| vec![FeatureCounts::new(&feature.layout); HOURS])
             .collect();
+        let positions: FxHashMap<&str, usize> = features
+            .iter()
+            .enumerate()
+            .map(|(position, feature)| (feature.name.as_str(), position))
+            .collect();
         for entry in self.hours {
             let (hour, bins) = (entry.hour, entry.counts.len());
-            let index = features
-                .iter()
-                .position(|feature| feature.name == entry.feature);
-            let Some(index) = index else {
+            let Some(&index) = positions.get(entry.feature.as_str()) else {
                 return Err((entry.feature, ContentError::UnknownFeature { hour }));
             };
             match profiles[index].get_mut(hour) {

@@ -8,6 +8,7 @@ use super::document::Content;
 use super::feature_reference::FeatureReference;
 use super::fitted_bins;
 use super::hour_of_week::{HOURS, Profiles};
+use super::named_features::NamedFeatures;
 use super::null_tables::FeatureCalibration;
 use crate::model::EventTime;
 use crate::stats::FeatureCounts;
@@ -24,7 +25,7 @@ pub struct Reference {
     /// It covers everything but the time of the fit and the calibration.
     pub hash: String,
     /// The features, in the order of the data.
-    pub features: Vec<FeatureReference>,
+    pub features: NamedFeatures,
     /// Counts by hour of the week; `None` unless the fit was asked for them.
     pub profiles: Option<Profiles>,
     /// The calibration of each feature, in their order; empty before the reference is calibrated.
@@ -39,7 +40,7 @@ impl Reference {
             created,
             rows,
             hash: hash(&Content::of(rows, &features, None)),
-            features,
+            features: features.into(),
             profiles: None,
             calibration: Vec::new(),
         }
@@ -56,26 +57,21 @@ impl Reference {
     /// The counts of a feature by hour of the week; 168 of them.
     #[must_use]
     pub fn hours_of(&self, name: &str) -> Option<&Arc<[FeatureCounts]>> {
-        let profiles = self.profiles.as_ref()?.features.get(self.index(name)?)?;
+        let position = self.features.position(name)?;
+        let profiles = self.profiles.as_ref()?.features.get(position)?;
         (profiles.len() == HOURS).then_some(profiles)
     }
 
     /// The stored calibration of a feature.
     #[must_use]
     pub fn calibration_of(&self, name: &str) -> Option<&FeatureCalibration> {
-        self.calibration.get(self.index(name)?)
+        self.calibration.get(self.features.position(name)?)
     }
 
     /// The reference of a feature.
     #[must_use]
     pub fn feature(&self, name: &str) -> Option<&FeatureReference> {
-        self.features.get(self.index(name)?)
-    }
-
-    fn index(&self, name: &str) -> Option<usize> {
-        self.features
-            .iter()
-            .position(|feature| feature.name == name)
+        self.features.get(self.features.position(name)?)
     }
 
     /// Loads an artefact and verifies its hash.
@@ -114,7 +110,7 @@ impl Reference {
             created,
             rows,
             hash: artefact.hash,
-            features,
+            features: features.into(),
             profiles,
             calibration: artefact.calibration,
         })

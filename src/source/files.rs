@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use flate2::read::MultiGzDecoder;
+use rustc_hash::FxHashSet;
 use tempfile::NamedTempFile;
 
 use super::{separator, text_encoding};
@@ -200,11 +201,11 @@ impl DataFile {
             source,
         })?;
         let header: Vec<String> = header.iter().map(str::to_owned).collect();
+        let mut names = FxHashSet::default();
         let duplicate = header
             .iter()
-            .enumerate()
-            .find(|(index, name)| !name.is_empty() && header[..*index].contains(name));
-        if let Some((_, name)) = duplicate {
+            .find(|name| !name.is_empty() && !names.insert(name.as_str()));
+        if let Some(name) = duplicate {
             return Err(FileError::DuplicateColumn {
                 path: self.name.clone(),
                 name: name.clone(),

@@ -15,6 +15,7 @@ mod documents;
 mod formats;
 mod inputs;
 mod lost_columns;
+mod many_features;
 mod moving;
 mod nested;
 mod reconfiguration;

@@ -149,7 +149,7 @@ fn errors_in_budgets_name_what_would_be_accepted() {
 
 #[test]
 fn a_rule_without_thresholds_has_the_default_budget() {
-    use crate::model::{Budget, Severity, Statistic, Tolerance};
+    use crate::model::{AlertIndex, Budget, Severity, Statistic, Tolerance};
     let config = load_with(
         "    alerts: [{statistic: js}, {statistic: js, severity: warning, false_alarm_interval: 1d, tolerance: 0.2std}, {statistic: wasserstein, tolerance: 3}, {statistic: unseen_ratio, tolerance: 0.1%}]\n",
     );
@@ -174,7 +174,7 @@ fn a_rule_without_thresholds_has_the_default_budget() {
         Tolerance::Default,
     ];
     assert_eq!(tolerances, expected, "units");
-    let rule = config.monitors[0].alert_for("x", Statistic::Js, Severity::Warning);
+    let rule = AlertIndex::new(alerts).alert_for("x", Statistic::Js, Severity::Warning);
     assert_eq!(rule, Some(&alerts[1]), "by severity");
     let back = load_text(&print(&config)).unwrap();
     assert_eq!(back.monitors[0].alerts, *alerts, "printed and read again");

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use super::inputs::PlanInputs;
 use super::problem::PlanProblem;
-use super::reference::{ReferencePlan, ReferenceView, reference_plans};
+use super::reference::{ReferencePlan, reference_plans};
 use super::rule::{Rule, budgeted_statistics, rules_of};
-use crate::model::{
-    BinsSpec, FeatureSpec, Kind, LayoutId, MonitorId, MonitorSpec, Role, Statistic,
-};
+use crate::model::{BinsSpec, FeatureSpec, Kind, LayoutId, MonitorSpec, Role, Statistic};
 use crate::panes::identity;
 use crate::reference::FeatureReference;
 use crate::score::Scorer;
@@ -41,12 +40,11 @@ impl FeaturePlan {
     /// Plans a feature; `None` where its kind is unknown, which is one of the `problems`.
     pub(super) fn new(
         name: &str,
-        monitor: MonitorId,
-        spec: &MonitorSpec,
-        references: &[ReferenceView],
+        inputs: &PlanInputs<'_>,
         problems: &mut Vec<PlanProblem>,
     ) -> Option<Self> {
-        let listed = spec.features.iter().find(|feature| feature.name == name);
+        let (spec, references) = (inputs.spec, inputs.references);
+        let listed = inputs.listed.get(name).copied();
         let fitted: Vec<Option<&FeatureReference>> = references
             .iter()
             .map(|reference| reference.loaded.as_ref()?.feature(name))
@@ -56,7 +54,7 @@ impl FeaturePlan {
             .and_then(|feature| feature.kind)
             .or(first.map(|reference| reference.kind))
         else {
-            problems.push(not_in_reference(name, references).unwrap_or_else(|| {
+            problems.push(inputs.not_in_reference(name).unwrap_or_else(|| {
                 PlanProblem::UnknownKind {
                     feature: name.to_owned(),
                 }
@@ -64,7 +62,7 @@ impl FeaturePlan {
             return None;
         };
         if first.is_none() {
-            problems.extend(not_in_reference(name, references));
+            problems.extend(inputs.not_in_reference(name));
         }
         let layout = first
             .filter(|reference| is_fitted_as_configured(reference, kind, listed, problems))
@@ -85,12 +83,12 @@ impl FeaturePlan {
                 Some(Arc::new(scorer))
             })
             .collect();
-        let rules = rules_of(name, kind, spec);
+        let rules = rules_of(name, kind, &inputs.alerts);
         let budgeted_statistics = budgeted_statistics(&rules);
         let is_calibrated = budgeted_statistics > 0;
         Some(FeaturePlan {
             name: name.to_owned(),
-            id: identity::layout(monitor, spec, name, kind, layout.as_deref()),
+            id: identity::layout(inputs.id, spec, name, listed, kind, layout.as_deref()),
             kind,
             role: listed.map(|feature| feature.role).unwrap_or_default(),
             references: reference_plans(name, spec, references, scorers, is_calibrated),
@@ -131,27 +129,6 @@ fn assessed_statistics(spec: &MonitorSpec, rules: &[Rule]) -> Vec<Statistic> {
                     .any(|listed| listed == statistic || listed.budgeted() == *statistic)
         })
         .collect()
-}
-
-/// The problem of a feature that no loaded reference has; `None` where none is loaded.
-fn not_in_reference(name: &str, references: &[ReferenceView]) -> Option<PlanProblem> {
-    let loaded = || {
-        references
-            .iter()
-            .filter_map(|reference| Some((reference, reference.loaded.as_ref()?)))
-    };
-    loaded().next()?;
-    let mut known: Vec<String> = Vec::new();
-    for feature in loaded().flat_map(|(_, reference)| &reference.features) {
-        if !known.contains(&feature.name) {
-            known.push(feature.name.clone());
-        }
-    }
-    Some(PlanProblem::NotInReference {
-        feature: name.to_owned(),
-        references: loaded().map(|(view, _)| view.name.clone()).collect(),
-        known,
-    })
 }
 
 /// Checks that a reference was fitted for the feature as it is configured; a difference is a

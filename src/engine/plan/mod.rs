@@ -6,6 +6,7 @@
 
 mod feature;
 mod hour_of_week;
+mod inputs;
 mod noise_check;
 mod problem;
 mod reference;
@@ -13,8 +14,11 @@ mod rule;
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 pub use feature::FeaturePlan;
 pub use hour_of_week::HourOfWeekReference;
+use inputs::PlanInputs;
 use noise_check::noise_warnings;
 pub use problem::{PlanProblem, PlanSubject};
 pub use reference::{LoadedReference, ReferenceDynamics, ReferencePlan, ReferenceView};
@@ -58,9 +62,10 @@ impl MonitorPlan {
             .collect();
         let mut problems = Vec::new();
         let id = identity::monitor(&spec);
-        let features: Vec<FeaturePlan> = feature_names(&spec, &references)
-            .iter()
-            .filter_map(|name| FeaturePlan::new(name, id, &spec, &references, &mut problems))
+        let inputs = PlanInputs::new(id, &spec, &references);
+        let features: Vec<FeaturePlan> = inputs
+            .feature_names()
+            .filter_map(|name| FeaturePlan::new(name, &inputs, &mut problems))
             .collect();
         problems.extend(alert_problems(&spec, &features));
         let warnings = references
@@ -101,39 +106,26 @@ impl MonitorPlan {
     }
 }
 
-fn feature_names(spec: &MonitorSpec, references: &[ReferenceView]) -> Vec<String> {
-    let mut names: Vec<String> = spec
-        .features
-        .iter()
-        .map(|feature| feature.name.clone())
-        .collect();
-    let loaded = references
-        .iter()
-        .filter_map(|reference| reference.loaded.as_ref())
-        .filter(|_| spec.features_from_reference);
-    for feature in loaded.flat_map(|reference| &reference.features) {
-        if !names.contains(&feature.name) {
-            names.push(feature.name.clone());
-        }
-    }
-    names
-}
-
 /// Rules that name a feature that is not monitored, or that does not have the statistic.
 fn alert_problems(spec: &MonitorSpec, features: &[FeaturePlan]) -> Vec<PlanProblem> {
     let mut problems = Vec::new();
+    let known: Arc<[String]> = features
+        .iter()
+        .map(|feature| feature.name.clone())
+        .collect();
+    let by_name: FxHashMap<&str, &FeaturePlan> = features
+        .iter()
+        .map(|feature| (feature.name.as_str(), feature))
+        .collect();
     for (alert, rule) in spec.alerts.iter().enumerate() {
         let statistic = rule.statistic;
         for name in rule.features.iter().flatten() {
-            match features.iter().find(|feature| feature.name == *name) {
+            match by_name.get(name.as_str()) {
                 None => problems.push(PlanProblem::AlertOnUnknownFeature {
                     alert,
                     statistic,
                     feature: name.clone(),
-                    known: features
-                        .iter()
-                        .map(|feature| feature.name.clone())
-                        .collect(),
+                    known: Arc::clone(&known),
                 }),
                 Some(feature) if !feature.kind.has(statistic) => {
                     problems.push(PlanProblem::AlertOnOtherKind {

@@ -3,6 +3,8 @@
 //! A fault disables a part of the monitor and leaves the rest running. It names the part of the
 //! specification that has to change, so that the configuration can point to its line.
 
+use std::sync::Arc;
+
 use crate::model::{BinsSpec, Kind, Statistic, suggest};
 
 /// The part of a monitor's specification that a problem is about.
@@ -33,7 +35,7 @@ pub enum PlanProblem {
         /// Names of the loaded references.
         references: Vec<String>,
         /// Names of the features in the references.
-        known: Vec<String>,
+        known: Arc<[String]>,
     },
     /// The reference was fitted for another kind.
     #[error(
@@ -114,7 +116,7 @@ pub enum PlanProblem {
         /// Name of the feature.
         feature: String,
         /// Names of the monitored features.
-        known: Vec<String>,
+        known: Arc<[String]>,
     },
     /// A rule names a feature whose kind does not have the statistic.
     #[error("alert on {statistic}: {statistic} does not exist for {} features such as {feature}", .kind.name())]

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::alert::{AlertTiming, Threshold};
-use crate::model::{Kind, MonitorSpec, Severity, Statistic, Tolerance};
+use crate::model::{AlertIndex, Kind, Severity, Statistic, Tolerance};
 
 /// The origin of a rule's threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,9 +54,9 @@ impl Rule {
         feature: &str,
         named: Statistic,
         severity: Severity,
-        spec: &MonitorSpec,
+        alerts: &AlertIndex<'_>,
     ) -> Option<Self> {
-        let alert = spec.alert_for(feature, named, severity)?;
+        let alert = alerts.alert_for(feature, named, severity)?;
         let (statistic, threshold_source) = match alert.budget {
             Some(budget) => (
                 named.budgeted(),
@@ -84,11 +84,11 @@ impl Rule {
 }
 
 /// The rules of a feature, by statistic and severity.
-pub(super) fn rules_of(feature: &str, kind: Kind, spec: &MonitorSpec) -> Vec<Rule> {
+pub(super) fn rules_of(feature: &str, kind: Kind, alerts: &AlertIndex<'_>) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     for statistic in Statistic::ALL.iter().filter(|named| kind.has(**named)) {
         for severity in Severity::ALL {
-            let Some(rule) = Rule::of_alert(feature, *statistic, *severity, spec) else {
+            let Some(rule) = Rule::of_alert(feature, *statistic, *severity, alerts) else {
                 continue;
             };
             // Wasserstein in two units is one statistic to a budget.
