@@ -4,6 +4,8 @@
 //! independent values do not. Scores are on the quadratic scale, divided by their noise variance
 //! `v = 1/n + 1/m`, so that blocks of one size say something about windows of another.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use statrs::distribution::{ContinuousCDF as _, FisherSnedecor};
 
 use crate::stats::{EmpiricalDistribution, MIN_BLOCKS_FOR_TAIL};
@@ -25,7 +27,42 @@ pub(super) enum BlockThreshold {
         degrees_of_freedom: f64,
         blocks: f64,
         noise_variance: f64,
+        quantiles: Arc<FisherQuantiles>,
     },
+}
+
+/// Quantiles of Fisher's distribution by their exact arguments, the latest ones.
+///
+/// A quantile is found by iteration and is the dearest part of an assessment. Neither blocks nor a
+/// complete estimate of quiet windows change, so window after window asks for the same few.
+#[derive(Debug, Default)]
+pub(super) struct FisherQuantiles(Mutex<Vec<([u64; 3], f64)>>);
+
+impl FisherQuantiles {
+    /// Most quantiles that are kept: those of a few statistics in a few windows.
+    const CAPACITY: usize = 16;
+
+    /// The value that a share `alpha` in 0..=1 of `F(d, blocks d)` exceeds, with `d` degrees of
+    /// freedom; 0 where the distribution does not exist.
+    fn quantile_above(&self, alpha: f64, degrees_of_freedom: f64, blocks: f64) -> f64 {
+        let key = [alpha, degrees_of_freedom, blocks].map(f64::to_bits);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, quantile)) = known.iter().find(|(known, _)| *known == key) {
+            return *quantile;
+        }
+        let quantile = fisher(degrees_of_freedom, blocks)
+            .map_or(0.0, |fisher| fisher.inverse_cdf(1.0 - alpha));
+        if known.len() == Self::CAPACITY {
+            known.remove(0);
+        }
+        known.push((key, quantile));
+        quantile
+    }
+}
+
+/// `F(d, blocks d)`, where it exists.
+fn fisher(degrees_of_freedom: f64, blocks: f64) -> Option<FisherSnedecor> {
+    FisherSnedecor::new(degrees_of_freedom, degrees_of_freedom * blocks).ok()
 }
 
 impl BlockThreshold {
@@ -39,18 +76,30 @@ impl BlockThreshold {
         noise_variance: f64,
         null_mean: f64,
         null_degrees_of_freedom: Option<f64>,
+        quantiles: &Arc<FisherQuantiles>,
     ) -> Self {
         match smaller(null_degrees_of_freedom, distribution.degrees_of_freedom) {
-            Some(degrees_of_freedom) if blocks < MIN_BLOCKS_FOR_TAIL => BlockThreshold::Moments {
+            Some(degrees_of_freedom) if !Self::has_tail(blocks) => BlockThreshold::Moments {
                 mean: distribution.mean.max(null_mean),
                 degrees_of_freedom,
                 blocks,
                 noise_variance,
+                quantiles: Arc::clone(quantiles),
             },
-            _ => BlockThreshold::Tail {
-                distribution: distribution.clone(),
-                noise_variance,
-            },
+            _ => Self::of_many(distribution, noise_variance),
+        }
+    }
+
+    /// True if so many blocks without overlap have quantiles and a tail of their own.
+    pub(super) fn has_tail(blocks: f64) -> bool {
+        blocks >= MIN_BLOCKS_FOR_TAIL
+    }
+
+    /// The distribution of many blocks.
+    pub(super) fn of_many(distribution: &EmpiricalDistribution, noise_variance: f64) -> Self {
+        BlockThreshold::Tail {
+            distribution: distribution.clone(),
+            noise_variance,
         }
     }
 
@@ -63,12 +112,12 @@ impl BlockThreshold {
             } => noise_variance * distribution.quantile_above(alpha),
             BlockThreshold::Moments {
                 mean,
+                degrees_of_freedom,
+                blocks,
                 noise_variance,
-                ..
+                quantiles,
             } => {
-                let quantile = self
-                    .fisher()
-                    .map_or(0.0, |fisher| fisher.inverse_cdf(1.0 - alpha));
+                let quantile = quantiles.quantile_above(alpha, *degrees_of_freedom, *blocks);
                 noise_variance * mean * quantile
             }
         }
@@ -83,24 +132,15 @@ impl BlockThreshold {
             } => distribution.survival(quadratic / noise_variance),
             BlockThreshold::Moments {
                 mean,
+                degrees_of_freedom,
+                blocks,
                 noise_variance,
                 ..
             } if *mean > 0.0 => {
                 let ratio = quadratic / (noise_variance * mean);
-                self.fisher().map_or(0.0, |fisher| fisher.sf(ratio))
+                fisher(*degrees_of_freedom, *blocks).map_or(0.0, |fisher| fisher.sf(ratio))
             }
             BlockThreshold::Moments { .. } => 0.0,
-        }
-    }
-
-    fn fisher(&self) -> Option<FisherSnedecor> {
-        match self {
-            BlockThreshold::Tail { .. } => None,
-            BlockThreshold::Moments {
-                degrees_of_freedom,
-                blocks,
-                ..
-            } => FisherSnedecor::new(*degrees_of_freedom, degrees_of_freedom * blocks).ok(),
         }
     }
 }
@@ -128,7 +168,14 @@ mod tests {
 
     #[test]
     fn few_blocks_have_a_scaled_f_distribution_as_in_scipy() {
-        let threshold = BlockThreshold::of(&distribution(12.0), 7.5, 0.01, 1.0, Some(20.0));
+        let threshold = BlockThreshold::of(
+            &distribution(12.0),
+            7.5,
+            0.01,
+            1.0,
+            Some(20.0),
+            &Arc::default(),
+        );
         // scipy 1.17: scipy.stats.f.isf(1e-3, 12, 12 * 7.5) and sf(3, 12, 12 * 7.5); the mean is 2
         let quantile = threshold.quantile_above(1e-3) / (0.01 * 2.0);
         assert!(
@@ -151,6 +198,7 @@ mod tests {
                 0.01,
                 null_mean,
                 Some(null_degrees_of_freedom),
+                &Arc::default(),
             )
             .quantile_above(1e-3)
         };
@@ -160,10 +208,35 @@ mod tests {
 
     #[test]
     fn many_blocks_have_quantiles_of_their_own() {
-        let threshold = BlockThreshold::of(&distribution(12.0), 20.0, 0.01, 1.0, Some(6.0));
+        let threshold = BlockThreshold::of(
+            &distribution(12.0),
+            20.0,
+            0.01,
+            1.0,
+            Some(6.0),
+            &Arc::default(),
+        );
         let median = threshold.quantile_above(0.5);
         assert!((median - 0.01 * 50.5).abs() < 1e-9, "{median}");
         let share = threshold.survival(median);
         assert!((share - 0.5).abs() < 1e-9, "{share}");
+    }
+
+    #[test]
+    fn a_kept_quantile_is_the_computed_one_bit_by_bit() {
+        let quantiles = FisherQuantiles::default();
+        let arguments = |step: u32| (1e-3 / f64::from(step), 5.0 + f64::from(step % 7), 20.0);
+        for step in (1..100).chain(1..100) {
+            let (alpha, degrees_of_freedom, blocks) = arguments(step);
+            let computed = fisher(degrees_of_freedom, blocks)
+                .unwrap()
+                .inverse_cdf(1.0 - alpha);
+            for _ in 0..2 {
+                let quantile = quantiles.quantile_above(alpha, degrees_of_freedom, blocks);
+                assert_eq!(quantile.to_bits(), computed.to_bits(), "{step}");
+            }
+        }
+        let kept = quantiles.0.lock().unwrap().len();
+        assert_eq!(kept, FisherQuantiles::CAPACITY, "in bounded memory");
     }
 }

@@ -170,13 +170,14 @@ impl RateNull {
             .distribution
             .upper(alpha_per_side)
             .max(self.expected + block_difference);
-        let lower = self
-            .distribution
-            .lower(alpha_per_side)
-            .min(self.expected - block_difference);
+        let lower = || {
+            self.distribution
+                .lower(alpha_per_side)
+                .min(self.expected - block_difference)
+        };
         ThresholdRange {
             upper: upper + tolerance,
-            lower: self.is_two_sided.then_some(lower - tolerance),
+            lower: self.is_two_sided.then(|| lower() - tolerance),
         }
     }
 
@@ -203,10 +204,15 @@ impl RateNull {
 /// The `1 - alpha` quantile of `Binomial(n, tolerance)` over `n`; 0 without tolerance or events.
 ///
 /// The rate that at most a share `alpha` of windows exceeds when events at the tolerated rate are
-/// all there is.
+/// all there is. Every budgeted rate of every comparison asks for it, and the general search takes
+/// some fifty incomplete beta functions: the probabilities around the tolerance are enumerated
+/// instead, where there are not too many.
 fn tolerated_rate(n: u64, tolerance: f64, alpha: f64) -> f64 {
     if tolerance <= 0.0 || n == 0 {
         return 0.0;
+    }
+    if let Some(window) = WindowRateDistribution::binomial(n, tolerance) {
+        return window.upper(alpha);
     }
     Binomial::new(tolerance.min(1.0), n).map_or(tolerance, |binomial| {
         binomial.inverse_cdf(1.0 - alpha) as f64 / n as f64
@@ -276,6 +282,7 @@ mod tests {
                 degrees_of_freedom: 10.0,
                 blocks: 10.0,
                 noise_variance: 0.01,
+                quantiles: std::sync::Arc::default(),
             };
             score(Statistic::Js, Some(blocks))
                 .threshold(0.01, 0.0)

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::block_threshold::{BlockThreshold, smaller};
+use super::block_threshold::{BlockThreshold, FisherQuantiles, smaller};
 use super::null_distribution::{NullDistribution, RateNull, ScoreNull};
 use super::null_grid::NullGrid;
 use super::null_table::{noise_variance, simulate, simulated_index};
@@ -52,6 +52,8 @@ pub struct NullModel {
     seed: String,
     nulls: NullGrid,
     blocks: Vec<BlockStatistics>,
+    /// Quantiles for few blocks, and for quiet windows in place of blocks.
+    quantiles: Arc<FisherQuantiles>,
     id: OnceLock<NullModelId>,
 }
 
@@ -82,6 +84,7 @@ impl NullModel {
             seed: hash.to_owned(),
             nulls: NullGrid::new(bins, usable.flat_map(|stored| &stored.nulls)),
             blocks: stored.map_or_else(Vec::new, |stored| stored.blocks.clone()),
+            quantiles: Arc::default(),
             id: OnceLock::new(),
         }
     }
@@ -278,6 +281,7 @@ impl NullModel {
                         carried(noise_variance, blocks.noise_variance, is_short),
                         simulated.mean,
                         simulated.degrees_of_freedom,
+                        &self.quantiles,
                     )
                 }),
             };
@@ -300,6 +304,7 @@ impl NullModel {
                 degrees_of_freedom,
                 blocks: windows,
                 noise_variance: noise_variance.max(online.noise_variance / windows),
+                quantiles: Arc::clone(&self.quantiles),
             }),
         }
     }
@@ -354,6 +359,10 @@ impl NullModel {
                 .and_then(|(blocks, is_short)| {
                     let (of_blocks, noise_variance_of_blocks) = rate_blocks(statistic, blocks)?;
                     let noise_variance = noise_variance(n as f64, m);
+                    let carried = carried(noise_variance, noise_variance_of_blocks, is_short);
+                    if BlockThreshold::has_tail(blocks.effective) {
+                        return Some(BlockThreshold::of_many(of_blocks, carried));
+                    }
                     let (mean, variance) = distribution.moments(|rate| {
                         let difference = rate - expected;
                         let news = if is_two_sided {
@@ -367,9 +376,10 @@ impl NullModel {
                     Some(BlockThreshold::of(
                         of_blocks,
                         blocks.effective,
-                        carried(noise_variance, noise_variance_of_blocks, is_short),
+                        carried,
                         mean,
                         degrees_of_freedom,
+                        &self.quantiles,
                     ))
                 });
         Some(RateNull {

@@ -50,31 +50,7 @@ impl RateDistribution {
     pub fn window(&self, n: u64) -> WindowRateDistribution {
         let n = n.clamp(1, MAX_WINDOW);
         let start = whole(self.mean() * n as f64).min(n);
-        let mut up = vec![1.0];
-        let mut sum = 1.0;
-        for k in start..n {
-            let next = up.last().copied().unwrap_or(0.0) * self.ratio(k, n);
-            sum += next;
-            up.push(next);
-            if next < sum * NEGLIGIBLE {
-                break;
-            }
-        }
-        let mut down = Vec::new();
-        let mut last = 1.0;
-        for k in (0..start).rev() {
-            last /= self.ratio(k, n);
-            sum += last;
-            down.push(last);
-            if last < sum * NEGLIGIBLE {
-                break;
-            }
-        }
-        WindowRateDistribution {
-            n,
-            first: start - down.len() as u64,
-            probabilities: down.into_iter().rev().chain(up).map(|p| p / sum).collect(),
-        }
+        WindowRateDistribution::walk(n, start, |k| self.ratio(k, n))
     }
 
     /// `P(k + 1) / P(k)` of the beta-binomial distribution.
@@ -105,6 +81,55 @@ pub struct WindowRateDistribution {
 }
 
 impl WindowRateDistribution {
+    /// The distribution of a known rate in a window of `n` events: binomial, over `n`.
+    ///
+    /// `P(k) = C(n, k) rate^k (1 - rate)^(n - k)`. `None` unless `rate` is between 0 and 1, both
+    /// excluded, and where the variance `n rate (1 - rate)` is above 10,000: the walk would be
+    /// longer than an approximation is worth. Equals `scipy.stats.binom(n, rate)` up to
+    /// probabilities below 1e-18.
+    #[must_use]
+    pub fn binomial(n: u64, rate: f64) -> Option<Self> {
+        const MAX_VARIANCE: f64 = 10_000.0;
+        let is_inside = rate > 0.0 && rate < 1.0;
+        if n == 0 || !is_inside || n as f64 * rate * (1.0 - rate) > MAX_VARIANCE {
+            return None;
+        }
+        let odds = rate / (1.0 - rate);
+        let start = whole(rate * n as f64).min(n);
+        Some(Self::walk(n, start, |k| {
+            (n - k) as f64 / (k as f64 + 1.0) * odds
+        }))
+    }
+
+    /// Walks from the count `start` outwards; `ratio` returns `P(k + 1) / P(k)`.
+    fn walk(n: u64, start: u64, ratio: impl Fn(u64) -> f64) -> Self {
+        let mut up = vec![1.0];
+        let (mut last, mut sum) = (1.0, 1.0);
+        for k in start..n {
+            last *= ratio(k);
+            sum += last;
+            up.push(last);
+            if last < sum * NEGLIGIBLE {
+                break;
+            }
+        }
+        let mut down = Vec::new();
+        last = 1.0;
+        for k in (0..start).rev() {
+            last /= ratio(k);
+            sum += last;
+            down.push(last);
+            if last < sum * NEGLIGIBLE {
+                break;
+            }
+        }
+        WindowRateDistribution {
+            n,
+            first: start - down.len() as u64,
+            probabilities: down.into_iter().rev().chain(up).map(|p| p / sum).collect(),
+        }
+    }
+
     /// The smallest rate that at most a share `alpha` of windows exceeds.
     #[must_use]
     pub fn upper(&self, alpha: f64) -> f64 {
@@ -134,13 +159,17 @@ impl WindowRateDistribution {
     /// The share of windows with at least this rate, in 0..=1.
     #[must_use]
     pub fn at_least(&self, rate: f64) -> f64 {
-        self.sum_where(|share| share >= rate - self.slack())
+        let bound = rate - self.slack();
+        let first = self.first_index(|share| share >= bound);
+        sum(&self.probabilities[first..])
     }
 
     /// The share of windows with at most this rate, in 0..=1.
     #[must_use]
     pub fn at_most(&self, rate: f64) -> f64 {
-        self.sum_where(|share| share <= rate + self.slack())
+        let bound = rate + self.slack();
+        let end = self.first_index(|share| share > bound);
+        sum(&self.probabilities[..end])
     }
 
     /// Mean and variance of a function of the rate.
@@ -157,14 +186,19 @@ impl WindowRateDistribution {
         (mean, variance)
     }
 
-    fn sum_where(&self, is_counted: impl Fn(f64) -> bool) -> f64 {
-        self.probabilities
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| is_counted(self.rate(*index)))
-            .map(|(_, p)| p)
-            .sum::<f64>()
-            .clamp(0.0, 1.0)
+    /// The index of the first rate that is `reached`, which all later ones are as well; the number
+    /// of probabilities where none is.
+    fn first_index(&self, is_reached: impl Fn(f64) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.probabilities.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if is_reached(self.rate(middle)) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
     }
 
     /// The rate of the count at `index`.
@@ -178,9 +212,16 @@ impl WindowRateDistribution {
     }
 }
 
+/// The sum of probabilities, in 0..=1 whatever the rounding.
+fn sum(probabilities: &[f64]) -> f64 {
+    probabilities.iter().sum::<f64>().clamp(0.0, 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use statrs::distribution::{Binomial, DiscreteCDF as _};
 
     #[test]
     fn a_rate_of_a_tenth_agrees_with_scipy() {
@@ -228,6 +269,30 @@ mod tests {
             }
             assert!((window.at_least(0.0) - 1.0).abs() < 1e-9, "the sum is 1");
         }
+    }
+
+    proptest! {
+        /// The quantile was that of statrs: a bisection with some fifty incomplete beta functions.
+        #[test]
+        fn quantiles_of_a_known_rate_are_those_of_statrs(
+            n in 1..200_000_u64,
+            rate in prop_oneof![Just(0.001), Just(0.005), 1e-6..0.04_f64],
+            alpha in prop_oneof![Just(0.01), Just(1e-4), 1e-6..0.01_f64],
+        ) {
+            let window = WindowRateDistribution::binomial(n, rate).unwrap();
+            let expected = Binomial::new(rate, n).unwrap().inverse_cdf(1.0 - alpha);
+            let upper = window.upper(alpha);
+            prop_assert_eq!(upper.to_bits(), (expected as f64 / n as f64).to_bits());
+        }
+    }
+
+    #[test]
+    fn a_rate_that_needs_no_walk_or_a_long_one_has_no_distribution() {
+        let exists = |n, rate| WindowRateDistribution::binomial(n, rate).is_some();
+        assert!(exists(10_000_000, 0.001), "a variance of 9,990");
+        assert!(!exists(11_000_000, 0.001), "a variance above 10,000");
+        assert!(!exists(100, 0.0) && !exists(100, 1.0), "no variance");
+        assert!(!exists(0, 0.1), "no events");
     }
 
     #[test]
