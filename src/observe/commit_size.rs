@@ -21,6 +21,10 @@ const MAX_RECORDS_PER_ESTIMATE: usize = 256;
 /// Bytes by which a record may let a feature's counts grow: a few empty bins and cells between the
 /// others and the new one.
 const GROWTH_PER_FEATURE: usize = 16;
+/// Bytes that the first record of a pane takes for each feature.
+const FIRST_PER_FEATURE: usize = 48;
+/// A record is expected to add at least this part of the bytes that it may add at most.
+const SLOWEST_GROWTH: usize = 16;
 
 /// The limits of a commit's size in the log, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,29 +65,50 @@ impl CommitSize {
 }
 
 /// The size of the commit that is being counted.
+///
+/// An estimate visits every bin and cell of all open panes, which takes about as long as counting a
+/// record into each of them. So the time of the next one follows from the growth that was seen and
+/// not from the largest possible one: most records fall into bins and cells that are already there.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct CommitSizeEstimate {
     /// Size after the first record of the commit; `None` before it.
     first_record: Option<usize>,
-    /// Records until the size is estimated again.
-    records_left: usize,
+    /// Size at the latest estimate.
+    bytes: usize,
+    /// Records since the latest estimate.
+    records: usize,
+    /// Records after which the size is estimated again at the latest.
+    most_records: usize,
+    /// Bytes that a record is expected to add: twice as many as before the latest estimate.
+    growth: usize,
+    /// Bytes that the commit may grow until the size is estimated again.
+    left: usize,
 }
 
 impl CommitSizeEstimate {
-    /// Counts a record; returns true if the size is to be estimated again.
-    pub(super) fn is_due(&mut self, opened_pane: bool) -> bool {
-        self.records_left = self.records_left.saturating_sub(1);
-        opened_pane || self.records_left == 0
+    /// Counts a record that opened panes of so many features; returns true if the size is to be
+    /// estimated again.
+    pub(super) fn is_due(&mut self, opened_features: usize) -> bool {
+        self.records += 1;
+        let added = self.growth + opened_features * FIRST_PER_FEATURE;
+        self.left = self.left.saturating_sub(added);
+        self.left == 0 || self.records >= self.most_records
     }
 
     /// Returns true if a commit of `bytes` should not grow any more; `features` is the number of
     /// those whose counts may grow with the next record.
+    ///
+    /// However fast it grows, the next estimate comes before the commit is too large for the log.
     pub(super) fn is_large(&mut self, bytes: usize, features: usize, size: CommitSize) -> bool {
         let first_record = *self.first_record.get_or_insert(bytes);
-        let left = size.limit(first_record).saturating_sub(bytes);
-        let growth = (features * GROWTH_PER_FEATURE).max(1);
-        self.records_left = (left / growth).clamp(1, MAX_RECORDS_PER_ESTIMATE);
-        left == 0
+        let fastest = (features * GROWTH_PER_FEATURE).max(1);
+        let seen = bytes.saturating_sub(self.bytes) / self.records.max(1);
+        self.growth = (2 * seen).clamp(fastest.div_ceil(SLOWEST_GROWTH), fastest);
+        self.left = size.limit(first_record).saturating_sub(bytes);
+        self.most_records =
+            (size.largest.saturating_sub(bytes) / fastest).clamp(1, MAX_RECORDS_PER_ESTIMATE);
+        (self.bytes, self.records) = (bytes, 0);
+        self.left == 0
     }
 }
 
@@ -114,16 +139,74 @@ mod tests {
         assert_eq!(small.limit(250), 10_000, "not more than the log accepts");
     }
 
+    /// Returns the number of records until the next estimate.
+    fn records_until_due(estimate: &mut CommitSizeEstimate) -> usize {
+        (1..).find(|_| estimate.is_due(0)).unwrap()
+    }
+
     #[test]
     fn the_size_is_estimated_more_often_close_to_the_limit() {
         let (mut estimate, size) = (CommitSizeEstimate::default(), CommitSize::default());
-        assert!(estimate.is_due(true), "the first record opens a pane");
+        assert!(estimate.is_due(10), "the first record");
         assert!(!estimate.is_large(250, 10, size), "far from the limit");
-        assert!(!(1..256).any(|_| estimate.is_due(false)), "255 records");
-        assert!(estimate.is_due(false), "the 256th");
+        assert_eq!(records_until_due(&mut estimate), 256);
         assert!(!estimate.is_large((512 << 10) - 400, 10, size), "close");
-        assert!(!estimate.is_due(false), "one more record");
-        assert!(estimate.is_due(false), "the second");
+        assert_eq!(records_until_due(&mut estimate), 2);
         assert!(estimate.is_large(512 << 10, 10, size), "at the limit");
+    }
+
+    /// The counts of a backlog's panes were summed up for every record once they took most of a
+    /// commit, although they did not grow any more: three times the work of counting the record.
+    #[test]
+    fn the_size_of_counts_that_do_not_grow_is_seldom_estimated() {
+        let size = CommitSize::at_most(1 << 20);
+        let (features, bytes) = (100 * 8, 500_000);
+        let mut estimate = CommitSizeEstimate::default();
+        assert!(estimate.is_due(features));
+        estimate.is_large(features * 30, features, size);
+        let estimates = (0..1000)
+            .filter(|_| {
+                let is_due = estimate.is_due(0);
+                if is_due {
+                    assert!(!estimate.is_large(bytes, features, size));
+                }
+                is_due
+            })
+            .count();
+        assert!(estimates < 50, "{estimates} estimates of 1,000 records");
+    }
+
+    #[test]
+    fn opened_panes_are_part_of_the_growth() {
+        let (mut estimate, size) = (CommitSizeEstimate::default(), CommitSize::at_most(8 << 20));
+        assert!(estimate.is_due(1000));
+        assert!(!estimate.is_large(30_000, 1000, size));
+        let panes = (1..).find(|_| estimate.is_due(1000)).unwrap();
+        assert!((5..20).contains(&panes), "{panes} panes of 48 KB and more");
+    }
+
+    /// The log refuses a commit that is too large, so the fastest growth counts close to its limit.
+    #[test]
+    fn no_growth_exceeds_the_limit_of_the_log_between_two_estimates() {
+        let size = CommitSize::at_most(1 << 20);
+        let features = 1000;
+        let mut estimate = CommitSizeEstimate::default();
+        let mut bytes = 30_000;
+        assert!(estimate.is_due(features));
+        assert!(!estimate.is_large(bytes, features, size));
+        for record in 0..1000 {
+            // The counts stop to grow, and then grow as fast as they can.
+            let is_fast = bytes < 400_000 || record > 500;
+            bytes += if is_fast {
+                features * GROWTH_PER_FEATURE
+            } else {
+                0
+            };
+            assert!(bytes < 1 << 20, "record {record}: {bytes} bytes");
+            if estimate.is_due(0) && estimate.is_large(bytes, features, size) {
+                return;
+            }
+        }
+        panic!("never large: {bytes} bytes");
     }
 }

@@ -166,7 +166,7 @@ impl Observer {
             }
             self.times.push(time);
         }
-        let mut opened_pane = false;
+        let mut opened_features = 0;
         for (((plan, clock), counts), spare) in self
             .monitors
             .iter()
@@ -187,12 +187,14 @@ impl Observer {
                     let panes = counts.frames.len();
                     let frame = frame_at(time, plan, counts, spare);
                     count_record(frame, plan, fields, &mut self.category);
-                    opened_pane |= counts.frames.len() > panes;
+                    if counts.frames.len() > panes {
+                        opened_features += plan.features.len();
+                    }
                     self.wants_commit |= counts.frames.len() > MAX_OPEN_PANES;
                 }
             }
         }
-        self.wants_commit |= shard.is_large(opened_pane, self.commit_size);
+        self.wants_commit |= shard.is_large(opened_features, self.commit_size);
     }
 
     /// Counts a record that could not be decoded.

@@ -193,10 +193,10 @@ impl ShardObserver {
 
     /// Returns true if the next commit should not grow any more.
     ///
-    /// The size is estimated when a pane was opened, and the more often the closer it is to the
-    /// limit; between estimates it is false.
-    pub(super) fn is_large(&mut self, opened_pane: bool, size: CommitSize) -> bool {
-        if !self.size.is_due(opened_pane) {
+    /// `opened_features` is the number of features in the panes that the record opened. The size is
+    /// estimated the more often the closer it is to the limit; between estimates it is false.
+    pub(super) fn is_large(&mut self, opened_features: usize, size: CommitSize) -> bool {
+        if !self.size.is_due(opened_features) {
             return false;
         }
         let (bytes, features) = self.frames().fold((0, 0), |(bytes, features), frame| {
