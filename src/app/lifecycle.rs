@@ -157,11 +157,7 @@ impl Daemon {
             .filter(|_| process_role.role.ingests())
             .map(|source| source.name.as_str());
         let exporter = Arc::new(Exporter::new(sources, config.limits.max_series));
-        exporter.log().store(Arc::new(LogReport {
-            problem: Some(LOG_NOT_READ.to_owned()),
-            is_recovering: process_role.role.scores(),
-            ..LogReport::default()
-        }));
+        exporter.log().store(unread_log(process_role));
         let http = HttpServer::start(&config.web, &exporter).await?;
 
         let longest_window = longest_window(&plans);
@@ -176,11 +172,7 @@ impl Daemon {
             record_limit =
                 tokio::task::spawn_blocking(move || prepare_topic(&topic, &needs, &report))
                     .await??;
-            exporter.log().store(Arc::new(LogReport {
-                problem: Some(LOG_NOT_READ.to_owned()),
-                is_recovering: process_role.role.scores(),
-                ..LogReport::default()
-            }));
+            exporter.log().store(unread_log(process_role));
         }
         let recovered = match (&config.state.panes, &config.state.path) {
             (None, Some(path)) => Some(recover(path.clone(), Engine::new(plans.clone())).await?),
@@ -307,6 +299,15 @@ impl Daemon {
         let closed = self.http.stop().await;
         drained && closed
     }
+}
+
+/// The report of a log that is not read yet.
+fn unread_log(process_role: ProcessRole) -> Arc<LogReport> {
+    Arc::new(LogReport {
+        problem: Some(LOG_NOT_READ.to_owned()),
+        is_recovering: process_role.role.scores(),
+        ..LogReport::default()
+    })
 }
 
 /// The lines of a problem in one line of the log.

@@ -109,12 +109,15 @@ fn describe(
     {
         text += &suggestion(path, paths);
     }
+    let specs = plan.spec.listed();
     let mut absent = Vec::new();
     for (feature, observed) in plan.features.iter().zip(&monitor.features) {
         let value = match value(observed, fields) {
             Reading::Value(value) => value,
             Reading::Missing(MissingKind::Absent) => {
-                let path = plan.spec.path_of(&feature.name);
+                let path = plan
+                    .spec
+                    .path_of(&feature.name, specs.get(&*feature.name).copied());
                 let suggestion = suggestion(&path, paths);
                 absent.push(path);
                 format!("missing ({}){suggestion}", MissingKind::Absent.name())

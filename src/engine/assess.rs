@@ -144,28 +144,12 @@ pub fn assess(
             threshold_of(rule, distribution, feature, null_model, input.step)
         })
         .collect();
-    let mut unreachable: Vec<Statistic> = feature
-        .rules
-        .iter()
-        .zip(&thresholds)
-        .filter(|(rule, threshold)| {
-            threshold.is_none() && distribution_of(rule.statistic).is_some()
-        })
-        .map(|(rule, _)| rule.statistic)
-        .collect();
-    unreachable.dedup();
-    let rarest_alpha = feature
-        .rules
-        .iter()
-        .filter_map(|rule| match rule.threshold_source {
-            ThresholdSource::Fixed(_) => None,
-            ThresholdSource::Budget { interval, .. } => {
-                Some(alpha(interval, feature.budgeted_statistics, input.step))
-            }
-        })
-        .fold(1.0, f64::min);
+    let unreachable = unreachable_statistics(feature, &thresholds, |statistic| {
+        distribution_of(statistic).is_some()
+    });
+    let samples = input.counts.tallies.values;
     let mut statuses =
-        null_model.statuses(input.counts.tallies.values, rarest_alpha, &input.context);
+        null_model.statuses(samples, rarest_alpha(feature, input.step), &input.context);
     if !unreachable.is_empty() {
         statuses.push(CalibrationStatus::LineUnreachable);
     }
@@ -196,6 +180,40 @@ pub fn assess(
     }
 }
 
+/// The statistics whose rules have a distribution but no threshold, because no window could exceed
+/// one.
+fn unreachable_statistics(
+    feature: &FeaturePlan,
+    thresholds: &[Option<Threshold>],
+    has_distribution: impl Fn(Statistic) -> bool,
+) -> Vec<Statistic> {
+    let mut unreachable: Vec<Statistic> = feature
+        .rules
+        .iter()
+        .zip(thresholds)
+        .filter(|(rule, threshold)| threshold.is_none() && has_distribution(rule.statistic))
+        .map(|(rule, _)| rule.statistic)
+        .collect();
+    unreachable.dedup();
+    unreachable
+}
+
+/// The smallest share of windows without drift that a rule of the feature lets fire; 1 without a
+/// budget.
+fn rarest_alpha(feature: &FeaturePlan, step: Option<Duration>) -> f64 {
+    feature
+        .rules
+        .iter()
+        .filter_map(|rule| match rule.threshold_source {
+            ThresholdSource::Fixed(_) => None,
+            ThresholdSource::Budget { interval, .. } => {
+                Some(alpha(interval, feature.budgeted_statistics, step))
+            }
+        })
+        .fold(1.0, f64::min)
+}
+
+/// Assesses one statistic of a window.
 fn assess_statistic(
     statistic: Statistic,
     value: f64,
