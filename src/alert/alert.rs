@@ -91,6 +91,12 @@ impl Alert {
         self.is_firing
     }
 
+    /// True while the alert is pending or fires.
+    #[must_use]
+    pub const fn is_raised(&self) -> bool {
+        self.is_firing || self.beyond > 0
+    }
+
     /// Advances by one evaluation: a score, or the reason why there is none. Without a threshold no
     /// score is an alarm.
     ///

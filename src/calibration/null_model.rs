@@ -141,6 +141,12 @@ impl NullModel {
         self.nulls.is_prepared(n)
     }
 
+    /// Returns true if there is a table of any size.
+    #[must_use]
+    pub fn has_tables(&self) -> bool {
+        self.nulls.tables().next().is_some()
+    }
+
     /// The calibration to store with the reference.
     #[must_use]
     pub fn to_stored(&self) -> FeatureCalibration {

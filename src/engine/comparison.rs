@@ -21,7 +21,7 @@ use super::sample::FeatureSample;
 use super::snapshot::AlertSnapshot;
 use super::view::ComparisonView;
 use crate::alert::AlertState;
-use crate::calibration::{CalibrationStatus, OnlineDispersion, WindowContext};
+use crate::calibration::{CalibrationStatus, NullModel, OnlineDispersion, WindowContext};
 use crate::model::{EventTime, NotReady, WindowSpec};
 use crate::reference::FeatureReference;
 use crate::score::Scores;
@@ -42,6 +42,8 @@ pub(super) struct Comparison {
     assessment: Option<Arc<Assessment>>,
     /// True if the sample can be assessed as soon as its null tables are there.
     awaits_tables: bool,
+    /// True once scores were assessed in this process.
+    was_calibrated: bool,
 }
 
 impl Comparison {
@@ -60,6 +62,7 @@ impl Comparison {
             scored_against: None,
             assessment: None,
             awaits_tables: false,
+            was_calibrated: false,
         };
         comparison.clear(NotReady::Warming);
         comparison
@@ -103,16 +106,54 @@ impl Comparison {
         self.reference.advance(position, panes);
     }
 
-    /// The null model in force, if a window of `n` values needs its tables.
-    ///
-    /// A window with fewer than `min_samples` values has no score, so it needs none.
-    pub(super) fn table_need(&self, n: u64, min_samples: u64) -> Option<TableNeed> {
+    /// The tables that a window of `n` values needs, which has scores.
+    pub(super) fn table_need(&self, n: u64) -> Option<TableNeed> {
         let (_, null_model) = self.reference.current().ok()?;
-        let null_model = null_model.filter(|_| has_enough(n, min_samples))?;
         Some(TableNeed {
-            null_model: Arc::clone(null_model),
+            null_model: Arc::clone(null_model?),
             n,
+            is_transient: self.reference.is_hour_of_week(),
         })
+    }
+
+    /// The tables that the next null model needs before it can replace the one in force.
+    pub(super) fn renewal_need(&self, n: u64) -> Option<TableNeed> {
+        let null_model = Arc::clone(self.reference.next_null_model()?);
+        Some(TableNeed {
+            null_model,
+            n,
+            is_transient: true,
+        })
+    }
+
+    /// Puts the next null model in force if it can assess a window of `n` values, and returns the
+    /// one that it replaces.
+    pub(super) fn renew_null_model(
+        &mut self,
+        n: Option<u64>,
+        is_deferred: bool,
+    ) -> Option<Arc<NullModel>> {
+        self.reference.renew(n, is_deferred)
+    }
+
+    /// The tables that later windows may need; `n` is the number of values of the window that ends
+    /// at `end`.
+    pub(super) fn needs_ahead(
+        &self,
+        n: u64,
+        end: EventTime,
+        window: &WindowSpec,
+    ) -> Vec<TableNeed> {
+        self.reference
+            .expected_null_models(n, end, window.size)
+            .into_iter()
+            .filter(|(null_model, n)| has_enough(*n, window.min_samples) && !null_model.is_prepared(*n))
+            .map(|(null_model, n)| TableNeed {
+                null_model,
+                n,
+                is_transient: true,
+            })
+            .collect()
     }
 
     /// Scores and assesses a sample; the alerts do not change.
@@ -141,6 +182,7 @@ impl Comparison {
         let needs_tables = has_enough(n, sample.window.min_samples);
         let has_tables = needs_tables && null_model.is_prepared(n);
         self.awaits_tables = needs_tables && !has_tables;
+        self.was_calibrated |= has_tables;
         let mut assessment = assess(
             sample.plan,
             null_model,
@@ -188,7 +230,7 @@ impl Comparison {
         sample: &FeatureSample<'_>,
         transitions: &mut TransitionCounts,
     ) -> bool {
-        if !self.awaits_tables {
+        if !self.awaits_tables && !self.has_waiting_rules() {
             return false;
         }
         self.assessment = self.assess(sample).map(Arc::new);
@@ -200,6 +242,32 @@ impl Comparison {
             rule.resume(sample, self.scores, calibrated, transitions);
         }
         true
+    }
+
+    /// Gives up the evaluation of the rules that still wait for null tables, because the next window
+    /// is due: for them the sample was not ready.
+    ///
+    /// A window that may be part of an alarm is excluded from later rolling references.
+    pub(super) fn miss(&mut self, start: EventTime, end: EventTime) {
+        let is_alarm = self
+            .rules
+            .iter()
+            .any(|rule| rule.is_waiting() && rule.alert().is_raised());
+        if is_alarm {
+            self.reference.exclude(start, end);
+        }
+        self.rules.iter_mut().for_each(RuleState::miss);
+    }
+
+    /// True while rules wait for null tables to evaluate the latest sample.
+    pub(super) fn has_waiting_rules(&self) -> bool {
+        self.rules.iter().any(RuleState::is_waiting)
+    }
+
+    /// The state of the calibration; `None` where it needs no tables, or no window had enough
+    /// values yet.
+    pub(super) fn is_calibrated(&self) -> Option<bool> {
+        (self.was_calibrated || self.awaits_tables).then_some(self.was_calibrated)
     }
 
     /// Drops the transitions of the latest evaluation, which were reported.
@@ -262,12 +330,8 @@ impl Comparison {
             .find(|(_, rule)| rule.is_named(&saved.statistic, &saved.severity));
         if let Some((index, rule)) = rule {
             let calibrated = calibrated(self.assessment.as_deref(), index, rule);
-            let waits = rule.is_waiting() && saved.state == AlertState::NotReady(NotReady::Warming);
-            // The earlier process may have waited for the same tables.
-            if !waits {
-                rule.show(sample, self.scores, calibrated, saved.state);
-            }
-            rule.restore(saved.alert, saved.since);
+            rule.show(sample, self.scores, calibrated, saved.state);
+            rule.restore(saved.alert, saved.since, saved.is_waiting);
         }
     }
 
@@ -302,6 +366,7 @@ impl Comparison {
             scores: self.scores,
             reference: self.scored_against.clone(),
             assessment: self.assessment.clone(),
+            awaits_thresholds: self.has_waiting_rules(),
             alerts: self.rules.iter().map(|rule| *rule.view()).collect(),
         }
     }

@@ -78,11 +78,29 @@ impl Engine {
         self.null_supply.defer();
     }
 
-    /// The null tables that the latest windows wait for, each once.
+    /// The null tables that the latest windows wait for, and after them those that later windows
+    /// may need, each once.
     #[must_use]
     pub fn missing_tables(&self) -> Vec<TableRequest> {
-        self.null_supply
-            .fill(self.monitors.iter().flat_map(MonitorEngine::table_needs))
+        let needed = self.monitors.iter().flat_map(MonitorEngine::tables_needed);
+        let ahead = self.monitors.iter().flat_map(MonitorEngine::tables_ahead);
+        self.null_supply.fill(needed.chain(ahead))
+    }
+
+    /// The number of comparisons that have their first null tables, and of all that need them;
+    /// `None` if none waits for its first ones.
+    ///
+    /// A null model that is renewed makes nothing wait: the old one stays in force.
+    #[must_use]
+    pub fn calibration_progress(&self) -> Option<(usize, usize)> {
+        let (calibrated, total) = self
+            .monitors
+            .iter()
+            .map(MonitorEngine::calibration_progress)
+            .fold((0, 0), |sum, monitor| {
+                (sum.0 + monitor.0, sum.1 + monitor.1)
+            });
+        (calibrated < total).then_some((calibrated, total))
     }
 
     /// Keeps finished null tables and evaluates the rules that waited for them; calls `evaluated`
@@ -92,7 +110,9 @@ impl Engine {
         tables: Vec<SimulatedTable>,
         evaluated: &mut dyn FnMut(&MonitorPlan, &WindowView),
     ) {
-        self.null_supply.accept(tables);
+        if !tables.is_empty() {
+            self.null_supply.accept(tables);
+        }
         let mut is_changed = false;
         for monitor in &mut self.monitors {
             monitor.resume(&mut self.null_supply, &mut |plan, window| {

@@ -10,7 +10,7 @@
 //!
 //! From the bottom to the top: `plan` (what to compare), `commit_index` and `shards` (what was
 //! counted), `assess` (null distributions and thresholds), `null_supply`, `reference`,
-//! `rule_state`, `comparison`, `window_feature`, `window`, `monitor`, `engine`.
+//! `rule_state`, `comparison`, `window_feature`, `window_tables`, `window`, `monitor`, `engine`.
 
 mod assess;
 mod commit_index;
@@ -35,6 +35,7 @@ mod view;
 mod volume;
 mod window;
 mod window_feature;
+mod window_tables;
 
 pub use assess::{
     Assessment, AssessmentInput, StatisticAssessment, assess, effective_samples, status_names,

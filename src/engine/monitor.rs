@@ -185,6 +185,9 @@ impl MonitorEngine {
                 min_coverage: self.plan.spec.min_coverage,
             };
             let counters = &mut self.counters;
+            if window.resume(supply, &self.plan, counters) {
+                evaluated(&self.plan, &self.silence.show(window.take_evaluation()));
+            }
             window.evaluate(due, &panes, &coverage, &self.plan, counters, supply);
             window.staleness.evaluated(self.shards.time.now);
             self.counters.skipped += due.skipped;
@@ -194,8 +197,25 @@ impl MonitorEngine {
     }
 
     /// The null tables that the latest windows wait for.
-    pub(super) fn table_needs(&self) -> impl Iterator<Item = &TableNeed> {
-        self.windows.iter().flat_map(Window::table_needs_unmet)
+    pub(super) fn tables_needed(&self) -> impl Iterator<Item = &TableNeed> {
+        self.windows
+            .iter()
+            .flat_map(|window| window.tables().needed())
+    }
+
+    /// The null tables that later windows may need.
+    pub(super) fn tables_ahead(&self) -> impl Iterator<Item = &TableNeed> {
+        self.windows
+            .iter()
+            .flat_map(|window| window.tables().ahead())
+    }
+
+    /// The numbers of comparisons that were calibrated, and of those that need null tables.
+    pub(super) fn calibration_progress(&self) -> (usize, usize) {
+        self.windows
+            .iter()
+            .map(Window::calibration_progress)
+            .fold((0, 0), |sum, window| (sum.0 + window.0, sum.1 + window.1))
     }
 
     /// Makes up for the evaluation of rules whose null tables have come, and calls `evaluated` for

@@ -5,6 +5,9 @@
 //! drift must not become the reference only because it lasts. When a change stays, the panes from
 //! before it leave the period and the reference runs out of values. Then there is no score, its
 //! alerts end, and the new state becomes the reference.
+//!
+//! The null model of a rolling reference is renewed from time to time. Its tables may have to be
+//! simulated first, so the model in force stays until those of the next one exist.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +19,7 @@ use super::shards::{Shards, incompleteness};
 use crate::calibration::NullModel;
 use crate::model::{EventTime, NotReady, Rolling, WindowSpec};
 use crate::panes::PaneCounts;
-use crate::reference::FeatureReference;
+use crate::reference::{FeatureCalibration, FeatureReference};
 use crate::score::Scorer;
 use crate::stats::{FeatureCounts, divergences};
 use crate::window::{Due, Ring};
@@ -28,6 +31,11 @@ const MAX_NULL_AGE: Duration = Duration::from_secs(86_400);
 const MAX_SIZE_RATIO: u64 = 2;
 /// They are also rebuilt when its distribution has moved this far, in bits of JS divergence.
 const MAX_SHAPE_CHANGE_BITS: f64 = 0.05;
+/// The tables of an hour of the week are requested so long before it begins.
+const HOUR_AHEAD: Duration = Duration::from_secs(3_600);
+/// A stream whose volume changes from window to window by at most this factor finds the tables of
+/// its next window already requested: 5 / 4.
+const VOLUME_AHEAD: (u64, u64) = (5, 4);
 
 /// The counted panes of a monitor, from which dynamic references are built.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +80,18 @@ pub(super) struct DynamicReferenceState {
     /// Spans of the stream that are not used as reference: first instant inside and first after,
     /// ascending.
     excluded: Vec<(EventTime, EventTime)>,
-    /// Counts that the null model was built from, and when; rolling references only.
-    null_basis: Option<(EventTime, FeatureCounts)>,
+    /// Counts that the null model was built from; rolling references only.
+    null_basis: Option<NullBasis>,
+}
+
+/// Time and counts from which a null model was built.
+type NullBasis = (EventTime, FeatureCounts);
+
+/// A null model that replaces the one in force once its tables exist.
+#[derive(Debug)]
+struct NextNullModel {
+    basis: NullBasis,
+    null_model: Arc<NullModel>,
 }
 
 /// A reference that is built for every window.
@@ -88,6 +106,8 @@ pub(super) struct DynamicReference {
     scorer: Option<Scorer>,
     /// Built from the state's null basis.
     null_model: Option<Arc<NullModel>>,
+    /// Not saved: a later process builds it again from its own counts.
+    next_null_model: Option<NextNullModel>,
 }
 
 impl DynamicReference {
@@ -103,6 +123,7 @@ impl DynamicReference {
             },
             scorer: None,
             null_model: None,
+            next_null_model: None,
         }
     }
 
@@ -121,13 +142,17 @@ impl DynamicReference {
             ReferenceDynamics::HourOfWeek(hours) => {
                 self.state.basis = events_by_hour(hours, position, panes);
             }
-            ReferenceDynamics::Rolling { rolling, like, .. } => {
+            ReferenceDynamics::Rolling {
+                rolling,
+                like,
+                blocks,
+            } => {
                 let (from, _) = rolling.span(window, due.start);
                 self.state.excluded.retain(|(_, end)| *end > from);
                 self.state.basis = self.earlier_counts(*rolling, like, position, panes);
                 let max_age = MAX_NULL_AGE.max(rolling.period(window));
                 if self.is_calibrated {
-                    self.refresh_null_basis(due.end, max_age, like);
+                    self.refresh_null_basis(due.end, max_age, like, blocks);
                 }
             }
         }
@@ -178,22 +203,82 @@ impl DynamicReference {
             .any(|(excluded_start, excluded_end)| *excluded_start < end && start < *excluded_end)
     }
 
-    /// Drops a null model that is too old for the basis, or was built from another distribution.
-    fn refresh_null_basis(&mut self, now: EventTime, max_age: Duration, like: &FeatureReference) {
+    /// Builds the next null model if the one in force is too old, or was built from another
+    /// distribution.
+    fn refresh_null_basis(
+        &mut self,
+        now: EventTime,
+        max_age: Duration,
+        like: &FeatureReference,
+        blocks: &FeatureCalibration,
+    ) {
         let ReferenceBasis::Counts(counts) = &self.state.basis else {
             return;
         };
-        let is_usable = self
-            .state
-            .null_basis
-            .as_ref()
-            .is_some_and(|(since, null_counts)| {
-                now.since(*since) < max_age && !is_different(null_counts, counts, like)
-            });
-        if !is_usable {
-            self.state.null_basis = Some((now, counts.clone()));
-            self.null_model = None;
+        let is_usable = |(since, null_counts): &NullBasis| {
+            now.since(*since) < max_age && !is_different(null_counts, counts, like)
+        };
+        if self.state.null_basis.as_ref().is_some_and(is_usable) {
+            self.next_null_model = None;
+            return;
         }
+        let next = self.next_null_model.as_ref();
+        if next.is_some_and(|next| is_usable(&next.basis)) {
+            return;
+        }
+        let basis = (now, counts.clone());
+        let null_model = build_null_model(&basis, like, blocks, self.pseudo_count);
+        self.next_null_model = Some(NextNullModel { basis, null_model });
+    }
+
+    /// Puts the next null model in force if it can assess a window of `n` values, and returns the
+    /// one that it replaces.
+    ///
+    /// If missing tables come later (`is_deferred`), the one in force stays until they are there.
+    fn renew(&mut self, n: Option<u64>, is_deferred: bool) -> Option<Arc<NullModel>> {
+        let is_in_force = self
+            .null_model
+            .as_ref()
+            .is_some_and(|null_model| null_model.has_tables());
+        let next = self.next_null_model.take_if(|next| {
+            !is_deferred
+                || !is_in_force
+                || n.is_some_and(|n| next.null_model.is_prepared(n))
+        })?;
+        self.state.null_basis = Some(next.basis);
+        self.null_model.replace(next.null_model)
+    }
+
+    /// The null models that later windows may need, with their numbers of values; `n` is that of
+    /// the window that ends at `end`.
+    fn expected_null_models(
+        &self,
+        n: u64,
+        end: EventTime,
+        size: Duration,
+    ) -> Vec<(Arc<NullModel>, u64)> {
+        let (more, fewer) = VOLUME_AHEAD;
+        let (next_model, next_n) = match &*self.dynamics {
+            ReferenceDynamics::HourOfWeek(hours) => {
+                let (null_model, n) = hours.expected(n, end, size, HOUR_AHEAD);
+                (Some(null_model), n)
+            }
+            ReferenceDynamics::Rolling { .. } => (self.next().cloned(), n),
+        };
+        let around = |n: u64| [n / more * fewer, n, n / fewer * more];
+        let of_model = |null_model: Option<Arc<NullModel>>, n: u64| {
+            null_model
+                .into_iter()
+                .flat_map(move |null_model| around(n).map(|n| (Arc::clone(&null_model), n)))
+        };
+        of_model(self.null_model.clone(), n)
+            .chain(of_model(next_model, next_n))
+            .collect()
+    }
+
+    /// The null model that replaces the one in force once its tables exist.
+    fn next(&self) -> Option<&Arc<NullModel>> {
+        Some(&self.next_null_model.as_ref()?.null_model)
     }
 
     /// Builds scorer and null model from the state.
@@ -214,13 +299,11 @@ impl DynamicReference {
             (ReferenceDynamics::HourOfWeek(hours), ReferenceBasis::Hours(events), _) => {
                 self.null_model = Some(hours.null_model(events));
             }
-            (ReferenceDynamics::Rolling { like, blocks, .. }, _, Some((since, null_counts)))
+            (ReferenceDynamics::Rolling { like, blocks, .. }, _, Some(basis))
                 if self.null_model.is_none() =>
             {
-                let reference = like.with_counts(null_counts.clone(), true);
-                let scorer = Scorer::new(Arc::new(reference), self.pseudo_count);
-                let null_model = NullModel::new(scorer, &since.to_string(), Some(blocks));
-                self.null_model = Some(Arc::new(null_model));
+                let null_model = build_null_model(basis, like, blocks, self.pseudo_count);
+                self.null_model = Some(null_model);
             }
             _ => {}
         }
@@ -232,6 +315,18 @@ impl DynamicReference {
             _ => self.state.excluded.push((start, end)),
         }
     }
+}
+
+/// The null model of a rolling reference.
+fn build_null_model(
+    (since, counts): &NullBasis,
+    like: &FeatureReference,
+    blocks: &FeatureCalibration,
+    pseudo_count: f64,
+) -> Arc<NullModel> {
+    let reference = like.with_counts(counts.clone(), true);
+    let scorer = Scorer::new(Arc::new(reference), pseudo_count);
+    Arc::new(NullModel::new(scorer, &since.to_string(), Some(blocks)))
 }
 
 /// True if the null distributions of `null_counts` are not those of `counts` any more.
@@ -327,6 +422,46 @@ impl ComparedReference {
         }
     }
 
+    /// The null model that replaces the one in force once its tables exist; `None` where none is
+    /// due.
+    pub(super) fn next_null_model(&self) -> Option<&Arc<NullModel>> {
+        match self {
+            ComparedReference::Dynamic(dynamic) => dynamic.next(),
+            ComparedReference::Missing | ComparedReference::Fixed { .. } => None,
+        }
+    }
+
+    /// Puts the next null model in force if it can assess a window of `n` values, and returns the
+    /// one that it replaces.
+    pub(super) fn renew(&mut self, n: Option<u64>, is_deferred: bool) -> Option<Arc<NullModel>> {
+        match self {
+            ComparedReference::Dynamic(dynamic) => dynamic.renew(n, is_deferred),
+            ComparedReference::Missing | ComparedReference::Fixed { .. } => None,
+        }
+    }
+
+    /// The null models that later windows may need, with their numbers of values.
+    ///
+    /// A fixed reference has one model for ever. Its tables are made once for each size that
+    /// occurs, and `fit` stores those that are expected.
+    pub(super) fn expected_null_models(
+        &self,
+        n: u64,
+        end: EventTime,
+        size: Duration,
+    ) -> Vec<(Arc<NullModel>, u64)> {
+        match self {
+            ComparedReference::Dynamic(dynamic) => dynamic.expected_null_models(n, end, size),
+            ComparedReference::Missing | ComparedReference::Fixed { .. } => Vec::new(),
+        }
+    }
+
+    /// True if the null model in force is one of an hour of the week.
+    pub(super) fn is_hour_of_week(&self) -> bool {
+        matches!(self, ComparedReference::Dynamic(dynamic)
+            if matches!(&*dynamic.dynamics, ReferenceDynamics::HourOfWeek(_)))
+    }
+
     /// Excludes a span of the stream from later rolling references; other kinds ignore it.
     pub(super) fn exclude(&mut self, start: EventTime, end: EventTime) {
         if let ComparedReference::Dynamic(dynamic) = self
@@ -349,6 +484,7 @@ impl ComparedReference {
         if let ComparedReference::Dynamic(dynamic) = self {
             dynamic.state = state;
             dynamic.null_model = None;
+            dynamic.next_null_model = None;
             dynamic.rebuild();
         }
     }

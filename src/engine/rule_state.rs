@@ -134,6 +134,17 @@ impl RuleState {
         }
     }
 
+    /// Gives up an evaluation that still waits for null tables: it was not ready.
+    ///
+    /// A firing alert is held, because nothing was judged; a pending one starts again.
+    pub(super) fn miss(&mut self) {
+        if std::mem::take(&mut self.is_waiting) {
+            let not_ready = Err(NotReady::Calibrating);
+            self.alert.step(not_ready, None, &self.rule.timing, true);
+            self.since = self.since.filter(|_| self.alert.is_firing());
+        }
+    }
+
     /// True while the evaluation of the latest sample waits for null tables.
     pub(super) const fn is_waiting(&self) -> bool {
         self.is_waiting
@@ -148,7 +159,7 @@ impl RuleState {
         if self.alert.is_firing() {
             AlertState::Firing
         } else {
-            AlertState::NotReady(NotReady::Warming)
+            AlertState::NotReady(NotReady::Calibrating)
         }
     }
 
@@ -175,11 +186,13 @@ impl RuleState {
         self.view.transition = None;
     }
 
-    /// Continues with the alert of an earlier process, whose state is shown already.
-    pub(super) fn restore(&mut self, alert: Alert, since: Option<EventTime>) {
+    /// Continues with the alert of an earlier process, whose state is shown already. `is_waiting`
+    /// is true if that process waited for null tables: the evaluation is still to be made up for.
+    pub(super) fn restore(&mut self, alert: Alert, since: Option<EventTime>, is_waiting: bool) {
         self.alert = alert;
         self.since = since;
-        self.view.since = since.filter(|_| !self.is_waiting);
+        self.is_waiting = is_waiting && self.is_evaluated;
+        self.view.since = since.filter(|_| !self.is_waiting || self.alert.is_firing());
     }
 
     /// Notes when the alert left its rest: at the end of the window that was evaluated.

@@ -161,6 +161,8 @@ pub(super) struct AlertSnapshot {
     pub(super) alert: Alert,
     pub(super) state: AlertState,
     pub(super) since: Option<EventTime>,
+    /// True if the evaluation of the latest window waits for null tables.
+    pub(super) is_waiting: bool,
 }
 
 /// The saved alert on the number of events of a window.

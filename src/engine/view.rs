@@ -172,11 +172,21 @@ pub struct ComparisonView {
     pub reference: Option<Arc<FeatureReference>>,
     /// The assessment; `None` where nothing is calibrated or ready.
     pub assessment: Option<Arc<Assessment>>,
+    /// True while budgeted rules wait for null tables: the scores are there, their thresholds are
+    /// not.
+    pub awaits_thresholds: bool,
     /// The rules with their thresholds and states, in the order of the feature's rules.
     pub alerts: Vec<AlertView>,
 }
 
 impl ComparisonView {
+    /// The reason why there are no scores, or why budgeted rules cannot be judged.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<NotReady> {
+        let waiting = self.awaits_thresholds.then_some(NotReady::Calibrating);
+        self.scores.err().or(waiting)
+    }
+
     /// The furthest state of its alerts; `None` without any.
     ///
     /// Without scores it is `NotReady`, unless an alert is pending or firing: a rule on the number

@@ -3,7 +3,7 @@
 
 use super::comparison::Comparison;
 use super::counters::MonitorCounters;
-use super::null_supply::{NullSupply, TableNeed};
+use super::null_supply::NullSupply;
 use super::plan::MonitorPlan;
 use super::reference::{CountedPanes, WindowFeatureRef};
 use super::shards::incompleteness;
@@ -12,6 +12,7 @@ use super::staleness::Staleness;
 use super::view::WindowView;
 use super::volume::VolumeState;
 use super::window_feature::WindowFeature;
+use super::window_tables::WindowTables;
 use crate::model::{EventTime, NotReady, WindowSpec};
 use crate::stats::FeatureCounts;
 use crate::window::{Coverage, Due, Schedule};
@@ -29,8 +30,9 @@ pub(super) struct Window {
     coverage: f64,
     features: Vec<WindowFeature>,
     volume: Option<VolumeState>,
-    /// The null tables that the latest window waits for.
-    table_needs: Vec<TableNeed>,
+    tables: WindowTables,
+    /// True if an earlier process left evaluations that wait for null tables.
+    was_waiting: bool,
     pub(super) staleness: Staleness,
 }
 
@@ -50,7 +52,8 @@ impl Window {
                 .map(|feature| WindowFeature::new(feature, plan.spec.pseudo_count))
                 .collect(),
             volume: plan.spec.volume.map(VolumeState::new),
-            table_needs: Vec::new(),
+            tables: WindowTables::default(),
+            was_waiting: false,
             staleness: Staleness::default(),
         }
     }
@@ -66,6 +69,7 @@ impl Window {
         counters: &mut MonitorCounters,
         supply: &mut NullSupply,
     ) {
+        self.miss_waiting();
         self.advance_references(due, panes);
         self.end = Some(due.end);
         self.coverage = coverage
@@ -77,11 +81,13 @@ impl Window {
             .iter()
             .map(|coverage| incompleteness(*coverage, panes.min_coverage))
             .collect::<Vec<_>>();
-        let complete = counts
+        let samples: Vec<Option<u64>> = counts
             .iter()
-            .enumerate()
-            .filter(|(feature, _)| incomplete[*feature].is_none());
-        self.table_needs = supply.provide(self.table_needs(complete), due.end);
+            .zip(&incomplete)
+            .map(|(counts, incomplete)| incomplete.is_none().then_some(counts.tallies.values))
+            .collect();
+        self.tables
+            .prepare(&mut self.features, &samples, &self.spec, due.end, supply);
         let ring = &panes.rings[self.ring];
         // A stream that stopped inside the last slide has no event behind the window.
         let is_paused = ring.events(due.end.minus(self.spec.slide), due.end) == 0
@@ -107,6 +113,16 @@ impl Window {
             );
             feature.stamp_alerts(due.end);
             feature.exclude_alarms(due.end.minus(self.spec.size), due.end);
+        }
+    }
+
+    /// Gives up the evaluations of the latest window that still wait for null tables.
+    fn miss_waiting(&mut self) {
+        self.was_waiting = false;
+        if let Some(end) = self.end {
+            for feature in &mut self.features {
+                feature.miss(end.minus(self.spec.size), end);
+            }
         }
     }
 
@@ -152,28 +168,18 @@ impl Window {
             .collect()
     }
 
-    /// The null tables that these features need for these counts.
-    fn table_needs<'a>(
-        &self,
-        counts: impl IntoIterator<Item = (usize, &'a FeatureCounts)>,
-    ) -> Vec<TableNeed> {
-        let min_samples = self.spec.min_samples;
-        counts
-            .into_iter()
-            .flat_map(|(feature, counts)| {
-                self.features[feature]
-                    .comparisons()
-                    .iter()
-                    .filter_map(move |comparison| {
-                        comparison.table_need(counts.tallies.values, min_samples)
-                    })
-            })
-            .collect()
+    /// The null tables that the latest window waits for, and those that later ones may need.
+    pub(super) const fn tables(&self) -> &WindowTables {
+        &self.tables
     }
 
-    /// The null tables that the latest window waits for.
-    pub(super) fn table_needs_unmet(&self) -> &[TableNeed] {
-        &self.table_needs
+    /// The numbers of comparisons that were calibrated, and of those that need null tables.
+    pub(super) fn calibration_progress(&self) -> (usize, usize) {
+        self.comparisons()
+            .filter_map(|(_, comparison)| comparison.is_calibrated())
+            .fold((0, 0), |(calibrated, all), is_calibrated| {
+                (calibrated + usize::from(is_calibrated), all + 1)
+            })
     }
 
     /// Makes up for the evaluation of rules whose null tables have come; true if there were any.
@@ -183,13 +189,9 @@ impl Window {
         plan: &MonitorPlan,
         counters: &mut MonitorCounters,
     ) -> bool {
-        let waiting = self.table_needs.len();
-        if waiting == 0 {
-            return false;
-        }
         let end = self.end.unwrap_or(EventTime::MIN);
-        self.table_needs = supply.provide_again(std::mem::take(&mut self.table_needs), end);
-        if self.table_needs.len() == waiting {
+        let has_arrived = self.tables.take_arrived(end, supply);
+        if !std::mem::take(&mut self.was_waiting) && !has_arrived {
             return false;
         }
         let mut is_resumed = false;
@@ -206,7 +208,8 @@ impl Window {
     /// Replaces every score by `Stale`: no evaluation has come for a long time. Firing alerts are
     /// held, because nothing was judged.
     pub(super) fn mark_stale(&mut self, plan: &MonitorPlan, counters: &mut MonitorCounters) {
-        self.table_needs.clear();
+        self.tables = WindowTables::default();
+        self.miss_waiting();
         for (feature, feature_plan) in self.features.iter_mut().zip(&plan.features) {
             feature.clear(Some(NotReady::Stale));
             feature.evaluate(feature_plan, &self.spec, true, &mut counters.transitions);
@@ -303,6 +306,7 @@ impl Window {
                     alert: *rule.alert(),
                     state: rule.view().state,
                     since: rule.since(),
+                    is_waiting: rule.is_waiting(),
                 })
             })
             .collect()
@@ -349,14 +353,17 @@ impl Window {
                 comparison.restore_reference(state);
             }
         }
-        let complete = saved.features.iter().enumerate().filter_map(
-            |(saved_feature, (counts, incomplete))| {
-                let counts = counts.as_ref().filter(|_| incomplete.is_none())?;
-                Some((positions.get(saved_feature)?, counts))
-            },
-        );
+        let mut samples = vec![None; self.features.len()];
+        for (saved_feature, (counts, incomplete)) in saved.features.iter().enumerate() {
+            if let (Some(feature), Some(counts), None) =
+                (positions.get(saved_feature), counts, incomplete)
+            {
+                samples[feature] = Some(counts.tallies.values);
+            }
+        }
         let end = saved.end.unwrap_or(EventTime::MIN);
-        self.table_needs = supply.provide(self.table_needs(complete), end);
+        self.tables
+            .prepare(&mut self.features, &samples, &self.spec, end, supply);
         for (saved_feature, (counts, incomplete)) in saved.features.into_iter().enumerate() {
             let Some(index) = positions.get(saved_feature) else {
                 continue;
@@ -372,6 +379,7 @@ impl Window {
                 comparison.initialize_alerts(&sample);
             }
         }
+        self.was_waiting = saved.alerts.iter().any(|alert| alert.is_waiting);
         for alert in &saved.alerts {
             let Some(index) = positions.get(alert.feature) else {
                 continue;

@@ -123,6 +123,13 @@ impl WindowFeature {
         is_resumed
     }
 
+    /// Gives up the evaluations of the latest window that still wait for null tables.
+    pub(super) fn miss(&mut self, start: EventTime, end: EventTime) {
+        for comparison in &mut self.comparisons {
+            comparison.miss(start, end);
+        }
+    }
+
     /// Excludes the latest window from rolling references whose alerts are pending or firing.
     pub(super) fn exclude_alarms(&mut self, start: EventTime, end: EventTime) {
         for comparison in &mut self.comparisons {

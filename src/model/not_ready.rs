@@ -29,6 +29,8 @@ pub enum NotReady {
     Silent,
     /// The threshold is above the largest value that the statistic can take.
     LineUnreachable,
+    /// The score exists, but the null tables of its threshold are still simulated.
+    Calibrating,
 }
 
 impl NotReady {
@@ -38,7 +40,7 @@ impl NotReady {
         match self {
             NotReady::NoReference => "no_reference",
             NotReady::Stale => "stale",
-            NotReady::Warming => "warming",
+            NotReady::Warming | NotReady::Calibrating => "warming",
             NotReady::Partial => "partial",
             NotReady::Empty => "empty",
             NotReady::TooFewSamples { .. } => "too_few_samples",
@@ -62,6 +64,7 @@ impl fmt::Display for NotReady {
                 "its threshold is above the largest value of the statistic: more values or fewer \
                  categories (`top`) are needed",
             ),
+            NotReady::Calibrating => f.write_str("its threshold is still being simulated"),
         }
     }
 }

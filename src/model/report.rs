@@ -43,8 +43,8 @@ pub struct LogReport {
     pub problem: Option<String>,
     /// The reasons why the commits of this process wait.
     pub publisher_problems: Vec<String>,
-    /// Null tables that are finished, and all that the latest windows wait for; `None` if they wait
-    /// for none.
+    /// Comparisons of a feature in a window with a reference that have null tables, and all that
+    /// need them; `None` if none waits for its first ones.
     pub calibrating: Option<(usize, usize)>,
     /// True until everything is read that the log held at the start.
     pub is_recovering: bool,

@@ -41,6 +41,14 @@ impl HourMixture {
         &self.week
     }
 
+    /// The number of values that were seen in an hour of the week.
+    #[must_use]
+    pub fn values_in(&self, hour: u16) -> u64 {
+        self.hours
+            .get(usize::from(hour))
+            .map_or(0, |counts| counts.tallies.values)
+    }
+
     /// The reference of a window with these events per hour, without the counts of `excluded`.
     ///
     /// With `w_h` the share of the window's events in hour `h`, `c_h` the counts of that hour, `W`

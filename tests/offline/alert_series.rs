@@ -117,6 +117,30 @@ fn a_text_without_a_value_never_replaces_one_with_a_value() {
     assert_eq!(scrapes.explanation(&monitor, at(12, 20, 0)), explained);
 }
 
+/// Rules that waited for their null tables had no series at all.
+#[test]
+fn a_budgeted_alert_without_a_threshold_has_a_reason_beside_its_score() {
+    let (mut monitor, mut scrapes) = (firing(), Scrapes::new());
+    let mut reasons = |monitor: &MonitorView| -> Vec<String> {
+        scrapes
+            .lines("pegel_score_not_ready", monitor, at(12, 10, 0))
+            .into_iter()
+            .filter(|line| line.contains("feature=\"c\""))
+            .collect()
+    };
+    assert_eq!(reasons(&monitor), [""; 0], "judged");
+    monitor.windows[0].features[1].comparisons[0].awaits_thresholds = true;
+    let [waiting] = &reasons(&monitor)[..] else {
+        panic!("one series");
+    };
+    assert!(waiting.ends_with("reason=\"warming\"} 1"), "{waiting}");
+    monitor.windows[0].features[1].comparisons[0].scores = Err(NotReady::Partial);
+    let [partial] = &reasons(&monitor)[..] else {
+        panic!("one series");
+    };
+    assert!(partial.ends_with("reason=\"partial\"} 1"), "{partial}");
+}
+
 #[test]
 fn a_text_from_records_is_escaped_and_cut() {
     let mut monitor = firing();

@@ -230,6 +230,7 @@ mod tests {
                     scores: Err(NotReady::NoReference),
                     reference: None,
                     assessment: None,
+                    awaits_thresholds: false,
                     alerts: vec![alert],
                 }],
             }],

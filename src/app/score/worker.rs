@@ -54,6 +54,8 @@ pub(in crate::app) struct ScoreWorker {
     table_simulator: TableSimulator,
     /// True if null tables came that no snapshot holds.
     has_new_tables: bool,
+    /// True if no null table was missing at the latest tick.
+    has_all_tables: bool,
     published_generation: u64,
     published_at: Instant,
     report: Arc<ArcSwap<LogReport>>,
@@ -84,6 +86,7 @@ impl ScoreWorker {
         let mut worker = ScoreWorker {
             table_simulator,
             has_new_tables: false,
+            has_all_tables: true,
             published_generation: engine.generation(),
             published_at: clock::monotonic(),
             engine,
@@ -152,16 +155,16 @@ impl ScoreWorker {
     /// Gives finished null tables to the engine, and requests those that its windows wait for.
     fn exchange_tables(&mut self) {
         let tables = self.table_simulator.take_finished();
-        if !tables.is_empty() {
-            let is_new = !self.log_health.is_recovering;
-            self.engine.accept_tables(tables, &mut |plan, window| {
-                if is_new {
-                    log_transitions(plan, window);
-                }
-            });
-            self.has_new_tables = true;
-        }
-        self.table_simulator.request(self.engine.missing_tables());
+        self.has_new_tables |= !tables.is_empty();
+        let is_new = !self.log_health.is_recovering;
+        self.engine.accept_tables(tables, &mut |plan, window| {
+            if is_new {
+                log_transitions(plan, window);
+            }
+        });
+        let missing = self.engine.missing_tables();
+        self.has_all_tables = missing.is_empty();
+        self.table_simulator.request(missing);
     }
 
     /// Ends the recovery: from now on, the engine leaves null tables to the simulator.
@@ -172,9 +175,9 @@ impl ScoreWorker {
 
     /// Returns true once after all missing null tables have come.
     ///
-    /// A snapshot is due then: a restart would simulate them again.
+    /// A snapshot is due then: a restart would simulate them again, for every evaluation since.
     pub(in crate::app) fn take_calibrated(&mut self) -> bool {
-        let is_calibrated = self.has_new_tables && self.table_simulator.progress().is_none();
+        let is_calibrated = self.has_new_tables && self.has_all_tables;
         self.has_new_tables &= !is_calibrated;
         is_calibrated
     }
@@ -203,7 +206,7 @@ impl ScoreWorker {
         let report = LogReport {
             problem: self.log_health.problem.clone(),
             publisher_problems: Vec::new(),
-            calibrating: self.table_simulator.progress(),
+            calibrating: self.engine.calibration_progress(),
             is_recovering: self.log_health.is_recovering,
             recovery_seconds: self.log_health.recovery.map(|took| took.as_secs_f64()),
             partitions,

@@ -4,6 +4,7 @@
 //! mixture of each window would need a simulation of each window.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::calibration::NullModel;
 use crate::model::EventTime;
@@ -75,6 +76,45 @@ impl HourOfWeekReference {
             .get(hour)
             .unwrap_or(&self.null_models[HOURS]);
         Arc::clone(null_model.get_or_init(|| Arc::new(self.build_null_model(hour))))
+    }
+
+    /// The null model of the window that ends `ahead` later, and its expected number of values; `n`
+    /// is that of this window, which ends at `end`.
+    ///
+    /// The volume of an hour is expected in proportion to its counts in the reference.
+    pub(in crate::engine) fn expected(
+        &self,
+        n: u64,
+        end: EventTime,
+        size: Duration,
+        ahead: Duration,
+    ) -> (Arc<NullModel>, u64) {
+        let sum = |hours: &[(u16, u64)]| hours.iter().map(|(_, values)| values).sum::<u64>();
+        let now = sum(&self.values_by_hour(end, size));
+        let later = self.values_by_hour(end.plus(ahead), size);
+        let n_later = match (now, sum(&later)) {
+            (0, _) | (_, 0) => n,
+            (now, later) => {
+                let n_later = u128::from(n) * u128::from(later) / u128::from(now);
+                u64::try_from(n_later).unwrap_or(u64::MAX)
+            }
+        };
+        (self.null_model(&later), n_later)
+    }
+
+    /// The reference's values in the hours of a window that ends at `end`, at a few times inside.
+    fn values_by_hour(&self, end: EventTime, size: Duration) -> Vec<(u16, u64)> {
+        const TIMES: u32 = 8;
+        let mut values: Vec<(u16, u64)> = Vec::new();
+        for time in 0..TIMES {
+            let hour = self.hour_of(end.minus(size / (2 * TIMES) * (2 * time + 1)));
+            let in_hour = self.mixture.values_in(hour);
+            match values.iter_mut().find(|(known, _)| *known == hour) {
+                Some((_, sum)) => *sum += in_hour,
+                None => values.push((hour, in_hour)),
+            }
+        }
+        values
     }
 
     fn build_null_model(&self, hour: usize) -> NullModel {

@@ -16,7 +16,7 @@ use crate::engine::{
 use crate::export::explain::{AlertContext, explain, explain_volume};
 use crate::export::exporter::Exporter;
 use crate::export::unexpected::{invalid_values, unseen_categories};
-use crate::model::{KafkaReport, Statistic};
+use crate::model::{KafkaReport, NotReady, Statistic};
 
 /// `/api/v1/monitors`: every monitor with its references, windows, features and scores.
 pub(super) fn monitors(exporter: &Exporter) -> Value {
@@ -133,7 +133,7 @@ fn comparison_json(reference: &str, comparison: &ComparisonView) -> Value {
     json!({
         "name": reference,
         "ready": comparison.scores.is_ok(),
-        "reason": comparison.scores.err().map(|reason| reason.reason()),
+        "reason": comparison.not_ready().map(NotReady::reason),
         "scores": scores,
         "beyond_reference": comparison.scores.ok().and_then(|scores| {
             scores.distances.map(|distances| distances.beyond_reference)

@@ -1,8 +1,9 @@
 //! The reasons why a process cannot do its work, for `/-/ready`, the page and the API.
 //!
 //! Windows that are still warming do not make a process unready: the scores themselves carry the
-//! reason, and a restart would not help. Missing null tables do: budgeted alerts are blind until
-//! they are simulated, which can take minutes after a first start.
+//! reason, and a restart would not help. The first null tables of a comparison do: its budgeted
+//! alerts are blind until they are simulated, which can take minutes after a first start. Later
+//! tables do not: a null model that is renewed replaces the old one when it is complete.
 
 use std::collections::BTreeMap;
 

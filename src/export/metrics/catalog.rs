@@ -122,7 +122,7 @@ catalog! {
     WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" COMPARISON, "Wasserstein-1 distance in the feature's own unit.";
     SUPPORT_OVERLAP: Gauge "support_overlap" COMPARISON, "Sum over bins of the smaller share, 0 to 1; below 0.05, js and kl are saturated.";
     SCORE_READY: Gauge "score_ready" COMPARISON, "1 when the scores exist, 0 when they do not.";
-    SCORE_NOT_READY: Gauge "score_not_ready" COMPARISON_REASON, "1 for the reason why a feature has no score. reason = no_reference, stale, warming, partial, empty, too_few_samples, silent.";
+    SCORE_NOT_READY: Gauge "score_not_ready" COMPARISON_REASON, "1 for the reason why a feature has no score, or why its budgeted alerts cannot be judged (warming, with pegel_score_ready 1). reason = no_reference, stale, warming, partial, empty, too_few_samples, silent.";
     WINDOW_SAMPLES: Gauge "window_samples" WINDOW_FEATURE, "Values of the feature in the latest evaluated window.";
     WINDOW_MISSING_RATIO: Gauge "window_missing_ratio" WINDOW_FEATURE, "Share of the window's events without a value.";
     WINDOW_ENTROPY_BITS: Gauge "window_entropy_bits" COMPARISON, "Entropy of the window's bins, in bits.";

@@ -147,32 +147,31 @@ fn add_feature(
 fn add_scores(families: &mut Families, labels: &ComparisonLabels<'_>, comparison: &ComparisonView) {
     let is_ready = u64::from(comparison.scores.is_ok());
     families.count(catalog::SCORE_READY, &labels.values(), is_ready);
-    match &comparison.scores {
-        Err(reason) => {
-            let reason_labels = labels.with_reason(reason.reason());
-            families.add(catalog::SCORE_NOT_READY, &reason_labels, 1.0);
-        }
-        Ok(scores) => {
-            let (values, divergences) = (labels.values(), &scores.divergences);
-            families.add(
-                catalog::SUPPORT_OVERLAP,
-                &values,
-                divergences.support_overlap,
-            );
-            families.add(catalog::WINDOW_ENTROPY_BITS, &values, divergences.entropy);
-            families.add(
-                catalog::WINDOW_CROSS_ENTROPY_BITS,
-                &values,
-                divergences.cross_entropy,
-            );
-            if let Some(distances) = &scores.distances {
-                families.add(
-                    catalog::WASSERSTEIN_DISTANCE,
-                    &values,
-                    distances.wasserstein,
-                );
-            }
-        }
+    if let Some(reason) = comparison.not_ready() {
+        let reason_labels = labels.with_reason(reason.reason());
+        families.add(catalog::SCORE_NOT_READY, &reason_labels, 1.0);
+    }
+    let Ok(scores) = &comparison.scores else {
+        return;
+    };
+    let (values, divergences) = (labels.values(), &scores.divergences);
+    families.add(
+        catalog::SUPPORT_OVERLAP,
+        &values,
+        divergences.support_overlap,
+    );
+    families.add(catalog::WINDOW_ENTROPY_BITS, &values, divergences.entropy);
+    families.add(
+        catalog::WINDOW_CROSS_ENTROPY_BITS,
+        &values,
+        divergences.cross_entropy,
+    );
+    if let Some(distances) = &scores.distances {
+        families.add(
+            catalog::WASSERSTEIN_DISTANCE,
+            &values,
+            distances.wasserstein,
+        );
     }
 }
 
