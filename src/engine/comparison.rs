@@ -23,9 +23,11 @@ use super::view::ComparisonView;
 use crate::alert::AlertState;
 use crate::calibration::{CalibrationStatus, NullModel, OnlineDispersion, WindowContext};
 use crate::model::{EventTime, NotReady, WindowSpec};
+use crate::panes::FeatureDelta;
 use crate::reference::FeatureReference;
 use crate::score::Scores;
 use crate::stats::FeatureCounts;
+use crate::window::Ring;
 
 /// One feature of one window against one reference.
 #[derive(Debug)]
@@ -101,6 +103,23 @@ impl Comparison {
         }
     }
 
+    /// Adds late counts of a pane to a rolling reference that holds it already.
+    pub(super) fn add_late(&mut self, start: EventTime, window: &WindowSpec, delta: &FeatureDelta) {
+        self.reference.add_late(start, window, delta);
+    }
+
+    /// Removes the panes that no later reference reaches, before the rings drop them; the next
+    /// window begins at `floor`.
+    pub(super) fn leave_panes(
+        &mut self,
+        feature: usize,
+        rings: &[Ring],
+        window: &WindowSpec,
+        floor: EventTime,
+    ) {
+        self.reference.leave_panes(feature, rings, window, floor);
+    }
+
     /// Builds the reference for the window that is due.
     pub(super) fn advance(&mut self, position: &WindowFeatureRef<'_>, panes: &CountedPanes<'_>) {
         self.reference.advance(position, panes);
@@ -147,7 +166,9 @@ impl Comparison {
         self.reference
             .expected_null_models(n, end, window.size)
             .into_iter()
-            .filter(|(null_model, n)| has_enough(*n, window.min_samples) && !null_model.is_prepared(*n))
+            .filter(|(null_model, n)| {
+                has_enough(*n, window.min_samples) && !null_model.is_prepared(*n)
+            })
             .map(|(null_model, n)| TableNeed {
                 null_model,
                 n,
@@ -244,8 +265,8 @@ impl Comparison {
         true
     }
 
-    /// Gives up the evaluation of the rules that still wait for null tables, because the next window
-    /// is due: for them the sample was not ready.
+    /// Gives up the evaluation of the rules that still wait for null tables, because the next
+    /// window is due: for them the sample was not ready.
     ///
     /// A window that may be part of an alarm is excluded from later rolling references.
     pub(super) fn miss(&mut self, start: EventTime, end: EventTime) {

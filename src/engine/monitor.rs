@@ -108,6 +108,11 @@ impl MonitorEngine {
             if let Some(feature) = index.features.get(delta.feature).copied().flatten() {
                 let layout = self.plan.features[feature].layout.as_deref();
                 self.features[feature].add(&delta.tallies, &delta.bins, layout);
+                for window in &mut self.windows {
+                    if window.may_hold(pane.start) {
+                        window.add_late(feature, pane.start, delta);
+                    }
+                }
             }
         }
     }
@@ -234,6 +239,9 @@ impl MonitorEngine {
 
     /// Drops panes that no window and no rolling reference can reach any more.
     fn expire(&mut self) {
+        for window in &mut self.windows {
+            window.leave_panes(&self.rings);
+        }
         let spec = &self.plan.spec;
         for (index, ring) in self.rings.iter_mut().enumerate() {
             let window_floors = self

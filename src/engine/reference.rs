@@ -18,11 +18,11 @@ use super::plan::{FeaturePlan, HourOfWeekReference, ReferenceDynamics};
 use super::shards::{Shards, incompleteness};
 use crate::calibration::NullModel;
 use crate::model::{EventTime, NotReady, Rolling, WindowSpec};
-use crate::panes::PaneCounts;
+use crate::panes::{FeatureDelta, PaneCounts};
 use crate::reference::{FeatureCalibration, FeatureReference};
 use crate::score::Scorer;
 use crate::stats::{FeatureCounts, divergences};
-use crate::window::{Due, Ring};
+use crate::window::{Due, Ring, SlidingSum};
 
 /// Null distributions of a rolling reference are rebuilt after this time, or after one period if
 /// the period is longer.
@@ -102,6 +102,8 @@ pub(super) struct DynamicReference {
     /// True if a budgeted rule needs a null model.
     is_calibrated: bool,
     state: DynamicReferenceState,
+    /// The panes of a rolling reference, without the excluded ones.
+    sum: SlidingSum,
     /// Built from the state's basis.
     scorer: Option<Scorer>,
     /// Built from the state's null basis.
@@ -121,6 +123,7 @@ impl DynamicReference {
                 excluded: Vec::new(),
                 null_basis: None,
             },
+            sum: SlidingSum::default(),
             scorer: None,
             null_model: None,
             next_null_model: None,
@@ -147,9 +150,10 @@ impl DynamicReference {
                 like,
                 blocks,
             } => {
+                self.state.basis = self.earlier_counts(*rolling, like, position, panes);
+                // The panes that left the sum needed the spans before this period.
                 let (from, _) = rolling.span(window, due.start);
                 self.state.excluded.retain(|(_, end)| *end > from);
-                self.state.basis = self.earlier_counts(*rolling, like, position, panes);
                 let max_age = MAX_NULL_AGE.max(rolling.period(window));
                 if self.is_calibrated {
                     self.refresh_null_basis(due.end, max_age, like, blocks);
@@ -161,7 +165,7 @@ impl DynamicReference {
 
     /// The counts of the panes in the period before the window, without the excluded ones.
     fn earlier_counts(
-        &self,
+        &mut self,
         rolling: Rolling,
         like: &FeatureReference,
         position: &WindowFeatureRef<'_>,
@@ -180,27 +184,53 @@ impl DynamicReference {
             panes.stall_after,
         );
         if let Some(reason) = incompleteness(coverage, panes.min_coverage) {
+            self.sum.reset();
             return ReferenceBasis::Absent(reason);
         }
-        let mut counts = FeatureCounts::new(&like.layout);
-        for (start, pane) in ring.range(from, to) {
-            if let Some(pane_counts) = pane.get(position.feature)
-                && !self.is_excluded(start, start.plus(width))
-            {
-                pane_counts.add_to(&mut counts);
-            }
-        }
+        let excluded = &self.state.excluded;
+        self.sum.slide(
+            ring,
+            position.feature,
+            Some(&like.layout),
+            (from, to),
+            |start| is_excluded(excluded, start, width),
+        );
+        let counts = self.sum.counts(ring, position.feature);
         if counts.tallies.values < position.window.min_samples.max(1) {
             return ReferenceBasis::Absent(NotReady::NoReference);
         }
         ReferenceBasis::Counts(counts)
     }
 
-    fn is_excluded(&self, start: EventTime, end: EventTime) -> bool {
-        self.state
-            .excluded
-            .iter()
-            .any(|(excluded_start, excluded_end)| *excluded_start < end && start < *excluded_end)
+    /// Adds late counts of a pane to the sum if it holds the pane already.
+    fn add_late(&mut self, start: EventTime, window: &WindowSpec, delta: &FeatureDelta) {
+        if let ReferenceDynamics::Rolling { rolling, .. } = &*self.dynamics {
+            let width = rolling.pane_width(window);
+            let pane_start = start.align_down(width);
+            if !is_excluded(&self.state.excluded, pane_start, width) {
+                self.sum.add_late(pane_start, delta);
+            }
+        }
+    }
+
+    /// Removes the panes that no later reference reaches from the sum, before the ring drops them.
+    fn leave_panes(
+        &mut self,
+        feature: usize,
+        rings: &[Ring],
+        window: &WindowSpec,
+        floor: EventTime,
+    ) {
+        if let ReferenceDynamics::Rolling { rolling, .. } = &*self.dynamics {
+            let width = rolling.pane_width(window);
+            let (from, _) = rolling.span(window, floor);
+            let excluded = &self.state.excluded;
+            if let Some(ring) = rings.iter().find(|ring| ring.slide() == width) {
+                self.sum.leave(ring, feature, from, |start| {
+                    is_excluded(excluded, start, width)
+                });
+            }
+        }
     }
 
     /// Builds the next null model if the one in force is too old, or was built from another
@@ -241,9 +271,7 @@ impl DynamicReference {
             .as_ref()
             .is_some_and(|null_model| null_model.has_tables());
         let next = self.next_null_model.take_if(|next| {
-            !is_deferred
-                || !is_in_force
-                || n.is_some_and(|n| next.null_model.is_prepared(n))
+            !is_deferred || !is_in_force || n.is_some_and(|n| next.null_model.is_prepared(n))
         })?;
         self.state.null_basis = Some(next.basis);
         self.null_model.replace(next.null_model)
@@ -310,11 +338,26 @@ impl DynamicReference {
     }
 
     fn exclude(&mut self, start: EventTime, end: EventTime) {
+        if self.sum.overlaps(start, end) {
+            self.sum.reset();
+        }
         match self.state.excluded.last_mut() {
             Some(last) if start <= last.1 => last.1 = last.1.max(end),
             _ => self.state.excluded.push((start, end)),
         }
     }
+}
+
+/// True if a pane of this width overlaps an excluded span.
+fn is_excluded(
+    excluded: &[(EventTime, EventTime)],
+    pane_start: EventTime,
+    width: Duration,
+) -> bool {
+    let pane_end = pane_start.plus(width);
+    excluded
+        .iter()
+        .any(|(start, end)| *start < pane_end && pane_start < *end)
 }
 
 /// The null model of a rolling reference.
@@ -422,6 +465,27 @@ impl ComparedReference {
         }
     }
 
+    /// Adds late counts of a pane to a rolling reference that holds it already.
+    pub(super) fn add_late(&mut self, start: EventTime, window: &WindowSpec, delta: &FeatureDelta) {
+        if let ComparedReference::Dynamic(dynamic) = self {
+            dynamic.add_late(start, window, delta);
+        }
+    }
+
+    /// Removes the panes that no later reference reaches, before the rings drop them; the next
+    /// window begins at `floor`.
+    pub(super) fn leave_panes(
+        &mut self,
+        feature: usize,
+        rings: &[Ring],
+        window: &WindowSpec,
+        floor: EventTime,
+    ) {
+        if let ComparedReference::Dynamic(dynamic) = self {
+            dynamic.leave_panes(feature, rings, window, floor);
+        }
+    }
+
     /// The null model that replaces the one in force once its tables exist; `None` where none is
     /// due.
     pub(super) fn next_null_model(&self) -> Option<&Arc<NullModel>> {
@@ -483,6 +547,7 @@ impl ComparedReference {
     pub(super) fn restore(&mut self, state: DynamicReferenceState) {
         if let ComparedReference::Dynamic(dynamic) = self {
             dynamic.state = state;
+            dynamic.sum.reset();
             dynamic.null_model = None;
             dynamic.next_null_model = None;
             dynamic.rebuild();

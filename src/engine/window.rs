@@ -14,8 +14,9 @@ use super::volume::VolumeState;
 use super::window_feature::WindowFeature;
 use super::window_tables::WindowTables;
 use crate::model::{EventTime, NotReady, WindowSpec};
+use crate::panes::FeatureDelta;
 use crate::stats::FeatureCounts;
-use crate::window::{Coverage, Due, Schedule};
+use crate::window::{Coverage, Due, Ring, Schedule};
 
 /// A window and its state.
 #[derive(Debug)]
@@ -148,24 +149,37 @@ impl Window {
 
     /// The counts of each feature in the window that is due.
     fn sum_panes(
-        &self,
+        &mut self,
         due: Due,
         panes: &CountedPanes<'_>,
         plan: &MonitorPlan,
     ) -> Vec<FeatureCounts> {
         let ring = &panes.rings[self.ring];
-        plan.features
-            .iter()
+        self.features
+            .iter_mut()
+            .zip(&plan.features)
             .enumerate()
-            .map(|(index, feature)| {
-                let mut counts = feature
-                    .layout
-                    .as_deref()
-                    .map_or_else(FeatureCounts::default, FeatureCounts::new);
-                ring.sum(due.start, due.end, index, &mut counts);
-                counts
-            })
+            .map(|(index, (feature, plan))| feature.sum_panes(plan, index, ring, due))
             .collect()
+    }
+
+    /// True if the latest window, or one of its references, may hold the pane that begins at
+    /// `start`.
+    pub(super) fn may_hold(&self, start: EventTime) -> bool {
+        self.end.is_some_and(|end| start < end)
+    }
+
+    /// Adds late counts of a pane to the sums that hold it already.
+    pub(super) fn add_late(&mut self, feature: usize, start: EventTime, delta: &FeatureDelta) {
+        self.features[feature].add_late(start, &self.spec, delta);
+    }
+
+    /// Removes the panes that no later window or reference reaches, before the rings drop them.
+    pub(super) fn leave_panes(&mut self, rings: &[Ring]) {
+        let floor = self.schedule.floor();
+        for (index, feature) in self.features.iter_mut().enumerate() {
+            feature.leave_panes(index, rings, &rings[self.ring], &self.spec, floor);
+        }
     }
 
     /// The null tables that the latest window waits for, and those that later ones may need.
@@ -177,8 +191,8 @@ impl Window {
     pub(super) fn calibration_progress(&self) -> (usize, usize) {
         self.comparisons()
             .filter_map(|(_, comparison)| comparison.is_calibrated())
-            .fold((0, 0), |(calibrated, all), is_calibrated| {
-                (calibrated + usize::from(is_calibrated), all + 1)
+            .fold((0, 0), |(calibrated, total), is_calibrated| {
+                (calibrated + usize::from(is_calibrated), total + 1)
             })
     }
 

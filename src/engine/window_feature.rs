@@ -8,12 +8,15 @@ use super::plan::FeaturePlan;
 use super::sample::FeatureSample;
 use super::view::WindowFeatureView;
 use crate::model::{EventTime, NotReady, WindowSpec};
+use crate::panes::FeatureDelta;
 use crate::score::Rates;
 use crate::stats::FeatureCounts;
+use crate::window::{Due, Ring, SlidingSum};
 
 /// One feature of one window.
 #[derive(Debug)]
 pub(super) struct WindowFeature {
+    sum: SlidingSum,
     counts: Option<Arc<FeatureCounts>>,
     incomplete: Option<NotReady>,
     rates: Rates,
@@ -26,6 +29,7 @@ impl WindowFeature {
     /// A feature before the first window.
     pub(super) fn new(plan: &FeaturePlan, pseudo_count: f64) -> Self {
         WindowFeature {
+            sum: SlidingSum::default(),
             counts: None,
             incomplete: Some(NotReady::Warming),
             rates: Rates::default(),
@@ -54,6 +58,44 @@ impl WindowFeature {
         self.comparisons
             .iter_mut()
             .find(|comparison| comparison.name() == reference)
+    }
+
+    /// The counts of the feature with this index in the panes of a window that is due.
+    pub(super) fn sum_panes(
+        &mut self,
+        plan: &FeaturePlan,
+        index: usize,
+        ring: &Ring,
+        due: Due,
+    ) -> FeatureCounts {
+        let layout = plan.layout.as_deref();
+        self.sum
+            .slide(ring, index, layout, (due.start, due.end), |_| false);
+        self.sum.counts(ring, index)
+    }
+
+    /// Adds late counts of a pane to the sums that hold it already.
+    pub(super) fn add_late(&mut self, start: EventTime, window: &WindowSpec, delta: &FeatureDelta) {
+        self.sum.add_late(start.align_down(window.slide), delta);
+        for comparison in &mut self.comparisons {
+            comparison.add_late(start, window, delta);
+        }
+    }
+
+    /// Removes the panes that no later window reaches from the sums, before the rings drop them;
+    /// the next window begins at `floor`.
+    pub(super) fn leave_panes(
+        &mut self,
+        index: usize,
+        rings: &[Ring],
+        ring: &Ring,
+        window: &WindowSpec,
+        floor: EventTime,
+    ) {
+        self.sum.leave(ring, index, floor, |_| false);
+        for comparison in &mut self.comparisons {
+            comparison.leave_panes(index, rings, window, floor);
+        }
     }
 
     /// Adds the latest window, which ended at `end`, to the dispersion estimates.

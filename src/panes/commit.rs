@@ -11,7 +11,7 @@ use super::encoding;
 use super::fold::Claim;
 use crate::decode::DecodeError;
 use crate::model::{EventTime, LayoutId, MonitorId, SchemaId, Shard, TopicId};
-use crate::stats::{CellRun, DurationHistogram, HeavyHitters, Tallies};
+use crate::stats::{CellRun, DurationHistogram, FeatureCounts, HeavyHitters, Tallies};
 
 /// The counts of one shard's records in `base..upto`.
 #[derive(Debug, Clone, PartialEq)]
@@ -177,6 +177,14 @@ pub struct FeatureDelta {
     pub cells: CellRun,
     /// The most frequent unseen categories, or invalid values of another kind.
     pub unexpected_values: HeavyHitters,
+}
+
+impl FeatureDelta {
+    /// Adds these counts to those of a window, without the names of unseen categories.
+    pub fn add_counts_to(&self, window: &mut FeatureCounts) {
+        let (first_bin, bins) = &self.bins;
+        window.add_pane(&self.tallies, (*first_bin, bins), &self.cells);
+    }
 }
 
 impl Commit {

@@ -68,20 +68,32 @@ impl PaneCounts {
         self.chunks.is_empty()
     }
 
-    /// Adds these counts to those of a window.
+    /// Adds these counts and the unexpected values to those of a window.
     pub fn add_to(&self, window: &mut FeatureCounts) {
-        for chunk in &self.chunks {
-            window.tallies.merge(&chunk.tallies);
-            let (first, counts) = &chunk.bins;
-            window
-                .bins
-                .iter_mut()
-                .skip(usize::from(*first))
-                .zip(counts)
-                .for_each(|(sum, count)| *sum += u64::from(*count));
-            window.cells.merge_run(&chunk.cells);
-        }
+        self.add_counts_to(window);
         window.unexpected_values.merge(&self.unexpected_values);
+    }
+
+    /// Adds these counts to those of a window, without the unexpected values.
+    pub fn add_counts_to(&self, window: &mut FeatureCounts) {
+        for chunk in &self.chunks {
+            let (first_bin, bins) = &chunk.bins;
+            window.add_pane(&chunk.tallies, (*first_bin, bins), &chunk.cells);
+        }
+    }
+
+    /// Subtracts these counts, which were added before, from those of a window.
+    pub fn subtract_from(&self, window: &mut FeatureCounts) {
+        for chunk in &self.chunks {
+            let (first_bin, bins) = &chunk.bins;
+            window.subtract_pane(&chunk.tallies, (*first_bin, bins), &chunk.cells);
+        }
+    }
+
+    /// Returns the most frequent values that the reference has no bin for.
+    #[must_use]
+    pub const fn unexpected_values(&self) -> &HeavyHitters {
+        &self.unexpected_values
     }
 
     /// Returns the size in memory in bytes, including the value itself.

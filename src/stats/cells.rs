@@ -274,6 +274,41 @@ impl CellCounts {
             .for_each(|(total, sum)| *total += *sum);
     }
 
+    /// Subtracts the run of a pane that was added before; the touched range stays.
+    pub fn subtract_run(&mut self, run: &CellRun) {
+        let first = usize::from(run.first);
+        if run.counts.is_empty() || first + run.counts.len() > CELLS {
+            return;
+        }
+        let offset = first - self.first;
+        self.counts[offset..]
+            .iter_mut()
+            .zip(&run.counts)
+            .for_each(|(total, count)| *total -= u64::from(*count));
+        self.sums[offset..]
+            .iter_mut()
+            .zip(&run.sums)
+            .for_each(|(total, sum)| *total -= *sum);
+    }
+
+    /// A copy that begins and ends with a cell that holds values, as if only its values had been
+    /// added.
+    #[must_use]
+    pub fn trimmed(&self) -> Self {
+        let is_occupied = |count: &u64| *count > 0;
+        let (Some(first), Some(last)) = (
+            self.counts.iter().position(is_occupied),
+            self.counts.iter().rposition(is_occupied),
+        ) else {
+            return CellCounts::default();
+        };
+        CellCounts {
+            first: self.first + first,
+            counts: self.counts[first..=last].to_vec(),
+            sums: self.sums[first..=last].to_vec(),
+        }
+    }
+
     /// Adds the counts of other values.
     pub fn merge(&mut self, other: &Self) {
         for cell in other.touched() {

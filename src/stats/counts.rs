@@ -3,7 +3,7 @@
 //!
 //! All counts are integers, so adding and subtracting are exact and their order does not matter.
 
-use super::cells::CellCounts;
+use super::cells::{CellCounts, CellRun};
 use super::heavy_hitters::HeavyHitters;
 use super::layout::{CategoricalLayout, Layout, NumericLayout};
 
@@ -127,6 +127,39 @@ impl FeatureCounts {
             .for_each(|(sum, count)| *sum += count);
         self.cells.merge(&other.cells);
         self.unexpected_values.merge(&other.unexpected_values);
+    }
+
+    /// Adds the counts of a pane, whose bins begin at index `first_bin`; its names are not part of
+    /// them.
+    pub fn add_pane(
+        &mut self,
+        tallies: &Tallies,
+        (first_bin, bins): (u16, &[u32]),
+        cells: &CellRun,
+    ) {
+        self.tallies.merge(tallies);
+        self.bins
+            .iter_mut()
+            .skip(usize::from(first_bin))
+            .zip(bins)
+            .for_each(|(sum, count)| *sum += u64::from(*count));
+        self.cells.merge_run(cells);
+    }
+
+    /// Subtracts the counts of a pane that were added before.
+    pub fn subtract_pane(
+        &mut self,
+        tallies: &Tallies,
+        (first_bin, bins): (u16, &[u32]),
+        cells: &CellRun,
+    ) {
+        self.tallies.subtract(tallies);
+        self.bins
+            .iter_mut()
+            .skip(usize::from(first_bin))
+            .zip(bins)
+            .for_each(|(sum, count)| *sum -= u64::from(*count));
+        self.cells.subtract_run(cells);
     }
 
     /// Subtracts counts that were added before.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::model::EventTime;
 use crate::panes::{PaneCounts, PaneDelta};
-use crate::stats::FeatureCounts;
 
 /// Accepted counts by pane.
 #[derive(Debug, Clone)]
@@ -118,19 +117,10 @@ impl Ring {
             .sum()
     }
 
-    /// Adds the counts of a feature in the panes that begin in `start..end` to `counts`.
-    pub fn sum(
-        &self,
-        start: EventTime,
-        end: EventTime,
-        feature: usize,
-        counts: &mut FeatureCounts,
-    ) {
-        for (_, pane) in self.range(start, end) {
-            if let Some(pane_counts) = pane.get(feature) {
-                pane_counts.add_to(counts);
-            }
-        }
+    /// Returns the counts of a feature in the pane that begins at `start`.
+    #[must_use]
+    pub fn pane(&self, start: EventTime, feature: usize) -> Option<&PaneCounts> {
+        self.panes.get(&start)?.features.get(feature)
     }
 
     /// Returns the start of the first pane that begins at or after `start`.

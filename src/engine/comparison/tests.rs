@@ -3,14 +3,17 @@
 //! They drive the whole engine with one monitor of one feature, because the order in which a window
 //! calls its comparisons is part of the behaviour.
 
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
 use super::*;
 use crate::engine::engine::Engine;
 use crate::engine::fixture::{
-    Stream, apply, budgeted_alert, comparison, fixed, fixed_alert, hour_of_week, plan, plan_in,
-    previous, spec, spread, wait,
+    MINUTE, Stream, apply, budgeted_alert, comparison, fixed, fixed_alert, hour_of_week, plan,
+    plan_in, previous, spec, spread, wait,
 };
 use crate::engine::plan::MonitorPlan;
-use crate::model::{MonitorSpec, ReferenceSpec, Statistic};
+use crate::model::{MonitorSpec, Origin, ReferenceSpec, Rolling, Statistic};
 
 /// Reads minutes of the stream and returns the latest comparison with the first reference after
 /// each.
@@ -294,4 +297,47 @@ fn a_changed_layout_starts_to_warm() {
         "its own panes"
     );
     assert_eq!(reasons(&views[5..]), [None; 2]);
+}
+
+/// The sums of windows and rolling references slide. A restored engine has none and starts from the
+/// panes, so both make the same evaluations if no late count, gap or exclusion is lost.
+#[test]
+fn sums_that_slide_are_those_of_all_panes() {
+    let mut trailing = previous();
+    trailing.name = "trailing".to_owned();
+    trailing.origin = Origin::Rolling(Rolling {
+        period: Some(MINUTE * 7),
+        delay: MINUTE * 2,
+    });
+    let plan = plan(with_alert(vec![previous(), trailing, fixed()], 0.1));
+    let mut engine = Engine::new(vec![plan.clone()]);
+    let (mut stream, mut random) = (Stream::default(), ChaCha8Rng::seed_from_u64(17));
+    let (mut now, mut alarms, mut late) = (20, 0, 0);
+    for step in 0..400 {
+        let minute = match random.random_range(0..10) {
+            0..=2 => now - random.random_range(1..12),
+            3 => now + random.random_range(1..14),
+            _ => now + 1,
+        };
+        late += usize::from(minute <= now);
+        now = now.max(minute);
+        let shift = if step / 25 % 3 == 1 { 700.0 } else { 0.0 };
+        let values = random.random_range(0..40);
+        let values: Vec<f64> = (0..values)
+            .map(|_| random.random_range(0.0..900.0) + shift)
+            .collect();
+        let commit = stream.minute(&plan, minute, &values);
+        let mut restored = Engine::new(vec![plan.clone()]);
+        restored.restore(engine.save());
+        let evaluations = apply(&mut engine, &commit);
+        let expected = apply(&mut restored, &commit);
+        assert_eq!(
+            format!("{evaluations:?}"),
+            format!("{expected:?}"),
+            "step {step}, minute {minute}"
+        );
+        assert!(engine.save() == restored.save(), "step {step}");
+        alarms += usize::from(states(&comparison(&engine, 0)) == ["firing"]);
+    }
+    assert!(alarms > 10 && late > 50, "{alarms} alarms, {late} late");
 }
