@@ -4,7 +4,11 @@
 //! reference. A pane has a hundred values of each feature. Only the evaluation is measured, not the
 //! counting of the commit before it. The sum of the panes is measured alone as well: all of them
 //! added again, and as it slides.
-#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark fails by panicking and reads clocks"
+)]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! A source that breaks as a whole: one message, and not one for each feature.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use pegel::demo::{EmbeddedBroker, TopicProducer};
 
@@ -83,6 +84,21 @@ fn names(messages: &[Message]) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// The message that a person gets names the share, some features and the address of the page.
+fn check_message(message: &Message, address: SocketAddr) {
+    println!("{}\n{}\n", message.summary, message.description);
+    assert_eq!(
+        message.summary,
+        "checkout: 91.67% of the features drift (22 of 24)"
+    );
+    let begins = "Critical since 20";
+    let names_features = " UTC: f02, f03, f04, f05, f06, f07 and more. So many at once point to ";
+    assert!(message.description.starts_with(begins), "{message:?}");
+    assert!(message.description.contains(names_features), "{message:?}");
+    let ends = format!(" http://{address}/");
+    assert!(message.description.ends_with(&ends), "{message:?}");
+}
+
 /// Alertmanager told the end of 22 alerts whose beginning it had held back.
 #[test]
 fn many_features_that_break_and_recover_are_two_messages() {
@@ -125,21 +141,7 @@ fn many_features_that_break_and_recover_are_two_messages() {
         [("firing", "PegelManyFeaturesDrift")],
         "{messages:#?}"
     );
-    let message = &messages[0];
-    println!("{}\n{}\n", message.summary, message.description);
-    assert_eq!(
-        message.summary,
-        "checkout: 91.67% of the features drift (22 of 24)"
-    );
-    let begins = "Critical since 20";
-    let names_features = " UTC: f02, f03, f04, f05, f06, f07 and more. So many at once point to ";
-    assert!(message.description.starts_with(begins), "{message:?}");
-    assert!(message.description.contains(names_features), "{message:?}");
-    assert!(
-        message
-            .description
-            .ends_with(&format!(" http://{address}/"))
-    );
+    check_message(&messages[0], address);
 
     let sent = webhook.messages().len();
     send(&producer, start_ms, 30..50, false);

@@ -291,6 +291,25 @@ impl AlertPath {
         assert!(text.contains(from), "{from}: {text}");
         std::fs::write(&self.config, text.replacen(from, to, 1)).unwrap();
     }
+
+    fn reload_what_is_refused(&mut self) {
+        self.edit_config("slide: 1m", "slide: 7m");
+        self.reload("reload failed, keeping the current configuration: ");
+        self.edit_config("slide: 7m", "slide: 1m");
+    }
+
+    fn reload_with_another_feature(&mut self) {
+        let features = "features: [{name: amount, kind: numeric}";
+        self.edit_config(
+            features,
+            &format!("{features}, {{name: coupon, kind: numeric}}"),
+        );
+        self.reload("configuration reloaded");
+        eventually("the other feature", DEADLINE, || {
+            let is_new = |line: &String| line.contains(r#"monitor="cents",feature="coupon""#);
+            self.daemon.scrape().iter().any(is_new).then_some(())
+        });
+    }
 }
 
 #[test]
@@ -342,23 +361,8 @@ fn each_kind_of_break_is_told_in_words_and_an_interruption_sends_nothing() {
     path.expect_no_news("a long recovery", AlertPath::recover_for_long);
     path.expect_no_news("a restart of Prometheus", |path| path.prometheus.restart());
     path.expect_no_news("a reload", |path| path.reload("configuration reloaded"));
-    path.expect_no_news("a refused reload", |path| {
-        path.edit_config("slide: 1m", "slide: 7m");
-        path.reload("reload failed, keeping the current configuration: ");
-        path.edit_config("slide: 7m", "slide: 1m");
-    });
-    path.expect_no_news("another feature", |path| {
-        let features = "features: [{name: amount, kind: numeric}";
-        path.edit_config(
-            features,
-            &format!("{features}, {{name: coupon, kind: numeric}}"),
-        );
-        path.reload("configuration reloaded");
-        eventually("the other feature", DEADLINE, || {
-            let is_new = |line: &String| line.contains(r#"monitor="cents",feature="coupon""#);
-            path.daemon.scrape().iter().any(is_new).then_some(())
-        });
-    });
+    path.expect_no_news("a refused reload", AlertPath::reload_what_is_refused);
+    path.expect_no_news("another feature", AlertPath::reload_with_another_feature);
     // What a restart reads again is not logged again.
     assert_eq!(path.log_lines("alert firing: "), fired);
     assert_eq!(path.log_lines("alert resolved: "), resolved);

@@ -158,6 +158,20 @@ fn nothing_is_green_while_nothing_is_judged() {
     expect_nothing_green(&mut browser, &daemon, "not judged");
 }
 
+/// A browser asks for gzip, and decoded the first of three members.
+fn expect_whole_scrape(browser: &mut Browser, daemon: &Daemon) {
+    browser.open(&format!("{}metrics", daemon.url()), WIDTHS[0]);
+    let scrape = browser.evaluate("document.body.innerText");
+    let scrape = scrape.as_str().unwrap();
+    for block in [
+        "pegel_drift_score{",
+        "pegel_events_total{",
+        "process_cpu_seconds_total",
+    ] {
+        assert!(scrape.contains(block), "{block}");
+    }
+}
+
 /// The thresholds of fixed rules were absent, and the raw Wasserstein score stood beside the
 /// threshold of the clipped one.
 #[test]
@@ -201,17 +215,7 @@ fn a_judged_page_shows_thresholds_and_each_status_once() {
             "{row}"
         );
     }
-    // A browser asks for gzip, and decoded the first of three members.
-    browser.open(&format!("{}metrics", daemon.url()), WIDTHS[0]);
-    let scrape = browser.evaluate("document.body.innerText");
-    let scrape = scrape.as_str().unwrap();
-    for block in [
-        "pegel_drift_score{",
-        "pegel_events_total{",
-        "process_cpu_seconds_total",
-    ] {
-        assert!(scrape.contains(block), "{block}");
-    }
+    expect_whole_scrape(&mut browser, &daemon);
     drop(daemon);
 
     write_config(&path, &brokers, ", path: budget", &monitors[1..]);
