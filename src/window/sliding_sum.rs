@@ -78,10 +78,13 @@ impl SlidingSum {
         floor: EventTime,
         is_excluded: impl Fn(EventTime) -> bool,
     ) {
-        if let Some((start, end)) = self.span
-            && (start..end).contains(&floor)
-        {
+        let Some((start, end)) = self.span else {
+            return;
+        };
+        if start >= ring.floor() && (start..end).contains(&floor) {
             self.slide(ring, feature, None, (floor, end), is_excluded);
+        } else {
+            self.reset();
         }
     }
 
