@@ -158,6 +158,19 @@ fn nothing_is_green_while_nothing_is_judged() {
     expect_nothing_green(&mut browser, &daemon, "not judged");
 }
 
+/// A monitor with fixed thresholds, and one with budgets.
+const JUDGED: [(&str, &str); 2] = [
+    (
+        "fixed",
+        "windows: [{name: 5m, size: 5m, slide: 1m, min_samples: 50}], silence: 1d, \
+         alerts: [{statistic: js, critical: 0.45}, {statistic: wasserstein_normalized, critical: 0.75}]",
+    ),
+    (
+        "budget",
+        "windows: [{name: 5m, size: 5m, slide: 1m, min_samples: 50}], silence: 1d",
+    ),
+];
+
 /// A browser asks for gzip, and decoded the first of three members.
 fn expect_whole_scrape(browser: &mut Browser, daemon: &Daemon) {
     browser.open(&format!("{}metrics", daemon.url()), WIDTHS[0]);
@@ -184,18 +197,7 @@ fn a_judged_page_shows_thresholds_and_each_status_once() {
     let broker = EmbeddedBroker::start("orders", 1).unwrap();
     let brokers = broker.bootstrap_servers();
     let path = directory.path().join("pegel.yaml");
-    let monitors = [
-        (
-            "fixed",
-            "windows: [{name: 5m, size: 5m, slide: 1m, min_samples: 50}], silence: 1d, \
-             alerts: [{statistic: js, critical: 0.45}, {statistic: wasserstein_normalized, critical: 0.75}]",
-        ),
-        (
-            "budget",
-            "windows: [{name: 5m, size: 5m, slide: 1m, min_samples: 50}], silence: 1d",
-        ),
-    ];
-    write_config(&path, &brokers, "", &monitors[..1]);
+    write_config(&path, &brokers, "", &JUDGED[..1]);
     let daemon = Daemon::start(&path, free_address());
     let producer = TopicProducer::try_new(&brokers, "orders").unwrap();
     send(&producer, &["fixed", "budget"]);
@@ -218,7 +220,7 @@ fn a_judged_page_shows_thresholds_and_each_status_once() {
     expect_whole_scrape(&mut browser, &daemon);
     drop(daemon);
 
-    write_config(&path, &brokers, ", path: budget", &monitors[1..]);
+    write_config(&path, &brokers, ", path: budget", &JUDGED[1..]);
     let daemon = Daemon::start(&path, free_address());
     eventually("a calibrated window", DEADLINE, || {
         let page = daemon.get("/");

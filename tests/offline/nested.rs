@@ -19,11 +19,11 @@ monitors:
 /// An hour of records, one each two seconds, whose features lie in two objects.
 fn rows() -> String {
     let mut rows = String::new();
-    for i in 0..1800_u64 {
+    for i in 0..1800_usize {
         let (ts, age, city) = (
             1_793_491_200_000 + 2000 * i,
             18 + (i * 7919) % 50,
-            ["Rome", "Oslo", "Bern"][i as usize % 3],
+            ["Rome", "Oslo", "Bern"][i % 3],
         );
         let user = format!("{{\"age\":{age},\"home\":{{\"city\":\"{city}\"}}}}");
         writeln!(rows, "{{\"ts\":{ts},\"user\":{user}}}").unwrap();

@@ -318,8 +318,8 @@ fn healthy_daemon() -> u16 {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut request = [0; 1024];
-            let _ = stream.read(&mut request);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            drop(stream.read(&mut request));
+            drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
         }
     });
     port
