@@ -21,6 +21,8 @@ const MANY_PER_BIN: u64 = 16;
 #[derive(Debug)]
 struct Slot {
     size: NullSize,
+    /// Number of values in a window of this size.
+    values: u64,
     table: OnceLock<Arc<NullTable>>,
     /// True for a table of the artefact.
     is_stored: bool,
@@ -36,6 +38,7 @@ impl NullGrid {
         let mut slots: Vec<Slot> = sizes(bins)
             .map(|size| Slot {
                 size,
+                values: size.values(),
                 table: OnceLock::new(),
                 is_stored: false,
             })
@@ -127,9 +130,9 @@ impl NullGrid {
 
     /// The indices of the sizes around `n`, and the part of the way between them, in `ln n`.
     fn around(&self, n: u64) -> ([usize; 2], f64) {
-        let high = self.0.partition_point(|slot| slot.size.values() <= n);
+        let high = self.0.partition_point(|slot| slot.values <= n);
         let low = high.saturating_sub(1);
-        let values = |index: usize| self.0.get(index).map(|slot| slot.size.values());
+        let values = |index: usize| self.0.get(index).map(|slot| slot.values);
         match values(low).zip(values(high)) {
             Some((low_values, high_values)) if low_values < n => {
                 let octaves = |from: u64, to: u64| (to as f64 / from as f64).log2();

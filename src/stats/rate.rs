@@ -103,30 +103,37 @@ impl WindowRateDistribution {
 
     /// Walks from the count `start` outwards; `ratio` returns `P(k + 1) / P(k)`.
     fn walk(n: u64, start: u64, ratio: impl Fn(u64) -> f64) -> Self {
-        let mut up = vec![1.0];
+        const USUAL_LENGTH: usize = 128;
+        let mut probabilities = Vec::with_capacity(USUAL_LENGTH);
+        probabilities.push(1.0);
         let (mut last, mut sum) = (1.0, 1.0);
         for k in start..n {
             last *= ratio(k);
             sum += last;
-            up.push(last);
+            probabilities.push(last);
             if last < sum * NEGLIGIBLE {
                 break;
             }
         }
-        let mut down = Vec::new();
+        // Those below the start come behind the others first, and then before them.
+        let above = probabilities.len();
         last = 1.0;
         for k in (0..start).rev() {
             last /= ratio(k);
             sum += last;
-            down.push(last);
+            probabilities.push(last);
             if last < sum * NEGLIGIBLE {
                 break;
             }
         }
+        let below = probabilities.len() - above;
+        probabilities[above..].reverse();
+        probabilities.rotate_right(below);
+        probabilities.iter_mut().for_each(|p| *p /= sum);
         WindowRateDistribution {
             n,
-            first: start - down.len() as u64,
-            probabilities: down.into_iter().rev().chain(up).map(|p| p / sum).collect(),
+            first: start - below as u64,
+            probabilities,
         }
     }
 
