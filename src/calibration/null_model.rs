@@ -100,6 +100,17 @@ impl NullModel {
         self.nulls.prepare(n, |size| self.simulate(size));
     }
 
+    /// Computes the tables for windows of every size from `low` to `high` values.
+    pub fn prepare_range(&self, low: u64, high: u64) {
+        // A step of the grid is at most an octave, and a size needs the tables on both sides.
+        let mut n = low.max(1);
+        while n < high {
+            self.prepare(n);
+            n = n.saturating_mul(2);
+        }
+        self.prepare(high);
+    }
+
     /// The sizes whose tables are needed for windows of `n` values and do not exist, each once.
     pub fn missing_sizes(&self, n: u64) -> impl Iterator<Item = NullSize> {
         self.nulls.missing(n)

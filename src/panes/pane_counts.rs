@@ -62,6 +62,12 @@ impl PaneCounts {
         self.chunks.iter().map(|chunk| chunk.tallies.events()).sum()
     }
 
+    /// Returns the number of usable values.
+    #[must_use]
+    pub fn values(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.tallies.values).sum()
+    }
+
     /// Returns true if nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -3,6 +3,10 @@
 //!
 //! The rows are read again for the blocks, because their counts need the layout that the first pass
 //! chose. Features are calibrated in parallel on all cores.
+//!
+//! The null tables that are stored are those of the windows that the stream will have: as many
+//! values as the configured windows of the reference itself hold, from low to high load. Tables of
+//! other sizes are simulated by the running process, which is blind meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +33,8 @@ use crate::stats::FeatureCounts;
 const PANES_OF_SPAN: i64 = 900;
 /// Number of panes beyond which the times of the rows are implausible and ignored.
 const MAX_PANES: usize = 4_000_000;
+/// Shares of the reference's windows below and above which a load is too rare to store tables for.
+const LOADS: [f64; 2] = [0.05, 0.95];
 /// Widest pane for which blocks are compared by hour of the week.
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -46,6 +52,32 @@ impl PaneSeries {
         let (first, _) = self.panes.first_key_value()?;
         let (last, _) = self.panes.last_key_value()?;
         usize::try_from(last - first + 1).ok()
+    }
+
+    /// Numbers of values of a feature in every window of `panes` panes that ends with a counted
+    /// pane.
+    fn values_of_windows(&self, feature: usize, panes: usize) -> Vec<u64> {
+        let panes = i64::try_from(panes).unwrap_or(i64::MAX);
+        let Some(first) = self.panes.first_key_value().map(|(number, _)| *number) else {
+            return Vec::new();
+        };
+        let values: Vec<(i64, u64)> = self
+            .panes
+            .iter()
+            .map(|(number, features)| (*number, features[feature].values()))
+            .collect();
+        let (mut oldest, mut sum) = (0, 0);
+        let mut windows = Vec::new();
+        for (number, in_pane) in &values {
+            sum += in_pane;
+            while number.saturating_sub(values[oldest].0) >= panes {
+                sum -= values[oldest].1;
+                oldest += 1;
+            }
+            let is_whole = number.saturating_sub(first) + 1 >= panes;
+            windows.extend(is_whole.then_some(sum));
+        }
+        windows
     }
 }
 
@@ -92,8 +124,9 @@ pub fn calibrate(
         .par_iter()
         .enumerate()
         .map(|(index, feature)| {
+            let hash = &reference.hash;
             let calibration =
-                calibrate_feature(index, feature, &reference.hash, &series, &lengths, hours);
+                calibrate_feature(index, feature, hash, &series, &lengths, hours, spec);
             bar.inc(1);
             calibration
         })
@@ -110,6 +143,7 @@ fn calibrate_feature(
     series: &[PaneSeries],
     lengths: &[BlockLength],
     hours: Option<(&HourOfWeek, &Profiles)>,
+    spec: &MonitorSpec,
 ) -> FeatureCalibration {
     let scorer = Scorer::new(Arc::new(feature.clone()), MonitorSpec::DEFAULT_PSEUDO_COUNT);
     let mut null_model = NullModel::new(scorer, hash, None);
@@ -129,15 +163,46 @@ fn calibrate_feature(
             })
             .collect()
     });
-    if blocks.is_empty() {
-        let min_samples = lengths.iter().map(|length| length.min_samples).min();
-        null_model.prepare(2 * min_samples.unwrap_or(WindowSpec::DEFAULT_MIN_SAMPLES));
+    if blocks.is_empty() && spec.windows.is_empty() {
+        null_model.prepare(2 * WindowSpec::DEFAULT_MIN_SAMPLES);
+    }
+    for window in &spec.windows {
+        let [low, high] = window_values(index, series, window);
+        null_model.prepare_range(low, high);
     }
     null_model.set_blocks(blocks);
     FeatureCalibration {
         hour_of_week: hour_of_week.unwrap_or_default(),
         ..null_model.to_stored()
     }
+}
+
+/// The numbers of values that a window of the stream holds at low and at high load.
+///
+/// They are those of the reference's own windows that hold `min_samples` values. Without such
+/// windows, or without times, it is twice `min_samples`.
+fn window_values(feature: usize, series: &[PaneSeries], window: &WindowSpec) -> [u64; 2] {
+    let length = BlockLength::of_window(window);
+    let mut values: Vec<u64> = series
+        .iter()
+        .find(|series| series.width == length.pane_width)
+        .map(|series| series.values_of_windows(feature, length.panes))
+        .unwrap_or_default();
+    values.retain(|values| *values >= window.min_samples.max(1));
+    values.sort_unstable();
+    match values.len().checked_sub(1) {
+        Some(last) => LOADS.map(|share| values[nearest_index(share, last)]),
+        None => [2 * window.min_samples; 2],
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of an index"
+)]
+fn nearest_index(share: f64, last: usize) -> usize {
+    (share * last as f64).round() as usize
 }
 
 /// Scores every block of one length against the rest of the reference.
