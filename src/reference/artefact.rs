@@ -221,17 +221,37 @@ impl Artefact {
             action: WRITE,
             source,
         };
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(error)?;
+        let mut file = create_beside(path).map_err(error)?;
         let text = serde_json::to_vec_pretty(self).map_err(|source| error(source.into()))?;
-        file.write_all(&compact_lists(&text)).map_err(error)?;
+        file.as_file_mut()
+            .write_all(&compact_lists(&text))
+            .map_err(error)?;
         make_readable(file.as_file()).map_err(error)?;
         file.persist(path).map_err(|persist| error(persist.error))?;
         Ok(())
     }
+}
+
+/// Checks that a reference can be written to `path`, before the work of fitting it.
+pub(super) fn check_writable(path: &Path) -> Result<(), ArtefactError> {
+    create_beside(path)
+        .map(drop)
+        .map_err(|source| ArtefactError::Io {
+            path: path.display().to_string(),
+            action: WRITE,
+            source,
+        })
+}
+
+/// Creates the file that replaces `path` once it is complete.
+///
+/// An error of `NamedTempFile` would name the temporary file, which nobody asked for.
+fn create_beside(path: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    tempfile::Builder::new().make_in(directory, |path| std::fs::File::create_new(path))
 }
 
 /// Makes a temporary file, which is private to its owner, readable for everybody.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::artefact::{Artefact, ArtefactError, hash};
+use super::artefact::{Artefact, ArtefactError, check_writable, hash};
 use super::document::Content;
 use super::feature_reference::FeatureReference;
 use super::fitted_bins;
@@ -91,6 +91,14 @@ impl Reference {
         let content = Content::of(self.rows, &self.features, self.profiles.as_ref());
         let bins = fitted_bins::record(&self.features);
         Artefact::new(self.created, &self.hash, content, bins, &self.calibration).write(path)
+    }
+
+    /// Checks that an artefact can be written to `path`; nothing is written.
+    ///
+    /// # Errors
+    /// It cannot be written there.
+    pub fn check_writable(path: &Path) -> Result<(), ArtefactError> {
+        check_writable(path)
     }
 
     fn from_artefact(artefact: Artefact, path: &str) -> Result<Self, ArtefactError> {
