@@ -13,7 +13,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha256};
 
 use super::null_window::{NullAtom, NullWindows};
-use crate::model::{Kind, Statistic};
+use crate::model::Statistic;
 use crate::reference::{FeatureReference, NullSize, NullTable};
 use crate::score::{Scorer, Scores};
 use crate::stats::{EmpiricalDistribution, FULL_WIDTH, FeatureCounts, Layout};
@@ -185,8 +185,7 @@ fn categories(reference: &FeatureReference) -> Vec<NullAtom> {
     let mut atoms: Vec<NullAtom> = (0..layout.other())
         .map(|bin| atom(count(bin), bin))
         .collect();
-    // A value that is neither true nor false is invalid, so booleans have nothing unseen.
-    if reference.kind != Kind::Boolean {
+    if reference.can_have_unseen() {
         let once = reference.seen_once as f64;
         if !layout.others().is_empty() {
             atoms.push(atom(

@@ -1,6 +1,6 @@
 //! The posterior distribution of a rate, given the reference.
 
-use crate::model::{Kind, Statistic};
+use crate::model::Statistic;
 use crate::reference::FeatureReference;
 use crate::stats::RateDistribution;
 
@@ -22,7 +22,7 @@ pub(super) fn reference_rate(
         Statistic::InvalidRatio => {
             RateDistribution::seen(tallies.invalid_total() as f64, tallies.present() as f64)
         }
-        Statistic::UnseenRatio if reference.kind != Kind::Boolean => {
+        Statistic::UnseenRatio if reference.can_have_unseen() => {
             let hits = (reference.expected_unseen() as f64).max(0.5);
             RateDistribution::try_new(hits + 0.5, (values - hits).max(0.0) + 0.5)
         }
@@ -52,7 +52,7 @@ fn out_of_range(reference: &FeatureReference, values: f64) -> Option<RateDistrib
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::BinsSpec;
+    use crate::model::{BinsSpec, Kind};
     use crate::reference::{Column, FitOptions, fit};
 
     fn mean(statistic: Statistic, column: Column, bins: Option<BinsSpec>) -> Option<f64> {

@@ -37,6 +37,18 @@ pub struct FeatureReference {
 }
 
 impl FeatureReference {
+    /// True if a value can be usable and not be in the reference's layout.
+    ///
+    /// A value that is neither true nor false is invalid, so of booleans only a constant can be
+    /// followed by an unseen value.
+    #[must_use]
+    pub fn can_have_unseen(&self) -> bool {
+        match &*self.layout {
+            Layout::Numeric(_) => false,
+            Layout::Categorical(layout) => self.kind != Kind::Boolean || layout.names().len() < 2,
+        }
+    }
+
     /// The reference with `counts`, which are counted in this reference's layout.
     ///
     /// `edges_given` states that the edges do not come from the counted values, so that nothing

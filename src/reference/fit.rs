@@ -215,9 +215,7 @@ fn fit_categories(
     }
     let layout = match options.layout.as_deref() {
         Some(Layout::Categorical(layout)) => layout.clone(),
-        _ if kind == Kind::Boolean => {
-            CategoricalLayout::new(vec!["false".to_owned(), "true".to_owned()], Vec::new())
-        }
+        _ if kind == Kind::Boolean => booleans(column),
         _ => categories(column, options.top),
     };
     let mut bins = vec![0; layout.unseen() + 1];
@@ -248,6 +246,19 @@ fn fit_categories(
             .filter(|count| **count == 1)
             .count() as u64,
     })
+}
+
+/// A layout with a bin for `false` and for `true`, where they occur.
+///
+/// The other value of a constant is unseen: any change of a constant is news. A bin that is always
+/// empty would have no noise, and a score without noise has no threshold.
+fn booleans(column: &Column) -> CategoricalLayout {
+    let names = ["false", "true"]
+        .into_iter()
+        .filter(|name| column.categories.contains_key(*name))
+        .map(str::to_owned)
+        .collect();
+    CategoricalLayout::new(names, Vec::new())
 }
 
 /// A layout with a bin for each of the most frequent categories, ties by name.

@@ -147,7 +147,13 @@ fn full_table(reports: &[FeatureReport<'_>], style: TableStyle) -> Table {
 }
 
 fn row(report: &FeatureReport<'_>) -> Vec<Cell> {
-    let distance = if report.assessment.is_some() {
+    // The clipped reference of a constant has no width, so its distance is in the feature's unit.
+    let is_constant = report
+        .against
+        .as_ref()
+        .and_then(|reference| reference.numbers)
+        .is_some_and(|numbers| numbers.std <= 0.0);
+    let distance = if report.assessment.is_some() && !is_constant {
         Statistic::WassersteinBody
     } else {
         Statistic::WassersteinNormalized
