@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::decode::{Columns, DecodeError, Decoder, Fields};
 use crate::model::{EventTime, Moment, Shard, TopicId};
-use crate::observe::{Observer, ObserverPlan, RejectedRecords, SourceTime};
+use crate::observe::{Observer, ObserverPlan, RejectedRecords, SourceTime, WrongKind};
 use crate::pane_log::{HeadAnswer, HeadLookup};
 use crate::panes::{Commit, Heads};
 use crate::source::{RawRecord, Sink};
@@ -213,6 +213,11 @@ impl Ingest {
     /// Takes the undecodable records since the last call, one entry per reason.
     pub fn take_rejections(&mut self) -> Vec<RejectedRecords> {
         self.observer.take_rejections()
+    }
+
+    /// Takes the first values of a wrong kind, one per feature, at most `count` at a time.
+    pub fn take_wrong_kinds(&mut self, count: usize) -> Vec<WrongKind> {
+        self.observer.take_wrong_kinds(count)
     }
 
     /// The newest event time of a shard, over all monitors.

@@ -256,7 +256,7 @@ pub fn count_panes(
             move_to_pane(&mut frame, previous, &mut panes);
         }
         current = Some(pane);
-        count_record(&mut frame, monitor, fields, &mut buffer);
+        count_record(&mut frame, monitor, fields, &mut buffer, &mut |_| ());
         true
     })?;
     if let Some(last) = current {
@@ -323,7 +323,7 @@ pub fn count_file(
     let counts = read(rows, &mut decoder, &mut |fields| {
         let is_counted = is_selected(monitor, fields);
         if is_counted {
-            count_record(&mut frame, monitor, fields, &mut buffer);
+            count_record(&mut frame, monitor, fields, &mut buffer, &mut |_| ());
         }
         is_counted
     })?;

@@ -14,9 +14,11 @@ mod shard;
 #[cfg(test)]
 mod tests;
 mod time_sample;
+mod wrong_kinds;
 
 pub use event_clock::is_in_wrong_unit;
 pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};
 pub use rejections::RejectedRecords;
 pub use time_sample::SourceTime;
+pub use wrong_kinds::WrongKind;

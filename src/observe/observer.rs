@@ -14,8 +14,9 @@ use super::plan::{ObservedFeature, ObservedMonitor, schema_of};
 use super::rejections::{RejectedRecords, Rejections};
 use super::shard::{CommitTiming, ShardMonitor, ShardObserver, is_too_late};
 use super::time_sample::SourceTime;
+use super::wrong_kinds::{WrongKind, WrongKinds};
 use crate::decode::{DecodeError, Fields, Reading, boolean, category, matches, number, spelling};
-use crate::model::{DropReason, EventTime, Kind, Moment, Shard, TopicId};
+use crate::model::{DropReason, EventTime, InvalidReason, Kind, Moment, Shard, TopicId};
 use crate::panes::{Commit, CommitSchema, Frame, Head};
 use crate::stats::Layout;
 
@@ -40,6 +41,7 @@ pub struct Observer {
     heartbeat: Duration,
     shards: Vec<Option<ShardObserver>>,
     rejections: Rejections,
+    wrong_kinds: WrongKinds,
     /// Empty frames to reuse, by monitor.
     spare: Vec<Vec<Frame>>,
     category: String,
@@ -70,6 +72,7 @@ impl Observer {
             monitors: monitors.into(),
             shards: Vec::new(),
             rejections: Rejections::default(),
+            wrong_kinds: WrongKinds::default(),
             category: String::new(),
             crossed_pane: false,
             wants_commit: false,
@@ -87,6 +90,7 @@ impl Observer {
             shard.switch_plan(&fresh.schema, &fresh.event_clocks, &self.event_clocks);
         }
         self.event_clocks = fresh.event_clocks;
+        self.wrong_kinds = fresh.wrong_kinds;
         (self.monitors, self.schema) = (fresh.monitors, fresh.schema);
         (self.spare, self.heartbeat) = (fresh.spare, fresh.heartbeat);
     }
@@ -167,12 +171,13 @@ impl Observer {
             self.times.push(time);
         }
         let mut opened_features = 0;
-        for (((plan, clock), counts), spare) in self
+        for (index, (((plan, clock), counts), spare)) in self
             .monitors
             .iter()
             .zip(&self.event_clocks.of_monitor)
             .zip(&mut shard.monitors)
             .zip(&mut self.spare)
+            .enumerate()
         {
             if !is_selected(plan, fields) {
                 counts.drop_event(DropReason::Filtered);
@@ -186,7 +191,10 @@ impl Observer {
                     counts.count_time(time, arrived_at, newest, plan);
                     let panes = counts.frames.len();
                     let frame = frame_at(time, plan, counts, spare);
-                    count_record(frame, plan, fields, &mut self.category);
+                    let wrong_kinds = &mut self.wrong_kinds;
+                    count_record(frame, plan, fields, &mut self.category, &mut |feature| {
+                        wrong_kinds.note(index, feature);
+                    });
                     if counts.frames.len() > panes {
                         opened_features += plan.features.len();
                     }
@@ -195,6 +203,8 @@ impl Observer {
             }
         }
         self.wants_commit |= shard.is_large(opened_features, self.commit_size);
+        self.wrong_kinds
+            .describe(&self.monitors, fields, shard.shard());
     }
 
     /// Counts a record that could not be decoded.
@@ -208,6 +218,11 @@ impl Observer {
     /// Takes the undecodable records since the last call, one entry per reason.
     pub fn take_rejections(&mut self) -> Vec<RejectedRecords> {
         self.rejections.take()
+    }
+
+    /// Takes the first values of a wrong kind, one per feature, at most `count` at a time.
+    pub fn take_wrong_kinds(&mut self, count: usize) -> Vec<WrongKind> {
+        self.wrong_kinds.take(count)
     }
 
     /// Counts a record without a payload.
@@ -370,15 +385,21 @@ fn frame_at<'a>(
 }
 
 /// Counts one event and the value of each feature; `buffer` is reused for the text of numbers.
+///
+/// `on_wrong_kind` takes the index of each feature whose value is of another kind.
 pub fn count_record(
     frame: &mut Frame,
     plan: &ObservedMonitor,
     fields: Fields<'_>,
     buffer: &mut String,
+    on_wrong_kind: &mut impl FnMut(usize),
 ) {
     frame.count_event();
     for (index, feature) in plan.features.iter().enumerate() {
-        count_feature(frame, index, feature, fields, buffer);
+        let invalid = count_feature(frame, index, feature, fields, buffer);
+        if invalid == Some(InvalidReason::WrongKind) {
+            on_wrong_kind(index);
+        }
     }
 }
 
@@ -389,7 +410,7 @@ fn count_feature(
     feature: &ObservedFeature,
     fields: Fields<'_>,
     buffer: &mut String,
-) {
+) -> Option<InvalidReason> {
     let slot = feature.read(fields);
     let layout = feature.layout.as_deref();
     let outcome = match feature.kind {
@@ -404,13 +425,17 @@ fn count_feature(
         }),
     };
     match outcome {
-        Reading::Value(()) => {}
-        Reading::Missing(kind) => frame.record_missing(index, kind),
+        Reading::Value(()) => None,
+        Reading::Missing(kind) => {
+            frame.record_missing(index, kind);
+            None
+        }
         Reading::Invalid(reason) => {
             frame.record_invalid(index, reason);
             if feature.kind != Kind::Categorical {
                 frame.note_invalid(index, spelling(slot, fields.scratch, buffer));
             }
+            Some(reason)
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct ObserverPlan {
 /// The fields that one monitor reads from a record, and its rules on time.
 #[derive(Debug, Clone)]
 pub struct ObservedMonitor {
+    /// Its name, for messages.
+    pub name: String,
     /// Id under which its events are counted.
     pub id: MonitorId,
     /// A slot, and the literals of which one must be its value; `None` selects every record.
@@ -46,6 +48,8 @@ pub struct ObservedMonitor {
 /// The slot of a feature's value, and how the value is counted.
 #[derive(Debug, Clone)]
 pub struct ObservedFeature {
+    /// Its name, for messages.
+    pub name: String,
     /// Slot of its value.
     pub slot: usize,
     /// Id under which its values are counted.
@@ -115,6 +119,7 @@ impl ObserverPlan {
             .map(|(name, kind, layout)| {
                 let listed = listed.get(name.as_str()).copied();
                 ObservedFeature {
+                    name: name.clone(),
                     slot: paths.add(&spec.path_of(name, listed), Some(name)),
                     id: identity::layout(monitor, spec, name, listed, *kind, layout.as_deref()),
                     kind: *kind,
@@ -124,6 +129,7 @@ impl ObserverPlan {
             })
             .collect();
         self.monitors.push(ObservedMonitor {
+            name: spec.name.clone(),
             id: monitor,
             select,
             timestamp,

@@ -253,3 +253,35 @@ pub(crate) fn window_of(scrape: &str) -> Vec<&str> {
     let is_of_window = |line: &&str| families.iter().any(|family| line.starts_with(family));
     scrape.lines().filter(is_of_window).collect()
 }
+
+/// A number that had become text was counted as invalid, and the log said nothing about it.
+#[test]
+fn a_value_of_a_wrong_kind_is_logged_once_per_feature_with_the_remedy() {
+    let broker = EmbeddedBroker::start("kinds", 1).unwrap();
+    let brokers = broker.bootstrap_servers();
+    let directory = tempfile::tempdir().unwrap();
+    fit_reference(directory.path());
+    let producer = TopicProducer::try_new(&brokers, "kinds").unwrap();
+    let now = pegel::clock::now().as_millis();
+    for i in 0..500 {
+        let record = format!("{{\"ts\":{now},\"x\":\"{i}\",\"c\":{{\"code\":1}}}}");
+        producer.send(&i.to_string(), &record, now).unwrap();
+    }
+    producer.flush(Duration::from_secs(10)).unwrap();
+    let daemon = Daemon::start(&brokers, "kinds", directory.path());
+    daemon.expect("pegel_events_total{monitor=\"m\"}", "500");
+    let log = daemon.config.with_extension("log");
+    daemon.stop();
+    let log = std::fs::read_to_string(log).unwrap();
+    let lines_with = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    let of_x = "values are invalid: text \"0\" where numbers are expected: set `coerce: true` or \
+                `kind: categorical`";
+    let of_c = "values are invalid: an object or an array where texts are expected: set `path` to a \
+                value in it";
+    assert_eq!(lines_with(of_x), 1, "{log}");
+    assert_eq!(lines_with(of_c), 1, "{log}");
+    assert_eq!(lines_with("values are invalid"), 2, "{log}");
+    for words in ["monitor=\"m\" feature=\"x\"", "monitor=\"m\" feature=\"c\""] {
+        assert_eq!(lines_with(words), 1, "{words}: {log}");
+    }
+}

@@ -21,7 +21,7 @@ use tracing::{debug, error, warn};
 use super::commit_budget::{BudgetShare, CommitBudget};
 use crate::clock;
 use crate::ingest::{Flushed, Ingest};
-use crate::observe::{ObserverPlan, RejectedRecords};
+use crate::observe::{ObserverPlan, RejectedRecords, WrongKind};
 use crate::source::Source;
 
 /// The longest time that one poll waits for records.
@@ -30,6 +30,10 @@ const POLL_WAIT: Duration = Duration::from_millis(100);
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
 /// The shortest time between two log lines about undecodable records.
 const DECODE_LOG_INTERVAL: Duration = Duration::from_secs(30);
+/// The shortest time between two groups of log lines about values of a wrong kind.
+const WRONG_KIND_LOG_INTERVAL: Duration = Duration::from_secs(30);
+/// The most lines in such a group.
+const WRONG_KIND_LOG_LINES: usize = 10;
 /// The interval at which a thread that waits for the log checks the stop flag.
 const SEND_WAIT: Duration = Duration::from_millis(200);
 
@@ -75,6 +79,7 @@ impl IngestTask {
             outcomes,
             stop,
             decode_errors_logged_at: None,
+            wrong_kinds_logged_at: None,
         };
         let mut flushed_at = clock::monotonic();
         while !stop.load(Ordering::Relaxed) {
@@ -174,6 +179,7 @@ struct IngestWorker<'a> {
     outcomes: Receiver<CommitOutcome>,
     stop: &'a AtomicBool,
     decode_errors_logged_at: Option<Instant>,
+    wrong_kinds_logged_at: Option<Instant>,
 }
 
 impl IngestWorker<'_> {
@@ -197,6 +203,7 @@ impl IngestWorker<'_> {
             self.on_outcome(outcome);
         }
         self.log_decode_errors();
+        self.log_wrong_kinds();
         is_log_open && has_more
     }
 
@@ -274,6 +281,21 @@ impl IngestWorker<'_> {
         }
     }
 
+    /// Logs the first value of a wrong kind of each feature, a few features at a time.
+    fn log_wrong_kinds(&mut self) {
+        let now = clock::monotonic();
+        if self
+            .wrong_kinds_logged_at
+            .is_some_and(|logged_at| now.duration_since(logged_at) < WRONG_KIND_LOG_INTERVAL)
+        {
+            return;
+        }
+        for wrong in self.ingest.take_wrong_kinds(WRONG_KIND_LOG_LINES) {
+            log_wrong_kind(&self.name, &wrong);
+            self.wrong_kinds_logged_at = Some(now);
+        }
+    }
+
     /// Flushes what is counted and waits until the log has decided on it.
     fn drain(mut self) {
         let flushed = self.ingest.flush();
@@ -305,6 +327,19 @@ fn log_rejections(source: &str, rejected: &RejectedRecords) {
         reason = rejected.error.reason(),
         "records cannot be decoded: {}",
         rejected.error
+    );
+}
+
+/// Logs a value that counts as invalid, with the remedy.
+fn log_wrong_kind(source: &str, wrong: &WrongKind) {
+    warn!(
+        source,
+        monitor = wrong.monitor,
+        feature = wrong.feature,
+        topic = wrong.shard.topic,
+        partition = wrong.shard.partition,
+        "values are invalid: {}",
+        wrong.advice
     );
 }
 
@@ -353,6 +388,7 @@ mod tests {
             outcomes,
             stop: &AtomicBool::new(false),
             decode_errors_logged_at: None,
+            wrong_kinds_logged_at: None,
         };
         worker.poll_once(false);
         let rejected = |opening| CommitOutcome::Rejected { slot: 0, opening };
