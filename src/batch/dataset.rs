@@ -112,7 +112,10 @@ fn read_timed(
 /// The rows cannot be read, or the table has no header.
 pub fn columns(rows: &dyn Rows, decoder: &Decoder) -> Result<Option<Columns>, RowsError> {
     let header = rows.header()?;
-    Ok(header.map(|header| decoder.table(&header.iter().map(String::as_str).collect::<Vec<_>>())))
+    Ok(header.map(|header| {
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        decoder.table(&header, &rows.cells())
+    }))
 }
 
 /// Decodes one row.

@@ -1,5 +1,7 @@
 //! The reused buffers of the record being decoded.
 
+use rustc_hash::FxHashMap;
+
 use crate::model::{Slot, TextRange};
 
 /// The values of a record at every configured path.
@@ -21,6 +23,8 @@ pub(super) struct RecordBuffer {
     /// Number of the current record.
     number: u64,
     has_duplicate: bool,
+    /// Texts of cells that were read as missing values, by slot, with their numbers.
+    missing_texts: Vec<FxHashMap<String, u64>>,
 }
 
 impl RecordBuffer {
@@ -31,6 +35,7 @@ impl RecordBuffer {
             visited: vec![0; nodes],
             number: 0,
             has_duplicate: false,
+            missing_texts: vec![FxHashMap::default(); slots],
         }
     }
 
@@ -56,6 +61,26 @@ impl RecordBuffer {
         self.scratch.push_str(text);
         let end = u32::try_from(self.scratch.len()).unwrap_or_default();
         TextRange { start, end }
+    }
+
+    /// Counts a cell whose text stands for a missing value.
+    pub(super) fn note_missing(&mut self, slot: usize, text: &str) {
+        let texts = &mut self.missing_texts[slot];
+        match texts.get_mut(text) {
+            Some(count) => *count += 1,
+            None => drop(texts.insert(text.to_owned(), 1)),
+        }
+    }
+
+    /// The texts that were read as missing values in a slot, most frequent first.
+    pub(super) fn missing_texts(&self, slot: usize) -> Vec<(String, u64)> {
+        let mut texts: Vec<(String, u64)> = self.missing_texts[slot]
+            .iter()
+            .filter(|(text, _)| !text.is_empty())
+            .map(|(text, count)| (text.clone(), *count))
+            .collect();
+        texts.sort_by(|(a, in_a), (b, in_b)| in_b.cmp(in_a).then_with(|| a.cmp(b)));
+        texts
     }
 
     /// Marks a trie node as visited by this record. Returns false if it was visited before.

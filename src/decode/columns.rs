@@ -4,12 +4,14 @@
 //! both alike.
 
 use super::buffer::RecordBuffer;
+use super::cell_form::{CellForm, with_decimal_point};
 use crate::model::Slot;
 
 /// The columns of a table that fill slots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
     mapping: Vec<ColumnSlot>,
+    form: CellForm,
 }
 
 /// A slot and the index of the column that fills it.
@@ -20,8 +22,8 @@ pub(super) struct ColumnSlot {
 }
 
 impl Columns {
-    pub(super) fn new(mapping: Vec<ColumnSlot>) -> Self {
-        Columns { mapping }
+    pub(super) fn new(mapping: Vec<ColumnSlot>, form: CellForm) -> Self {
+        Columns { mapping, form }
     }
 
     /// True if a column fills this slot.
@@ -30,11 +32,19 @@ impl Columns {
         self.mapping.iter().any(|mapped| mapped.slot == slot)
     }
 
-    /// Fills the slots from the cells of one row; an empty cell is null.
+    /// Fills the slots from the cells of one row; a cell that the form calls missing is null.
     pub(super) fn read(&self, cells: &csv::StringRecord, buffer: &mut RecordBuffer) {
         for &ColumnSlot { slot, column } in &self.mapping {
             buffer.slots[slot] = match cells.get(column) {
                 None | Some("") => Slot::Null,
+                Some(text) if self.form.is_missing(text) => {
+                    buffer.note_missing(slot, text.trim_ascii());
+                    Slot::Null
+                }
+                Some(text) if self.form.has_decimal_comma => {
+                    let number = with_decimal_point(text);
+                    Slot::Cell(buffer.keep(number.as_deref().unwrap_or(text)))
+                }
                 Some(text) => Slot::Cell(buffer.keep(text)),
             };
         }

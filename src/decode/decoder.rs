@@ -1,6 +1,7 @@
 //! The decoder of one source: a compiled set of paths, and the buffers it reuses.
 
 use super::buffer::{Fields, RecordBuffer};
+use super::cell_form::CellForm;
 use super::columns::Columns;
 use super::error::DecodeError;
 use super::json;
@@ -52,10 +53,16 @@ impl Decoder {
         Ok(self.buffer.fields())
     }
 
-    /// Maps the columns of a table with this header to slots.
+    /// Maps the columns of a table with this header and cells of this form to slots.
     #[must_use]
-    pub fn table(&self, header: &[&str]) -> Columns {
-        self.trie.columns(header)
+    pub fn table(&self, header: &[&str], form: &CellForm) -> Columns {
+        self.trie.columns(header, form)
+    }
+
+    /// The texts of cells that were read as missing values in a slot, most frequent first.
+    #[must_use]
+    pub fn missing_texts(&self, slot: usize) -> Vec<(String, u64)> {
+        self.buffer.missing_texts(slot)
     }
 
     /// Decodes one row of a table.

@@ -9,6 +9,7 @@
 //! only unusable (`1e999`, a text for a number) affects that value alone.
 
 mod buffer;
+mod cell_form;
 mod columns;
 mod decoder;
 mod error;
@@ -20,6 +21,10 @@ mod tests;
 mod timestamp;
 
 pub use buffer::Fields;
+pub use cell_form::{
+    CellForm, MISSING_TEXTS, is_missing_text, is_number_with_comma, may_separate_thousands,
+    with_decimal_point,
+};
 pub use columns::Columns;
 pub use decoder::Decoder;
 pub use error::{DecodeError, MAX_DEPTH};

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::cell_form::CellForm;
 use super::columns::{ColumnSlot, Columns};
 use crate::model::Pointer;
 
@@ -40,6 +41,14 @@ impl Paths {
         });
         self.entries[slot].columns.extend(column.map(str::to_owned));
         slot
+    }
+
+    /// True if a path of a record, or the column of this name in a table, fills a slot.
+    #[must_use]
+    pub fn reads(&self, path: &Pointer, column: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.path == *path || entry.columns.iter().any(|known| known == column))
     }
 
     /// Number of distinct paths.
@@ -107,7 +116,7 @@ impl Trie {
 
     /// Maps columns to slots. A path of one token is filled by the column of that name, every other
     /// path by the first of its alternative columns.
-    pub(super) fn columns(&self, header: &[&str]) -> Columns {
+    pub(super) fn columns(&self, header: &[&str], form: &CellForm) -> Columns {
         let mut positions: FxHashMap<&str, usize> = FxHashMap::default();
         for (column, name) in header.iter().enumerate() {
             positions.entry(name).or_insert(column);
@@ -128,6 +137,6 @@ impl Trie {
                 Some(ColumnSlot { slot, column })
             })
             .collect();
-        Columns::new(mapping)
+        Columns::new(mapping, form.clone())
     }
 }

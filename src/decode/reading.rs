@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::cell_form::is_missing_text;
 use crate::model::{InvalidReason, Kind, Literal, MissingKind, NESTED, Slot};
 
 /// A slot, read as a value of type `T`.
@@ -121,13 +122,13 @@ pub fn boolean(slot: Slot, scratch: &str) -> Reading<bool> {
     }
 }
 
-/// A JSON text as a cell of a table, whose type the kind of the feature decides. An empty text is
-/// null; every other slot stays.
+/// A JSON text as a cell of a table, whose type the kind of the feature decides. A text that is a
+/// missing value in a table is null; every other slot stays.
 #[must_use]
 #[inline]
 pub fn coerced(slot: Slot, scratch: &str) -> Slot {
     match slot {
-        Slot::Text(text) if text.of(scratch).is_empty() => Slot::Null,
+        Slot::Text(text) if is_missing_text(text.of(scratch).trim_ascii()) => Slot::Null,
         Slot::Text(text) => Slot::Cell(text),
         slot => slot,
     }

@@ -236,7 +236,7 @@ fn a_slot_is_filled_by_the_column_of_its_path_or_its_alternative() {
     let ts = paths.add(&Pointer::parse("/ts").unwrap(), None);
     let absent = paths.add(&Pointer::parse("/gone").unwrap(), Some("gone"));
     let mut decoder = Decoder::new(&paths);
-    let columns = decoder.table(&["ts", "amount"]);
+    let columns = decoder.table(&["ts", "amount"], &CellForm::default());
     assert!(
         columns.has(amount) && columns.has(ts) && !columns.has(absent),
         "mapping"
@@ -247,7 +247,7 @@ fn a_slot_is_filled_by_the_column_of_its_path_or_its_alternative() {
     );
     assert_eq!(
         number(fields.slots[amount], fields.scratch),
-        Reading::Missing(MissingKind::Nan),
+        Reading::Missing(MissingKind::Null),
         "nan cell"
     );
     assert!(

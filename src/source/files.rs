@@ -4,8 +4,8 @@
 //! input is copied to a temporary file. Rows are passed to a closure by reference. A malformed row
 //! is passed as [`Row::Bad`] and does not end the reading.
 //!
-//! Encoding and separator are found in the file when it is opened, because both are wrong more
-//! often than they are known. A choice that is not the usual one is a note for the user.
+//! Encoding, separator and decimal sign are found in the file when it is opened, because they are
+//! wrong more often than they are known. A choice that is not the usual one is a note for the user.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -16,8 +16,8 @@ use flate2::read::MultiGzDecoder;
 use rustc_hash::FxHashSet;
 use tempfile::NamedTempFile;
 
-use super::{separator, text_encoding};
-use crate::decode::DecodeError;
+use super::{decimal, separator, text_encoding};
+use crate::decode::{CellForm, DecodeError};
 
 /// The first two bytes of a gzip stream (RFC 1952).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -82,12 +82,16 @@ pub enum Row<'a> {
 }
 
 /// The form of a data file, where the user gives it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct FileForm {
     /// The separator of a table's columns; `None` = found in the file.
     pub separator: Option<u8>,
     /// The encoding of the text; `None` = found in the file.
     pub encoding: Option<&'static Encoding>,
+    /// True if a comma is the decimal sign, false if a point is; `None` = found in the file.
+    pub has_decimal_comma: Option<bool>,
+    /// Texts of a table that are missing values beside the empty one; `None` = those of pandas.
+    pub missing: Option<Vec<String>>,
 }
 
 /// A readable data file.
@@ -98,6 +102,7 @@ pub struct DataFile {
     is_table: bool,
     encoding: &'static Encoding,
     separator: u8,
+    cells: CellForm,
     notes: Vec<String>,
     /// Keeps the copy of standard input; removes it when dropped.
     _spool: Option<NamedTempFile>,
@@ -141,10 +146,15 @@ impl DataFile {
                 .and_then(|mut input| text_encoding::scan(&mut input))
                 .map_err(|source| io_error(name, source))?,
         };
-        let separator = form.separator.unwrap_or_else(|| {
-            let text = text_encoding::decode_lossy(&start, encoding);
-            separator::detect(whole_lines(&text, start.len() < SAMPLE_BYTES))
-        });
+        let text = text_encoding::decode_lossy(&start, encoding);
+        let sample = whole_lines(&text, start.len() < SAMPLE_BYTES);
+        let separator = form.separator.unwrap_or_else(|| separator::detect(sample));
+        // Where a comma separates columns, a comma in quotes may be anything.
+        let may_have_decimal_comma =
+            is_table && form.has_decimal_comma.is_none() && separator != b',';
+        let with_comma = may_have_decimal_comma
+            .then(|| decimal::detect(sample, separator))
+            .flatten();
         let mut notes = Vec::new();
         if form.encoding.is_none() && encoding == WINDOWS_1252 {
             notes.push(format!(
@@ -157,12 +167,23 @@ impl DataFile {
             let separator = char::from(separator);
             notes.push(format!("{name}: columns are separated by {separator:?}"));
         }
+        if let Some(column) = &with_comma {
+            notes.push(format!(
+                "{name}: a comma is the decimal sign, as in {:?} of column {}; --decimal . reads \
+                 such values as texts",
+                column.text, column.name
+            ));
+        }
         Ok(DataFile {
             path,
             name: name.to_owned(),
             is_table,
             encoding,
             separator,
+            cells: CellForm {
+                missing: form.missing,
+                has_decimal_comma: form.has_decimal_comma.unwrap_or(with_comma.is_some()),
+            },
             notes,
             _spool: spool,
         })
@@ -172,6 +193,12 @@ impl DataFile {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// The form of the cells of a table.
+    #[must_use]
+    pub const fn cells(&self) -> &CellForm {
+        &self.cells
     }
 
     /// The name the file was opened by; `-` for standard input.
@@ -485,6 +512,7 @@ mod tests {
         let form = FileForm {
             separator: Some(b';'),
             encoding: Encoding::for_label(b"iso-8859-15"),
+            ..FileForm::default()
         };
         let given = DataFile::open_as(name, form).unwrap();
         assert!(given.notes().is_empty(), "as the user said");

@@ -4,6 +4,7 @@
 //! reference, so a record costs no channel, lock or copy. Commands read finite [`Rows`] instead:
 //! a data file, or a range of a topic.
 
+mod decimal;
 pub mod files;
 mod kafka;
 mod rows;

@@ -6,6 +6,7 @@
 
 use super::files::{DataFile, FileError, Row};
 use super::range::{RangeError, TopicRange};
+use crate::decode::CellForm;
 use crate::model::EventTime;
 
 /// An error that ends the reading of rows.
@@ -39,6 +40,10 @@ pub trait Rows {
     /// # Errors
     /// The input cannot be read, or its table has no header.
     fn header(&self) -> Result<Option<Vec<String>>, RowsError>;
+    /// The form of the cells of a table.
+    fn cells(&self) -> CellForm {
+        CellForm::default()
+    }
     /// True if each row has a timestamp outside its fields.
     fn are_timed(&self) -> bool;
     /// Passes every row, with its outside timestamp if it has one, to `each` until `each` returns
@@ -64,6 +69,10 @@ impl Rows for DataFile {
 
     fn header(&self) -> Result<Option<Vec<String>>, RowsError> {
         Ok(self.header()?)
+    }
+
+    fn cells(&self) -> CellForm {
+        self.cells().clone()
     }
 
     fn are_timed(&self) -> bool {

@@ -14,6 +14,13 @@ pub(crate) struct FileArgs {
     /// Encoding of the file, such as utf-8, utf-16 or windows-1252; default: found in the file
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     encoding: Option<&'static Encoding>,
+    /// Decimal sign of the numbers of a table: . or , ; default: found in the file
+    #[arg(long, value_name = "CHAR", value_parser = has_decimal_comma)]
+    decimal: Option<bool>,
+    /// Texts of a table that are missing values, separated by commas; default: those of pandas,
+    /// such as NA, N/A, null, None and nan; an empty cell is missing in any case
+    #[arg(long, value_name = "TEXTS", value_delimiter = ',')]
+    missing: Option<Vec<String>>,
 }
 
 impl FileArgs {
@@ -25,6 +32,8 @@ impl FileArgs {
         let form = FileForm {
             separator: self.separator,
             encoding: self.encoding,
+            has_decimal_comma: self.decimal,
+            missing: self.missing.clone(),
         };
         let file = DataFile::open_as(name, form)?;
         for note in file.notes() {
@@ -39,6 +48,14 @@ fn separator(text: &str) -> Result<u8, String> {
         b"tab" | b"\\t" => Ok(b'\t'),
         [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() => Ok(*byte),
         _ => Err("expected one character such as ; or |, or tab".to_owned()),
+    }
+}
+
+fn has_decimal_comma(text: &str) -> Result<bool, String> {
+    match text {
+        "," => Ok(true),
+        "." => Ok(false),
+        _ => Err("expected . or ,".to_owned()),
     }
 }
 

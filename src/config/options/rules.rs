@@ -38,8 +38,9 @@ pub(super) const RULES: &[OptionDoc] = &[
         "monitors[].features[].coerce",
         "`true` or `false`",
         DefaultValue::Flag(FeatureSpec::DEFAULT_COERCE),
-        "Reads a JSON text such as `\"12\"` or `\"true\"` as the number or boolean that it holds; an \
-         empty text is missing. Otherwise such a value is invalid, because a change of type is news.",
+        "Reads a JSON text such as `\"12\"` or `\"true\"` as the number or boolean that it holds; a \
+         text that is missing in a table, such as an empty one or `NA`, is missing. Otherwise such a \
+         value is invalid, because a change of type is news.",
         &[
             ("yes", "expected true or false, found \"yes\""),
             (
