@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 use super::progress;
 use crate::decode::{Columns, DecodeError, Decoder, Fields, Reading, boolean, category, number};
 use crate::engine::MonitorPlan;
-use crate::model::{EventTime, Kind, MonitorSpec, TimestampFormat};
+use crate::model::{EventTime, Kind};
 use crate::observe::{ObservedFeature, ObservedMonitor, ObserverPlan, count_record, is_selected};
 use crate::panes::{Frame, PaneCounts};
 use crate::reference::Column;
@@ -29,6 +29,8 @@ pub struct RowCounts {
     pub filtered: u64,
     /// Unreadable rows by reason.
     pub errors: FxHashMap<&'static str, u64>,
+    /// Texts of a table that were read as missing values, with the feature and their number.
+    pub missing_texts: Vec<(String, String, u64)>,
 }
 
 impl RowCounts {
@@ -70,32 +72,40 @@ impl RowCounts {
     }
 }
 
-/// Decodes all rows; `on_fields` takes those of a readable row and returns whether the row counts.
+/// A row that could be decoded.
+#[derive(Debug, Clone, Copy)]
+pub struct DecodedRow<'a> {
+    /// The values at the paths of the decoder.
+    pub fields: Fields<'a>,
+    /// The time that the source holds for it.
+    pub source_time: Option<EventTime>,
+    /// Its number among all rows, from 1; the header of a table is not a row.
+    pub number: u64,
+}
+
+/// Decodes all rows; `on_row` takes the readable ones and returns whether the row counts.
 ///
 /// # Errors
 /// The rows cannot be read.
 pub fn read(
     rows: &dyn Rows,
     decoder: &mut Decoder,
-    on_fields: &mut dyn FnMut(Fields<'_>) -> bool,
-) -> Result<RowCounts, RowsError> {
-    read_timed(rows, decoder, &mut |fields, _| on_fields(fields))
-}
-
-/// Decodes all rows as [`read`] does, and passes the source's time of each row as well.
-fn read_timed(
-    rows: &dyn Rows,
-    decoder: &mut Decoder,
-    on_fields: &mut dyn FnMut(Fields<'_>, Option<EventTime>) -> bool,
+    on_row: &mut dyn FnMut(DecodedRow<'_>) -> bool,
 ) -> Result<RowCounts, RowsError> {
     let columns = columns(rows, decoder)?;
     let bar = progress::over_rows(rows.name(), rows.size());
-    let mut counts = RowCounts::default();
+    let (mut counts, mut number) = (RowCounts::default(), 0);
     rows.rows(
         &mut |position| bar.set_position(position),
-        &mut |row, time| {
-            match fields(row, decoder, columns.as_ref()) {
-                Ok(fields) if on_fields(fields, time) => counts.rows += 1,
+        &mut |row, source_time| {
+            number += 1;
+            let decoded = fields(row, decoder, columns.as_ref()).map(|fields| DecodedRow {
+                fields,
+                source_time,
+                number,
+            });
+            match decoded {
+                Ok(row) if on_row(row) => counts.rows += 1,
                 Ok(_) => counts.filtered += 1,
                 Err(error) => *counts.errors.entry(error.reason()).or_default() += 1,
             }
@@ -146,16 +156,31 @@ pub fn gather(rows: &dyn Rows, plan: &ObserverPlan) -> Result<(RowCounts, Vec<Co
     };
     let mut columns = vec![Column::default(); monitor.features.len()];
     let mut buffer = String::new();
-    let counts = read(rows, &mut decoder, &mut |fields| {
-        if !is_selected(monitor, fields) {
+    let mut counts = read(rows, &mut decoder, &mut |row| {
+        if !is_selected(monitor, row.fields) {
             return false;
         }
         for (feature, column) in monitor.features.iter().zip(&mut columns) {
-            add_value(feature, fields, column, &mut buffer);
+            add_value(feature, row.fields, column, &mut buffer);
         }
         true
     })?;
+    counts.missing_texts = missing_texts(&decoder, monitor);
     Ok((counts, columns))
+}
+
+/// The texts that were read as missing values of the monitor's features.
+fn missing_texts(decoder: &Decoder, monitor: &ObservedMonitor) -> Vec<(String, String, u64)> {
+    monitor
+        .features
+        .iter()
+        .flat_map(|feature| {
+            decoder
+                .missing_texts(feature.slot)
+                .into_iter()
+                .map(|(text, count)| (feature.name.to_string(), text, count))
+        })
+        .collect()
 }
 
 fn add_value(
@@ -187,46 +212,6 @@ fn add_category(column: &mut Column, name: &str) {
     }
 }
 
-/// The event times of rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RowTimes {
-    /// The first and the last time; `None` if no row has one.
-    pub span: Option<(EventTime, EventTime)>,
-    /// The forms in which they are written, in order of appearance.
-    pub formats: Vec<TimestampFormat>,
-    /// Rows with a value that is no time.
-    pub unreadable: u64,
-}
-
-/// Returns the event times of a monitor's rows.
-///
-/// # Errors
-/// The rows cannot be read.
-pub fn times(rows: &dyn Rows, spec: &MonitorSpec) -> Result<RowTimes, RowsError> {
-    let mut observer = ObserverPlan::default();
-    observer.add(spec, &[]);
-    let monitor = &observer.monitors[0];
-    let mut decoder = Decoder::new(&observer.paths);
-    let mut times = RowTimes::default();
-    read_timed(rows, &mut decoder, &mut |fields, source_time| {
-        if let Some(field) = &monitor.timestamp {
-            match (field.read(fields), field.format_of(fields)) {
-                (Reading::Value(_), Some(format)) if !times.formats.contains(&format) => {
-                    times.formats.push(format);
-                }
-                (Reading::Invalid(_), _) => times.unreadable += 1,
-                _ => {}
-            }
-        }
-        if let Some(time) = event_time(monitor, fields, source_time) {
-            let (first, last) = times.span.unwrap_or((time, time));
-            times.span = Some((first.min(time), last.max(time)));
-        }
-        true
-    })?;
-    Ok(times)
-}
-
 /// Counts the rows of a monitor in panes of `width`, by pane number since the epoch.
 ///
 /// Each pane has the counts of every feature of the plan. Rows without a time are passed over.
@@ -247,8 +232,9 @@ pub fn count_panes(
     let mut panes: BTreeMap<i64, Vec<PaneCounts>> = BTreeMap::new();
     let mut current = None;
     let width_ms = i64::try_from(width.as_millis()).unwrap_or(i64::MAX).max(1);
-    read_timed(rows, &mut decoder, &mut |fields, source_time| {
-        let Some(time) = event_time(monitor, fields, source_time) else {
+    read(rows, &mut decoder, &mut |row| {
+        let fields = row.fields;
+        let Some(time) = event_time(monitor, fields, row.source_time) else {
             return false;
         };
         if !is_selected(monitor, fields) {
@@ -295,7 +281,7 @@ fn empty_frame(monitor: &ObservedMonitor) -> Frame {
 }
 
 /// Returns the event time of a row: its own, else the source's where the monitor allows that.
-fn event_time(
+pub(super) fn event_time(
     monitor: &ObservedMonitor,
     fields: Fields<'_>,
     source_time: Option<EventTime>,
@@ -323,13 +309,14 @@ pub fn count_file(
     let mut decoder = Decoder::new(&observer.paths);
     let mut frame = empty_frame(monitor);
     let mut buffer = String::new();
-    let counts = read(rows, &mut decoder, &mut |fields| {
-        let is_counted = is_selected(monitor, fields);
+    let mut counts = read(rows, &mut decoder, &mut |row| {
+        let is_counted = is_selected(monitor, row.fields);
         if is_counted {
-            count_record(&mut frame, monitor, fields, &mut buffer, &mut |_| ());
+            count_record(&mut frame, monitor, row.fields, &mut buffer, &mut |_| ());
         }
         is_counted
     })?;
+    counts.missing_texts = missing_texts(&decoder, monitor);
     let totals = frame
         .take()
         .features

@@ -4,6 +4,7 @@
 //! process. This room returns data and typed errors; arguments, tables and exit codes are in `cli`.
 
 pub mod backtest;
+pub mod columns;
 pub mod compare;
 pub mod dataset;
 pub mod evaluation;
@@ -12,3 +13,4 @@ mod merge;
 pub mod progress;
 pub mod replay;
 pub mod report;
+pub mod row_times;

@@ -10,17 +10,19 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
+use super::columns::{self, AbsentColumn};
 use super::evaluation::{OnEvaluation, apply};
+use super::row_times::{UnreadableTimes, first_unreadable};
 use super::{dataset, merge, progress};
 use crate::app::observer_plan;
 use crate::decode::DecodeError;
 use crate::engine::{Engine, MonitorPlan, MonitorView, SourceView};
 use crate::ingest::{Ingest, RecordTransform};
-use crate::model::Shard;
+use crate::model::{DropReason, Shard};
 use crate::observe::ObserverPlan;
 use crate::source::files::{DataFile, Row};
 use crate::source::range::TopicRange;
-use crate::source::{RawRecord, Rows as _, RowsError, Sink as _, Size};
+use crate::source::{RawRecord, Rows, RowsError, Sink as _, Size};
 
 /// A history to replay.
 #[derive(Debug)]
@@ -47,6 +49,17 @@ impl Input {
                 .map(TopicRange::topics)
                 .collect::<Vec<_>>()
                 .join(", "),
+        }
+    }
+
+    /// The rows of a source; `None` if it has no range.
+    fn rows_of(&self, source: &str) -> Option<&dyn Rows> {
+        match self {
+            Input::File(file) => Some(file),
+            Input::Ranges { ranges, .. } => ranges
+                .iter()
+                .find(|range| range.source() == source)
+                .map(|range| range as &dyn Rows),
         }
     }
 
@@ -99,6 +112,10 @@ pub struct Replayed {
     pub monitors: Vec<MonitorView>,
     /// The rows of each source that could not be read; sources without any are left out.
     pub unread: Vec<UnreadRows>,
+    /// Features whose column the input does not have.
+    pub absent: Vec<AbsentColumn>,
+    /// The rows of each monitor whose time could not be read; monitors without any are left out.
+    pub unreadable_times: Vec<UnreadableTimes>,
 }
 
 /// The rows of a source that could not be read.
@@ -120,7 +137,55 @@ pub fn replay(
     on_evaluation: OnEvaluation<'_>,
 ) -> Result<Replayed, RowsError> {
     plans.iter_mut().for_each(MonitorPlan::assess_all);
-    replay_sources(input, plans, None, on_evaluation)
+    let observed: Vec<(String, ObserverPlan)> = plans
+        .iter()
+        .map(|plan| (plan.spec.source.clone(), columns::observed(plan)))
+        .collect();
+    let mut replayed = replay_sources(input, plans, None, on_evaluation)?;
+    for (source, observed) in &observed {
+        if let Some(rows) = input.rows_of(source) {
+            let absent = columns::absent_columns(rows, observed)?;
+            replayed.absent.extend(absent);
+        }
+    }
+    for view in &replayed.monitors {
+        let unreadable = unreadable_times(input, view)?;
+        replayed.unreadable_times.extend(unreadable);
+    }
+    Ok(replayed)
+}
+
+/// The rows of a monitor whose time could not be read; the first of them is searched for.
+fn unreadable_times(
+    input: &Input,
+    view: &MonitorView,
+) -> Result<Option<UnreadableTimes>, RowsError> {
+    let dropped = |reason: DropReason| {
+        view.dropped
+            .iter()
+            .filter(|(name, _)| *name == reason.name())
+            .map(|(_, count)| count)
+            .sum::<u64>()
+    };
+    let unreadable = dropped(DropReason::BadTimestamp);
+    let rows = input.rows_of(&view.spec.source).filter(|_| unreadable > 0);
+    let Some(rows) = rows else {
+        return Ok(None);
+    };
+    let not_counted: u64 = DropReason::ALL
+        .into_iter()
+        .filter(|reason| !matches!(reason, DropReason::Filtered | DropReason::Expired))
+        .map(dropped)
+        .sum();
+    Ok(first_unreadable(rows, &view.spec)?.map(|example| {
+        UnreadableTimes::new(
+            rows.name(),
+            &view.spec,
+            unreadable,
+            view.events + not_counted,
+            example,
+        )
+    }))
 }
 
 /// Replays an input as [`replay`] does, with transformed records and without a progress bar.
@@ -174,6 +239,8 @@ fn replay_sources(
     Ok(Replayed {
         monitors: view.monitors,
         unread,
+        absent: Vec::new(),
+        unreadable_times: Vec::new(),
     })
 }
 

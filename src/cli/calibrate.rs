@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::args::input::InputArgs;
 use super::exit::Exit;
 use super::monitors::{load_config, pick_monitor, print_warnings, set_reference};
-use super::output::lost_rows::{events_text, unread_text};
+use super::output::lost_rows::{events_text, few_unreadable_times, unread_text};
 use super::output::stdout::print_line;
 use super::output::{backtest_json, backtest_table};
 use super::usage::UsageError;
@@ -78,6 +78,12 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         }
         for unread in &replayed.unread {
             anstream::eprintln!("{}", unread_text(unread));
+        }
+        for absent in &replayed.absent {
+            anstream::eprintln!("{absent}");
+        }
+        for unreadable in few_unreadable_times(replayed) {
+            anstream::eprintln!("{unreadable}");
         }
     })?;
     print_line(match args.format {

@@ -22,7 +22,7 @@ use crate::batch::dataset::RowCounts;
 use crate::batch::fit::calibrate;
 use crate::batch::fit::fit_rows::{FitNotice, FitRequest, fit_rows};
 use crate::batch::report::{FeatureReport, Verdict, by_urgency};
-use crate::batch::{compare, dataset};
+use crate::batch::{columns, compare, dataset};
 use crate::engine::MonitorPlan;
 use crate::model::{MonitorSpec, Severity};
 use crate::reference::Reference;
@@ -190,8 +190,12 @@ fn load_current(
 ) -> anyhow::Result<(RowCounts, Vec<FeatureCounts>)> {
     let name = args.current.as_str();
     if !is_reference(name) {
-        let (rows, counts) = dataset::count_file(&args.form.open(name)?, plan)?;
+        let file = args.form.open(name)?;
+        let (rows, counts) = dataset::count_file(&file, plan)?;
         print_notice(FitNotice::Read(&rows));
+        for absent in columns::absent_columns(&file, &columns::observed(plan))? {
+            print_notice(FitNotice::Absent(&absent));
+        }
         return Ok((rows, counts));
     }
     let current = Reference::load(name.as_ref())?;

@@ -62,7 +62,10 @@ mod tests {
         let feature = || "amount".to_owned();
         check(UsageError::ZeroBudget, Exit::Usage);
         check(
-            FitRowsError::UnknownKind { feature: feature() },
+            FitRowsError::UnknownKind {
+                feature: feature(),
+                reason: "no values".to_owned(),
+            },
             Exit::Usage,
         );
         check(

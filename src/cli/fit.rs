@@ -11,14 +11,17 @@ use super::exit::Exit;
 use super::monitors::pick_monitor;
 use super::output::reference_table;
 use super::usage::UsageError;
-use crate::batch::dataset;
-use crate::batch::fit::fit_rows::{FitNotice, FitRequest, fit_rows};
+use crate::batch::dataset::RowCounts;
+use crate::batch::fit::fit_rows::{FitNotice, FitRequest, FitRowsError, fit_rows};
 use crate::batch::fit::infer::ColumnChoice;
 use crate::batch::fit::{calibrate, hour_of_week};
+use crate::batch::row_times;
 use crate::config::{self, Config};
+use crate::export::percent;
 use crate::model::{MonitorSpec, Pointer};
-use crate::reference::{HourOfWeek, Reference};
+use crate::reference::{FeatureReference, HourOfWeek, Reference};
 use crate::source::Rows;
+use crate::stats::{Layout, share};
 
 /// Arguments of `pegel fit`.
 #[derive(Debug, Args)]
@@ -81,6 +84,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Exit> {
         .transpose()?;
     let layout = args.layout.as_deref().map(Reference::load).transpose()?;
     let rows = open(args, config.as_ref(), configured.as_ref())?;
+    Reference::check_writable(&args.output)?;
     let spec = with_time_column(configured, args.timestamp.as_deref());
     let clock = clock(args)?;
     let choice = ColumnChoice {
@@ -168,12 +172,22 @@ fn check_times(rows: &dyn Rows, spec: &MonitorSpec, args: &FitArgs) -> anyhow::R
             None => Ok(()),
         };
     }
-    let times = dataset::times(rows, spec)?;
-    if times.unreadable > 0 {
-        anstream::eprintln!("rows with an unreadable time: {}", times.unreadable);
+    let times = row_times::times(rows, spec)?;
+    if let Some(unreadable) = times.unreadable_times(rows.name(), spec) {
+        if unreadable.are_many() && !args.force {
+            return Err(FitRowsError::UnreadableTimes { times: unreadable }.into());
+        }
+        anstream::eprintln!("{unreadable}");
     }
     match times.span {
         Some((first, last)) => {
+            if times.missing > 0 {
+                anstream::eprintln!(
+                    "{} of {} rows have no time and are in no block",
+                    times.missing,
+                    times.rows
+                );
+            }
             let formats: Vec<&str> = times.formats.iter().map(|format| format.name()).collect();
             let formats = match formats.is_empty() {
                 true => String::new(),
@@ -196,6 +210,17 @@ pub(super) fn print_notice(notice: FitNotice<'_>) {
     match notice {
         FitNotice::Inferred(columns) => {
             anstream::eprintln!("{}", reference_table::inferred(columns));
+            let left_out: Vec<&str> = columns
+                .iter()
+                .filter(|column| column.may_be_categories)
+                .map(|column| column.name.as_str())
+                .collect();
+            if !left_out.is_empty() {
+                anstream::eprintln!(
+                    "left out: {}; --categorical NAME takes a column nevertheless",
+                    left_out.join(", ")
+                );
+            }
         }
         FitNotice::Time(column) => anstream::eprintln!(
             "column {} is the only one that holds times and is used as the time of the rows",
@@ -205,7 +230,17 @@ pub(super) fn print_notice(notice: FitNotice<'_>) {
             "several columns hold times, choose one with --timestamp: {}",
             names.join(", ")
         ),
+        FitNotice::Absent(absent) => anstream::eprintln!("{absent}"),
+        FitNotice::Column { column, note } => anstream::eprintln!("column {column}: {note}"),
+        FitNotice::Rest {
+            feature,
+            with_bin,
+            without_bin,
+        } => anstream::eprintln!("{}", rest_text(feature, with_bin, without_bin)),
         FitNotice::Read(rows) => {
+            if let Some(text) = missing_texts(rows) {
+                anstream::eprintln!("{text}");
+            }
             if let Some(summary) = rows.error_summary() {
                 anstream::eprintln!("{summary}");
             }
@@ -214,4 +249,45 @@ pub(super) fn print_notice(notice: FitNotice<'_>) {
             anstream::eprintln!("{feature}: left out, {error}");
         }
     }
+}
+
+/// A line about the texts of a table that were read as missing values; `None` without any.
+pub(super) fn missing_texts(rows: &RowCounts) -> Option<String> {
+    /// Most texts that are listed.
+    const MAX_LISTED: usize = 5;
+    let texts: Vec<String> = rows
+        .missing_texts
+        .iter()
+        .take(MAX_LISTED)
+        .map(|(feature, text, count)| format!("{text:?} of {feature} ({count})"))
+        .collect();
+    let more = rows.missing_texts.len().saturating_sub(MAX_LISTED);
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!texts.is_empty()).then(|| {
+        format!(
+            "read as missing values: {}{more}; --missing sets other texts",
+            texts.join(", ")
+        )
+    })
+}
+
+/// A line about the categories of a feature that share a bin.
+fn rest_text(feature: &FeatureReference, with_bin: usize, without_bin: usize) -> String {
+    let Layout::Categorical(layout) = &*feature.layout else {
+        return String::new();
+    };
+    let of_rest = share(
+        feature.counts.bins[layout.other()],
+        feature.counts.tallies.values,
+    );
+    format!(
+        "{}: {with_bin} of {} categories have a bin each, the others ({} of the values) share the bin \
+         other; `top` of the feature sets another number",
+        feature.name,
+        with_bin + without_bin,
+        of_rest.map_or_else(|| "0 %".to_owned(), percent),
+    )
 }

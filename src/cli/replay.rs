@@ -15,13 +15,14 @@ use super::args::input::InputArgs;
 use super::exit::Exit;
 use super::monitors::{load_config, names, print_warnings, set_reference};
 use super::output::alarms::AlarmSummary;
-use super::output::lost_rows::{Readiness, events_text, unread_text};
+use super::output::lost_rows::{Readiness, events_text, few_unreadable_times, unread_text};
 use super::output::scores::{ScoreFormat, ScoreWriter};
 use super::usage::UsageError;
 use crate::alert::AlertState;
 use crate::app;
 use crate::batch::replay::replay;
 use crate::batch::report::FeatureReport;
+use crate::batch::row_times::UnreadableTimes;
 use crate::config::Config;
 use crate::engine::{AlertView, MonitorPlan, MonitorView, WindowView};
 use crate::model::MonitorSpec;
@@ -93,6 +94,19 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     }
     for unread in &replayed.unread {
         anstream::eprintln!("{}", unread_text(unread));
+    }
+    for absent in &replayed.absent {
+        anstream::eprintln!("{absent}");
+    }
+    for unreadable in few_unreadable_times(&replayed) {
+        anstream::eprintln!("{unreadable}");
+    }
+    if let Some(unreadable) = replayed
+        .unreadable_times
+        .into_iter()
+        .find(UnreadableTimes::are_many)
+    {
+        return Err(unreadable.into());
     }
     if replayed.monitors.iter().all(|view| view.events == 0) {
         bail!(

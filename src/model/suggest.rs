@@ -6,20 +6,28 @@
 /// Names beyond which a list of accepted ones is cut.
 const MAX_LISTED: usize = 40;
 
-/// Returns the one of the `known` names that `unknown` may mean; `None` where none is near.
+/// Returns the one of the `known` names that is nearest to `unknown`, if it may be meant.
+///
+/// Upper and lower case are the same. Of a name of members joined with slashes, the last member may
+/// be meant.
 #[must_use]
 pub fn nearest<'a>(unknown: &str, known: &[&'a str]) -> Option<&'a str> {
     let typed = unknown.to_lowercase();
+    let distance = |name: &str| strsim::damerau_levenshtein(&typed, name);
     known
         .iter()
-        .map(|name| (strsim::damerau_levenshtein(&typed, name), *name))
+        .map(|name| {
+            let lower = name.to_lowercase();
+            let member = lower.rsplit('/').next().unwrap_or_default();
+            (distance(&lower).min(distance(member)), *name)
+        })
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .filter(|(distance, name)| *distance <= 1 + name.len().min(typed.len()) / 4)
         .map(|(_, name)| name)
         .or_else(|| {
             known
                 .iter()
-                .find(|name| typed.len() >= 3 && name.starts_with(&typed))
+                .find(|name| typed.len() >= 3 && name.to_lowercase().starts_with(&typed))
                 .copied()
         })
 }
@@ -48,6 +56,9 @@ mod tests {
         let known = ["amount", "country"];
         assert_eq!(suggest("amout", &known), "did you mean \"amount\"?");
         assert_eq!(suggest("Coun", &known), "did you mean \"country\"?");
+        assert_eq!(suggest("amount", &["Amount"]), "did you mean \"Amount\"?");
+        assert_eq!(suggest("AMOUNT", &known), "did you mean \"amount\"?");
+        assert_eq!(nearest("amount", &["x", "row/amout"]), Some("row/amout"));
         assert_eq!(suggest("x", &known), "accepted: amount, country");
         assert_eq!(suggest("x", &[]), "none is configured");
     }

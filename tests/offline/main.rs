@@ -9,6 +9,7 @@
 mod alert_series;
 mod architecture;
 mod calibrate;
+mod columns;
 mod commands;
 mod conservation;
 mod documents;

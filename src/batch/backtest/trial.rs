@@ -13,6 +13,7 @@ use super::policy::DAY;
 use super::report::BacktestReport;
 use crate::batch::progress;
 use crate::batch::replay::{Input, Replayed, replay, replay_transformed};
+use crate::batch::row_times::UnreadableTimes;
 use crate::engine::{FeaturePlan, MonitorPlan, MonitorView};
 use crate::model::{EventTime, MonitorSpec};
 use crate::source::RowsError;
@@ -52,6 +53,9 @@ pub enum BacktestError {
     /// The history cannot be read.
     #[error(transparent)]
     Rows(#[from] RowsError),
+    /// So many rows of the history have no readable time that the others do not stand for all.
+    #[error(transparent)]
+    UnreadableTimes(#[from] UnreadableTimes),
     /// No row of the history is an event of the monitor.
     #[error(
         "{input}: no row became an event ({}); check `timestamp` of the monitor",
@@ -149,6 +153,13 @@ pub(crate) fn run_backtest(
         unchanged.record(plan, window);
     })?;
     on_replayed(&replayed);
+    if let Some(unreadable) = replayed
+        .unreadable_times
+        .iter()
+        .find(|unreadable| unreadable.are_many())
+    {
+        return Err(unreadable.clone().into());
+    }
     let state = replayed
         .monitors
         .last()

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 
-use crate::batch::{dataset, progress};
+use crate::batch::{dataset, progress, row_times};
 use crate::calibration::{
     BlockSpec, NullModel, Panes, block_statistics, hour_of_week_block_statistics,
 };
@@ -327,7 +327,7 @@ pub fn plan_of(reference: &Reference, spec: &MonitorSpec) -> MonitorPlan {
 
 /// Returns the pane width that cuts the span of the rows into [`PANES_OF_SPAN`] panes.
 fn width_for_span(rows: &dyn Rows, spec: &MonitorSpec) -> Result<Option<Duration>, RowsError> {
-    let times = dataset::times(rows, spec)?;
+    let times = row_times::times(rows, spec)?;
     Ok(times.span.map(|(first, last)| {
         let millis = (last.as_millis() - first.as_millis()) / PANES_OF_SPAN + 1;
         Duration::from_millis(millis.unsigned_abs())

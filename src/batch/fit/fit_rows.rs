@@ -7,12 +7,15 @@
 use std::sync::Arc;
 
 use super::infer::{ChoiceError, ColumnChoice, Inferred, infer, only_time};
+use crate::batch::columns::{AbsentColumn, absent_columns};
 use crate::batch::dataset::{self, RowCounts};
+use crate::batch::row_times::UnreadableTimes;
 use crate::clock;
 use crate::model::{FeatureSpec, Kind, MonitorSpec};
 use crate::observe::ObserverPlan;
-use crate::reference::{FitError, FitOptions, Reference, fit};
+use crate::reference::{FeatureReference, FitError, FitOptions, Reference, fit};
 use crate::source::{Rows, RowsError};
+use crate::stats::Layout;
 
 /// Rows below which a reference is refused.
 const MIN_ROWS: u64 = 100;
@@ -34,10 +37,12 @@ pub enum FitRowsError {
         source: RowsError,
     },
     /// A configured feature has no kind, and its values allow none.
-    #[error("feature {feature}: kind cannot be inferred, set `kind`")]
+    #[error("feature {feature}: kind cannot be inferred ({reason}), set `kind`")]
     UnknownKind {
         /// Name of the feature.
         feature: String,
+        /// Reason why not.
+        reason: String,
     },
     /// A choice of columns cannot be followed.
     #[error(transparent)]
@@ -71,6 +76,12 @@ pub enum FitRowsError {
         /// Number of rows by reason.
         reasons: String,
     },
+    /// So many rows have no readable time that the others do not stand for all.
+    #[error("{times}; --force fits the reference without the times of these rows")]
+    UnreadableTimes {
+        /// The rows, with one of them.
+        times: UnreadableTimes,
+    },
     /// Every feature was left out.
     #[error("{data}: no feature could be fitted")]
     NoFeature {
@@ -101,8 +112,26 @@ pub enum FitNotice<'a> {
     Time(&'a Inferred),
     /// Several columns hold times, so none is the time of the rows.
     SeveralTimes(&'a [&'a str]),
-    /// Some rows may have been unreadable.
+    /// A fact about an inferred column that a user may not expect.
+    Column {
+        /// Name of the column.
+        column: &'a str,
+        /// The fact as a sentence.
+        note: &'a str,
+    },
+    /// Some rows may have been unreadable, and some values missing.
     Read(&'a RowCounts),
+    /// Categories without a bin of their own share the bin `other`.
+    Rest {
+        /// The fitted feature.
+        feature: &'a FeatureReference,
+        /// Its categories that have a bin each.
+        with_bin: usize,
+        /// Its categories that share a bin.
+        without_bin: usize,
+    },
+    /// The data has no column of a feature.
+    Absent(&'a AbsentColumn),
     /// A feature is left out of the reference.
     LeftOut {
         /// Name of the feature.
@@ -165,13 +194,19 @@ pub fn fit_rows(
     plan.add(&spec, &features);
     let (rows, columns) = dataset::gather(data, &plan)?;
     notify(FitNotice::Read(&rows));
+    for absent in absent_columns(data, &plan)? {
+        notify(FitNotice::Absent(&absent));
+    }
     if !request.is_forced {
         check_rows(data, &rows)?;
     }
     let mut fitted = Vec::new();
     for ((feature, kind, _), column) in features.iter().zip(columns) {
         match fit(feature, *kind, column, &options(feature, &spec, layout)) {
-            Ok(reference) => fitted.push(reference),
+            Ok(reference) => {
+                notify_of_rest(&reference, notify);
+                fitted.push(reference);
+            }
             Err(error) => notify(FitNotice::LeftOut {
                 feature,
                 error: &error,
@@ -187,6 +222,19 @@ pub fn fit_rows(
         reference: Reference::new(clock::now(), rows.rows, fitted),
         spec,
     })
+}
+
+/// Tells how many categories share the bin `other`, if any.
+fn notify_of_rest(feature: &FeatureReference, notify: &mut dyn FnMut(FitNotice<'_>)) {
+    if let Layout::Categorical(layout) = &*feature.layout
+        && !layout.others().is_empty()
+    {
+        notify(FitNotice::Rest {
+            feature,
+            with_bin: layout.names().len(),
+            without_bin: layout.others().len(),
+        });
+    }
 }
 
 /// Refuses data that does not stand for a stream: few rows, or many that cannot be read.
@@ -270,6 +318,14 @@ fn infer_missing_kinds(
     choose_time(data, &mut columns, spec, notify);
     if spec.features.is_empty() {
         notify(FitNotice::Inferred(&columns));
+        for column in &columns {
+            if let Some(note) = &column.note {
+                notify(FitNotice::Column {
+                    column: &column.name,
+                    note,
+                });
+            }
+        }
         spec.features = columns.iter().filter_map(Inferred::feature).collect();
     }
     for feature in spec
@@ -281,13 +337,17 @@ fn infer_missing_kinds(
             .path
             .clone()
             .unwrap_or_else(|| spec.root.feature(&feature.name));
-        feature.kind = columns
+        let column = columns
             .iter()
-            .find(|column| column.path == path || column.name == feature.name)
-            .and_then(|column| column.kind);
+            .find(|column| column.path == path || column.name == feature.name);
+        feature.kind = column.and_then(|column| column.kind);
         if feature.kind.is_none() {
             return Err(FitRowsError::UnknownKind {
                 feature: feature.name.clone(),
+                reason: column.map_or_else(
+                    || "the data has no such column".to_owned(),
+                    |column| column.reason.clone(),
+                ),
             });
         }
     }

@@ -1,19 +1,16 @@
 //! Infers the features and kinds of a data set that no configuration describes.
 //!
 //! `true` and `false` make a boolean, numbers a numeric feature, text a categorical one. Codes with
-//! leading zeros are text, although they look like numbers. Identifiers (whole numbers or texts
-//! that are all different) and clocks cannot drift in a useful way, so they are left out. Every
-//! decision carries its reason, so the commands can print it, and the user can overrule it.
+//! leading zeros are text, although they look like numbers. A few texts among numbers do not make
+//! categories of them: they are invalid values. Identifiers (whole numbers that are all different,
+//! or texts that mostly are), dates and clocks cannot drift in a useful way, so they are left out.
+//! Every decision carries its reason, so the commands can print it, and the user can overrule it.
 
 use super::column_profile::{ColumnProfile, Verdict};
-use crate::batch::dataset;
+use crate::batch::{columns, dataset};
 use crate::decode::{Decoder, Paths, TimeReader};
 use crate::model::{FeatureSpec, Kind, Pointer, Role, TimestampFormat, TimestampSpec, suggest};
-use crate::source::files::Row;
 use crate::source::{Rows, RowsError};
-
-/// Number of NDJSON rows in which columns are discovered.
-const DISCOVERY_ROWS: usize = 1000;
 
 /// A column and the kind inferred for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +25,10 @@ pub struct Inferred {
     pub times: Option<TimestampFormat>,
     /// Reason of the decision in a few words.
     pub reason: String,
+    /// A fact about the values that a user may not expect, as a sentence.
+    pub note: Option<String>,
+    /// True if the values could be categories, and are left out because they hardly are.
+    pub may_be_categories: bool,
 }
 
 /// The columns that a user decides about.
@@ -104,7 +105,8 @@ impl ColumnChoice {
                     });
                 }
                 chosen.push((name, option));
-                (column.kind, column.times) = (kind, None);
+                (column.kind, column.times, column.note) = (kind, None, None);
+                column.may_be_categories = false;
                 column.reason = format!("--{option}");
             }
         }
@@ -115,7 +117,7 @@ impl ColumnChoice {
 impl Inferred {
     /// Leaves the column out because it holds the time of the rows.
     pub fn mark_as_time(&mut self) {
-        self.kind = None;
+        (self.kind, self.note, self.may_be_categories) = (None, None, false);
         self.reason = match self.times {
             Some(format) => format!("the rows' time ({format})"),
             None => "the rows' time".to_owned(),
@@ -149,7 +151,7 @@ pub fn only_time(columns: &mut [Inferred]) -> Option<&mut Inferred> {
 /// # Errors
 /// The rows cannot be read.
 pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
-    let columns = discover(rows)?;
+    let columns = columns::discover(rows)?;
     let mut paths = Paths::new();
     let slots: Vec<usize> = columns
         .iter()
@@ -159,9 +161,10 @@ pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
         columns.iter().map(|_| ColumnProfile::default()).collect();
     let mut decoder = Decoder::new(&paths);
     let times = TimeReader::new(&TimestampSpec::default());
-    dataset::read(rows, &mut decoder, &mut |fields| {
+    dataset::read(rows, &mut decoder, &mut |row| {
+        let fields = row.fields;
         for (slot, profile) in slots.iter().zip(&mut profiles) {
-            profile.record(fields.slots[*slot], fields.scratch, &times);
+            profile.record(fields.slots[*slot], fields.scratch, row.number, &times);
         }
         true
     })?;
@@ -173,6 +176,8 @@ pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
                 kind,
                 times,
                 reason,
+                note,
+                may_be_categories,
             } = match name.as_str() {
                 "" => Verdict::left_out("the column has no name"),
                 _ => profile.verdict(),
@@ -183,50 +188,11 @@ pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
                 kind,
                 times,
                 reason,
+                note,
+                may_be_categories,
             }
         })
         .collect())
-}
-
-/// Returns the columns of a table, or the paths of the scalars in the first rows of NDJSON.
-fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsError> {
-    let root = Pointer::default();
-    if let Some(header) = rows.header()? {
-        return Ok(header
-            .into_iter()
-            .map(|name| (name.clone(), root.child(&name)))
-            .collect());
-    }
-    let mut columns = Vec::new();
-    let mut read = 0;
-    rows.rows(&mut |_| (), &mut |row, _| {
-        if let Row::Json(line) = row
-            && let Ok(value) = serde_json::from_slice(line)
-        {
-            collect_scalars(&value, &root, &mut columns);
-        }
-        read += 1;
-        read < DISCOVERY_ROWS
-    })?;
-    Ok(columns)
-}
-
-/// Adds name and path of every scalar in `value` that `columns` lacks; arrays are passed over.
-fn collect_scalars(
-    value: &serde_json::Value,
-    path: &Pointer,
-    columns: &mut Vec<(String, Pointer)>,
-) {
-    match value {
-        serde_json::Value::Object(members) => {
-            for (key, member) in members {
-                collect_scalars(member, &path.child(key), columns);
-            }
-        }
-        serde_json::Value::Array(_) => {}
-        _ if columns.iter().any(|(_, known)| known == path) => {}
-        _ => columns.push((path.feature_name(), path.clone())),
-    }
 }
 
 #[cfg(test)]

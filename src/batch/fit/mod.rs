@@ -5,6 +5,9 @@
 
 pub mod calibrate;
 mod column_profile;
+mod dates;
+mod distinct_numbers;
+mod distinct_texts;
 pub mod fit_rows;
 pub mod hour_of_week;
 pub mod infer;

@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::alert::AlertState;
-use crate::batch::replay::UnreadRows;
+use crate::batch::replay::{Replayed, UnreadRows};
+use crate::batch::row_times::UnreadableTimes;
 use crate::engine::{AlertView, MonitorView, WindowFeatureView, WindowView};
 use crate::model::NotReady;
 
@@ -32,6 +33,14 @@ pub(crate) fn events_text(view: &MonitorView) -> String {
         "{} events ({} late, dropped: {dropped})",
         view.events, view.events_late
     )
+}
+
+/// Returns the rows without a readable time that are too few to be an error.
+pub(crate) fn few_unreadable_times(replayed: &Replayed) -> impl Iterator<Item = &UnreadableTimes> {
+    replayed
+        .unreadable_times
+        .iter()
+        .filter(|unreadable| !unreadable.are_many())
 }
 
 fn counts_text(counts: &[(&'static str, u64)]) -> String {
