@@ -173,6 +173,8 @@ pub(super) struct VolumeSnapshot {
     pub(super) since: Option<EventTime>,
     /// The events of the latest evaluation; `None` where it was not ready.
     pub(super) events: Option<u64>,
+    /// Start of the slide with the first event ever; `None` before it.
+    pub(super) begins: Option<EventTime>,
 }
 
 /// Maps the feature positions of a snapshot to those of this process.

@@ -4,6 +4,8 @@
 //! belongs to the window: it is judged once, and not per feature and reference. It is the one
 //! quantity that an empty window has, so it is judged there too, as soon as the window was counted.
 
+use std::time::Duration;
+
 use super::counters::TransitionCounts;
 use super::plan::{Rule, ThresholdSource};
 use super::rule_state::alert_view;
@@ -11,6 +13,7 @@ use super::snapshot::VolumeSnapshot;
 use super::view::AlertView;
 use crate::alert::{Alert, AlertState, AlertTiming, Threshold};
 use crate::model::{AlertSpec, Budget, EventTime, NotReady, Statistic, VolumeSpec};
+use crate::window::Due;
 
 /// The alert on the number of events, with its state.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(super) struct VolumeState {
     threshold: Threshold,
     alert: Alert,
     events: Option<u64>,
+    /// Start of the slide with the first event ever; `None` before it.
+    begins: Option<EventTime>,
     view: AlertView,
 }
 
@@ -42,7 +47,30 @@ impl VolumeState {
             threshold,
             alert: Alert::default(),
             events: None,
+            begins: None,
             view: alert_view(&rule, Some(&threshold), None, state),
+        }
+    }
+
+    /// The events of a window, or the reason why their number says nothing; `incomplete` is the one
+    /// that follows from its coverage.
+    ///
+    /// A window that begins before the first event ever is warming: a stream that starts has few
+    /// events in it, although the empty topic was read all the time.
+    pub(super) fn observe(
+        &mut self,
+        events: u64,
+        due: Due,
+        slide: Duration,
+        incomplete: Option<NotReady>,
+    ) -> Result<u64, NotReady> {
+        if events > 0 && self.begins.is_none() {
+            self.begins = Some(due.end.minus(slide));
+        }
+        match incomplete {
+            Some(reason) => Err(reason),
+            None if self.begins.is_none_or(|begins| due.start < begins) => Err(NotReady::Warming),
+            None => Ok(events),
         }
     }
 
@@ -92,12 +120,14 @@ impl VolumeState {
             state: self.view.state,
             since: self.view.since,
             events: self.events,
+            begins: self.begins,
         }
     }
 
     /// Continues from the state of an earlier process.
     pub(super) fn restore(&mut self, saved: VolumeSnapshot) {
         self.alert = saved.alert;
+        self.begins = saved.begins;
         self.show(saved.events, saved.state);
         self.view.since = saved.since;
     }
@@ -154,6 +184,34 @@ mod tests {
         let mut restarted = Engine::new(vec![plan]);
         restarted.restore(engine.save());
         assert_eq!(volume(&restarted), volume(&engine), "after a restart");
+    }
+
+    /// The first windows of a new stream begin before it: each start of a topic that was read
+    /// empty was an alarm.
+    #[test]
+    fn a_stream_that_begins_is_not_too_few_events() {
+        let plan = plan(monitor());
+        let mut engine = Engine::new(vec![plan.clone()]);
+        let mut stream = Stream::default();
+        for minute in 0..20 {
+            let values = match minute {
+                0..7 => Vec::new(),
+                7..15 => spread(0.0),
+                _ => spread(0.0)[..5].to_vec(),
+            };
+            apply(&mut engine, &stream.minute(&plan, minute, &values));
+            if minute == 10 {
+                let saved = engine.save();
+                engine = Engine::new(vec![plan.clone()]);
+                engine.restore(saved);
+            }
+            let expected = match minute {
+                0..12 => AlertState::NotReady(NotReady::Warming),
+                12..17 => AlertState::Inactive,
+                _ => AlertState::Firing,
+            };
+            assert_eq!(volume(&engine).0, expected, "minute {minute}");
+        }
     }
 
     /// A stream that stops altogether is the extreme case of too few events.

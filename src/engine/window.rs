@@ -95,7 +95,7 @@ impl Window {
             || ring.events(due.end, EventTime::from_millis(i64::MAX)) == 0;
         if let (Some(volume), Some(incomplete)) = (&mut self.volume, incomplete.last()) {
             let events = ring.events(due.start, due.end);
-            let observed = incomplete.map_or(Ok(events), Err);
+            let observed = volume.observe(events, due, self.spec.slide, *incomplete);
             volume.evaluate(observed, self.end, is_paused, &mut counters.transitions);
         }
         for (((feature, feature_plan), counts), incomplete) in self

@@ -33,6 +33,9 @@ const WAIT: Duration = Duration::from_millis(200);
 /// The most commits after the first that share one fsync.
 const MAX_BATCH: usize = 256;
 
+/// The time between two log lines while the log is read: a start must not look like a hang.
+const RECOVERY_LOG_INTERVAL: Duration = Duration::from_secs(10);
+
 /// A log in files after it was read.
 #[derive(Debug)]
 pub(in crate::app) struct RecoveredLog {
@@ -59,6 +62,8 @@ pub(in crate::app) fn recover(
     // Null tables that no snapshot holds are simulated while the log is read, so that alerts and
     // references come out as they were.
     let unreadable = Cell::new(None);
+    let mut commits = 0_u64;
+    let mut logged_at = started_at;
     let is_stopping = || stop.load(Ordering::Relaxed) || unreadable.get().is_some();
     let opened = FileLog::open_until(directory, &is_stopping, &mut |entry| match entry {
         RecoveredEntry::Snapshot(bytes) => match read::<EngineSnapshot>(&bytes) {
@@ -66,6 +71,15 @@ pub(in crate::app) fn recover(
             Err(error) => unreadable.set(Some(error)),
         },
         RecoveredEntry::Commit(position, commit, bytes) => {
+            commits += 1;
+            if logged_at.elapsed() >= RECOVERY_LOG_INTERVAL {
+                logged_at = clock::monotonic();
+                info!(
+                    commits,
+                    "still reading the pane log; thresholds that no snapshot holds are calibrated \
+                     on the way"
+                );
+            }
             if engine.accept(0, position, &commit.claim()).is_ok() {
                 engine.ingest_counts(0, &commit, bytes);
                 for monitor in engine.monitors_of(&commit.shard.source) {
