@@ -12,8 +12,8 @@ use askama::Template;
 use super::readiness;
 use crate::alert::AlertState;
 use crate::engine::{
-    AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
-    WindowView, status_names,
+    AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, SourceView,
+    WindowFeatureView, WindowView, status_names,
 };
 use crate::export::explain::{AlertContext, explain, explain_volume, not_judged_text};
 use crate::export::exporter::Exporter;
@@ -43,6 +43,8 @@ struct MonitorSection {
     source: String,
     events: u64,
     dropped: String,
+    /// The records of its source that could not be decoded, by reason; `None` without any.
+    undecodable: Option<String>,
     watermark: String,
     windows: Vec<WindowTable>,
 }
@@ -162,7 +164,11 @@ pub(super) fn render(exporter: &Exporter) -> askama::Result<String> {
     } else {
         exporter.view()
     };
-    let monitors: Vec<MonitorSection> = view.monitors.iter().map(monitor_section).collect();
+    let monitors: Vec<MonitorSection> = view
+        .monitors
+        .iter()
+        .map(|monitor| monitor_section(monitor, &view.sources))
+        .collect();
     let rows = monitors
         .iter()
         .flat_map(|monitor| &monitor.windows)
@@ -204,22 +210,32 @@ fn alert_states(monitor: &MonitorView) -> impl Iterator<Item = AlertState> {
     })
 }
 
-fn monitor_section(monitor: &MonitorView) -> MonitorSection {
-    let dropped: Vec<String> = monitor
-        .dropped
+/// Counts by reason, without those that are zero; "none" where all are.
+fn by_reason(counts: &[(&'static str, u64)]) -> String {
+    let counts: Vec<String> = counts
         .iter()
         .filter(|(_, count)| *count > 0)
         .map(|(reason, count)| format!("{count} {}", reason.replace('_', " ")))
         .collect();
+    if counts.is_empty() {
+        "none".to_owned()
+    } else {
+        counts.join(", ")
+    }
+}
+
+fn monitor_section(monitor: &MonitorView, sources: &[SourceView]) -> MonitorSection {
+    let source = sources
+        .iter()
+        .find(|source| source.name == monitor.spec.source);
     MonitorSection {
         name: monitor.spec.name.clone(),
         source: monitor.spec.source.clone(),
         events: monitor.events,
-        dropped: if dropped.is_empty() {
-            "none".to_owned()
-        } else {
-            dropped.join(", ")
-        },
+        dropped: by_reason(&monitor.dropped),
+        undecodable: source
+            .map(|source| by_reason(&source.decode_errors))
+            .filter(|counts| counts != "none"),
         watermark: monitor
             .watermark
             .map_or_else(|| "not known yet".to_owned(), |time| time.to_string()),
@@ -385,5 +401,36 @@ fn source_row((name, report): (String, KafkaReport)) -> SourceRow {
         name,
         state: if report.up { "up" } else { "down" },
         detail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine, MonitorPlan};
+    use crate::model::MonitorSpec;
+
+    /// A source of broken JSON was shown as "dropped: none" beside a monitor without events.
+    #[test]
+    fn records_that_cannot_be_decoded_stand_beside_each_monitor_of_their_source() {
+        let mut spec = MonitorSpec::bare();
+        spec.source = "orders".to_owned();
+        let view = Engine::new(vec![MonitorPlan::new(spec, Vec::new())]).view();
+        let mut source = SourceView {
+            name: "orders".to_owned(),
+            decoded: 10,
+            decode_errors: vec![("json", 1800), ("utf8", 0), ("duplicate_key", 2)],
+            tombstones: 0,
+            commits: 1,
+            commit_bytes: 0,
+            rejected: Vec::new(),
+        };
+        let shown =
+            |sources: &[SourceView]| monitor_section(&view.monitors[0], sources).undecodable;
+        let expected = "1800 json, 2 duplicate key".to_owned();
+        assert_eq!(shown(std::slice::from_ref(&source)), Some(expected));
+        source.decode_errors = vec![("json", 0)];
+        assert_eq!(shown(std::slice::from_ref(&source)), None, "none");
+        assert_eq!(shown(&[]), None, "another process reads");
     }
 }
