@@ -20,7 +20,7 @@ use super::output::scores::{ScoreFormat, ScoreWriter};
 use super::usage::UsageError;
 use crate::alert::AlertState;
 use crate::app;
-use crate::batch::replay::replay;
+use crate::batch::replay::{Replayed, replay};
 use crate::batch::report::FeatureReport;
 use crate::batch::row_times::UnreadableTimes;
 use crate::config::Config;
@@ -89,18 +89,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     if !alarms.is_empty() {
         anstream::eprintln!("{alarms}");
     }
-    for view in &replayed.monitors {
-        anstream::eprintln!("{}", summary(view));
-    }
-    for unread in &replayed.unread {
-        anstream::eprintln!("{}", unread_text(unread));
-    }
-    for absent in &replayed.absent {
-        anstream::eprintln!("{absent}");
-    }
-    for unreadable in few_unreadable_times(&replayed) {
-        anstream::eprintln!("{unreadable}");
-    }
+    print_summary(&replayed);
     if let Some(unreadable) = replayed
         .unreadable_times
         .into_iter()
@@ -129,6 +118,22 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// Prints what became of the rows: events by monitor, and what could not be read.
+fn print_summary(replayed: &Replayed) {
+    for view in &replayed.monitors {
+        anstream::eprintln!("{}", summary(view));
+    }
+    for unread in &replayed.unread {
+        anstream::eprintln!("{}", unread_text(unread));
+    }
+    for absent in &replayed.absent {
+        anstream::eprintln!("{absent}");
+    }
+    for unreadable in few_unreadable_times(replayed) {
+        anstream::eprintln!("{unreadable}");
+    }
 }
 
 /// Returns the configured monitors, or the requested one, with the requested reference.

@@ -103,7 +103,7 @@ mod tests {
         let default = CellForm::default();
         for text in MISSING_TEXTS.into_iter().chain(["  ", " NA "]) {
             assert!(default.is_missing(text), "{text:?}");
-            assert_eq!(is_missing_text(text.trim()), true, "{text:?}");
+            assert!(is_missing_text(text.trim()), "{text:?}");
         }
         for text in ["-", "unknown", "Na", "NAN", "0", "1", "nano", "?"] {
             assert!(!default.is_missing(text), "{text:?}");

@@ -156,12 +156,8 @@ impl DataFile {
             .then(|| decimal::detect(sample, separator))
             .flatten();
         let mut notes = Vec::new();
-        if form.encoding.is_none() && encoding == WINDOWS_1252 {
-            notes.push(format!(
-                "{name}: not UTF-8, read as Windows-1252 (latin-1); --encoding sets another"
-            ));
-        } else if form.encoding.is_none() && encoding != UTF_8 {
-            notes.push(format!("{name}: read as {}", encoding.name()));
+        if form.encoding.is_none() {
+            notes.extend(encoding_note(name, encoding));
         }
         if is_table && form.separator.is_none() && separator != b',' {
             let separator = char::from(separator);
@@ -305,6 +301,19 @@ fn io_error(path: &str, source: io::Error) -> FileError {
     FileError::Io {
         path: path.to_owned(),
         source,
+    }
+}
+
+/// The note on an encoding that was recognised; none for the usual one.
+fn encoding_note(name: &str, encoding: &'static Encoding) -> Option<String> {
+    if encoding == WINDOWS_1252 {
+        Some(format!(
+            "{name}: not UTF-8, read as Windows-1252 (latin-1); --encoding sets another"
+        ))
+    } else if encoding != UTF_8 {
+        Some(format!("{name}: read as {}", encoding.name()))
+    } else {
+        None
     }
 }
 

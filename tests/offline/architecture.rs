@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("decode", "model"),
     ("panes", "stats model decode"),
     ("observe", "stats model decode panes"),
-    ("pane_log", "stats model kafka panes"),
+    ("pane_log", "stats model clock kafka panes"),
     ("source", "model clock kafka decode"),
     ("ingest", "model decode panes observe pane_log source"),
     ("window", "stats model panes"),

@@ -126,11 +126,24 @@ fn times_that_cannot_be_read_are_an_error_where_they_are_many() {
     assert_says(&messages, &[few]);
 }
 
-/// Half a percent of texts made a numeric column categorical, with thousands of categories.
-#[test]
-fn a_few_texts_among_numbers_are_invalid_values_and_the_spellings_of_null_are_missing() {
-    let directory = tempfile::tempdir().unwrap();
-    let rows = table("price,size,country", 2000, |i| {
+/// The samples, missing and invalid values of a feature of a fitted reference.
+fn counts_of(directory: &Path, name: &str, feature: usize) -> (u64, u64, u64) {
+    let feature = &reference(directory, name)["features"][feature];
+    let sum = |key: &str| -> u64 {
+        let counts = feature[key].as_object().unwrap().values();
+        counts.map(|count| count.as_u64().unwrap()).sum()
+    };
+    (
+        feature["samples"].as_u64().unwrap(),
+        sum("missing"),
+        sum("invalid"),
+    )
+}
+
+/// A table of price, size and country with a few texts among the prices and three spellings of null
+/// among the sizes.
+fn orders() -> String {
+    table("price,size,country", 2000, |i| {
         let price = match i % 200 {
             3 => "unknown".to_owned(),
             4 => "EUR 12.3".to_owned(),
@@ -143,7 +156,37 @@ fn a_few_texts_among_numbers_are_invalid_values_and_the_spellings_of_null_are_mi
             _ => (i * 31 % 500).to_string(),
         };
         format!("{price},{size},{}", ["DE", "FR", "NA"][i as usize % 3])
-    });
+    })
+}
+
+/// A table of price, size and country as NDJSON, with null for what is missing.
+fn as_json(rows: &str) -> String {
+    rows.lines().skip(1).fold(String::new(), |mut lines, row| {
+        let cells: Vec<&str> = row.split(',').collect();
+        let number = |cell: &str| match cell.trim().parse::<f64>() {
+            Ok(_) => cell.to_owned(),
+            Err(_) if matches!(cell.trim(), "" | "NA" | "null") => "null".to_owned(),
+            Err(_) => format!("{cell:?}"),
+        };
+        let country = match cells[2] {
+            "NA" => "null".to_owned(),
+            country => format!("{country:?}"),
+        };
+        let (price, size) = (number(cells[0]), number(cells[1]));
+        writeln!(
+            lines,
+            "{{\"price\":{price},\"size\":{size},\"country\":{country}}}"
+        )
+        .unwrap();
+        lines
+    })
+}
+
+/// Half a percent of texts made a numeric column categorical, with thousands of categories.
+#[test]
+fn a_few_texts_among_numbers_are_invalid_values_and_the_spellings_of_null_are_missing() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = orders();
     write(directory.path(), "rows.csv", &rows);
     let fit = ["fit", "rows.csv", "-o", "ref.json"];
     let (code, _, messages) = run(directory.path(), &fit);
@@ -167,43 +210,13 @@ fn a_few_texts_among_numbers_are_invalid_values_and_the_spellings_of_null_are_mi
             "read as missing values: \"NA\" of size (20), \"null\" of size (20), \"NA\" of country (666)",
         ],
     );
-    let counts = |name: &str, feature: usize| {
-        let feature = &reference(directory.path(), name)["features"][feature];
-        let sum = |key: &str| -> u64 {
-            let counts = feature[key].as_object().unwrap().values();
-            counts.map(|count| count.as_u64().unwrap()).sum()
-        };
-        (
-            feature["samples"].as_u64().unwrap(),
-            sum("missing"),
-            sum("invalid"),
-        )
-    };
+    let counts = |name: &str, feature: usize| counts_of(directory.path(), name, feature);
     assert_eq!(counts("ref.json", 0), (1980, 0, 20), "price");
     assert_eq!(counts("ref.json", 1), (1940, 60, 0), "size");
     assert_eq!(counts("ref.json", 2), (1334, 666, 0), "country");
 
     // The same rows as JSON, with null for what is missing, are the same data.
-    let lines: String = rows.lines().skip(1).fold(String::new(), |mut lines, row| {
-        let cells: Vec<&str> = row.split(',').collect();
-        let number = |cell: &str| match cell.trim().parse::<f64>() {
-            Ok(_) => cell.to_owned(),
-            Err(_) if matches!(cell.trim(), "" | "NA" | "null") => "null".to_owned(),
-            Err(_) => format!("{cell:?}"),
-        };
-        let country = match cells[2] {
-            "NA" => "null".to_owned(),
-            country => format!("{country:?}"),
-        };
-        let (price, size) = (number(cells[0]), number(cells[1]));
-        writeln!(
-            lines,
-            "{{\"price\":{price},\"size\":{size},\"country\":{country}}}"
-        )
-        .unwrap();
-        lines
-    });
-    write(directory.path(), "rows.ndjson", &lines);
+    write(directory.path(), "rows.ndjson", &as_json(&rows));
     for current in ["rows.csv", "rows.ndjson"] {
         let compare = ["compare", "ref.json", current, "--format", "json"];
         let (_, output, messages) = run(directory.path(), &compare);

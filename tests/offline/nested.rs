@@ -19,11 +19,13 @@ monitors:
 /// An hour of records, one each two seconds, whose features lie in two objects.
 fn rows() -> String {
     let mut rows = String::new();
+    let mut state = 1_usize;
     for i in 0..1800_usize {
+        state = state * 16_807 % 2_147_483_647;
         let (ts, age, city) = (
             1_793_491_200_000 + 2000 * i,
-            18 + (i * 7919) % 50,
-            ["Rome", "Oslo", "Bern"][i % 3],
+            18 + state % 50,
+            ["Rome", "Oslo", "Bern"][state / 50 % 3],
         );
         let user = format!("{{\"age\":{age},\"home\":{{\"city\":\"{city}\"}}}}");
         writeln!(rows, "{{\"ts\":{ts},\"user\":{user}}}").unwrap();

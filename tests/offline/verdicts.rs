@@ -1,5 +1,5 @@
-//! Decisions and messages of commands: too few samples, thresholds that nothing can reach, configurations
-//! that add nothing, volume, samples of another shape, and the health of a daemon.
+//! Decisions and messages of commands: too few samples, thresholds that nothing can reach,
+//! configurations that add nothing, volume, samples of another shape, and the health of a daemon.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -138,7 +138,7 @@ fn a_threshold_above_the_largest_score_is_none() {
     );
     let (_, table, _) = run(directory.path(), &compare);
     assert!(table.contains("(unreachable)"), "{table}");
-    let status = "line_unreachable: city js (";
+    let status = "line_unreachable: city js";
     assert!(
         table.lines().any(|line| line.starts_with(status)),
         "{table}"

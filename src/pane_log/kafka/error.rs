@@ -145,11 +145,11 @@ impl LogAction {
 /// An operation of Kafka's ACLs on a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopicOperation {
-    /// Metadata and offsets.
+    /// Reading metadata and offsets.
     Describe,
-    /// Records.
+    /// Reading records.
     Read,
-    /// Commits and snapshots.
+    /// Writing commits and snapshots.
     Write,
     /// A topic that does not exist.
     Create,

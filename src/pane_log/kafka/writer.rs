@@ -270,15 +270,15 @@ impl Writer {
             return Err(problem);
         }
         let pieces = snapshot.bytes.len().div_ceil(self.chunk_bytes);
-        let parts = u32::try_from(pieces).unwrap_or(u32::MAX);
-        while snapshot.sent < parts {
+        let piece_count = u32::try_from(pieces).unwrap_or(u32::MAX);
+        while snapshot.sent < piece_count {
             let from = snapshot.sent as usize * self.chunk_bytes;
             let upto = (from + self.chunk_bytes).min(snapshot.bytes.len());
             let chunk = SnapshotChunk {
                 id: snapshot.id,
                 scope: snapshot.scope.clone(),
                 part: snapshot.sent,
-                parts,
+                parts: piece_count,
                 bytes: snapshot.bytes[from..upto].to_vec(),
             };
             self.buffer.clear();
@@ -309,7 +309,7 @@ impl Writer {
                 });
             }
         }
-        Ok(snapshot.sent == parts && snapshot.pending.is_empty())
+        Ok(snapshot.sent == piece_count && snapshot.pending.is_empty())
     }
 
     /// Writes the first record of these partitions, and waits until each is acknowledged.
