@@ -22,10 +22,10 @@ use crate::model::{EventTime, SchemaId};
 use crate::panes::{Claim, Commit, CommitSchema, MonitorCommit, RecordCounts};
 
 /// The format that this program writes.
-pub const FORMAT: u8 = 2;
+pub const FORMAT: u8 = 3;
 
-/// The oldest format that this program reads. Format 1 was never released.
-pub const OLDEST_FORMAT: u8 = 2;
+/// The oldest format that this program reads. Formats 1 and 2 were never released.
+pub const OLDEST_FORMAT: u8 = 3;
 
 /// A record of the pane log.
 #[derive(Debug, Clone, PartialEq)]
