@@ -9,11 +9,25 @@ use super::error::FileLogError;
 
 const LOCK: &str = "lock";
 
+/// The lock of a directory.
+///
+/// A child process shares it between its fork and its exec, so closing the file alone does not
+/// release it at once. Dropping this does.
+#[derive(Debug)]
+pub(super) struct DirectoryLock(File);
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // Closing the file is the other way to release it.
+        self.0.unlock().ok();
+    }
+}
+
 /// Takes the lock of the directory; the operating system releases it when the process ends, however
 /// it ends.
 ///
 /// The lock file holds the process id, for the message of the next process.
-pub(super) fn lock(directory: &Path) -> Result<File, FileLogError> {
+pub(super) fn lock(directory: &Path) -> Result<DirectoryLock, FileLogError> {
     let path = directory.join(LOCK);
     let mut file = OpenOptions::new()
         .create(true)
@@ -42,7 +56,7 @@ pub(super) fn lock(directory: &Path) -> Result<File, FileLogError> {
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(FileLogError::io(&path, "be written"))?;
-    Ok(file)
+    Ok(DirectoryLock(file))
 }
 
 /// Returns the file name of a segment; names sort like their numbers.
@@ -100,4 +114,21 @@ pub(super) fn sync(directory: &Path) -> Result<(), FileLogError> {
     File::open(directory)
         .and_then(|file| file.sync_all())
         .map_err(FileLogError::io(directory, "be synced"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process that was being started kept the lock of a log that was closed meanwhile.
+    #[test]
+    fn a_lock_that_is_dropped_is_free_although_a_child_has_inherited_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = lock(directory.path()).unwrap();
+        assert!(lock(directory.path()).is_err(), "held");
+        let inherited = first.0.try_clone().unwrap();
+        drop(first);
+        assert!(lock(directory.path()).is_ok(), "free");
+        drop(inherited);
+    }
 }

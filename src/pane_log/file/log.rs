@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
-use super::directory::{self, segment_name, segments};
+use super::directory::{self, DirectoryLock, segment_name, segments};
 use super::error::FileLogError;
 use super::segment::{SegmentOpening, SegmentReader, append_framed, header};
 use crate::model::SchemaId;
@@ -46,7 +46,7 @@ pub enum RecoveredEntry {
 #[derive(Debug)]
 pub struct FileLog {
     directory: PathBuf,
-    _lock: File,
+    _lock: DirectoryLock,
     segment: File,
     path: PathBuf,
     number: u64,
@@ -122,7 +122,7 @@ impl FileLog {
     }
 
     /// Starts a log without entries.
-    fn create(directory: &Path, lock: File, number: u64) -> Result<Self, FileLogError> {
+    fn create(directory: &Path, lock: DirectoryLock, number: u64) -> Result<Self, FileLogError> {
         let path = directory.join(segment_name(number));
         let mut log = FileLog {
             directory: directory.to_owned(),
@@ -146,7 +146,7 @@ impl FileLog {
     /// Opens an existing segment for writing.
     fn at_segment(
         directory: &Path,
-        lock: File,
+        lock: DirectoryLock,
         number: u64,
         opening: &SegmentOpening,
     ) -> Result<Self, FileLogError> {
