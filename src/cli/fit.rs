@@ -77,6 +77,7 @@ pub(super) struct FitArgs {
 /// # Errors
 /// The data cannot be read, no feature can be fitted, or the reference cannot be written.
 pub(super) fn run(args: &FitArgs) -> anyhow::Result<Exit> {
+    UsageError::check_output(&args.output, args.input.as_deref())?;
     let config = args.config.as_deref().map(config::load_file).transpose()?;
     let configured = config
         .as_ref()

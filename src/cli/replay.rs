@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -58,6 +58,7 @@ pub struct ReplayArgs {
 /// The configuration is wrong, the data cannot be read, no row is an event of a monitor, or no
 /// rule was ever ready.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
+    UsageError::check_output(Path::new(&args.output), args.input.file())?;
     let config = load_config(&args.config, args.reference.as_deref())?;
     let monitors = monitors(args, &config)?;
     let bounds = args.input.bounds()?;
@@ -67,10 +68,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         .source_map
         .ensure_none(app::monitor_problems(&config, &plans))?;
     let input = args.input.open(bounds, &config, &monitors)?;
-    let output: Box<dyn Write> = match args.output.as_str() {
-        "-" => Box::new(io::stdout().lock()),
-        path => Box::new(File::create(path).with_context(|| format!("{path}: cannot be written"))?),
-    };
+    let output = open_output(&args.output)?;
     let format = args
         .format
         .unwrap_or_else(|| ScoreFormat::for_file(&args.output));
@@ -118,6 +116,15 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// Opens the file that the evaluations are written to; `-` is standard output.
+fn open_output(name: &str) -> anyhow::Result<Box<dyn Write>> {
+    if name == "-" {
+        return Ok(Box::new(io::stdout().lock()));
+    }
+    let file = File::create(name).with_context(|| format!("{name}: cannot be written"))?;
+    Ok(Box::new(file))
 }
 
 /// Prints what became of the rows: events by monitor, and what could not be read.

@@ -1,6 +1,8 @@
 //! Errors of the command line: arguments that contradict each other or do not fit the
 //! configuration.
 
+use std::path::Path;
+
 use crate::model::{EventTime, Severity};
 use crate::reference::UnknownTimezone;
 
@@ -101,4 +103,26 @@ pub(super) enum UsageError {
         /// Name of the option.
         option: &'static str,
     },
+    /// The output would replace the data that is read.
+    #[error("{path} is the input, expected another file for the output")]
+    OutputIsInput {
+        /// Path of the output.
+        path: String,
+    },
+}
+
+impl UsageError {
+    /// Checks that an output file does not replace the input; `-` is neither.
+    ///
+    /// # Errors
+    /// Both are the same file.
+    pub(super) fn check_output(output: &Path, input: Option<&str>) -> Result<(), UsageError> {
+        let file = |path: &Path| path.canonicalize().ok();
+        match (file(output), input.and_then(|input| file(Path::new(input)))) {
+            (Some(written), Some(read)) if written == read => Err(UsageError::OutputIsInput {
+                path: output.display().to_string(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }

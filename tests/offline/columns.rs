@@ -532,3 +532,31 @@ fn an_output_that_cannot_be_written_is_named_before_the_work() {
         "before the rows are read: {messages}"
     );
 }
+
+/// `fit t.ndjson -o t.ndjson` replaced the training data, `replay` emptied its input.
+#[test]
+fn an_output_that_is_the_input_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = orders();
+    write(directory.path(), "rows.csv", &rows);
+    let (code, _, messages) = run(directory.path(), &["fit", "rows.csv", "-o", "./rows.csv"]);
+    assert_eq!(code, 2, "{messages}");
+    assert_says(
+        &messages,
+        &["./rows.csv is the input, expected another file"],
+    );
+    let replay = [
+        "replay",
+        "-c",
+        "none.yaml",
+        "--input",
+        "rows.csv",
+        "-o",
+        "rows.csv",
+    ];
+    let (code, _, messages) = run(directory.path(), &replay);
+    assert_eq!(code, 2, "{messages}");
+    assert_says(&messages, &["rows.csv is the input"]);
+    let kept = std::fs::read_to_string(directory.path().join("rows.csv")).unwrap();
+    assert!(kept == rows, "untouched");
+}

@@ -36,6 +36,11 @@ impl InputArgs {
         self.range.bounds()
     }
 
+    /// The data file; `None` for a topic range.
+    pub(crate) fn file(&self) -> Option<&str> {
+        self.input.as_deref()
+    }
+
     /// Opens the ranges of all sources of the monitors, or the file if there are no bounds.
     ///
     /// # Errors
