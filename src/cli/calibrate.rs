@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::args::input::InputArgs;
 use super::exit::Exit;
 use super::monitors::{load_config, pick_monitor, print_warnings, set_reference};
-use super::output::lost_rows::{events_text, few_unreadable_times, unread_text};
+use super::output::lost_rows::{events_text, print_lost_rows};
 use super::output::stdout::print_line;
 use super::output::{backtest_json, backtest_table};
 use super::usage::UsageError;
@@ -76,15 +76,7 @@ pub(super) fn run(args: &CalibrateArgs) -> anyhow::Result<Exit> {
         if let Some(view) = replayed.monitors.last() {
             anstream::eprintln!("monitor {monitor}: {}", events_text(view));
         }
-        for unread in &replayed.unread {
-            anstream::eprintln!("{}", unread_text(unread));
-        }
-        for absent in &replayed.absent {
-            anstream::eprintln!("{absent}");
-        }
-        for unreadable in few_unreadable_times(replayed) {
-            anstream::eprintln!("{unreadable}");
-        }
+        print_lost_rows(replayed);
     })?;
     print_line(match args.format {
         CalibrateFormat::Table => backtest_table::table(&report).to_string(),

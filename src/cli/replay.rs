@@ -15,12 +15,12 @@ use super::args::input::InputArgs;
 use super::exit::Exit;
 use super::monitors::{load_config, names, print_warnings, set_reference};
 use super::output::alarms::AlarmSummary;
-use super::output::lost_rows::{Readiness, events_text, few_unreadable_times, unread_text};
+use super::output::lost_rows::{Readiness, events_text, print_lost_rows};
 use super::output::scores::{ScoreFormat, ScoreWriter};
 use super::usage::UsageError;
 use crate::alert::AlertState;
 use crate::app;
-use crate::batch::replay::{Replayed, replay};
+use crate::batch::replay::replay;
 use crate::batch::report::FeatureReport;
 use crate::batch::row_times::UnreadableTimes;
 use crate::config::Config;
@@ -68,11 +68,10 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         .source_map
         .ensure_none(app::monitor_problems(&config, &plans))?;
     let input = args.input.open(bounds, &config, &monitors)?;
-    let output = open_output(&args.output)?;
     let format = args
         .format
         .unwrap_or_else(|| ScoreFormat::for_file(&args.output));
-    let mut writer = ScoreWriter::new(format, output);
+    let mut writer = ScoreWriter::new(format, open_output(&args.output)?);
     let mut alarms = AlarmSummary::default();
     let mut readiness = Readiness::default();
     let replayed = replay(&input, plans, &mut |plan, window| {
@@ -87,7 +86,10 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     if !alarms.is_empty() {
         anstream::eprintln!("{alarms}");
     }
-    print_summary(&replayed);
+    for view in &replayed.monitors {
+        anstream::eprintln!("{}", summary(view));
+    }
+    print_lost_rows(&replayed);
     if let Some(unreadable) = replayed
         .unreadable_times
         .into_iter()
@@ -125,22 +127,6 @@ fn open_output(name: &str) -> anyhow::Result<Box<dyn Write>> {
     }
     let file = File::create(name).with_context(|| format!("{name}: cannot be written"))?;
     Ok(Box::new(file))
-}
-
-/// Prints what became of the rows: events by monitor, and what could not be read.
-fn print_summary(replayed: &Replayed) {
-    for view in &replayed.monitors {
-        anstream::eprintln!("{}", summary(view));
-    }
-    for unread in &replayed.unread {
-        anstream::eprintln!("{}", unread_text(unread));
-    }
-    for absent in &replayed.absent {
-        anstream::eprintln!("{absent}");
-    }
-    for unreadable in few_unreadable_times(replayed) {
-        anstream::eprintln!("{unreadable}");
-    }
 }
 
 /// Returns the configured monitors, or the requested one, with the requested reference.

@@ -1,5 +1,6 @@
 //! A monitor of one numeric feature `x` and its stream, for the tests of this room.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,4 +257,26 @@ pub(super) fn wait(engine: &mut Engine, minutes: std::ops::Range<i64>) {
 /// The latest comparison of `x` with the reference of this index.
 pub(super) fn comparison(engine: &Engine, reference: usize) -> ComparisonView {
     engine.view().monitors[0].windows[0].features[0].comparisons[reference].clone()
+}
+
+/// Reads minutes of the stream and returns the latest comparison with the first reference after
+/// each.
+pub(super) fn read(
+    engine: &mut Engine,
+    stream: &mut Stream,
+    plan: &MonitorPlan,
+    minutes: Range<i64>,
+    shift: f64,
+) -> Vec<ComparisonView> {
+    minutes
+        .map(|minute| {
+            apply(engine, &stream.minute(plan, minute, &spread(shift)));
+            comparison(engine, 0)
+        })
+        .collect()
+}
+
+/// The names of the states of all alerts.
+pub(super) fn states(view: &ComparisonView) -> Vec<&'static str> {
+    view.alerts.iter().map(|alert| alert.state.name()).collect()
 }

@@ -6,18 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{pegel, text};
-
-fn write(directory: &Path, name: &str, content: &str) {
-    std::fs::write(directory.join(name), content).unwrap();
-}
-
-/// Runs a command and returns its exit code, output and messages.
-fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = pegel(directory, arguments);
-    let code = output.status.code().unwrap();
-    (code, text(&output.stdout), text(&output.stderr))
-}
+use crate::support::{run, write};
 
 /// A table of `rows` rows under a header; `cells` writes those of one row.
 fn table(header: &str, rows: u32, cells: impl Fn(u32) -> String) -> String {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::support::{pegel, text};
+use crate::support::{pegel, run, text, write};
 
 /// A configuration of the monitor `m` with these options.
 fn config(options: &str) -> String {
@@ -38,17 +38,6 @@ fn directory() -> tempfile::TempDir {
     let fitted = pegel(directory.path(), &fit);
     assert!(fitted.status.success(), "{}", text(&fitted.stderr));
     directory
-}
-
-fn write(directory: &Path, name: &str, content: &str) {
-    std::fs::write(directory.join(name), content).unwrap();
-}
-
-/// Runs a command and returns its exit code, output and messages.
-fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = pegel(directory, arguments);
-    let code = output.status.code().unwrap();
-    (code, text(&output.stdout), text(&output.stderr))
 }
 
 #[test]

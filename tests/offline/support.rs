@@ -120,3 +120,19 @@ pub(crate) fn pegel(directory: &Path, arguments: &[&str]) -> Output {
 pub(crate) fn text(output: &[u8]) -> String {
     String::from_utf8_lossy(output).into_owned()
 }
+
+/// Runs the program and returns its exit code, output and messages.
+pub(crate) fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    outcome(&pegel(directory, arguments))
+}
+
+/// The exit code, output and messages of a program that has ended.
+pub(crate) fn outcome(output: &Output) -> (i32, String, String) {
+    let code = output.status.code().unwrap();
+    (code, text(&output.stdout), text(&output.stderr))
+}
+
+/// Writes a file of a test.
+pub(crate) fn write(directory: &Path, name: &str, content: &str) {
+    std::fs::write(directory.join(name), content).unwrap();
+}

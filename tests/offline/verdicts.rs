@@ -4,12 +4,11 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{pegel, text};
+use crate::support::{outcome, run, text, write};
 
 /// A configuration of the monitor `m` with these options.
 fn config(options: &str) -> String {
@@ -49,20 +48,6 @@ fn directory() -> tempfile::TempDir {
     let (code, _, messages) = run(directory.path(), &fit);
     assert_eq!(code, 0, "{messages}");
     directory
-}
-
-fn write(directory: &Path, name: &str, content: &str) {
-    std::fs::write(directory.join(name), content).unwrap();
-}
-
-/// Exit code, output and messages of a command.
-fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    parts(&pegel(directory, arguments))
-}
-
-fn parts(output: &Output) -> (i32, String, String) {
-    let code = output.status.code().unwrap();
-    (code, text(&output.stdout), text(&output.stderr))
 }
 
 fn features(output: &str) -> Vec<Value> {
@@ -343,7 +328,7 @@ fn health_asks_where_the_daemon_listens() {
             .current_dir(directory.path())
             .output()
             .unwrap();
-        parts(&output)
+        outcome(&output)
     };
     let config = ["-c", "pegel.yaml"];
     configured(&format!("0.0.0.0:{port}"));

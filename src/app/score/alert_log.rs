@@ -10,47 +10,43 @@ use tracing::{info, warn};
 use crate::alert::{AlertState, Transition};
 use crate::engine::{AlertView, EngineView, MonitorPlan, WindowView};
 use crate::export::{AlertContext, explain, explain_volume};
-use crate::model::EventTime;
+use crate::model::{EventTime, MonitorSpec};
 
 /// Logs the alerts that started or stopped firing in the latest evaluation of a window.
 pub(super) fn log_transitions(plan: &MonitorPlan, window: &WindowView) {
+    let spec = &plan.spec;
     if let Some(volume) = &window.volume {
-        let names = AlertNames {
-            monitor: &plan.spec.name,
-            window: window_name(plan, window),
-            feature: None,
-            reference: None,
-        };
-        log_transition(&names, volume, || explain_volume(volume));
+        let names = AlertNames::new(spec, window, None, None, volume);
+        log_transition(names, volume, || explain_volume(volume));
     }
     for (feature, window_feature) in plan.features.iter().zip(&window.features) {
         for (reference, comparison) in plan.references.iter().zip(&window_feature.comparisons) {
             let layout = feature.layout.as_deref();
             let context = AlertContext::with_layout(layout, window_feature, comparison);
+            let (feature, reference) = (Some(&*feature.name), Some(&*reference.name));
             for alert in &comparison.alerts {
-                let names = AlertNames {
-                    monitor: &plan.spec.name,
-                    window: window_name(plan, window),
-                    feature: Some(&feature.name),
-                    reference: Some(&reference.name),
-                };
-                log_transition(&names, alert, || explain(alert, &context));
+                let names = AlertNames::new(spec, window, feature, reference, alert);
+                log_transition(names, alert, || explain(alert, &context));
             }
         }
     }
 }
 
-/// The names of an alert: monitor, window, feature, reference, statistic, severity. Feature and
-/// reference of the alert on the number of events are empty.
-type AlertKey = [String; 6];
-
 /// Logs the alerts that fired before a reload and that the new configuration does not have: nothing
 /// resolves them, so their series would end without a word.
 pub(super) fn log_removed_alerts(before: &EngineView, after: &EngineView) {
-    let kept: BTreeSet<AlertKey> = alerts(after).map(|(key, _)| key).collect();
-    for (key, alert) in alerts(before) {
-        if alert.state == AlertState::Firing && !kept.contains(&key) {
-            let [monitor, window, feature, reference, statistic, severity] = key.each_ref();
+    let kept: BTreeSet<AlertNames<'_>> =
+        alerts(after).into_iter().map(|(names, _)| names).collect();
+    for (names, alert) in alerts(before) {
+        if alert.state == AlertState::Firing && !kept.contains(&names) {
+            let AlertNames {
+                monitor,
+                window,
+                feature,
+                reference,
+                statistic,
+                severity,
+            } = names;
             info!(
                 monitor,
                 feature,
@@ -65,44 +61,36 @@ pub(super) fn log_removed_alerts(before: &EngineView, after: &EngineView) {
 }
 
 /// All alerts of a view.
-fn alerts(view: &EngineView) -> impl Iterator<Item = (AlertKey, &AlertView)> {
-    view.monitors.iter().flat_map(|monitor| {
-        monitor.windows.iter().flat_map(move |window| {
-            let key = |feature: &str, reference: &str, alert: &AlertView| {
-                let window = monitor.spec.windows.get(window.index);
-                [
-                    monitor.spec.name.as_str(),
-                    window.map_or("", |window| window.name.as_str()),
-                    feature,
-                    reference,
-                    alert.statistic.name(),
-                    alert.severity.name(),
-                ]
-                .map(str::to_owned)
+fn alerts(view: &EngineView) -> Vec<(AlertNames<'_>, &AlertView)> {
+    let mut alerts = Vec::new();
+    for monitor in &view.monitors {
+        for window in &monitor.windows {
+            let names = |feature, reference, alert: &AlertView| {
+                AlertNames::new(&monitor.spec, window, feature, reference, alert)
             };
-            let volume = window
-                .volume
-                .iter()
-                .map(move |alert| (key("", "", alert), alert));
-            let comparisons = monitor
-                .features
-                .iter()
-                .zip(&window.features)
-                .flat_map(|(feature, window_feature)| {
-                    let references = monitor.references.iter().map(|reference| &*reference.name);
-                    references
-                        .zip(&window_feature.comparisons)
-                        .map(|(reference, comparison)| (&*feature.name, reference, comparison))
-                })
-                .flat_map(move |(feature, reference, comparison)| {
-                    comparison
-                        .alerts
-                        .iter()
-                        .map(move |alert| (key(feature, reference, alert), alert))
-                });
-            volume.chain(comparisons)
-        })
-    })
+            alerts.extend(
+                window
+                    .volume
+                    .iter()
+                    .map(|alert| (names(None, None, alert), alert)),
+            );
+            for (feature, window_feature) in monitor.features.iter().zip(&window.features) {
+                for (reference, comparison) in
+                    monitor.references.iter().zip(&window_feature.comparisons)
+                {
+                    let feature = Some(feature.name.as_str());
+                    let reference = Some(reference.name.as_str());
+                    alerts.extend(
+                        comparison
+                            .alerts
+                            .iter()
+                            .map(|alert| (names(feature, reference, alert), alert)),
+                    );
+                }
+            }
+        }
+    }
+    alerts
 }
 
 /// The monitors whose silence was logged.
@@ -134,28 +122,47 @@ impl SilenceLog {
 }
 
 /// The names in the log lines of an alert; a volume has no feature and no reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct AlertNames<'a> {
     monitor: &'a str,
     window: &'a str,
     feature: Option<&'a str>,
     reference: Option<&'a str>,
+    statistic: &'static str,
+    severity: &'static str,
 }
 
-fn window_name<'a>(plan: &'a MonitorPlan, window: &WindowView) -> &'a str {
-    plan.spec
-        .windows
-        .get(window.index)
-        .map_or("", |spec| spec.name.as_str())
+impl<'a> AlertNames<'a> {
+    fn new(
+        monitor: &'a MonitorSpec,
+        window: &WindowView,
+        feature: Option<&'a str>,
+        reference: Option<&'a str>,
+        alert: &AlertView,
+    ) -> Self {
+        AlertNames {
+            monitor: &monitor.name,
+            window: monitor
+                .windows
+                .get(window.index)
+                .map_or("", |spec| spec.name.as_str()),
+            feature,
+            reference,
+            statistic: alert.statistic.name(),
+            severity: alert.severity.name(),
+        }
+    }
 }
 
-fn log_transition(names: &AlertNames<'_>, alert: &AlertView, explanation: impl FnOnce() -> String) {
+fn log_transition(names: AlertNames<'_>, alert: &AlertView, explanation: impl FnOnce() -> String) {
     let AlertNames {
         monitor,
         window,
         feature,
         reference,
+        statistic,
+        severity,
     } = names;
-    let (statistic, severity) = (alert.statistic.name(), alert.severity.name());
     match alert.transition {
         Some(Transition::Firing) => warn!(
             monitor,
@@ -187,7 +194,7 @@ mod tests {
     use crate::app::captured_log::log_lines;
     use crate::engine::{ComparisonView, Engine, WindowFeatureView};
     use crate::model::{
-        FeatureSpec, Kind, MonitorSpec, NotReady, ReferenceSpec, Severity, Statistic, WindowSpec,
+        FeatureSpec, Kind, NotReady, ReferenceSpec, Severity, Statistic, WindowSpec,
     };
     use crate::score::Rates;
 

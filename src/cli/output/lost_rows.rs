@@ -9,8 +9,21 @@ use crate::batch::row_times::UnreadableTimes;
 use crate::engine::{AlertView, MonitorView, WindowFeatureView, WindowView};
 use crate::model::NotReady;
 
+/// Prints what could not be read of the rows: whole rows, columns, and times.
+pub(crate) fn print_lost_rows(replayed: &Replayed) {
+    for unread in &replayed.unread {
+        anstream::eprintln!("{}", unread_text(unread));
+    }
+    for absent in &replayed.absent {
+        anstream::eprintln!("{absent}");
+    }
+    for unreadable in few_unreadable_times(replayed) {
+        anstream::eprintln!("{unreadable}");
+    }
+}
+
 /// Returns a line about the rows of a source that could not be read.
-pub(crate) fn unread_text(unread: &UnreadRows) -> String {
+fn unread_text(unread: &UnreadRows) -> String {
     let total: u64 = unread.reasons.iter().map(|(_, count)| count).sum();
     let rows = if total == 1 { "row" } else { "rows" };
     format!(
@@ -36,7 +49,7 @@ pub(crate) fn events_text(view: &MonitorView) -> String {
 }
 
 /// Returns the rows without a readable time that are too few to be an error.
-pub(crate) fn few_unreadable_times(replayed: &Replayed) -> impl Iterator<Item = &UnreadableTimes> {
+fn few_unreadable_times(replayed: &Replayed) -> impl Iterator<Item = &UnreadableTimes> {
     replayed
         .unreadable_times
         .iter()

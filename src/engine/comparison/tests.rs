@@ -10,27 +10,10 @@ use super::*;
 use crate::engine::engine::Engine;
 use crate::engine::fixture::{
     MINUTE, Stream, apply, budgeted_alert, comparison, fixed, fixed_alert, hour_of_week, plan,
-    plan_in, previous, spec, spread, wait,
+    plan_in, previous, read, spec, spread, states, wait,
 };
 use crate::engine::plan::MonitorPlan;
 use crate::model::{MonitorSpec, Origin, ReferenceSpec, Rolling, Statistic};
-
-/// Reads minutes of the stream and returns the latest comparison with the first reference after
-/// each.
-fn read(
-    engine: &mut Engine,
-    stream: &mut Stream,
-    plan: &MonitorPlan,
-    minutes: std::ops::Range<i64>,
-    shift: f64,
-) -> Vec<ComparisonView> {
-    minutes
-        .map(|minute| {
-            apply(engine, &stream.minute(plan, minute, &spread(shift)));
-            comparison(engine, 0)
-        })
-        .collect()
-}
 
 fn reasons(views: &[ComparisonView]) -> Vec<Option<NotReady>> {
     views.iter().map(|view| view.scores.err()).collect()
@@ -42,10 +25,6 @@ fn js(view: &ComparisonView) -> f64 {
 
 fn samples_of_reference(view: &ComparisonView) -> u64 {
     view.reference.as_ref().unwrap().counts.tallies.values
-}
-
-fn states(view: &ComparisonView) -> Vec<&'static str> {
-    view.alerts.iter().map(|alert| alert.state.name()).collect()
 }
 
 fn with_alert(references: Vec<ReferenceSpec>, critical: f64) -> MonitorSpec {

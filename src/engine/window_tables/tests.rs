@@ -4,32 +4,10 @@ use crate::alert::AlertState;
 use crate::engine::engine::Engine;
 use crate::engine::fixture::{
     Stream, apply, at, budgeted_alert, comparison, fixed, fixed_alert, hour_of_week, plan_in,
-    previous, spec, spread,
+    previous, read, spec, states,
 };
 use crate::engine::plan::MonitorPlan;
-use crate::engine::view::ComparisonView;
 use crate::model::{NotReady, ReferenceSpec, Statistic};
-
-/// Reads minutes of the stream and returns the latest comparison with the first reference after
-/// each.
-fn read(
-    engine: &mut Engine,
-    stream: &mut Stream,
-    plan: &MonitorPlan,
-    minutes: std::ops::Range<i64>,
-    shift: f64,
-) -> Vec<ComparisonView> {
-    minutes
-        .map(|minute| {
-            apply(engine, &stream.minute(plan, minute, &spread(shift)));
-            comparison(engine, 0)
-        })
-        .collect()
-}
-
-fn states(view: &ComparisonView) -> Vec<&'static str> {
-    view.alerts.iter().map(|alert| alert.state.name()).collect()
-}
 
 /// A monitor with a budgeted rule whose engine leaves null tables to the test.
 fn deferred(plan: &MonitorPlan) -> Engine {
