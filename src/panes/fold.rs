@@ -11,6 +11,11 @@
 //! have it set. If they did and the first one were lost, the offsets of the first would be an
 //! undetected gap.
 //!
+//! A head that holds event times accepts no commit with `opens`, even one that begins at the head.
+//! Its writer did not know these times, so it decided otherwise which events are late. That writer
+//! looked the head up before another one opened the shard, and began at the group's committed
+//! offset.
+//!
 //! Only a reader with the whole history opens shards: it began at a snapshot, or at the first
 //! record the log ever had. A reader that begins in the middle would accept a commit of a replaced
 //! writer as the first one.
@@ -107,6 +112,10 @@ pub enum Rejected {
     /// The commit is on a partition of the log that does not belong to its shard.
     #[error("is on the wrong partition of the log for its shard")]
     WrongPartition,
+    /// The commit opens a shard that another writer has opened: its writer did not know the event
+    /// times of the head.
+    #[error("opens a shard that is open")]
+    Reopened,
     /// The bytes of the record cannot be read.
     #[error("its bytes cannot be read")]
     Unreadable,
@@ -114,12 +123,13 @@ pub enum Rejected {
 
 impl Rejected {
     /// Every reason, in the order of the metric.
-    pub const ALL: [Rejected; 6] = [
+    pub const ALL: [Rejected; 7] = [
         Rejected::Overlap,
         Rejected::Gap,
         Rejected::Backwards,
         Rejected::NoHead,
         Rejected::WrongPartition,
+        Rejected::Reopened,
         Rejected::Unreadable,
     ];
 
@@ -132,6 +142,7 @@ impl Rejected {
             Rejected::Backwards => "backwards",
             Rejected::NoHead => "no_head",
             Rejected::WrongPartition => "wrong_partition",
+            Rejected::Reopened => "reopened",
             Rejected::Unreadable => "unreadable",
         }
     }
@@ -231,6 +242,9 @@ impl Heads {
         }
         if claim.base > head.upto && !is_settled {
             return Err(Rejected::Gap);
+        }
+        if claim.opens && !head.newest.is_empty() {
+            return Err(Rejected::Reopened);
         }
         if is_settled {
             head.guess = None;
@@ -335,6 +349,32 @@ mod tests {
         assert_eq!(heads.fold(&claim(700, 800)), Ok(()), "opens");
         assert_eq!(upto(&heads), Some(800), "head");
         assert_eq!(heads.of(&shard(1, 0)), None, "another shard");
+    }
+
+    /// An ingester looked up a partition that nobody had counted, lost it before it read any of it,
+    /// and got it back. It began at the group's committed offset, which was the head, and counted
+    /// late events as on time.
+    #[test]
+    fn a_writer_that_does_not_know_the_newest_event_is_rejected() {
+        let newest = |millis| vec![(MonitorId::of([&b"m"[..]]), EventTime::from_millis(millis))];
+        let mut heads = Heads::default();
+        assert_eq!(heads.fold(&claim(0, 0)), Ok(()), "opens");
+        assert_eq!(heads.fold(&claim(0, 10)), Ok(()), "no event has a time yet");
+        let first = Claim {
+            newest: newest(500),
+            ..claim(10, 20)
+        };
+        assert_eq!(heads.fold(&first), Ok(()), "its first event");
+        let second = |opens| Claim {
+            opens,
+            ..claim(20, 30)
+        };
+        assert_eq!(
+            heads.fold(&second(true)),
+            Err(Rejected::Reopened),
+            "begins at the head by chance"
+        );
+        assert_eq!(heads.fold(&second(false)), Ok(()), "knows the head");
     }
 
     #[test]
@@ -488,6 +528,7 @@ mod tests {
             let newest = vec![(monitor, EventTime::from_millis(newest))];
             let claim = Claim {
                 newest,
+                opens: base == 0,
                 ..claim(base, base + 1)
             };
             assert_eq!(heads.fold(&claim), Ok(()), "accepted");

@@ -159,7 +159,7 @@ catalog! {
     DECODE_ERRORS: Counter "decode_errors_total" SOURCE_REASON, "Records that could not be decoded. reason = json, utf8, depth, too_large, duplicate_key, non_finite_literal, not_an_object.";
     PANE_LOG_COMMITS: Counter "pane_log_commits_total" SOURCE, "Commits (batches of counts) accepted into the pane log.";
     PANE_LOG_BYTES: Gauge "pane_log_bytes" SOURCE, "Bytes of the accepted commits.";
-    PANE_LOG_REJECTED: Counter "pane_log_rejected_total" SOURCE_REASON, "Commits rejected. reason = overlap, gap, backwards, no_head, wrong_partition, unreadable.";
+    PANE_LOG_REJECTED: Counter "pane_log_rejected_total" SOURCE_REASON, "Commits rejected. reason = overlap, gap, backwards, no_head, wrong_partition, reopened, unreadable.";
     PANE_LOG_POSITION: Gauge "pane_log_position" PARTITION, "Position of the next record to read from the pane log; a log in files is partition 0.";
     PANE_LOG_LAG: Gauge "pane_log_lag_records" PARTITION, "Records of the pane log that are not read yet.";
     PANE_LOG_HASH: Gauge "pane_log_state_hash" PARTITION, "Hash of all counts accepted before pegel_pane_log_state_hash_position; equal for all readers at the same position.";

@@ -116,14 +116,26 @@ impl Assignment {
 
     /// Replaces the partitions that the group assigned, and ends all pauses.
     pub(super) fn assign(&mut self, partitions: Vec<TopicPartition>) {
-        self.assigned = Some(partitions.into_iter().collect());
+        self.set_assigned(partitions.into_iter().collect());
         self.paused_until.clear();
         self.backoff.refresh_now();
     }
 
     /// Removes all partitions until the group assigns again.
     pub(super) fn revoke_all(&mut self) {
-        self.assigned = Some(BTreeSet::new());
+        self.set_assigned(BTreeSet::new());
+    }
+
+    /// Replaces the assigned partitions. Positions that were looked up for the others are released:
+    /// another process reads them on.
+    fn set_assigned(&mut self, assigned: BTreeSet<TopicPartition>) {
+        let former = self.assigned.replace(assigned).unwrap_or_default();
+        let Some(cluster) = self.discovery.known_cluster() else {
+            return;
+        };
+        for partition in former.iter().filter(|former| !self.is_assigned(former)) {
+            (self.resume_release)(&self.shard(partition, cluster, 0));
+        }
     }
 
     /// Prevents the opening of a partition until a time.

@@ -55,6 +55,11 @@ impl Discovery {
         is_added || self.missing_topics.contains(topic)
     }
 
+    /// The id of the cluster, if it was requested before.
+    pub(super) fn known_cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
     /// The id of the cluster, requested once. Without it, nothing can be opened: shards carry it.
     ///
     /// # Errors

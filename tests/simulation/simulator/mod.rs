@@ -141,7 +141,12 @@ fn the_simulator_detects_a_fold_that_accepts_too_much() {
         };
         state.fold(0, position, &opens)
     };
+    let reopens: Fold = |state, position, claim| match state.fold(0, position, claim) {
+        Err(Rejected::Reopened) => take(state, claim),
+        judged => judged,
+    };
     caught("any commit opens", mutant(opens));
+    caught("opened again", mutant(reopens));
     caught("no base check", mutant(any));
     caught("overlaps accepted", mutant(overlaps));
     caught("gaps accepted", mutant(gaps));

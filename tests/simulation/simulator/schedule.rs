@@ -22,6 +22,11 @@ const OWNERS: usize = 3;
 const MOST_IN_FLIGHT: usize = 12;
 /// One claim in this many reads the log again; the others know it from before.
 const READ_ONE_IN: u32 = 4;
+/// One claim in this many looked the head up before anybody opened the partition, and begins at
+/// the group's committed offset.
+const OUTDATED_ONE_IN: u32 = 8;
+/// Claims of a partition at the end: commits after an outdated one are rejected.
+const MOST_CLAIMS: u32 = 20;
 
 /// The rules of a protocol: the real ones, or those of a mutant.
 #[derive(Debug, Clone, Copy)]
@@ -151,8 +156,14 @@ impl Schedule<'_> {
             .of(&shard)
             .map(|head| usize::try_from(head.upto).unwrap());
         let start = head.unwrap_or(self.bounds[partition].0);
+        let is_outdated = head.is_some() && self.random.random_ratio(1, OUTDATED_ONE_IN);
+        self.seen.outdated += u64::from(is_outdated);
         let owner = &mut self.owners[owner];
-        owner.head_lookup.resolve(&shard, &heads);
+        if is_outdated {
+            owner.head_lookup.resolve(&shard, &Heads::default());
+        } else {
+            owner.head_lookup.resolve(&shard, &heads);
+        }
         owner.ingest.forget(partition);
         owner.ingest.set_now(Some(self.now));
         owner
@@ -296,10 +307,15 @@ impl Schedule<'_> {
         self.land_all()?;
         self.crash(0);
         for partition in 0..PARTITIONS {
-            self.claim(0, partition)?;
-            self.poll_partition(0, partition, OFFSETS);
-            self.flush(0);
-            self.land_all()?;
+            for _ in 0..MOST_CLAIMS {
+                if self.head(partition) == Some(position(self.bounds[partition].1)) {
+                    break;
+                }
+                self.claim(0, partition)?;
+                self.poll_partition(0, partition, OFFSETS);
+                self.flush(0);
+                self.land_all()?;
+            }
         }
         self.judge()
     }
@@ -309,15 +325,15 @@ impl Schedule<'_> {
         sent.into_iter().try_for_each(|sent| self.land(sent))
     }
 
+    fn head(&self, partition: usize) -> Option<i64> {
+        let head = self.full.state.heads.of(&shard(partition));
+        head.map(|head| head.upto)
+    }
+
     fn judge(&self) -> Result<(), String> {
         let (mut expected, mut hash) = (Sums::new(), 0_u64);
         for (partition, (start, end)) in self.bounds.into_iter().enumerate() {
-            let head = self
-                .full
-                .state
-                .heads
-                .of(&shard(partition))
-                .map(|head| head.upto);
+            let head = self.head(partition);
             if head != Some(position(end)) {
                 return Err(format!(
                     "the head of {partition} is {head:?}, not its end {end}"

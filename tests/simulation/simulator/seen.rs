@@ -11,6 +11,8 @@ pub(super) struct Seen {
     pub(super) crashes: u64,
     pub(super) snapshots: u64,
     pub(super) snapshot_reads: u64,
+    /// Claims by an owner that looked the head up before there was one.
+    pub(super) outdated: u64,
 }
 
 impl Seen {
@@ -24,6 +26,7 @@ impl Seen {
             crashes: self.crashes + other.crashes,
             snapshots: self.snapshots + other.snapshots,
             snapshot_reads: self.snapshot_reads + other.snapshot_reads,
+            outdated: self.outdated + other.outdated,
         }
     }
 
@@ -38,6 +41,7 @@ impl Seen {
             self.crashes,
             self.snapshots,
             self.snapshot_reads,
+            self.outdated,
         ];
         total.iter().all(|times| *times > schedules / 4)
     }
