@@ -401,3 +401,51 @@ fn a_segment_that_cannot_be_read_is_renamed_and_kept() {
         assert_eq!(std::fs::read(&kept).unwrap(), damaged, "{name}");
     }
 }
+
+/// A log went on writing into removed files, and the next start found nothing.
+#[test]
+fn a_log_whose_files_are_gone_notices_it_and_continues_in_new_ones() {
+    let remove_all = |directory: &Path| std::fs::remove_dir_all(directory).unwrap();
+    let move_away = |directory: &Path| {
+        std::fs::rename(directory, directory.with_extension("moved")).unwrap();
+    };
+    let remove_lock = |directory: &Path| std::fs::remove_file(directory.join("lock")).unwrap();
+    let replace_segment = |directory: &Path| {
+        let path = segment(directory, 1);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    let damages: [(&str, &dyn Fn(&Path)); 4] = [
+        ("removed", &remove_all),
+        ("moved", &move_away),
+        ("lock removed", &remove_lock),
+        ("segment replaced", &replace_segment),
+    ];
+    for (damage, apply_damage) in damages {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("state");
+        let (mut log, _) = FileLog::open(&directory, &mut |_| ()).unwrap();
+        let commits = stream(&plan(watched()));
+        log.append(&commits[0]);
+        log.sync().unwrap();
+        assert!(log.is_in_place(), "{damage}: not yet");
+        apply_damage(&directory);
+        assert!(!log.is_in_place(), "{damage}");
+        log.recreate(b"everything so far").unwrap();
+        assert!(log.is_in_place(), "{damage}: again");
+        log.append(&commits[1]);
+        log.sync().unwrap();
+        let is_taken = FileLog::open(&directory, &mut |_| ()).is_err();
+        assert!(is_taken, "{damage}: the lock is held");
+        drop(log);
+        let (mut snapshot, mut later) = (Vec::new(), Vec::new());
+        FileLog::open(&directory, &mut |entry| match entry {
+            RecoveredEntry::Snapshot(bytes) => snapshot = bytes,
+            RecoveredEntry::Commit(position, commit, _) => later.push((position, *commit)),
+        })
+        .unwrap();
+        assert_eq!(snapshot, b"everything so far", "{damage}");
+        assert_eq!(later, [(1, commits[1].clone())], "{damage}");
+    }
+}

@@ -10,6 +10,9 @@
 //! The channel is bounded: a slow disk slows the sources instead of filling memory. All waiting
 //! commits, at most 256, are written together with one fsync. Without `state.path` the same code
 //! runs with no file, and nothing survives the process.
+//!
+//! Files that are removed under the process are written again from its memory. Otherwise the
+//! process would go on writing into removed files, and the next start would find nothing.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -125,11 +128,7 @@ pub(in crate::app) fn run(
             .chain(commits.try_iter().take(MAX_BATCH))
             .collect();
         if let Err(error) = commit_batch(&mut worker, log.as_mut(), &batch) {
-            let error = format!("{:#}", anyhow::Error::new(error));
-            error!(
-                error,
-                "the pane log cannot be written: nothing more is counted, what was accepted is safe"
-            );
+            log_failure(error);
             return;
         }
         if is_closed {
@@ -137,6 +136,23 @@ pub(in crate::app) fn run(
             return;
         }
         worker.tick();
+    }
+}
+
+/// Logs why commits cannot be written any more, and what the next start finds.
+fn log_failure(error: FileLogError) {
+    let is_safe = !matches!(error, FileLogError::Removed { .. });
+    let error = format!("{:#}", anyhow::Error::new(error));
+    if is_safe {
+        error!(
+            error,
+            "the pane log cannot be written: nothing more is counted, what was accepted is safe"
+        );
+    } else {
+        error!(
+            error,
+            "the pane log is lost: nothing more is counted, windows are empty after the next start"
+        );
     }
 }
 
@@ -177,9 +193,96 @@ fn commit_batch(
         pending.accept();
     }
     match log {
+        Some(log) if !log.is_in_place() => recreate(worker, log),
         Some(log) if log.wants_snapshot() || worker.take_calibrated() => {
             log.roll(&worker.snapshot_bytes())
         }
         _ => Ok(()),
+    }
+}
+
+/// Writes everything that was counted into new files, because those of the log were removed or
+/// replaced.
+fn recreate(worker: &ScoreWorker, log: &mut FileLog) -> Result<(), FileLogError> {
+    log.recreate(&worker.snapshot_bytes())?;
+    warn!(
+        directory = %log.directory().display(),
+        "files of the pane log were removed or replaced while pegel runs: a new segment holds \
+         everything that was counted"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::captured_log::log_lines;
+    use crate::app::ingest::commit_budget::CommitBudget;
+    use crate::app::score::table_simulator::TableSimulator;
+    use crate::app::score::worker::LogHealth;
+    use crate::ingest::Flushed;
+    use crate::pane_log::kafka::fixtures::opening;
+    use crate::panes::Commit;
+
+    /// Runs the thread on the open log of a directory with one commit, up to its end.
+    fn run_with_a_commit(log: FileLog) {
+        let worker = ScoreWorker::new(
+            Engine::new(Vec::new()),
+            TableSimulator::try_new().unwrap(),
+            Box::new(|_| ()),
+            Arc::default(),
+            crossbeam_channel::never(),
+            LogHealth::default(),
+        );
+        let (commits, received) = crossbeam_channel::unbounded();
+        let (outcomes, _) = crossbeam_channel::unbounded();
+        commits
+            .send(PendingCommit {
+                flushed: Flushed {
+                    slot: 0,
+                    opening: 0,
+                    commit: Commit::unreadable(opening(0, 10)),
+                },
+                outcomes,
+                _share: CommitBudget::new(1000).take(1, Duration::ZERO).unwrap(),
+            })
+            .unwrap();
+        drop(commits);
+        run(worker, Some(log), &received);
+    }
+
+    /// The directory of a running pegel was removed, and nothing was noticed: the next start found
+    /// nothing.
+    #[test]
+    fn a_removed_directory_is_written_again_with_everything_that_was_counted() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("state");
+        let (log, _) = FileLog::open(&directory, &mut |_| ()).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let lines = log_lines(|| run_with_a_commit(log));
+        assert_eq!(lines.len(), 1, "once: {lines:?}");
+        assert!(lines[0].starts_with("WARN files of the pane log were removed"));
+        let stop = AtomicBool::new(false);
+        let recovered = recover(&directory, Engine::new(Vec::new()), &stop).unwrap();
+        let heads = recovered.engine.log().heads.iter();
+        let heads: Vec<i64> = heads.map(|(_, head)| head.upto).collect();
+        assert_eq!(heads, [10]);
+    }
+
+    /// The line about a log that cannot be written says that what was accepted is safe.
+    #[test]
+    fn a_directory_that_another_pegel_has_taken_ends_the_thread_with_the_reason() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("state");
+        let (log, _) = FileLog::open(&directory, &mut |_| ()).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let (_other, _) = FileLog::open(&directory, &mut |_| ()).unwrap();
+        let lines = log_lines(|| run_with_a_commit(log));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].starts_with("ERROR the pane log is lost"),
+            "{lines:?}"
+        );
+        assert!(lines[0].contains("belongs to a running pegel"), "{lines:?}");
     }
 }

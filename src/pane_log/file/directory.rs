@@ -16,6 +16,14 @@ const LOCK: &str = "lock";
 #[derive(Debug)]
 pub(super) struct DirectoryLock(File);
 
+impl DirectoryLock {
+    /// Returns true if the lock file is still in the directory: without it, another process can
+    /// take the lock.
+    pub(super) fn is_in(&self, directory: &Path) -> bool {
+        is_same_file(&self.0, &directory.join(LOCK))
+    }
+}
+
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
         // Closing the file is the other way to release it.
@@ -57,6 +65,20 @@ pub(super) fn lock(directory: &Path) -> Result<DirectoryLock, FileLogError> {
         .and_then(|()| writeln!(file, "{}", std::process::id()))
         .map_err(FileLogError::io(&path, "be written"))?;
     Ok(DirectoryLock(file))
+}
+
+/// Returns true if the path names the open file, and not another one or none.
+#[cfg(unix)]
+pub(super) fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    file.metadata().map(identity).ok() == std::fs::metadata(path).map(identity).ok()
+}
+
+/// Returns true if the path names a file: open files cannot be removed here.
+#[cfg(not(unix))]
+pub(super) fn is_same_file(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Returns the file name of a segment; names sort like their numbers.

@@ -48,6 +48,14 @@ pub enum FileLogError {
         /// Content that cannot be read.
         source: CodecError,
     },
+    /// The files of the open log were removed or replaced, and new ones cannot be written.
+    #[error("{path} was removed or replaced while pegel runs and cannot be written again")]
+    Removed {
+        /// The directory.
+        path: PathBuf,
+        /// The reason why the new files cannot be written.
+        source: Box<FileLogError>,
+    },
     /// The process was asked to stop while the log was read.
     #[error("{path}: reading stopped")]
     Interrupted {

@@ -46,7 +46,7 @@ pub enum RecoveredEntry {
 #[derive(Debug)]
 pub struct FileLog {
     directory: PathBuf,
-    _lock: DirectoryLock,
+    lock: DirectoryLock,
     segment: File,
     path: PathBuf,
     number: u64,
@@ -126,7 +126,7 @@ impl FileLog {
         let path = directory.join(segment_name(number));
         let mut log = FileLog {
             directory: directory.to_owned(),
-            _lock: lock,
+            lock,
             segment: directory::create_segment(&path)?,
             path,
             number,
@@ -157,7 +157,7 @@ impl FileLog {
             .map_err(FileLogError::io(&path, "be written"))?;
         Ok(FileLog {
             directory: directory.to_owned(),
-            _lock: lock,
+            lock,
             segment,
             path,
             number,
@@ -236,6 +236,12 @@ impl FileLog {
         self
     }
 
+    /// Returns the directory of the log.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Returns the number of the commit that is appended next.
     #[must_use]
     pub fn next(&self) -> i64 {
@@ -298,6 +304,44 @@ impl FileLog {
             }
         }
         directory::sync(&self.directory)
+    }
+
+    /// Returns true if the directory still holds the files that this log has open.
+    ///
+    /// Writing to a removed file succeeds, so nothing else would notice that the next start finds
+    /// nothing.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.lock.is_in(&self.directory) && directory::is_same_file(&self.segment, &self.path)
+    }
+
+    /// Continues after the files were removed or replaced: creates the directory where it is
+    /// missing, takes its lock, and starts a segment with a snapshot of everything so far.
+    ///
+    /// Segments that came in between are kept: the new one has a higher number.
+    ///
+    /// # Errors
+    /// Returns [`FileLogError::Removed`] with the reason if that is impossible, for example because
+    /// another process has taken the directory; the log must not be used any more.
+    pub fn recreate(&mut self, snapshot: &[u8]) -> Result<(), FileLogError> {
+        self.try_recreate(snapshot)
+            .map_err(|error| FileLogError::Removed {
+                path: self.directory.clone(),
+                source: Box::new(error),
+            })
+    }
+
+    fn try_recreate(&mut self, snapshot: &[u8]) -> Result<(), FileLogError> {
+        let directory = &self.directory;
+        std::fs::create_dir_all(directory).map_err(FileLogError::io(directory, "be created"))?;
+        if !self.lock.is_in(directory) {
+            self.lock = directory::lock(directory)?;
+        }
+        let newest = segments(directory)?.last().copied();
+        self.number = newest.max(Some(self.number)).unwrap_or_default() + 1;
+        self.path = directory.join(segment_name(self.number));
+        self.segment = directory::create_segment(&self.path)?;
+        self.begin_segment(snapshot)
     }
 
     /// Writes and syncs the header and the snapshot of an empty segment.
