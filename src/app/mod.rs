@@ -21,6 +21,7 @@ mod threads;
 pub use lifecycle::{Daemon, ProcessOutcome, run};
 pub use observer_plan::observer_plan;
 pub use preflight::{
-    client_problems, load_monitor, load_monitors, monitor_problems, reference_problem,
+    client_problems, lateness_warning, load_monitor, load_monitors, monitor_problems,
+    reference_problem,
 };
 pub use roles::{MonitorSplit, ProcessRole, Role};

@@ -16,7 +16,7 @@ use super::roles::ProcessRole;
 use crate::config::{ClientUser, Config, OptionSubject, Problem, Problems, SourceMap};
 use crate::engine::{LoadedReference, MonitorPlan, PlanSubject};
 use crate::export::estimate_series;
-use crate::model::{LogReport, MonitorSpec, PanesTopicSpec};
+use crate::model::{LogReport, MonitorSpec, PanesTopicSpec, duration};
 use crate::pane_log::kafka::{
     self, KafkaLogError, RecordLimit, TopicRequirements, WidestSource, ensure, open_partitions,
 };
@@ -198,6 +198,26 @@ pub(super) fn check_series(
         );
     }
     Ok(())
+}
+
+/// Warns of a `max_future` with which one record whose clock is ahead makes all others late.
+#[must_use]
+pub fn lateness_warning(spec: &MonitorSpec) -> Option<String> {
+    let lateness = &spec.lateness;
+    let longest = spec.windows.iter().map(|window| window.size).max()?;
+    let harmless = lateness.harmless_future(longest);
+    let late_for = lateness.max_future.checked_sub(harmless)?;
+    (!late_for.is_zero()).then(|| {
+        format!(
+            "lateness.max_future of {} is long for windows of {}: one record with a clock so far \
+             ahead makes all others of its partition late for {}, and they are dropped; set \
+             max_future to the clock error you expect, at most {}",
+            duration::format(lateness.max_future),
+            duration::format(longest),
+            duration::format(late_for),
+            duration::format(harmless)
+        )
+    })
 }
 
 /// Logs the problems of a monitor and the outcome of loading its references.

@@ -71,7 +71,11 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         config.limits.max_series
     );
     for plan in &plans {
-        for warning in &plan.warnings {
+        for warning in plan
+            .warnings
+            .iter()
+            .chain(&app::lateness_warning(&plan.spec))
+        {
             anstream::eprintln!("monitor {}: {warning}", plan.spec.name);
         }
     }

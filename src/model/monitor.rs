@@ -36,6 +36,16 @@ impl Lateness {
         max_future: Duration::from_secs(300),
         stall_after: Duration::from_secs(300),
     };
+
+    /// The largest `max_future` with which no record makes others late.
+    ///
+    /// A record that is counted although its clock is ahead advances the watermark of its
+    /// partition. Records that are on time are counted as long as they are not behind that
+    /// watermark by more than the longest window.
+    #[must_use]
+    pub fn harmless_future(&self, longest_window: Duration) -> Duration {
+        self.out_of_orderness.saturating_add(longest_window)
+    }
 }
 
 /// A scalar that a record's value is compared with.

@@ -233,6 +233,46 @@ monitors: [{name: m}, {name: n}]
     check("run", &[log]);
 }
 
+/// With windows of a minute, one record that was four minutes ahead stopped a monitor for minutes.
+#[test]
+fn check_warns_of_a_max_future_that_short_windows_do_not_bear() {
+    let directory = directory();
+    let warnings = |windows: &str, lateness: &str| -> Vec<String> {
+        let config = format!(
+            "version: 1
+sources: {{s: {{kafka: {{brokers: [\"127.0.0.1:1\"], topics: [t]}}}}}}
+monitors:
+  - name: m
+    source: s
+    windows: {windows}
+    lateness: {lateness}
+    reference: {{file: ref.json}}
+    features: [{{name: x}}]
+    alerts: []
+"
+        );
+        std::fs::write(directory.path().join("short.yaml"), config).unwrap();
+        let output = pegel(directory.path(), &["check", "-c", "short.yaml"]);
+        let messages = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{messages}");
+        let lines = messages
+            .lines()
+            .filter(|line| line.starts_with("monitor m:"));
+        lines.map(str::to_owned).collect()
+    };
+    let expected = "monitor m: lateness.max_future of 5m is long for windows of 1m: one record with \
+                    a clock so far ahead makes all others of its partition late for 3m 30s, and they \
+                    are dropped; set max_future to the clock error you expect, at most 1m 30s";
+    assert_eq!(warnings("[{size: 1m}]", "{}"), [expected], "the default");
+    let none: [String; 0] = [];
+    assert_eq!(warnings("[{size: 1m}]", "{max_future: 90s}"), none);
+    assert_eq!(
+        warnings("[{size: 1m}, {size: 15m}]", "{}"),
+        none,
+        "a longer one"
+    );
+}
+
 #[test]
 fn a_range_needs_a_configuration_and_excludes_a_file() {
     let directory = directory();

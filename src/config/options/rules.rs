@@ -252,7 +252,10 @@ pub(super) const RULES: &[OptionDoc] = &[
         "monitors[].lateness.max_future",
         "duration",
         DefaultValue::Duration(Lateness::DEFAULT.max_future),
-        "A record whose event time is further ahead of its arrival is dropped as `future`.",
+        "A record whose event time is further ahead of its arrival is dropped as `future`. One that \
+         is counted advances its partition: beyond `out_of_orderness` plus the longest window, the \
+         records behind it are dropped as `late` until time has caught up. So take the largest clock \
+         error of the producers, and no more than that sum.",
         &[(
             "soon",
             "expected a duration with a unit such as \"30s\" or \"15m\", found \"soon\"",
