@@ -229,6 +229,12 @@ pub struct AlertView {
 }
 
 impl AlertView {
+    /// True for a firing alert that the latest evaluation did not judge, because it had no score.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state == AlertState::Firing && self.value.is_none()
+    }
+
     /// The threshold above which the value is an alarm; `None` for a minimum.
     #[must_use]
     pub fn upper_threshold(&self) -> Option<f64> {

@@ -1,4 +1,5 @@
-//! The explanations of firing alerts, as Prometheus sees them.
+//! The explanations of firing alerts, as Prometheus sees them, and the latest ones of alerts that
+//! are held.
 //!
 //! A text is the value of a label, so every new text is a new series. Values change with every
 //! evaluation; therefore a text is made when its alert begins to fire, and renewed only after a
@@ -60,7 +61,52 @@ impl Explanation {
     }
 }
 
+impl AlertKey {
+    fn new(
+        monitor: &MonitorView,
+        window: &WindowSpec,
+        (feature, reference): (&str, &str),
+        alert: &AlertView,
+    ) -> Self {
+        AlertKey {
+            monitor: monitor.spec.name.clone(),
+            window: window.name.clone(),
+            feature: feature.to_owned(),
+            reference: reference.to_owned(),
+            statistic: alert.statistic,
+            severity: alert.severity,
+        }
+    }
+}
+
 impl Explanations {
+    /// Completes the explanation of an alert that is held: since when it fires, and what was found
+    /// when it last had a score. Others keep their text.
+    ///
+    /// `names` are those of feature and reference; both are empty for the number of events.
+    pub(super) fn complete(
+        &self,
+        text: String,
+        monitor: &MonitorView,
+        window: &WindowView,
+        names: (&str, &str),
+        alert: &AlertView,
+    ) -> String {
+        if !alert.is_held() {
+            return text;
+        }
+        let latest = monitor
+            .spec
+            .windows
+            .get(window.index)
+            .and_then(|spec| self.texts.get(&AlertKey::new(monitor, spec, names, alert)))
+            .filter(|explanation| explanation.has_value);
+        let mut sentences = vec![text];
+        sentences.extend(alert.since.map(|since| format!("firing since {since}")));
+        sentences.extend(latest.map(|latest| format!("last score: {}", latest.text)));
+        sentences.join("; ")
+    }
+
     /// The explanations of a view, as far as possible with the texts of the previous one.
     pub(super) fn next(&self, view: &EngineView) -> Self {
         let mut next = Explanations::default();
@@ -87,14 +133,8 @@ impl Explanations {
                 for alert in comparison.alerts.iter().filter(|alert| {
                     alert.state == AlertState::Firing && alert.statistic.applies_to_reference(index)
                 }) {
-                    let key = AlertKey {
-                        monitor: monitor.spec.name.clone(),
-                        window: spec.name.clone(),
-                        feature: feature.name.clone(),
-                        reference: reference.name.clone(),
-                        statistic: alert.statistic,
-                        severity: alert.severity,
-                    };
+                    let names = (&*feature.name, &*reference.name);
+                    let key = AlertKey::new(monitor, spec, names, alert);
                     let text = || explain_briefly(alert, &context);
                     next.texts.insert(
                         key.clone(),
@@ -108,14 +148,7 @@ impl Explanations {
             .as_ref()
             .filter(|alert| alert.state == AlertState::Firing)
         {
-            let key = AlertKey {
-                monitor: monitor.spec.name.clone(),
-                window: spec.name.clone(),
-                feature: String::new(),
-                reference: String::new(),
-                statistic: alert.statistic,
-                severity: alert.severity,
-            };
+            let key = AlertKey::new(monitor, spec, ("", ""), alert);
             let text = || explain_volume(alert);
             next.texts.insert(
                 key.clone(),

@@ -177,6 +177,11 @@ impl Exporter {
         Arc::clone(&self.published.load().view)
     }
 
+    /// The explanations of the firing alerts of the view that was published last.
+    pub(super) fn explanations(&self) -> Arc<Explanations> {
+        Arc::clone(&self.published.load().explanations)
+    }
+
     /// The latest reports of all sources, by name.
     #[must_use]
     pub fn reports(&self) -> BTreeMap<String, KafkaReport> {

@@ -1,9 +1,13 @@
 //! The series of alerts: the text of an explanation is a label, so it must not change with every
 //! evaluation.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::Arc;
+
 use pegel::alert::AlertState;
 use pegel::engine::{AlertView, EngineView, MonitorView};
-use pegel::export::Exporter;
+use pegel::export::{Exporter, serve};
 use pegel::model::{AlertSpec, EventTime, NotReady, Statistic, Thresholds};
 
 use crate::support::{MINUTE, at, plan, record, replay, spec};
@@ -39,14 +43,14 @@ fn alert(monitor: &mut MonitorView) -> &mut AlertView {
 
 /// Publishes evaluations of one monitor one after the other.
 struct Scrapes {
-    exporter: Exporter,
+    exporter: Arc<Exporter>,
     generation: u64,
 }
 
 impl Scrapes {
     fn new() -> Self {
         Scrapes {
-            exporter: Exporter::new(["data"].into_iter(), 1000),
+            exporter: Arc::new(Exporter::new(["data"].into_iter(), 1000)),
             generation: 0,
         }
     }
@@ -66,6 +70,27 @@ impl Scrapes {
             .filter(|line| line.starts_with(&format!("{metric}{{")))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// The answer of HTTP for a path, with its head.
+    fn answer(&self, path: &str) -> String {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(serve(
+            listener,
+            Arc::clone(&self.exporter),
+            None,
+            std::future::pending(),
+        ));
+        let mut connection = TcpStream::connect(address).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: pegel\r\nConnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     fn explanation(&mut self, monitor: &MonitorView, end: EventTime) -> String {
@@ -115,6 +140,33 @@ fn a_text_without_a_value_never_replaces_one_with_a_value() {
     assert!(explained.contains("fr: 40.0 %"), "{explained}");
     alert(&mut monitor).value = None;
     assert_eq!(scrapes.explanation(&monitor, at(12, 20, 0)), explained);
+}
+
+/// The page and the API forgot why an alert fired as soon as its stream was silent.
+#[test]
+fn a_held_alert_keeps_its_last_explanation_and_says_since_when_it_fires_and_why_it_is_held() {
+    let (mut monitor, mut scrapes) = (firing(), Scrapes::new());
+    alert(&mut monitor).since = Some(at(12, 5, 0));
+    scrapes.explanation(&monitor, at(12, 10, 0));
+    let judged = scrapes.answer("/api/v1/alerts");
+    assert!(judged.contains(r#""held":false"#), "{judged}");
+    assert!(!judged.contains("last score"), "{judged}");
+
+    alert(&mut monitor).value = None;
+    monitor.windows[0].features[1].comparisons[0].scores = Err(NotReady::Silent);
+    scrapes.explanation(&monitor, at(12, 20, 0));
+    let api = scrapes.answer("/api/v1/alerts");
+    let held = "js not ready: the stream is silent, the alert is held; firing since \
+                2026-11-01T12:05:00Z; last score: fr: 40.0 % -> 0.0 %; js 0.";
+    assert!(
+        api.contains(&format!("\"explanation\":\"c: {held}")),
+        "{api}"
+    );
+    assert!(api.contains(r#""held":true"#), "{api}");
+    assert!(api.contains(r#""since":"2026-11-01T12:05:00Z""#), "{api}");
+    let page = scrapes.answer("/");
+    let shown = page.replace("&#62;", ">");
+    assert!(shown.contains(&format!("critical: {held}")), "{page}");
 }
 
 /// Rules that waited for their null tables had no series at all.

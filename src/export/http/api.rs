@@ -14,6 +14,7 @@ use crate::engine::{
     WindowFeatureView, WindowView, status_names,
 };
 use crate::export::explain::{AlertContext, explain, explain_volume};
+use crate::export::explanations::Explanations;
 use crate::export::exporter::Exporter;
 use crate::export::unexpected::{invalid_values, unseen_categories};
 use crate::model::{KafkaReport, NotReady, Statistic};
@@ -176,20 +177,24 @@ pub fn calibration_json(assessment: &Assessment) -> Value {
 
 /// `/api/v1/alerts`: every alert, the firing ones first.
 pub(super) fn alerts(exporter: &Exporter) -> Value {
-    let view = exporter.view();
+    let (view, explanations) = (exporter.view(), exporter.explanations());
     let mut alerts: Vec<(u8, Value)> = Vec::new();
     for monitor in &view.monitors {
         for window in &monitor.windows {
             alerts.extend(window.volume.iter().map(|volume| {
-                let names = AlertNames {
-                    feature: "",
-                    reference: "",
-                };
-                let text = explain_volume(volume);
+                let names = ("", "");
+                let state = explain_volume(volume);
+                let text = explanations.complete(state, monitor, window, names, volume);
                 alert_json(monitor, window, names, volume, &text)
             }));
             for (feature, window_feature) in monitor.features.iter().zip(&window.features) {
-                alerts.extend(feature_alerts(monitor, window, feature, window_feature));
+                alerts.extend(feature_alerts(
+                    monitor,
+                    window,
+                    feature,
+                    window_feature,
+                    &explanations,
+                ));
             }
         }
     }
@@ -203,6 +208,7 @@ fn feature_alerts<'a>(
     window: &'a WindowView,
     feature: &'a FeatureView,
     window_feature: &'a WindowFeatureView,
+    explanations: &'a Explanations,
 ) -> impl Iterator<Item = (u8, Value)> + 'a {
     monitor
         .references
@@ -216,42 +222,37 @@ fn feature_alerts<'a>(
                 .iter()
                 .filter(move |alert| alert.statistic.applies_to_reference(index))
                 .map(move |alert| {
-                    let names = AlertNames {
-                        feature: &feature.name,
-                        reference: &reference.name,
-                    };
-                    let text = format!("{}: {}", feature.name, explain(alert, &context));
+                    let names = (&*feature.name, &*reference.name);
+                    let state = format!("{}: {}", feature.name, explain(alert, &context));
+                    let text = explanations.complete(state, monitor, window, names, alert);
                     alert_json(monitor, window, names, alert, &text)
                 })
         })
 }
 
-/// The names of an alert inside its window; both are empty for the number of events.
-struct AlertNames<'a> {
-    feature: &'a str,
-    reference: &'a str,
-}
-
-/// An alert, with the rank of its state.
+/// An alert, with the rank of its state; the names of feature and reference are empty for the
+/// number of events.
 fn alert_json(
     monitor: &MonitorView,
     window: &WindowView,
-    names: AlertNames<'_>,
+    (feature, reference): (&str, &str),
     alert: &AlertView,
     explanation: &str,
 ) -> (u8, Value) {
     let value = json!({
         "monitor": monitor.spec.name,
-        "feature": names.feature,
+        "feature": feature,
         "segment": "",
         "window": window_name(monitor, window),
-        "reference": names.reference,
+        "reference": reference,
         "statistic": alert.statistic.name(),
         "severity": alert.severity.name(),
         "threshold": alert.upper_threshold(),
         "threshold_lower": alert.lower_threshold(),
         "value": alert.value.map(number_json),
         "state": alert.state.name(),
+        "since": alert.since.map(|since| since.to_string()),
+        "held": alert.is_held(),
         "explanation": explanation,
     });
     (alert.state.rank(), value)

@@ -16,6 +16,7 @@ use crate::engine::{
     WindowFeatureView, WindowView, status_names,
 };
 use crate::export::explain::{AlertContext, explain, explain_volume, not_judged_text};
+use crate::export::explanations::Explanations;
 use crate::export::exporter::Exporter;
 use crate::export::numbers::{percent, short_number};
 use crate::model::{KafkaReport, Statistic};
@@ -65,7 +66,7 @@ struct VolumeRow {
     text: String,
 }
 
-fn volume_row(volume: &AlertView, is_silent: bool) -> VolumeRow {
+fn volume_row(volume: &AlertView, is_silent: bool, text: String) -> VolumeRow {
     VolumeRow {
         class: match volume.state {
             AlertState::Firing => "firing",
@@ -73,7 +74,7 @@ fn volume_row(volume: &AlertView, is_silent: bool) -> VolumeRow {
             AlertState::Inactive if !is_silent => "ok",
             AlertState::Inactive | AlertState::NotReady(_) => "wait",
         },
-        text: explain_volume(volume),
+        text,
     }
 }
 
@@ -164,10 +165,11 @@ pub(super) fn render(exporter: &Exporter) -> askama::Result<String> {
     } else {
         exporter.view()
     };
+    let explanations = exporter.explanations();
     let monitors: Vec<MonitorSection> = view
         .monitors
         .iter()
-        .map(|monitor| monitor_section(monitor, &view.sources))
+        .map(|monitor| monitor_section(monitor, &view.sources, &explanations))
         .collect();
     let rows = monitors
         .iter()
@@ -224,7 +226,11 @@ fn by_reason(counts: &[(&'static str, u64)]) -> String {
     }
 }
 
-fn monitor_section(monitor: &MonitorView, sources: &[SourceView]) -> MonitorSection {
+fn monitor_section(
+    monitor: &MonitorView,
+    sources: &[SourceView],
+    explanations: &Explanations,
+) -> MonitorSection {
     let source = sources
         .iter()
         .find(|source| source.name == monitor.spec.source);
@@ -242,12 +248,16 @@ fn monitor_section(monitor: &MonitorView, sources: &[SourceView]) -> MonitorSect
         windows: monitor
             .windows
             .iter()
-            .map(|window| window_table(monitor, window))
+            .map(|window| window_table(monitor, window, explanations))
             .collect(),
     }
 }
 
-fn window_table(monitor: &MonitorView, window: &WindowView) -> WindowTable {
+fn window_table(
+    monitor: &MonitorView,
+    window: &WindowView,
+    explanations: &Explanations,
+) -> WindowTable {
     let is_silent = monitor.silent_since.is_some();
     let mut rows: Vec<ComparisonRow> = monitor
         .features
@@ -260,7 +270,20 @@ fn window_table(monitor: &MonitorView, window: &WindowView) -> WindowTable {
                 .zip(&window_feature.comparisons)
                 .map(move |(reference, comparison)| {
                     let state = RowState::of(comparison, is_silent);
-                    comparison_row(state, feature, window_feature, reference, comparison)
+                    let names = (&*feature.name, &*reference.name);
+                    let complete = |text: String, alert: &AlertView| {
+                        explanations.complete(text, monitor, window, names, alert)
+                    };
+                    let explanation =
+                        explanation(state, feature, window_feature, comparison, &complete);
+                    comparison_row(
+                        state,
+                        feature,
+                        window_feature,
+                        reference,
+                        comparison,
+                        explanation,
+                    )
                 })
         })
         .collect();
@@ -276,12 +299,38 @@ fn window_table(monitor: &MonitorView, window: &WindowView) -> WindowTable {
             Some(end) => format!("until {end}, coverage {:.0} %", window.coverage * 100.0),
             None => "not evaluated yet".to_owned(),
         },
-        volume: window
-            .volume
-            .as_ref()
-            .map(|volume| volume_row(volume, is_silent)),
+        volume: window.volume.as_ref().map(|volume| {
+            let state = explain_volume(volume);
+            let text = explanations.complete(state, monitor, window, ("", ""), volume);
+            volume_row(volume, is_silent, text)
+        }),
         statuses: statuses_text(window),
         rows,
+    }
+}
+
+/// The reason for the state of a comparison; `complete` completes the text of an alert.
+fn explanation(
+    state: RowState,
+    feature: &FeatureView,
+    window_feature: &WindowFeatureView,
+    comparison: &ComparisonView,
+    complete: &dyn Fn(String, &AlertView) -> String,
+) -> String {
+    let furthest_alert = comparison
+        .alerts
+        .iter()
+        .max_by_key(|alert| (alert.state.rank(), alert.severity));
+    match (state, furthest_alert, &comparison.scores) {
+        (RowState::Firing | RowState::Pending, Some(alert), _) => {
+            let context = AlertContext::new(feature, window_feature, comparison);
+            let text = complete(explain(alert, &context), alert);
+            format!("{}: {text}", alert.severity)
+        }
+        (_, _, Err(reason)) => reason.to_string(),
+        (_, _, Ok(_)) => unjudged(comparison)
+            .and_then(|alert| not_judged_text(alert.state))
+            .unwrap_or_default(),
     }
 }
 
@@ -291,21 +340,8 @@ fn comparison_row(
     window_feature: &WindowFeatureView,
     reference: &ReferenceView,
     comparison: &ComparisonView,
+    explanation: String,
 ) -> ComparisonRow {
-    let furthest_alert = comparison
-        .alerts
-        .iter()
-        .max_by_key(|alert| (alert.state.rank(), alert.severity));
-    let explanation = match (state, furthest_alert, &comparison.scores) {
-        (RowState::Firing | RowState::Pending, Some(alert), _) => {
-            let context = AlertContext::new(feature, window_feature, comparison);
-            format!("{}: {}", alert.severity, explain(alert, &context))
-        }
-        (_, _, Err(reason)) => reason.to_string(),
-        (_, _, Ok(_)) => unjudged(comparison)
-            .and_then(|alert| not_judged_text(alert.state))
-            .unwrap_or_default(),
-    };
     ComparisonRow {
         state,
         feature: feature.name.clone(),
@@ -425,8 +461,10 @@ mod tests {
             commit_bytes: 0,
             rejected: Vec::new(),
         };
-        let shown =
-            |sources: &[SourceView]| monitor_section(&view.monitors[0], sources).undecodable;
+        let shown = |sources: &[SourceView]| {
+            let none = Explanations::default();
+            monitor_section(&view.monitors[0], sources, &none).undecodable
+        };
         let expected = "1800 json, 2 duplicate key".to_owned();
         assert_eq!(shown(std::slice::from_ref(&source)), Some(expected));
         source.decode_errors = vec![("json", 0)];
