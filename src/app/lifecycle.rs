@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -44,7 +45,7 @@ use super::roles::ProcessRole;
 use super::score::file_log::{self, RecoveredLog};
 use super::threads::Threads;
 use crate::config::{Config, Web};
-use crate::engine::Engine;
+use crate::engine::MonitorPlan;
 use crate::export::{Exporter, ReloadRequest, serve};
 use crate::model::{LogReport, duration};
 use crate::pane_log::kafka::{RecordLimit, TopicRequirements};
@@ -100,10 +101,14 @@ pub async fn run(
 }
 
 /// Reads the log in files on a blocking thread; the thread gives up when the future is dropped.
-async fn recover(path: PathBuf, engine: Engine) -> anyhow::Result<RecoveredLog> {
+async fn recover(
+    path: PathBuf,
+    plans: Vec<MonitorPlan>,
+    report: Arc<ArcSwap<LogReport>>,
+) -> anyhow::Result<RecoveredLog> {
     let stop = StopOnDrop::default();
     let flag = Arc::clone(&stop.0);
-    tokio::task::spawn_blocking(move || file_log::recover(&path, engine, &flag)).await?
+    tokio::task::spawn_blocking(move || file_log::recover(&path, &plans, &report, &flag)).await?
 }
 
 /// Sets its flag when it is dropped, for a blocking thread whose result nobody waits for any more.
@@ -175,7 +180,7 @@ impl Daemon {
             exporter.log().store(unread_log(process_role));
         }
         let recovered = match (&config.state.panes, &config.state.path) {
-            (None, Some(path)) => Some(recover(path.clone(), Engine::new(plans.clone())).await?),
+            (None, Some(path)) => Some(recover(path.clone(), plans.clone(), exporter.log()).await?),
             _ => None,
         };
         let builder = ProcessBuilder {

@@ -78,6 +78,23 @@ impl Engine {
         self.null_supply.defer();
     }
 
+    /// Collects requests for missing null tables from now on instead of simulating them. Rules that
+    /// need them are `warming`, so what this engine decides is of no use.
+    pub fn collect_null_tables(&mut self) {
+        self.null_supply.collect();
+    }
+
+    /// Ends the collection and returns the requests, each once.
+    #[must_use]
+    pub fn take_collected_tables(&mut self) -> Vec<TableRequest> {
+        self.null_supply.take_collected()
+    }
+
+    /// Takes null tables that are used instead of a simulation where a window needs them.
+    pub fn use_null_tables(&mut self, tables: Vec<SimulatedTable>) {
+        self.null_supply.use_finished(tables);
+    }
+
     /// The null tables that the latest windows wait for, and after them those that later windows
     /// may need, each once.
     #[must_use]

@@ -6,6 +6,11 @@
 //! nobody else and simulates at once, on all cores. Equal requests give equal tables, so the order
 //! and the place of the simulation change no result.
 //!
+//! A process that reads its log at the start needs them at once as well: the rules of a window
+//! decide which later windows a rolling reference leaves out, so they cannot wait. Because a window
+//! asks for few tables, such a reader collects the requests of the whole log first, has them
+//! simulated together, and reads the log again with the finished tables.
+//!
 //! Tables are needed now, by rules that wait for them, or ahead: for the next hour of the week, for
 //! a window with somewhat more or fewer values, and for a null model that replaces another one. The
 //! model in force stays until the tables of the next one exist, so a renewal makes no rule wait.
@@ -150,12 +155,37 @@ pub(super) struct NullSupply {
     kept: FxHashMap<NullModelId, BTreeMap<NullSize, KeptTable>>,
     /// True if missing tables come from outside, false if they are simulated at once.
     is_deferred: bool,
+    /// The requests for tables that are neither kept nor finished; `None` if they are simulated.
+    collected: Option<BTreeMap<NullTableId, TableRequest>>,
+    /// Tables that were simulated ahead, for the requests to come.
+    finished: FxHashMap<NullTableId, SimulatedTable>,
 }
 
 impl NullSupply {
     /// Leaves the simulation of missing tables to the caller from now on.
     pub(super) fn defer(&mut self) {
         self.is_deferred = true;
+        self.finished.clear();
+    }
+
+    /// Collects requests from now on instead of simulating their tables.
+    pub(super) fn collect(&mut self) {
+        self.collected = Some(BTreeMap::new());
+    }
+
+    /// Ends the collection and returns the requests, each once.
+    pub(super) fn take_collected(&mut self) -> Vec<TableRequest> {
+        self.collected
+            .take()
+            .unwrap_or_default()
+            .into_values()
+            .collect()
+    }
+
+    /// Takes tables that are used instead of a simulation where a window needs them.
+    pub(super) fn use_finished(&mut self, tables: Vec<SimulatedTable>) {
+        self.finished
+            .extend(tables.into_iter().map(|table| (table.id, table)));
     }
 
     /// True if missing tables come from outside, some time later.
@@ -167,15 +197,31 @@ impl NullSupply {
     pub(super) fn provide(&mut self, needs: Vec<TableNeed>, end: EventTime) -> Vec<TableNeed> {
         let requests = self.fill(&needs);
         if !self.is_deferred && !requests.is_empty() {
-            let tables = requests
-                .into_par_iter()
-                .map(|request| request.simulate())
-                .collect();
+            let tables = self.make(requests);
             self.keep(tables, end);
             self.fill(&needs);
         }
         self.mark_used(&needs, end);
         unmet(needs)
+    }
+
+    /// The tables of these requests: the finished ones, and others simulated unless they are
+    /// collected.
+    fn make(&mut self, requests: Vec<TableRequest>) -> Vec<SimulatedTable> {
+        let (mut tables, mut missing) = (Vec::new(), Vec::new());
+        for request in requests {
+            match self.finished.get(&request.id) {
+                Some(table) => tables.push(table.clone()),
+                None => missing.push(request),
+            }
+        }
+        match &mut self.collected {
+            Some(collected) => {
+                collected.extend(missing.into_iter().map(|request| (request.id, request)));
+            }
+            None => tables.par_extend(missing.into_par_iter().map(|request| request.simulate())),
+        }
+        tables
     }
 
     /// Provides the tables that have come since then, and returns the needs that are still not met.

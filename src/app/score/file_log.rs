@@ -17,18 +17,21 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use rayon::prelude::*;
 use tracing::{error, info, warn};
 
 use super::worker::ScoreWorker;
 use crate::app::ingest::worker::PendingCommit;
 use crate::clock;
-use crate::engine::{Engine, EngineSnapshot};
-use crate::pane_log::file::{FileLog, FileLogError, RecoveredEntry};
+use crate::engine::{Engine, EngineSnapshot, MonitorPlan, SimulatedTable, TableRequest};
+use crate::model::LogReport;
+use crate::pane_log::file::{FileLog, FileLogError, RecoveredEntry, Recovery};
 use crate::pane_log::{HeadLookup, read};
 
 /// The longest time between two ticks while no commit arrives.
@@ -50,23 +53,91 @@ pub(in crate::app) struct RecoveredLog {
     pub(in crate::app) took: Duration,
 }
 
-/// Opens the log in a directory and restores the engine from it, record by record; gives up when
+/// Opens the log in a directory and restores an engine with these monitors from it; gives up when
 /// `stop` is set.
+///
+/// Evaluations of the log are made again, so they need the null tables of their time. Where the
+/// snapshot and the references lack some, the log is read once to collect them, they are simulated
+/// together on all cores, and the log is read again. `report` shows their number meanwhile.
 ///
 /// # Errors
 /// Another process uses the directory, a newer program wrote the log, it cannot be read or written,
 /// or `stop` is set.
 pub(in crate::app) fn recover(
     directory: &Path,
-    mut engine: Engine,
+    plans: &[MonitorPlan],
+    report: &ArcSwap<LogReport>,
     stop: &AtomicBool,
 ) -> anyhow::Result<RecoveredLog> {
     let started_at = clock::monotonic();
-    // Null tables that no snapshot holds are simulated while the log is read, so that alerts and
-    // references come out as they were.
+    let mut engine = Engine::new(plans.to_vec());
+    engine.collect_null_tables();
+    let (mut log, mut recovery) = read_log(directory, &mut engine, stop)?;
+    let missing = engine.take_collected_tables();
+    if !missing.is_empty() {
+        // Two logs cannot have one directory, nor two engines the memory of one.
+        drop((log, engine));
+        let tables = simulate(directory, &missing, report, stop)?;
+        engine = Engine::new(plans.to_vec());
+        engine.use_null_tables(tables);
+        (log, recovery) = read_log(directory, &mut engine, stop)?;
+    }
+    let took = started_at.elapsed();
+    info!(
+        directory = %directory.display(),
+        commits = recovery.commits,
+        bytes = recovery.bytes,
+        took_ms = took.as_millis(),
+        "pane log read"
+    );
+    Ok(RecoveredLog { log, engine, took })
+}
+
+/// Simulates null tables on all cores.
+fn simulate(
+    directory: &Path,
+    missing: &[TableRequest],
+    report: &ArcSwap<LogReport>,
+    stop: &AtomicBool,
+) -> Result<Vec<SimulatedTable>, FileLogError> {
+    let total = missing.len();
+    info!(
+        tables = total,
+        "simulating the null tables that no snapshot holds, then the pane log is read again"
+    );
+    let finished = AtomicUsize::new(0);
+    let tables: Option<Vec<SimulatedTable>> = missing
+        .par_iter()
+        .map(|request| {
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let table = request.simulate();
+            let count = finished.fetch_add(1, Ordering::Relaxed) + 1;
+            report.rcu(|former| LogReport {
+                problem: Some(format!(
+                    "the pane log is not read yet: simulating null tables that no snapshot holds, \
+                     {count} of {total}"
+                )),
+                ..LogReport::clone(former)
+            });
+            Some(table)
+        })
+        .collect();
+    tables.ok_or_else(|| FileLogError::Interrupted {
+        path: directory.to_owned(),
+    })
+}
+
+/// Opens the log and applies it to an engine, record by record.
+fn read_log(
+    directory: &Path,
+    engine: &mut Engine,
+    stop: &AtomicBool,
+) -> anyhow::Result<(FileLog, Recovery)> {
     let unreadable = Cell::new(None);
     let mut commits = 0_u64;
-    let mut logged_at = started_at;
+    let mut logged_at = clock::monotonic();
     let is_stopping = || stop.load(Ordering::Relaxed) || unreadable.get().is_some();
     let opened = FileLog::open_until(directory, &is_stopping, &mut |entry| match entry {
         RecoveredEntry::Snapshot(bytes) => match read::<EngineSnapshot>(&bytes) {
@@ -77,11 +148,7 @@ pub(in crate::app) fn recover(
             commits += 1;
             if logged_at.elapsed() >= RECOVERY_LOG_INTERVAL {
                 logged_at = clock::monotonic();
-                info!(
-                    commits,
-                    "still reading the pane log; thresholds that no snapshot holds are calibrated \
-                     on the way"
-                );
+                info!(commits, "still reading the pane log");
             }
             if engine.accept(0, position, &commit.claim()).is_ok() {
                 engine.ingest_counts(0, &commit, bytes);
@@ -95,16 +162,7 @@ pub(in crate::app) fn recover(
         return Err(error)
             .with_context(|| format!("cannot read the snapshot in {}", directory.display()));
     }
-    let (log, recovery) = opened?;
-    let took = started_at.elapsed();
-    info!(
-        directory = %directory.display(),
-        commits = recovery.commits,
-        bytes = recovery.bytes,
-        took_ms = took.as_millis(),
-        "pane log read"
-    );
-    Ok(RecoveredLog { log, engine, took })
+    Ok(opened?)
 }
 
 /// The heads of a recovered engine; no lookup has to wait, because the whole log was read.
@@ -218,11 +276,113 @@ mod tests {
     use super::*;
     use crate::app::captured_log::log_lines;
     use crate::app::ingest::commit_budget::CommitBudget;
+    use crate::app::observer_plan;
     use crate::app::score::table_simulator::TableSimulator;
     use crate::app::score::worker::LogHealth;
-    use crate::ingest::Flushed;
-    use crate::pane_log::kafka::fixtures::opening;
+    use crate::ingest::{Flushed, Ingest};
+    use crate::model::{
+        AlertSpec, BinsSpec, Budget, EventTime, FeatureSpec, Kind, MonitorSpec, Pointer,
+        ReferenceSpec, Statistic, Thresholds, WindowSpec,
+    };
+    use crate::pane_log::kafka::fixtures::{opening, shard};
     use crate::panes::Commit;
+    use crate::reference::{Column, FitOptions, Reference, fit};
+    use crate::source::{RawRecord, Sink as _};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A monitor with a budgeted alert on a reference without null tables.
+    fn plan() -> MonitorPlan {
+        let column = Column {
+            numbers: (0..1000).map(f64::from).collect(),
+            ..Column::default()
+        };
+        let options = FitOptions {
+            bins: Some(BinsSpec::Count(4)),
+            ..FitOptions::default()
+        };
+        let feature = fit("x", Kind::Numeric, column, &options).unwrap();
+        let reference = Reference::new(EventTime::from_millis(0), 1000, vec![feature]);
+        let mut spec = MonitorSpec::bare();
+        spec.source = "s".to_owned();
+        spec.features = vec![FeatureSpec::new("x", Kind::Numeric)];
+        spec.timestamp.path = Pointer::parse("/ts");
+        spec.windows = vec![WindowSpec {
+            name: "5m".to_owned(),
+            size: MINUTE * 5,
+            slide: MINUTE,
+            min_samples: 1,
+        }];
+        spec.references = vec![ReferenceSpec::fitted("training", "none")];
+        spec.alerts = vec![AlertSpec {
+            statistic: Statistic::Js,
+            thresholds: Thresholds::default(),
+            budget: Some(Budget::default()),
+            for_evaluations: 1,
+            keep_firing_for: 0,
+            features: None,
+        }];
+        MonitorPlan::new(spec, vec![Ok(Arc::new(reference))])
+    }
+
+    /// Ten minutes of records in a commit a minute.
+    fn commits() -> Vec<Commit> {
+        let observer = observer_plan("s", &[Arc::new(plan())]);
+        let mut ingest = Ingest::new(observer, 1 << 20);
+        ingest.extent(1);
+        ingest.opened(0, &shard(0), 0, true);
+        let mut commits = Vec::new();
+        for offset in 0..200_i64 {
+            let time = 1_793_491_200_000 + offset * 3000;
+            let payload = format!("{{\"ts\":{time},\"x\":{}}}", offset * 37 % 1000);
+            ingest.set_now(Some(EventTime::from_millis(time)));
+            ingest.record(RawRecord {
+                slot: 0,
+                offset,
+                timestamp_ms: None,
+                payload: Some(payload.as_bytes()),
+            });
+            if offset % 20 == 19 {
+                commits.extend(ingest.flush().into_iter().map(|flushed| flushed.commit));
+            }
+        }
+        commits
+    }
+
+    /// Tables were simulated while the log was read, a few at a time, and `/-/ready` did not tell
+    /// why the start took minutes.
+    #[test]
+    fn null_tables_that_a_log_needs_are_simulated_together_before_it_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut log, _) = FileLog::open(directory.path(), &mut |_| ()).unwrap();
+        let mut at_once = Engine::new(vec![plan()]);
+        for commit in commits() {
+            let bytes = log.append(&commit);
+            let position = at_once.log().next(0);
+            at_once.accept(0, position, &commit.claim()).unwrap();
+            at_once.ingest_counts(0, &commit, bytes);
+            at_once.advance(0, &mut |_, _| ());
+        }
+        log.sync().unwrap();
+        drop(log);
+        let (report, mut recovered) = (ArcSwap::default(), None);
+        let lines = log_lines(|| {
+            let stop = AtomicBool::new(false);
+            recovered = recover(directory.path(), &[plan()], &report, &stop).ok();
+        });
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(
+            lines[0].starts_with("INFO simulating the null tables"),
+            "{lines:?}"
+        );
+        let problem = report.load().problem.clone().unwrap();
+        assert!(
+            problem.contains("simulating null tables that no snapshot holds, "),
+            "{problem}"
+        );
+        let engine = recovered.unwrap().engine;
+        assert!(engine.save() == at_once.save(), "nothing else is decided");
+    }
 
     /// Runs the thread on the open log of a directory with one commit, up to its end.
     fn run_with_a_commit(log: FileLog) {
@@ -263,7 +423,7 @@ mod tests {
         assert_eq!(lines.len(), 1, "once: {lines:?}");
         assert!(lines[0].starts_with("WARN files of the pane log were removed"));
         let stop = AtomicBool::new(false);
-        let recovered = recover(&directory, Engine::new(Vec::new()), &stop).unwrap();
+        let recovered = recover(&directory, &[], &ArcSwap::default(), &stop).unwrap();
         let heads = recovered.engine.log().heads.iter();
         let heads: Vec<i64> = heads.map(|(_, head)| head.upto).collect();
         assert_eq!(heads, [10]);

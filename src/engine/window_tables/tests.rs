@@ -289,3 +289,34 @@ fn a_window_whose_tables_come_too_late_was_not_ready() {
     assert_eq!(states(&view)[0], "pending", "it starts again");
     assert_eq!(view.alerts[0].since, Some(at(10)), "with this window");
 }
+
+/// A start whose log needs tables simulated them one window after the other.
+#[test]
+fn tables_that_are_collected_from_a_log_and_simulated_ahead_change_nothing() {
+    let references = || vec![fixed(), previous(), hour_of_week()];
+    let read_log = |engine: &mut Engine, plan: &MonitorPlan| {
+        read(engine, &mut Stream::default(), plan, 0..15, 5000.0);
+    };
+    let plan = budgeted_plan(references());
+    let mut at_once = Engine::new(vec![plan.clone()]);
+    read_log(&mut at_once, &plan);
+
+    let plan = budgeted_plan(references());
+    let mut scout = Engine::new(vec![plan.clone()]);
+    scout.collect_null_tables();
+    read_log(&mut scout, &plan);
+    let requests = scout.take_collected_tables();
+    assert!(requests.len() > 2, "of all references and windows");
+    let tables = requests
+        .iter()
+        .map(crate::engine::TableRequest::simulate)
+        .collect();
+
+    let plan = budgeted_plan(references());
+    let mut again = Engine::new(vec![plan.clone()]);
+    again.use_null_tables(tables);
+    again.collect_null_tables();
+    read_log(&mut again, &plan);
+    assert!(again.take_collected_tables().is_empty(), "none is missing");
+    assert!(again.save() == at_once.save(), "the same state");
+}
