@@ -113,6 +113,17 @@ impl Inbox {
     }
 }
 
+/// The level at which a line of librdkafka is logged.
+///
+/// A failed assignment is logged by librdkafka in case its caller ignores the error. Here none
+/// does, and a partition that is gone before it is unassigned is not a problem.
+fn logged_level(level: RDKafkaLogLevel, facility: &str) -> RDKafkaLogLevel {
+    match facility {
+        "ASSIGN" => RDKafkaLogLevel::Debug,
+        _ => level,
+    }
+}
+
 impl ClientContext for CallbackContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         let now = clock::monotonic();
@@ -120,7 +131,7 @@ impl ClientContext for CallbackContext {
             return;
         };
         let source = &*self.source;
-        match level {
+        match logged_level(level, facility) {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 error!(source, facility, suppressed, "librdkafka: {line}");
             }
@@ -202,6 +213,16 @@ pub(super) fn serve_callbacks(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// "Can't subtract from empty assignment" was a warning each time a topic was deleted.
+    #[test]
+    fn a_failed_assignment_is_left_to_its_caller() {
+        let warning = RDKafkaLogLevel::Warning;
+        let is_debug =
+            |facility: &str| matches!(logged_level(warning, facility), RDKafkaLogLevel::Debug);
+        assert!(is_debug("ASSIGN"), "the caller has the error");
+        assert!(!is_debug("FAIL"), "nobody else has this one");
+    }
 
     #[test]
     fn of_a_flood_one_line_in_thirty_seconds_is_logged_with_the_number_of_the_rest() {

@@ -108,8 +108,8 @@ impl KafkaSource {
         let consumer = BaseConsumer::from_config_and_context(&config, context)?;
         let is_in_group = member.is_some();
         let client = Client::new(consumer, member, timing.close).ok_or(SourceError::Queue)?;
-        let health = Health::new(&spec.name, &spec.kafka.brokers);
         let now = clock::monotonic();
+        let health = Health::new(&spec.name, &spec.kafka.brokers, now);
         let leader_ends = LeaderEnds::new(timing.ends, &spec.kafka.properties, now);
         let tail_losses = TailLosses::new(timing.refresh);
         Ok(KafkaSource {
@@ -203,10 +203,10 @@ impl KafkaSource {
     fn publish_report(&mut self, now: Instant) {
         self.publish_at = now + self.timing.publish;
         let PartitionReader { table, health, .. } = &mut self.reader;
-        health.log_changes();
+        health.log_changes(now);
         self.report.store(Arc::new(KafkaReport {
             up: health.is_up(),
-            problem: health.problem(),
+            problem: health.reportable_problem(now),
             topics: table.report(&self.topics),
             rebalances: [
                 ("assigned", table.assignments),

@@ -4,12 +4,20 @@
 //! end, so that the report shows what is wrong now and the log shows only changes.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tracing::{info, warn};
 
 use super::error_code::{code_name, error_words, is_unanswered};
 use crate::kafka::{PRINCIPAL, TopicPartition};
+
+/// The time after the start in which a missing connection is not a problem yet.
+///
+/// A client tries the addresses of a name one after the other, and reports that all brokers are
+/// down when the first one is refused: `localhost` is `::1` before it is `127.0.0.1`. A connection
+/// may also take longer than the first statistics.
+const START_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The thing a problem concerns. Of several problems, the report shows the one whose scope comes
 /// first in this order.
@@ -108,6 +116,9 @@ impl RequestError {
 pub(super) struct Health {
     source: String,
     brokers: String,
+    started_at: Instant,
+    /// True once a broker answered, or sent records.
+    has_answered: bool,
     /// Requests are answered, or records arrive.
     up: bool,
     /// A connection is open, whether or not a broker answers on it.
@@ -125,10 +136,12 @@ pub(super) struct Health {
 }
 
 impl Health {
-    pub(super) fn new(source: &str, brokers: &[String]) -> Self {
+    pub(super) fn new(source: &str, brokers: &[String], now: Instant) -> Self {
         Health {
             source: source.to_owned(),
             brokers: brokers.join(","),
+            started_at: now,
+            has_answered: false,
             up: false,
             connected: false,
             unanswered: 0,
@@ -160,6 +173,7 @@ impl Health {
     /// A broker answered, or sent records.
     pub(super) fn answered(&mut self) {
         self.up = true;
+        self.has_answered = true;
         self.connected = true;
         self.unanswered = 0;
         self.reason = None;
@@ -265,6 +279,18 @@ impl Health {
         })
     }
 
+    /// The problem to report at `now`: a connection that is not there yet right after the start is
+    /// none, unless the broker refuses it.
+    pub(super) fn reportable_problem(&self, now: Instant) -> Option<String> {
+        let is_refused = matches!(
+            self.reason,
+            Some((RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL, _))
+        );
+        let is_starting =
+            !self.has_answered && !is_refused && now < self.started_at + START_PATIENCE;
+        self.problem().filter(|_| !is_starting)
+    }
+
     fn outage(&self) -> String {
         let brokers = &self.brokers;
         match &self.reason {
@@ -280,8 +306,8 @@ impl Health {
     }
 
     /// Logs the problem, or its end, if it changed since the last call.
-    pub(super) fn log_changes(&mut self) {
-        let problem = self.problem();
+    pub(super) fn log_changes(&mut self, now: Instant) {
+        let problem = self.reportable_problem(now);
         if problem == self.logged {
             return;
         }
@@ -310,9 +336,44 @@ fn short_reason(reason: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     fn health() -> Health {
-        Health::new("fraud", &["localhost:9092".to_owned()])
+        Health::new("fraud", &["localhost:9092".to_owned()], clock::monotonic())
+    }
+
+    /// Each start with `localhost` logged a problem and its end, because nothing listens at `::1`.
+    #[test]
+    fn a_missing_connection_is_reported_some_seconds_after_the_start_and_at_once_later() {
+        let mut health = health();
+        let (start, down) = (health.started_at, RDKafkaErrorCode::AllBrokersDown);
+        let patience = Duration::from_secs(5);
+        health.client_error(
+            RDKafkaErrorCode::BrokerTransportFailure,
+            "localhost:9092/bootstrap: Connect to ipv6#[::1]:9092 failed: Connection refused",
+        );
+        health.client_error(down, "1/1 brokers are down");
+        assert_eq!(health.reportable_problem(start), None, "at once");
+        let expected = "no broker answers at localhost:9092: Connection refused";
+        let later = health.reportable_problem(start + patience);
+        assert_eq!(later.as_deref(), Some(expected), "after five seconds");
+        health.answered();
+        health.client_error(down, "1/1 brokers are down");
+        let lost = health.reportable_problem(start);
+        assert_eq!(lost.as_deref(), Some("no broker answers at localhost:9092"));
+    }
+
+    #[test]
+    fn a_refused_login_is_reported_at_once() {
+        let mut health = health();
+        health.client_error(
+            RDKafkaErrorCode::Authentication,
+            "b: failed: wrong password",
+        );
+        health.client_error(RDKafkaErrorCode::AllBrokersDown, "1/1 brokers are down");
+        let problem = health.reportable_problem(health.started_at);
+        let expected = "the broker at localhost:9092 refuses the login: wrong password";
+        assert_eq!(problem.as_deref(), Some(expected));
     }
 
     #[test]

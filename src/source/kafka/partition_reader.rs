@@ -79,8 +79,7 @@ impl PartitionReader {
         for slot in strays {
             // Cannot happen while every partition is forwarded. If it does, the partition is read
             // again from its last position.
-            self.unassign(slot);
-            self.needs_restart.insert(slot);
+            self.stop_reading(slot);
         }
         events
     }
@@ -190,8 +189,7 @@ impl PartitionReader {
         let TopicPartition { topic, partition } = &name;
         if stops_reading(*code) {
             warn!(source, topic, partition, text, "position is out of range");
-            self.needs_restart.insert(*slot);
-            self.unassign(*slot);
+            self.stop_reading(*slot);
             return;
         }
         if *code == RDKafkaErrorCode::TopicAuthorizationFailed as i32 {
@@ -202,8 +200,7 @@ impl PartitionReader {
             self.table.set_failing(*slot);
             // librdkafka reports neither a second denial nor its end: the next refresh assigns the
             // partition again, and then a record or its end arrives.
-            self.needs_restart.insert(*slot);
-            self.unassign(*slot);
+            self.stop_reading(*slot);
             return;
         }
         debug!(source, topic, partition, text, "partition failed");
@@ -364,8 +361,15 @@ impl PartitionReader {
             )))
     }
 
-    /// Stops reading a partition. One that continues elsewhere is unassigned as well, because
-    /// librdkafka refuses to seek after a failure (librdkafka #2961).
+    /// Stops reading a partition until it is restarted.
+    fn stop_reading(&mut self, slot: usize) {
+        if self.needs_restart.insert(slot) {
+            self.unassign(slot);
+        }
+    }
+
+    /// Unassigns a partition that is assigned. One that continues elsewhere is unassigned as well,
+    /// because librdkafka refuses to seek after a failure (librdkafka #2961).
     fn unassign(&self, slot: usize) {
         let list = partition_list([&self.table.name(slot)]);
         if let Err(error) = self.client.consumer().incremental_unassign(&list) {
@@ -375,8 +379,9 @@ impl PartitionReader {
 
     /// Closes a partition.
     pub(super) fn close(&mut self, slot: usize, sink: &mut dyn Sink) {
-        self.unassign(slot);
-        self.needs_restart.remove(&slot);
+        if !self.needs_restart.remove(&slot) {
+            self.unassign(slot);
+        }
         self.table.close(slot, sink);
     }
 

@@ -42,7 +42,7 @@ impl Session {
         let client = Client::new(consumer, None, Timing::default().close);
         Ok(Session {
             client: client.ok_or(SourceError::Queue)?,
-            health: Health::new(&spec.name, &spec.kafka.brokers),
+            health: Health::new(&spec.name, &spec.kafka.brokers, clock::monotonic()),
             patience,
             source: spec.name.clone(),
         })
