@@ -12,6 +12,7 @@ use super::monitors::pick_monitor;
 use super::output::reference_table;
 use super::usage::UsageError;
 use crate::batch::dataset::RowCounts;
+use crate::batch::fit::MAX_CATEGORIES;
 use crate::batch::fit::fit_rows::{FitNotice, FitRequest, FitRowsError, fit_rows};
 use crate::batch::fit::infer::ColumnChoice;
 use crate::batch::fit::{calibrate, hour_of_week};
@@ -19,9 +20,8 @@ use crate::batch::row_times;
 use crate::config::{self, Config};
 use crate::export::percent;
 use crate::model::{MonitorSpec, Pointer};
-use crate::reference::{FeatureReference, HourOfWeek, Reference};
+use crate::reference::{BLIND_SHARE, FeatureReference, HourOfWeek, Reference, other_share};
 use crate::source::Rows;
-use crate::stats::{Layout, share};
 
 /// Arguments of `pegel fit`.
 #[derive(Debug, Args)]
@@ -237,7 +237,11 @@ pub(super) fn print_notice(notice: FitNotice<'_>) {
             feature,
             with_bin,
             without_bin,
-        } => anstream::eprintln!("{}", rest_text(feature, with_bin, without_bin)),
+            top_for_most,
+        } => anstream::eprintln!(
+            "{}",
+            rest_text(feature, with_bin, without_bin, top_for_most)
+        ),
         FitNotice::Read(rows) => {
             if let Some(text) = missing_texts(rows) {
                 anstream::eprintln!("{text}");
@@ -275,20 +279,33 @@ pub(super) fn missing_texts(rows: &RowCounts) -> Option<String> {
     })
 }
 
-/// A line about the categories of a feature that share a bin.
-fn rest_text(feature: &FeatureReference, with_bin: usize, without_bin: usize) -> String {
-    let Layout::Categorical(layout) = &*feature.layout else {
-        return String::new();
-    };
-    let of_rest = share(
-        feature.counts.bins[layout.other()],
-        feature.counts.tallies.values,
+/// A line about the categories of a feature that share a bin; a warning if they hold most values.
+fn rest_text(
+    feature: &FeatureReference,
+    with_bin: usize,
+    without_bin: usize,
+    top_for_most: u64,
+) -> String {
+    let share = other_share(feature).unwrap_or_default();
+    let name = &feature.name;
+    let total = with_bin + without_bin;
+    let rest = format!(
+        "{name}: {with_bin} of {total} categories have a bin each, the others ({} of the values) share \
+         the bin other",
+        percent(share)
     );
-    format!(
-        "{}: {with_bin} of {} categories have a bin each, the others ({} of the values) share the bin \
-         other; `top` of the feature sets another number",
-        feature.name,
-        with_bin + without_bin,
-        of_rest.map_or_else(|| "0 %".to_owned(), percent),
-    )
+    if share < BLIND_SHARE {
+        return format!("{rest}; `top` of the feature sets another number");
+    }
+    let advice = if top_for_most > MAX_CATEGORIES as u64 {
+        format!(
+            "90 % of the values would need {top_for_most} bins, as in an identifier or free text: leave \
+             the feature out, or watch only its unseen_ratio"
+        )
+    } else {
+        format!(
+            "`top: {top_for_most}` of the feature in a configuration gives bins to 90 % of the values"
+        )
+    };
+    format!("warning: {rest}, and drift among them is not seen; {advice}")
 }

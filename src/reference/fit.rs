@@ -19,7 +19,7 @@ use crate::stats::{
 };
 
 /// Rows from which a category has a bin of its own; with fewer it shares the bin `other`.
-const MIN_ROWS: u64 = 5;
+pub(super) const MIN_ROWS: u64 = 5;
 
 /// A feature that cannot be fitted.
 #[derive(Debug, thiserror::Error)]

@@ -18,6 +18,7 @@ mod monitor_reference;
 mod named_features;
 mod null_tables;
 mod number_facts;
+mod other_bin;
 mod weighted_counts;
 
 pub use artefact::{ArtefactError, VERSION};
@@ -31,3 +32,4 @@ pub use monitor_reference::Reference;
 pub use named_features::NamedFeatures;
 pub use null_tables::{BlockStatistics, FeatureCalibration, NullSize, NullTable, RateBlocks};
 pub use number_facts::NumberFacts;
+pub use other_bin::{BLIND_SHARE, least_top, other_share, top_for_most};

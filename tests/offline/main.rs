@@ -8,6 +8,7 @@
 
 mod alert_series;
 mod architecture;
+mod blind_spots;
 mod calibrate;
 mod columns;
 mod commands;

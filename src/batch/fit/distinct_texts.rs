@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use crate::model::FeatureSpec;
 
 /// Most different texts that make a category each. A column with more holds names or identifiers.
-pub(super) const MAX_CATEGORIES: usize = 1000;
+pub const MAX_CATEGORIES: usize = 1000;
 /// Different texts up to which a column may hold categories, whatever their shares are.
 const FEW: usize = FeatureSpec::DEFAULT_TOP;
 

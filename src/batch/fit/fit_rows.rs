@@ -13,7 +13,7 @@ use crate::batch::row_times::UnreadableTimes;
 use crate::clock;
 use crate::model::{FeatureSpec, Kind, MonitorSpec};
 use crate::observe::ObserverPlan;
-use crate::reference::{FeatureReference, FitError, FitOptions, Reference, fit};
+use crate::reference::{FeatureReference, FitError, FitOptions, Reference, fit, top_for_most};
 use crate::source::{Rows, RowsError};
 use crate::stats::Layout;
 
@@ -129,6 +129,8 @@ pub enum FitNotice<'a> {
         with_bin: usize,
         /// Its categories that share a bin.
         without_bin: usize,
+        /// The `top` that would give bins to nine tenths of its values.
+        top_for_most: u64,
     },
     /// The data has no column of a feature.
     Absent(&'a AbsentColumn),
@@ -202,9 +204,10 @@ pub fn fit_rows(
     }
     let mut fitted = Vec::new();
     for ((feature, kind, _), column) in features.iter().zip(columns) {
+        let top = top_for_most(&column);
         match fit(feature, *kind, column, &options(feature, &spec, layout)) {
             Ok(reference) => {
-                notify_of_rest(&reference, notify);
+                notify_of_rest(&reference, top, notify);
                 fitted.push(reference);
             }
             Err(error) => notify(FitNotice::LeftOut {
@@ -225,7 +228,11 @@ pub fn fit_rows(
 }
 
 /// Tells how many categories share the bin `other`, if any.
-fn notify_of_rest(feature: &FeatureReference, notify: &mut dyn FnMut(FitNotice<'_>)) {
+fn notify_of_rest(
+    feature: &FeatureReference,
+    top_for_most: u64,
+    notify: &mut dyn FnMut(FitNotice<'_>),
+) {
     if let Layout::Categorical(layout) = &*feature.layout
         && !layout.others().is_empty()
     {
@@ -233,6 +240,7 @@ fn notify_of_rest(feature: &FeatureReference, notify: &mut dyn FnMut(FitNotice<'
             feature,
             with_bin: layout.names().len(),
             without_bin: layout.others().len(),
+            top_for_most,
         });
     }
 }

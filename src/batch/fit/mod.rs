@@ -11,3 +11,5 @@ mod distinct_texts;
 pub mod fit_rows;
 pub mod hour_of_week;
 pub mod infer;
+
+pub use distinct_texts::MAX_CATEGORIES;

@@ -8,6 +8,7 @@ mod feature;
 mod hour_of_week;
 mod inputs;
 mod noise_check;
+mod other_check;
 mod problem;
 mod reference;
 mod rule;
@@ -20,6 +21,7 @@ pub use feature::FeaturePlan;
 pub use hour_of_week::HourOfWeekReference;
 use inputs::PlanInputs;
 use noise_check::noise_warnings;
+use other_check::other_warning;
 pub use problem::{PlanProblem, PlanSubject};
 pub use reference::{LoadedReference, ReferenceDynamics, ReferencePlan, ReferenceView};
 pub use rule::{Rule, ThresholdSource};
@@ -41,7 +43,7 @@ pub struct MonitorPlan {
     pub features: Vec<FeaturePlan>,
     /// Faults that disable a part of the monitor and leave the rest running.
     pub problems: Vec<PlanProblem>,
-    /// Fixed thresholds that noise alone crosses.
+    /// Fixed thresholds that noise alone crosses, and features with most values in the bin `other`.
     pub warnings: Vec<String>,
 }
 
@@ -77,6 +79,7 @@ impl MonitorPlan {
                     noise_warnings(feature, &feature.references[index], reference)
                 })
             })
+            .chain(features.iter().filter_map(other_warning))
             .collect();
         MonitorPlan {
             id,

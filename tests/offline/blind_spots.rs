@@ -1,0 +1,64 @@
+//! Parts of the data that a command does not see are reported: categories in the bin `other`,
+//! arrays, rows that are late, hours of the week without rows.
+
+use std::fmt::Write as _;
+
+use crate::support::{run, write};
+
+/// A configuration of a monitor with the reference `ref.json`.
+const CONFIG: &str = "version: 1
+sources: {s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t]}}}
+monitors:
+  - name: m
+    source: s
+    windows: [{size: 5m, slide: 1m, min_samples: 50}]
+    timestamp: {path: /ts}
+    reference: {file: ref.json}
+";
+
+/// A table of the column `name`, whose category `i` has `rows(i)` rows.
+fn categories(number: u32, rows: impl Fn(u32) -> u32) -> String {
+    let mut table = "x,name\n".to_owned();
+    for category in 0..number {
+        for i in 0..rows(category) {
+            writeln!(table, "{}.5,n{category}", i % 90).unwrap();
+        }
+    }
+    table
+}
+
+/// `fit` printed the share of the bin `other` and nothing more, and `check` was silent.
+#[test]
+fn a_feature_with_most_values_in_other_is_a_warning_of_fit_and_check() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), "pegel.yaml", CONFIG);
+    let outcome = |table: String| {
+        write(directory.path(), "rows.csv", &table);
+        let fit = ["fit", "rows.csv", "-o", "ref.json", "--categorical", "name"];
+        let (code, _, fitted) = run(directory.path(), &fit);
+        assert_eq!(code, 0, "{fitted}");
+        let (code, _, checked) = run(directory.path(), &["check", "-c", "pegel.yaml"]);
+        assert_eq!(code, 0, "{checked}");
+        (fitted, checked)
+    };
+    let (fitted, checked) = outcome(categories(200, |_| 10));
+    let fit_warning = "warning: name: 50 of 200 categories have a bin each, the others (75.0 % of the \
+                       values) share the bin other, and drift among them is not seen; `top: 180` of the \
+                       feature in a configuration gives bins to 90 % of the values\n";
+    assert!(fitted.contains(fit_warning), "{fitted}");
+    let check_warning = "monitor m: feature name: 75.0 % of the reference's values share the bin other, \
+                         and drift among them is not seen: fit again with a `top` of at least 180 ";
+    assert!(checked.contains(check_warning), "{checked}");
+
+    let (fitted, checked) = outcome(categories(3000, |_| 2));
+    let identifier = "0 of 3000 categories have a bin each, the others (100.0 % of the values) share the \
+                      bin other, and drift among them is not seen; 90 % of the values would need 2700 \
+                      bins, as in an identifier or free text: leave the feature out";
+    assert!(fitted.contains(identifier), "{fitted}");
+    assert!(checked.contains("100.0 % of the reference's"), "{checked}");
+
+    let (fitted, checked) = outcome(categories(60, |i| if i < 50 { 20 } else { 10 }));
+    assert!(fitted.contains("name: 50 of 60 categories"), "{fitted}");
+    assert!(!fitted.contains("warning"), "{fitted}");
+    assert!(!checked.contains("other"), "{checked}");
+}
