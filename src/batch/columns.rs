@@ -97,8 +97,8 @@ pub fn absent_columns(
     }
     let unread: Vec<String> = discover(rows)?
         .into_iter()
-        .filter(|(name, path)| !plan.paths.reads(path, name))
-        .map(|(name, _)| name)
+        .filter(|column| !column.is_array && !plan.paths.reads(&column.path, &column.name))
+        .map(|column| column.name)
         .filter(|name| !name.is_empty())
         .collect();
     Ok(monitor
@@ -115,13 +115,29 @@ pub fn absent_columns(
         .collect())
 }
 
-/// Returns the columns of a table, or the paths of the scalars in the first rows of NDJSON.
-pub(super) fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsError> {
+/// A column of data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct DataColumn {
+    /// Name of the column, or member names of a JSON value joined with slashes.
+    pub(super) name: String,
+    /// Path of its values in a record.
+    pub(super) path: Pointer,
+    /// True if its first value is an array.
+    pub(super) is_array: bool,
+}
+
+/// Returns the columns of a table, or the paths of the scalars and arrays in the first rows of
+/// NDJSON.
+pub(super) fn discover(rows: &dyn Rows) -> Result<Vec<DataColumn>, RowsError> {
     let root = Pointer::default();
     if let Some(header) = rows.header()? {
         return Ok(header
             .into_iter()
-            .map(|name| (name.clone(), root.child(&name)))
+            .map(|name| DataColumn {
+                path: root.child(&name),
+                name,
+                is_array: false,
+            })
             .collect());
     }
     let mut columns = Vec::new();
@@ -130,7 +146,7 @@ pub(super) fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsEr
         if let Row::Json(line) = row
             && let Ok(value) = serde_json::from_slice(line)
         {
-            collect_scalars(&value, &root, &mut columns);
+            collect_columns(&value, &root, &mut columns);
         }
         read += 1;
         read < DISCOVERY_ROWS
@@ -138,20 +154,22 @@ pub(super) fn discover(rows: &dyn Rows) -> Result<Vec<(String, Pointer)>, RowsEr
     Ok(columns)
 }
 
-/// Adds name and path of every scalar in `value` that `columns` lacks; arrays are passed over.
-fn collect_scalars(
-    value: &serde_json::Value,
-    path: &Pointer,
-    columns: &mut Vec<(String, Pointer)>,
-) {
-    match value {
+/// Adds every scalar and every array in `value` that `columns` lacks.
+fn collect_columns(value: &serde_json::Value, path: &Pointer, columns: &mut Vec<DataColumn>) {
+    let is_array = match value {
         serde_json::Value::Object(members) => {
             for (key, member) in members {
-                collect_scalars(member, &path.child(key), columns);
+                collect_columns(member, &path.child(key), columns);
             }
+            return;
         }
-        serde_json::Value::Array(_) => {}
-        _ if columns.iter().any(|(_, known)| known == path) => {}
-        _ => columns.push((path.feature_name(), path.clone())),
+        value => value.is_array(),
+    };
+    if columns.iter().all(|known| known.path != *path) {
+        columns.push(DataColumn {
+            name: path.feature_name(),
+            path: path.clone(),
+            is_array,
+        });
     }
 }

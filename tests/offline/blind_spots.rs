@@ -62,3 +62,34 @@ fn a_feature_with_most_values_in_other_is_a_warning_of_fit_and_check() {
     assert!(!fitted.contains("warning"), "{fitted}");
     assert!(!checked.contains("other"), "{checked}");
 }
+
+/// Columns of arrays did not appear in the table at all.
+#[test]
+fn columns_of_arrays_are_left_out_with_a_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let arrays: String = (0..13).map(|i| format!(",\"list{i}\":[{i}]")).collect();
+    let lines: String = (0..200)
+        .map(|i| format!("{{\"x\":{}.5,\"user\":{{\"tags\":[]}}{arrays}}}\n", i % 90))
+        .collect();
+    write(directory.path(), "rows.ndjson", &lines);
+    let (code, _, messages) = run(directory.path(), &["fit", "rows.ndjson", "-o", "ref.json"]);
+    assert_eq!(code, 0, "{messages}");
+    let is_listed = |column: &str, reason: &str| {
+        messages.lines().any(|line| {
+            let cells: Vec<&str> = line
+                .split(['\u{2502}', '\u{2506}'])
+                .map(str::trim)
+                .collect();
+            cells.get(1..4) == Some(&[column, "left out", reason])
+        })
+    };
+    let reason = "arrays or objects; `path` can lead to an element";
+    for column in ["user/tags", "list0", "list8"] {
+        assert!(is_listed(column, reason), "{column}: {messages}");
+    }
+    assert!(!is_listed("list9", reason), "{messages}");
+    assert!(
+        is_listed("4 more columns", "arrays or objects"),
+        "{messages}"
+    );
+}

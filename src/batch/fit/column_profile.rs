@@ -7,7 +7,7 @@ use super::dates::begins_with_date;
 use super::distinct_numbers::DistinctNumbers;
 use super::distinct_texts::DistinctTexts;
 use crate::decode::{Reading, TimeReader, boolean, category, is_number_with_comma, number};
-use crate::model::{EventTime, Kind, Slot, TextRange, TimestampFormat};
+use crate::model::{EventTime, Kind, NESTED, Slot, TextRange, TimestampFormat};
 
 /// Percentage of the values of a column from which all of them are taken for that type.
 const MOSTLY: u64 = 95;
@@ -34,6 +34,8 @@ pub(super) struct Verdict {
     pub(super) note: Option<String>,
     /// True if the values could be categories, and are left out because they hardly are.
     pub(super) may_be_categories: bool,
+    /// True if the values are left out because they are arrays or objects.
+    pub(super) is_nested: bool,
 }
 
 impl Verdict {
@@ -51,6 +53,15 @@ impl Verdict {
             reason: reason.into(),
             note: None,
             may_be_categories: false,
+            is_nested: false,
+        }
+    }
+
+    /// Leaves out values that are arrays or objects.
+    fn nested(reason: impl Into<String>) -> Self {
+        Verdict {
+            is_nested: true,
+            ..Verdict::left_out(reason)
         }
     }
 
@@ -84,6 +95,8 @@ pub(super) struct ColumnProfile {
     numbers: u64,
     whole_numbers: u64,
     booleans: u64,
+    /// Arrays and objects.
+    nested: u64,
     /// Texts with a date and a time, and numbers that are times of the years of [`CLOCK`].
     times: u64,
     /// Form of the first time.
@@ -112,6 +125,11 @@ impl ColumnProfile {
             return;
         }
         self.values += 1;
+        if slot == Slot::Nested {
+            self.nested += 1;
+            self.record_example(NESTED, row);
+            return;
+        }
         self.booleans += u64::from(matches!(boolean(slot, scratch), Reading::Value(_)));
         let is_number = match reading {
             Reading::Value(x) => {
@@ -162,6 +180,11 @@ impl ColumnProfile {
         let text = range.of(scratch);
         self.dates += u64::from(!is_time && begins_with_date(text));
         self.numbers_with_comma += u64::from(is_number_with_comma(text));
+        self.record_example(text, row);
+    }
+
+    /// Keeps a value that is not a number as an example, if it is one of the first different ones.
+    fn record_example(&mut self, text: &str, row: u64) {
         if self.examples.len() < MAX_EXAMPLES {
             let text = shortened(text);
             if self.examples.iter().all(|example| example.text != text) {
@@ -179,6 +202,11 @@ impl ColumnProfile {
     pub(super) fn verdict(&self) -> Verdict {
         if self.values == 0 {
             Verdict::left_out("no values")
+        } else if self.is_most(self.nested) {
+            Verdict::nested("arrays or objects; `path` can lead to an element")
+        } else if !self.is_most(self.values - self.nested) {
+            let share = percent(self.nested, self.values);
+            Verdict::nested(format!("arrays or objects in {share} of the values"))
         } else if self.booleans == self.values {
             Verdict::of(Kind::Boolean, "true or false")
         } else if let Some(format) = self.format.filter(|_| self.is_most(self.times)) {

@@ -29,6 +29,8 @@ pub struct Inferred {
     pub note: Option<String>,
     /// True if the values could be categories, and are left out because they hardly are.
     pub may_be_categories: bool,
+    /// True if the values are left out because they are arrays or objects.
+    pub is_nested: bool,
 }
 
 /// The columns that a user decides about.
@@ -106,7 +108,7 @@ impl ColumnChoice {
                 }
                 chosen.push((name, option));
                 (column.kind, column.times, column.note) = (kind, None, None);
-                column.may_be_categories = false;
+                (column.may_be_categories, column.is_nested) = (false, false);
                 column.reason = format!("--{option}");
             }
         }
@@ -155,7 +157,7 @@ pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
     let mut paths = Paths::new();
     let slots: Vec<usize> = columns
         .iter()
-        .map(|(name, path)| paths.add(path, Some(name)))
+        .map(|column| paths.add(&column.path, Some(&column.name)))
         .collect();
     let mut profiles: Vec<ColumnProfile> =
         columns.iter().map(|_| ColumnProfile::default()).collect();
@@ -171,25 +173,27 @@ pub fn infer(rows: &dyn Rows) -> Result<Vec<Inferred>, RowsError> {
     Ok(columns
         .into_iter()
         .zip(profiles)
-        .map(|((name, path), profile)| {
+        .map(|(column, profile)| {
             let Verdict {
                 kind,
                 times,
                 reason,
                 note,
                 may_be_categories,
-            } = match name.as_str() {
+                is_nested,
+            } = match column.name.as_str() {
                 "" => Verdict::left_out("the column has no name"),
                 _ => profile.verdict(),
             };
             Inferred {
-                name,
-                path,
+                name: column.name,
+                path: column.path,
                 kind,
                 times,
                 reason,
                 note,
                 may_be_categories,
+                is_nested,
             }
         })
         .collect())
@@ -249,13 +253,27 @@ mod tests {
     }
 
     #[test]
-    fn members_of_json_objects_are_columns_and_arrays_are_not() {
+    fn members_of_json_objects_are_columns_and_arrays_are_left_out() {
         let columns = infer_text(
             "rows.ndjson",
-            "{\"a\": {\"b\": 1.5}, \"list\": [1]}\n{\"a\": {\"b\": 2.5, \"c\": \"x\"}}\n",
+            "{\"a\": {\"b\": 1.5}, \"list\": [1], \"mixed\": 1}
+             {\"a\": {\"b\": 2.5, \"c\": \"x\"}, \"list\": null, \"mixed\": {\"d\": 1}}\n",
         );
-        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        assert_eq!(names, ["a/b", "a/c"]);
+        let columns: Vec<(&str, Option<Kind>, &str)> = columns
+            .iter()
+            .map(|column| (column.name.as_str(), column.kind, column.reason.as_str()))
+            .collect();
+        let numeric = Some(Kind::Numeric);
+        // An array was not a column, so it was missing without a word.
+        let array = "arrays or objects; `path` can lead to an element";
+        let expected = [
+            ("a/b", numeric, "2 distinct numbers"),
+            ("list", None, array),
+            ("mixed", None, "arrays or objects in 50.0 % of the values"),
+            ("a/c", Some(Kind::Categorical), "1 different texts"),
+            ("mixed/d", numeric, "1 distinct numbers"),
+        ];
+        assert_eq!(columns, expected);
     }
 
     fn columns() -> Vec<Inferred> {

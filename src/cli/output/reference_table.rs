@@ -5,6 +5,11 @@ use crate::batch::fit::infer::Inferred;
 use crate::export::{is_whole, median_text, number_text, percent, short_number};
 use crate::reference::Reference;
 
+/// Most columns of arrays or objects that are listed.
+const MAX_NESTED: usize = 10;
+/// The kind of a column that is not a feature.
+const LEFT_OUT: &str = "left out";
+
 /// Returns a table of the features of a reference.
 #[must_use]
 pub(crate) fn features(reference: &Reference) -> String {
@@ -43,13 +48,23 @@ pub(crate) fn features(reference: &Reference) -> String {
     table.to_string()
 }
 
-/// Returns a table of the inferred kinds with their reasons.
+/// Returns a table of the inferred kinds with their reasons; of columns of arrays or objects, the
+/// first [`MAX_NESTED`] and the number of the others.
 #[must_use]
 pub(crate) fn inferred(columns: &[Inferred]) -> String {
     let mut table = empty_table(TableStyle::Terminal, &["column", "kind", "reason"]);
+    let mut nested = 0;
     for column in columns {
-        let kind = column.kind.map_or("left out", |kind| kind.name());
+        nested += usize::from(column.is_nested);
+        if column.is_nested && nested > MAX_NESTED {
+            continue;
+        }
+        let kind = column.kind.map_or(LEFT_OUT, |kind| kind.name());
         table.add_row([column.name.clone(), kind.to_owned(), column.reason.clone()]);
+    }
+    if nested > MAX_NESTED {
+        let more = format!("{} more columns", nested - MAX_NESTED);
+        table.add_row([more, LEFT_OUT.to_owned(), "arrays or objects".to_owned()]);
     }
     table.to_string()
 }
