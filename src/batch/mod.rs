@@ -9,6 +9,7 @@ pub mod compare;
 pub mod dataset;
 pub mod evaluation;
 pub mod fit;
+pub mod late_rows;
 mod merge;
 pub mod progress;
 pub mod replay;

@@ -12,6 +12,7 @@ use indicatif::ProgressBar;
 
 use super::columns::{self, AbsentColumn};
 use super::evaluation::{OnEvaluation, apply};
+use super::late_rows::LateRows;
 use super::row_times::{UnreadableTimes, first_unreadable};
 use super::{dataset, merge, progress};
 use crate::app::observer_plan;
@@ -116,6 +117,8 @@ pub struct Replayed {
     pub absent: Vec<AbsentColumn>,
     /// The rows of each monitor whose time could not be read; monitors without any are left out.
     pub unreadable_times: Vec<UnreadableTimes>,
+    /// The rows of a file that were dropped as late, for each monitor with many of them.
+    pub late: Vec<LateRows>,
 }
 
 /// The rows of a source that could not be read.
@@ -148,11 +151,46 @@ pub fn replay(
             replayed.absent.extend(absent);
         }
     }
-    for view in &replayed.monitors {
+    for (view, (_, observed)) in replayed.monitors.iter().zip(&observed) {
         let unreadable = unreadable_times(input, view)?;
         replayed.unreadable_times.extend(unreadable);
+        replayed.late.extend(late_rows(input, view, observed)?);
     }
     Ok(replayed)
+}
+
+/// The number of a monitor's rows that were dropped for a reason.
+fn dropped(view: &MonitorView, reason: DropReason) -> u64 {
+    view.dropped
+        .iter()
+        .filter(|(name, _)| *name == reason.name())
+        .map(|(_, count)| count)
+        .sum()
+}
+
+/// The number of rows that belong to a monitor, counted or dropped.
+fn rows_of_monitor(view: &MonitorView) -> u64 {
+    let not_counted: u64 = DropReason::ALL
+        .into_iter()
+        .filter(|reason| !matches!(reason, DropReason::Filtered | DropReason::Expired))
+        .map(|reason| dropped(view, reason))
+        .sum();
+    view.events + not_counted
+}
+
+/// The rows of a file that were dropped as late, if they are many; the cause is searched for.
+fn late_rows(
+    input: &Input,
+    view: &MonitorView,
+    observed: &ObserverPlan,
+) -> Result<Option<LateRows>, RowsError> {
+    let (late, rows) = (dropped(view, DropReason::Late), rows_of_monitor(view));
+    match input {
+        Input::File(file) if LateRows::are_many(late, rows) => {
+            LateRows::find(file, observed, late, rows)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The rows of a monitor whose time could not be read; the first of them is searched for.
@@ -160,29 +198,17 @@ fn unreadable_times(
     input: &Input,
     view: &MonitorView,
 ) -> Result<Option<UnreadableTimes>, RowsError> {
-    let dropped = |reason: DropReason| {
-        view.dropped
-            .iter()
-            .filter(|(name, _)| *name == reason.name())
-            .map(|(_, count)| count)
-            .sum::<u64>()
-    };
-    let unreadable = dropped(DropReason::BadTimestamp);
+    let unreadable = dropped(view, DropReason::BadTimestamp);
     let rows = input.rows_of(&view.spec.source).filter(|_| unreadable > 0);
     let Some(rows) = rows else {
         return Ok(None);
     };
-    let not_counted: u64 = DropReason::ALL
-        .into_iter()
-        .filter(|reason| !matches!(reason, DropReason::Filtered | DropReason::Expired))
-        .map(dropped)
-        .sum();
     Ok(first_unreadable(rows, &view.spec)?.map(|example| {
         UnreadableTimes::new(
             rows.name(),
             &view.spec,
             unreadable,
-            view.events + not_counted,
+            rows_of_monitor(view),
             example,
         )
     }))
@@ -241,6 +267,7 @@ fn replay_sources(
         unread,
         absent: Vec::new(),
         unreadable_times: Vec::new(),
+        late: Vec::new(),
     })
 }
 

@@ -20,9 +20,8 @@ use super::output::scores::{ScoreFormat, ScoreWriter};
 use super::usage::UsageError;
 use crate::alert::AlertState;
 use crate::app;
-use crate::batch::replay::replay;
+use crate::batch::replay::{Replayed, replay};
 use crate::batch::report::FeatureReport;
-use crate::batch::row_times::UnreadableTimes;
 use crate::config::Config;
 use crate::engine::{AlertView, MonitorPlan, MonitorView, WindowView};
 use crate::model::MonitorSpec;
@@ -55,8 +54,8 @@ pub struct ReplayArgs {
 /// Replays the input and prints a summary on standard error.
 ///
 /// # Errors
-/// The configuration is wrong, the data cannot be read, no row is an event of a monitor, or no
-/// rule was ever ready.
+/// The configuration is wrong, the data cannot be read, many rows have no readable time or are
+/// late, no row is an event of a monitor, or no rule was ever ready.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
     UsageError::check_output(Path::new(&args.output), args.input.file())?;
     let config = load_config(&args.config, args.reference.as_deref())?;
@@ -90,13 +89,7 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         anstream::eprintln!("{}", summary(view));
     }
     print_lost_rows(&replayed);
-    if let Some(unreadable) = replayed
-        .unreadable_times
-        .into_iter()
-        .find(UnreadableTimes::are_many)
-    {
-        return Err(unreadable.into());
-    }
+    check_times(&replayed)?;
     if replayed.monitors.iter().all(|view| view.events == 0) {
         bail!(
             "{}: no row became an event, no window was evaluated",
@@ -118,6 +111,19 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<Exit> {
         );
     }
     Ok(Exit::Ok)
+}
+
+/// Refuses rows of which so many have no readable time or are late that the others do not stand for
+/// all.
+fn check_times(replayed: &Replayed) -> anyhow::Result<()> {
+    let unreadable = &replayed.unreadable_times;
+    if let Some(unreadable) = unreadable.iter().find(|unreadable| unreadable.are_many()) {
+        return Err(unreadable.clone().into());
+    }
+    match replayed.late.first() {
+        Some(late) => Err(late.clone().into()),
+        None => Ok(()),
+    }
 }
 
 /// Opens the file that the evaluations are written to; `-` is standard output.

@@ -20,5 +20,6 @@ pub use event_clock::is_in_wrong_unit;
 pub use observer::{Observer, count_record, is_selected};
 pub use plan::{ObservedFeature, ObservedMonitor, ObserverPlan};
 pub use rejections::RejectedRecords;
+pub use shard::is_too_late;
 pub use time_sample::SourceTime;
 pub use wrong_kinds::WrongKind;

@@ -336,11 +336,8 @@ impl ShardMonitor {
 
 /// Returns true if an event of this time is in no window any more: it is further behind the
 /// watermark of its shard than the longest window.
-pub(super) fn is_too_late(
-    time: EventTime,
-    newest: Option<EventTime>,
-    plan: &ObservedMonitor,
-) -> bool {
+#[must_use]
+pub fn is_too_late(time: EventTime, newest: Option<EventTime>, plan: &ObservedMonitor) -> bool {
     newest.is_some_and(|newest| {
         time < newest
             .minus(plan.out_of_orderness)

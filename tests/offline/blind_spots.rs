@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use crate::support::{run, write};
 
+/// Milliseconds of 2026-11-01.
+const START: i64 = 1_793_491_200_000;
 /// A configuration of a monitor with the reference `ref.json`.
 const CONFIG: &str = "version: 1
 sources: {s: {kafka: {brokers: [\"127.0.0.1:1\"], topics: [t]}}}
@@ -92,4 +94,59 @@ fn columns_of_arrays_are_left_out_with_a_reason() {
         is_listed("4 more columns", "arrays or objects"),
         "{messages}"
     );
+}
+
+/// A record of a row each second.
+fn line(second: i64) -> String {
+    let x = second.rem_euclid(90);
+    format!("{{\"ts\":{},\"x\":{x}.5}}\n", START + second * 1000)
+}
+
+/// The first file was told as `warming`, and the second one had exit code 0.
+#[test]
+fn rows_that_are_late_because_of_the_file_end_a_replay() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = (0..3600).map(line).collect();
+    write(directory.path(), "rows.ndjson", &lines.concat());
+    write(directory.path(), "pegel.yaml", CONFIG);
+    let (code, _, messages) = run(directory.path(), &["fit", "rows.ndjson", "-o", "ref.json"]);
+    assert_eq!(code, 0, "{messages}");
+    let outcome = |command: &str, lines: &[String]| {
+        write(directory.path(), "rows.ndjson", &lines.concat());
+        let replay = [command, "-c", "pegel.yaml", "--input", "rows.ndjson"];
+        let (code, _, messages) = run(directory.path(), &replay);
+        (code, messages)
+    };
+    let ahead = [&[line(3 * 365 * 86_400)], &lines[..]].concat();
+    let expected = "rows.ndjson: 3600 of 3601 rows were dropped as late: row 1 (2029-10-31T00:00:00Z) is \
+                    ahead of the rest; correct its time, or remove it\n";
+    for command in ["replay", "calibrate"] {
+        let (code, messages) = outcome(command, &ahead);
+        assert_eq!(code, 1, "{command}: {messages}");
+        assert!(messages.contains(expected), "{command}: {messages}");
+    }
+    let two = [line(99_999_999), line(88_888_888)];
+    let (code, messages) = outcome("replay", &[&lines[..900], &two, &lines[900..]].concat());
+    assert_eq!(code, 1, "{messages}");
+    assert!(messages.contains(": row 902 (2029-08-25"), "{messages}");
+
+    let swapped = [&lines[1800..], &lines[..1800]].concat();
+    let (code, messages) = outcome("replay", &swapped);
+    assert_eq!(code, 1, "{messages}");
+    let expected = "rows.ndjson: 1800 of 3600 rows were dropped as late: the file is not in order of time, \
+                    row 1801 (2026-11-01T00:00:00Z) comes after row 1800 (2026-11-01T00:59:59Z); sort its \
+                    rows by time\n";
+    assert!(messages.contains(expected), "{messages}");
+    let reversed: Vec<String> = lines.iter().rev().cloned().collect();
+    let (code, messages) = outcome("replay", &reversed);
+    assert_eq!(code, 1, "{messages}");
+    assert!(messages.contains("is not in order of time"), "{messages}");
+
+    // A tenth of the rows may be late, as in a stream with some disorder.
+    let few: Vec<String> = (0..3600)
+        .map(|i| line(if i % 20 == 19 { i - 7200 } else { i }))
+        .collect();
+    let (code, messages) = outcome("replay", &few);
+    assert_eq!(code, 0, "{messages}");
+    assert!(messages.contains("dropped: 180 late"), "{messages}");
 }

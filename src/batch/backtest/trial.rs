@@ -11,6 +11,7 @@ use super::operating_curve::Backtest;
 use super::outcomes::Outcomes;
 use super::policy::DAY;
 use super::report::BacktestReport;
+use crate::batch::late_rows::LateRows;
 use crate::batch::progress;
 use crate::batch::replay::{Input, Replayed, replay, replay_transformed};
 use crate::batch::row_times::UnreadableTimes;
@@ -56,6 +57,9 @@ pub enum BacktestError {
     /// So many rows of the history have no readable time that the others do not stand for all.
     #[error(transparent)]
     UnreadableTimes(#[from] UnreadableTimes),
+    /// So many rows of the history are late that the others do not stand for all.
+    #[error(transparent)]
+    LateRows(#[from] LateRows),
     /// No row of the history is an event of the monitor.
     #[error(
         "{input}: no row became an event ({}); check `timestamp` of the monitor",
@@ -159,6 +163,9 @@ pub(crate) fn run_backtest(
         .find(|unreadable| unreadable.are_many())
     {
         return Err(unreadable.clone().into());
+    }
+    if let Some(late) = replayed.late.first() {
+        return Err(late.clone().into());
     }
     let state = replayed
         .monitors
