@@ -60,6 +60,21 @@ pub(super) fn sources(table: &Table<'_>) -> Vec<SourceSpec> {
         .collect()
 }
 
+/// Reads the names of all sources, those with problems included.
+pub(super) fn source_names(table: &Table<'_>) -> Vec<String> {
+    table
+        .get("sources")
+        .filter(Item::is_table)
+        .and_then(|item| item.table())
+        .map_or_else(Vec::new, |sources| {
+            sources
+                .entries()
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect()
+        })
+}
+
 fn source(name: &str, item: &Item<'_>) -> Option<SourceSpec> {
     let client = ClientUser::Source(name.to_owned());
     item.record_location(OptionSubject::ClientUser(client.clone()));
@@ -99,7 +114,7 @@ fn check_format(item: &Item<'_>) {
 fn kafka(client: &ClientUser, table: &Table<'_>) -> Option<KafkaSpec> {
     let brokers = table
         .need("brokers", "a list of host:port")
-        .and_then(|item| names(&item, "broker"));
+        .and_then(|item| brokers(&item));
     let topics = table
         .need("topics", "a list of topic names")
         .and_then(|item| topics(&item));
@@ -123,7 +138,7 @@ fn kafka(client: &ClientUser, table: &Table<'_>) -> Option<KafkaSpec> {
 /// Reads a list of at least one topic, each of them once: a topic that is listed twice would be
 /// read once, and the list would promise more.
 fn topics(item: &Item<'_>) -> Option<Vec<String>> {
-    let topics = names(item, "topic")?;
+    let topics = entries(item, "topic", topic)?;
     for (index, listed) in item.list()?.iter().enumerate() {
         if topics[..index].contains(&topics[index]) {
             listed.error(format!(
@@ -135,11 +150,76 @@ fn topics(item: &Item<'_>) -> Option<Vec<String>> {
     Some(topics)
 }
 
-/// Reads a list of at least one name.
-pub(super) fn names(item: &Item<'_>, noun: &str) -> Option<Vec<String>> {
+/// Reads a list of at least one broker.
+pub(super) fn brokers(item: &Item<'_>) -> Option<Vec<String>> {
+    entries(item, "broker", broker)
+}
+
+/// Reads a list of at least one `noun`.
+fn entries(
+    item: &Item<'_>,
+    noun: &str,
+    read: impl Fn(&Item<'_>) -> Option<String>,
+) -> Option<Vec<String>> {
     let items = item.non_empty_list(noun)?;
-    let names: Vec<String> = items.iter().filter_map(Item::name).collect();
-    (names.len() == items.len()).then_some(names)
+    let texts: Vec<String> = items.iter().filter_map(read).collect();
+    (texts.len() == items.len()).then_some(texts)
+}
+
+/// Reads the address of a broker, or several separated by commas as in `bootstrap.servers`.
+fn broker(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    if text.split(',').all(|address| is_address(address.trim())) {
+        return Some(text);
+    }
+    item.expected("host:port such as \"localhost:9092\"")
+}
+
+/// True for `host:port`. An IPv6 address stands in brackets, and librdkafka allows the protocol
+/// before it.
+fn is_address(text: &str) -> bool {
+    let address = text.strip_prefix("PLAINTEXT://").unwrap_or(text);
+    let Some((host, port)) = address.rsplit_once(':') else {
+        return false;
+    };
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit())
+        && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_host = match host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+    {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte))
+        }
+    };
+    is_host && is_port
+}
+
+/// Reads the name of a topic, as Kafka allows it.
+pub(super) fn topic(item: &Item<'_>) -> Option<String> {
+    const MAX_BYTES: usize = 249;
+    let text = item.text()?;
+    if text.starts_with('^') {
+        item.error(format!(
+            "patterns are not supported yet, expected the name of a topic, found {text:?}"
+        ));
+        return None;
+    }
+    let is_legal = (1..=MAX_BYTES).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        && !matches!(text.as_str(), "." | "..");
+    if is_legal {
+        return Some(text);
+    }
+    item.expected(&format!(
+        "a topic name of 1 to {MAX_BYTES} letters, digits, \".\", \"_\" and \"-\""
+    ))
 }
 
 fn start(item: &Item<'_>) -> Option<StartAt> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::defaults;
 use super::effective::State;
-use super::kafka::{names, properties};
+use super::kafka::{self, brokers, properties};
 use super::reader::{Item, Table};
 use super::source_map::{ClientUser, OptionSubject};
 use crate::model::{PanesTopicSpec, SourceSpec, duration};
@@ -100,7 +100,7 @@ fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
         .item()
         .record_location(OptionSubject::ClientUser(ClientUser::PaneLog));
     let topic = table.get("panes_topic");
-    let brokers = table.get("brokers");
+    let broker_list = table.get("brokers");
     let partitions = panes_partitions(table);
     let snapshot_interval = interval(table, "snapshot_interval", defaults::SNAPSHOT_INTERVALS);
     let properties = table
@@ -113,11 +113,11 @@ fn panes(table: &Table<'_>, sources: &[SourceSpec]) -> Option<PanesTopicSpec> {
         }
         return None;
     };
-    let brokers = match brokers {
-        Some(item) => names(&item, "broker"),
+    let brokers = match broker_list {
+        Some(item) => brokers(&item),
         None => shared_brokers(&topic, sources),
     };
-    let name = topic.name()?;
+    let name = kafka::topic(&topic)?;
     if let Some(source) = sources
         .iter()
         .find(|source| source.kafka.topics.contains(&name))

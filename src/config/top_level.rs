@@ -27,7 +27,9 @@ pub(super) fn read(root: &Item<'_>, directory: &Path) -> Option<Config> {
     let limits = limits(section("limits").as_ref());
     let sources = kafka::sources(&table);
     let state = state::read(section("state").as_ref(), &sources, directory);
-    let source_names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    // A source with a problem exists, too.
+    let named = kafka::source_names(&table);
+    let source_names: Vec<&str> = named.iter().map(String::as_str).collect();
     let defaults = table.get("defaults");
     let monitors = table
         .need("monitors", "a list of at least one monitor")

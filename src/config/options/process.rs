@@ -197,9 +197,13 @@ pub(super) const PROCESS: &[OptionDoc] = &[
         "sources.*.kafka.brokers",
         "list of `host:port`",
         DefaultValue::Required,
-        "Bootstrap servers.",
+        "Bootstrap servers. The port is required; an IPv6 address stands in brackets.",
         &[
             ("b:9092", "expected a list, found \"b:9092\""),
+            (
+                "[localhost]",
+                "expected host:port such as \"localhost:9092\", found \"localhost\"",
+            ),
             ("[]", "expected at least one broker, found an empty list"),
         ],
     ),
@@ -208,7 +212,18 @@ pub(super) const PROCESS: &[OptionDoc] = &[
         "list of topic names",
         DefaultValue::Required,
         "Topics to read. A topic that does not exist yet is read once it exists.",
-        &[("[]", "expected at least one topic, found an empty list")],
+        &[
+            ("[]", "expected at least one topic, found an empty list"),
+            (
+                "[e 1]",
+                "expected a topic name of 1 to 249 letters, digits, \".\", \"_\" and \"-\", found \
+                 \"e 1\"",
+            ),
+            (
+                "[\"^e.*\"]",
+                "patterns are not supported yet, expected the name of a topic, found \"^e.*\"",
+            ),
+        ],
     ),
     option(
         "sources.*.kafka.group_id",

@@ -156,6 +156,63 @@ fn broken_syntax_is_reported_with_its_line() {
 }
 
 #[test]
+fn brokers_and_topics_that_kafka_cannot_have_are_rejected() {
+    // `localhost` was asked at no port, and a topic with a blank was waited for forever.
+    let source = |brokers: &str, topics: &str| {
+        format!(
+            "version: 1\nsources: {{s: {{kafka: {{brokers: [{brokers}], topics: [{topics}]}}}}}}\n{MONITOR}"
+        )
+    };
+    for brokers in [
+        "localhost:9092",
+        "\"[::1]:9092\"",
+        "\"a:1,b:2\"",
+        "\"PLAINTEXT://kafka-0.kafka_b:9092\"",
+    ] {
+        assert!(load_text(&source(brokers, "a.b-c_1")).is_ok(), "{brokers}");
+    }
+    for broker in [
+        "localhost",
+        "localhost:",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:+1",
+        ":9092",
+        "::1:9092",
+        "a b:9092",
+        "http://a:9092",
+        "a:1,b",
+        "",
+    ] {
+        // The monitor's source was unknown, too.
+        assert_eq!(
+            load_text(&source(&format!("{broker:?}"), "t"))
+                .expect_err(broker)
+                .to_string(),
+            format!(
+                "/etc/pegel/test.yaml: 1 problem\n  2:33 sources.s.kafka.brokers[0]: expected host:port \
+                 such as \"localhost:9092\", found {broker:?}"
+            )
+        );
+    }
+    let long = "t".repeat(250);
+    for topic in ["e 1", "e/1", "\u{e4}", ".", "..", "", &long] {
+        let problems = load_text(&source("b:1", &format!("{topic:?}"))).expect_err(topic);
+        assert_eq!(
+            problems.problems[0].message,
+            format!(
+                "expected a topic name of 1 to 249 letters, digits, \".\", \"_\" and \"-\", found \
+                 {topic:?}"
+            )
+        );
+        let panes = format!("state: {{panes_topic: {topic:?}}}\n");
+        let problems = load_text(&format!("{HEAD}{MONITOR}{panes}")).expect_err(topic);
+        assert_eq!(problems.problems[0].path, "state.panes_topic", "{problems}");
+    }
+    assert!(load_text(&source("b:1", &long[1..])).is_ok(), "249");
+}
+
+#[test]
 fn later_layers_win_and_keep_the_case_of_names() {
     let text = format!("{HEAD}{MONITOR}").replace("name: x", "name: UserAge");
     let environment = [
