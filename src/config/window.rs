@@ -3,10 +3,22 @@
 use std::time::Duration;
 
 use super::reader::{Item, Table};
-use crate::model::{WindowSpec, duration};
+use crate::model::{WindowSpec, duration, pane_width};
 
 /// The shortest accepted slide.
 const MIN_SLIDE: Duration = Duration::from_secs(1);
+
+/// The largest accepted number of panes of a window.
+///
+/// The counts of every feature are kept for each pane. A day with a slide of 1s fits, and two
+/// months with one of 1m.
+const MAX_PANES: u128 = 100_000;
+
+/// A window, and the option that gives its size.
+struct SizedWindow<'a> {
+    size: Item<'a>,
+    spec: WindowSpec,
+}
 
 /// Reads the windows of a monitor. Windows with problems are left out.
 pub(super) fn read_all(table: &Table<'_>) -> Vec<WindowSpec> {
@@ -14,20 +26,43 @@ pub(super) fn read_all(table: &Table<'_>) -> Vec<WindowSpec> {
         .need("windows", "a list of at least one window")
         .and_then(|item| item.non_empty_list("window"))
         .unwrap_or_default();
-    let mut windows: Vec<WindowSpec> = Vec::new();
+    let mut windows: Vec<SizedWindow<'_>> = Vec::new();
     for item in &items {
         let Some(window) = item.table().and_then(|table| read(&table)) else {
             continue;
         };
-        if windows.iter().any(|earlier| earlier.name == window.name) {
-            item.error(format!("duplicate window name {:?}", window.name));
+        if windows
+            .iter()
+            .any(|earlier| earlier.spec.name == window.spec.name)
+        {
+            item.error(format!("duplicate window name {:?}", window.spec.name));
         }
         windows.push(window);
     }
-    windows
+    reject_many_panes(&windows);
+    windows.into_iter().map(|window| window.spec).collect()
 }
 
-fn read(table: &Table<'_>) -> Option<WindowSpec> {
+/// Reports windows of too many panes; the slides of all windows decide how wide a pane is.
+fn reject_many_panes(windows: &[SizedWindow<'_>]) {
+    let slides = || windows.iter().map(|window| window.spec.slide);
+    if slides().any(|slide| slide < MIN_SLIDE) {
+        return;
+    }
+    let width = pane_width(slides());
+    for window in windows {
+        let panes = window.spec.size.as_millis() / width.as_millis();
+        if panes > MAX_PANES {
+            window.size.error(format!(
+                "expected at most {MAX_PANES} panes in a window, found {panes} of {}: use a longer \
+                 slide",
+                duration::format(width)
+            ));
+        }
+    }
+}
+
+fn read<'a>(table: &Table<'a>) -> Option<SizedWindow<'a>> {
     let size_item = table.need("size", "a duration such as \"15m\"");
     let size = size_item.as_ref().and_then(Item::duration);
     let slide_item = table.get("slide");
@@ -56,11 +91,14 @@ fn read(table: &Table<'_>) -> Option<WindowSpec> {
             duration::format(slide)
         ));
     }
-    Some(WindowSpec {
-        name: name?,
-        size,
-        slide,
-        min_samples,
+    Some(SizedWindow {
+        size: size_item,
+        spec: WindowSpec {
+            name: name?,
+            size,
+            slide,
+            min_samples,
+        },
     })
 }
 

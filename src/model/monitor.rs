@@ -198,14 +198,18 @@ impl MonitorSpec {
     /// that every slide is a whole number of panes.
     #[must_use]
     pub fn pane_width(&self) -> Duration {
-        let divisor = self
-            .windows
-            .iter()
-            .map(|window| window.slide.as_millis())
-            .fold(0, greatest_common_divisor)
-            .max(1);
-        Duration::from_millis(u64::try_from(divisor).unwrap_or(u64::MAX))
+        pane_width(self.windows.iter().map(|window| window.slide))
     }
+}
+
+/// The width of the panes of windows with these slides; 1 ms without any.
+#[must_use]
+pub fn pane_width(slides: impl Iterator<Item = Duration>) -> Duration {
+    let divisor = slides
+        .map(|slide| slide.as_millis())
+        .fold(0, greatest_common_divisor)
+        .max(1);
+    Duration::from_millis(u64::try_from(divisor).unwrap_or(u64::MAX))
 }
 
 /// The greatest common divisor (Euclid); the other number if one is zero.

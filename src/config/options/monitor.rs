@@ -249,7 +249,8 @@ pub(super) const MONITORS: &[OptionDoc] = &[
         "monitors[].windows[].size",
         "duration",
         DefaultValue::Required,
-        "Length of the window, a whole number of slides. With `state.panes_topic`, a window longer than \
+        "Length of the window, a whole number of slides, and at most 100000 panes. A pane is as long as \
+         the slide, or as the greatest common divisor of the slides of several windows. With `state.panes_topic`, a window longer than \
          all windows at start needs a restart.",
         &[
             (
@@ -259,6 +260,10 @@ pub(super) const MONITORS: &[OptionDoc] = &[
             (
                 "90s",
                 "expected a whole number of slides of 1m, found \"90s\"",
+            ),
+            (
+                "365d",
+                "expected at most 100000 panes in a window, found 525600 of 1m: use a longer slide",
             ),
         ],
     ),

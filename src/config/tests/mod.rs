@@ -213,6 +213,27 @@ fn brokers_and_topics_that_kafka_cannot_have_are_rejected() {
 }
 
 #[test]
+fn a_window_of_too_many_panes_is_rejected() {
+    // Millions of panes were accepted. The slide of another window divides the panes, too.
+    let window = |windows: &str| {
+        format!("{HEAD}{MONITOR}").replace("[{size: 15m, slide: 1m}]", &format!("[{windows}]"))
+    };
+    let problem = "monitors[0].windows[0].size: expected at most 100000 panes in a window, found \
+                   31536000 of 1s: use a longer slide";
+    for windows in [
+        "{size: 365d, slide: 1s}",
+        "{size: 365d, slide: 1h}, {size: 5m, slide: 1s}",
+    ] {
+        let problems = load_text(&window(windows)).expect_err(windows).to_string();
+        assert!(problems.contains(problem), "{problems}");
+        assert!(problems.contains(": 1 problem\n"), "{problems}");
+    }
+    for windows in ["{size: 24h, slide: 1s}", "{size: 60d, slide: 1m}"] {
+        assert!(load_text(&window(windows)).is_ok(), "{windows}");
+    }
+}
+
+#[test]
 fn later_layers_win_and_keep_the_case_of_names() {
     let text = format!("{HEAD}{MONITOR}").replace("name: x", "name: UserAge");
     let environment = [
