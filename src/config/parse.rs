@@ -62,14 +62,27 @@ fn parse_yaml(text: &str) -> Result<Value, Problem> {
         let (line, column) = error
             .location()
             .map_or((1, 1), |at| (at.line(), at.column()));
-        let message = error.without_snippet().to_string();
-        file_problem(
-            line,
-            column,
-            message.lines().next().unwrap_or_default().to_owned(),
-        )
+        file_problem(line, column, yaml_problem(&error, line, column))
     })?;
     Ok(node_value(node, &origin))
+}
+
+/// The message of a YAML error without its location, which the problem has.
+fn yaml_problem(error: &serde_saphyr::Error, line: u64, column: u64) -> String {
+    let error = error.without_snippet();
+    if let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = error {
+        return duplicate_key(key);
+    }
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default();
+    message
+        .strip_suffix(&format!(" at line {line}, column {column}"))
+        .unwrap_or(message)
+        .to_owned()
+}
+
+fn duplicate_key(key: &str) -> String {
+    format!("duplicate key {key:?}, expected each key of a mapping once")
 }
 
 /// Parses YAML 1.2: `no` and `007` are strings, infinity is a number.
@@ -198,8 +211,13 @@ fn position(text: &str, offset: usize) -> (u64, u64) {
 
 fn parse_toml(text: &str) -> Result<Value, Problem> {
     let table = toml::de::DeTable::parse(text).map_err(|error| {
-        let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-        file_problem(line, column, error.message().to_owned())
+        let span = error.span().unwrap_or_default();
+        let (line, column) = position(text, span.start);
+        let message = match error.message() {
+            "duplicate key" => duplicate_key(text.get(span).unwrap_or_default()),
+            message => message.to_owned(),
+        };
+        file_problem(line, column, message)
     })?;
     let at = |offset| {
         let (line, column) = position(text, offset);

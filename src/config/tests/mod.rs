@@ -156,6 +156,26 @@ fn broken_syntax_is_reported_with_its_line() {
 }
 
 #[test]
+fn a_key_that_occurs_twice_is_named() {
+    // The text of the library stood there: "set DuplicateKeyPolicy in Options if acceptable".
+    let check = |path: &str, text: &str, expected: &str| {
+        let problems = parse(Path::new(path), text, &Overrides::default()).expect_err(text);
+        assert_eq!(problems.to_string(), expected);
+    };
+    let at = |start: &str, key: &str| {
+        format!("{start} duplicate key {key:?}, expected each key of a mapping once")
+    };
+    let yaml = "version: 1\nweb:\n  listen_address: a:1\n  listen_address: b:1\n";
+    let expected = at("x.yaml: 1 problem\n  4:3", "listen_address");
+    check("x.yaml", yaml, &expected);
+    let expected = at("x.toml: 1 problem\n  2:1", "version");
+    check("x.toml", "version = 1\nversion = 2\n", &expected);
+    // The place stood at the end once more.
+    let expected = "x.yaml: 1 problem\n  2:7 mapping values are not allowed in this context";
+    check("x.yaml", "version: 1\nweb: b: c\n", expected);
+}
+
+#[test]
 fn brokers_and_topics_that_kafka_cannot_have_are_rejected() {
     // `localhost` was asked at no port, and a topic with a blank was waited for forever.
     let source = |brokers: &str, topics: &str| {
