@@ -137,7 +137,10 @@ fn read(
 /// Reads a fixed threshold, on the statistic's own scale.
 fn threshold(item: &Item<'_>, statistic: Option<Statistic>) -> Option<f64> {
     let value = item.number()?;
-    if !value.is_finite() || value < 0.0 {
+    if !value.is_finite() {
+        return item.expected("a finite number of at least 0");
+    }
+    if value < 0.0 {
         return item.expected("a number of at least 0");
     }
     if let Some(statistic) = statistic

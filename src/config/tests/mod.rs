@@ -254,6 +254,16 @@ fn a_window_of_too_many_panes_is_rejected() {
 }
 
 #[test]
+fn an_infinite_threshold_is_not_a_finite_number() {
+    for statistic in ["wasserstein", "js"] {
+        check(
+            &format!("    alerts: [{{statistic: {statistic}, critical: .inf}}]\n"),
+            &["monitors[0].alerts[0].critical: expected a finite number of at least 0, found inf"],
+        );
+    }
+}
+
+#[test]
 fn later_layers_win_and_keep_the_case_of_names() {
     let text = format!("{HEAD}{MONITOR}").replace("name: x", "name: UserAge");
     let environment = [
