@@ -13,14 +13,16 @@ use super::output::reference_table;
 use super::usage::UsageError;
 use crate::batch::dataset::RowCounts;
 use crate::batch::fit::MAX_CATEGORIES;
-use crate::batch::fit::fit_rows::{FitNotice, FitRequest, FitRowsError, fit_rows};
+use crate::batch::fit::fit_rows::{FitNotice, FitRequest, FitRowsError, MIN_ROWS, fit_rows};
 use crate::batch::fit::infer::ColumnChoice;
 use crate::batch::fit::{calibrate, hour_of_week};
 use crate::batch::row_times;
 use crate::config::{self, Config};
 use crate::export::percent;
 use crate::model::{MonitorSpec, Pointer};
-use crate::reference::{BLIND_SHARE, FeatureReference, HourOfWeek, Reference, other_share};
+use crate::reference::{
+    BLIND_SHARE, FeatureReference, HOURS, HourOfWeek, Profiles, Reference, other_share,
+};
 use crate::source::Rows;
 
 /// Arguments of `pegel fit`.
@@ -104,6 +106,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     if let Some((timezone, clock)) = clock {
         let plan = calibrate::plan_of(&fitted.reference, &fitted.spec);
         let profiles = hour_of_week::count(&*rows, &plan, timezone, &clock)?;
+        anstream::eprintln!("{}", hours_text(&profiles));
         fitted.reference = fitted.reference.with_profiles(profiles);
     }
     calibrate::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
@@ -204,6 +207,19 @@ fn check_times(rows: &dyn Rows, spec: &MonitorSpec, args: &FitArgs) -> anyhow::R
         ),
     }
     Ok(())
+}
+
+/// A line about the hours of the week that have rows, and those with enough for a reference.
+fn hours_text(profiles: &Profiles) -> String {
+    let [with_rows, with_enough] = [1, MIN_ROWS].map(|rows| profiles.hours_with(rows));
+    let zone = &profiles.timezone;
+    if with_enough == HOURS {
+        return format!("hours of the week ({zone}): all {HOURS} have at least {MIN_ROWS} rows");
+    }
+    format!(
+        "warning: hours of the week ({zone}): {with_rows} of {HOURS} have rows, {with_enough} have at \
+         least {MIN_ROWS}; an hour with fewer is compared mostly with the whole week"
+    )
 }
 
 /// Prints a fact about the data on standard error.

@@ -25,6 +25,20 @@ pub struct Profiles {
     pub features: Vec<Arc<[FeatureCounts]>>,
 }
 
+impl Profiles {
+    /// Number of hours of the week that have at least so many rows.
+    #[must_use]
+    pub fn hours_with(&self, rows: u64) -> usize {
+        (0..HOURS)
+            .filter(|hour| {
+                self.features
+                    .iter()
+                    .any(|hours| hours[*hour].tallies.events() >= rows)
+            })
+            .count()
+    }
+}
+
 /// A time zone that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown time zone {name:?}, expected an IANA name such as \"Europe/Berlin\" or \"UTC\"")]

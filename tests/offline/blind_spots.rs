@@ -150,3 +150,23 @@ fn rows_that_are_late_because_of_the_file_end_a_replay() {
     assert_eq!(code, 0, "{messages}");
     assert!(messages.contains("dropped: 180 late"), "{messages}");
 }
+
+/// Nothing was printed, although 166 hours of the week had no row.
+#[test]
+fn hours_of_the_week_without_rows_are_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines: String = (3600..7250).map(line).collect();
+    write(directory.path(), "rows.ndjson", &lines);
+    let fit = ["fit", "rows.ndjson", "-o", "ref.json", "--hour-of-week"];
+    let (code, _, messages) = run(directory.path(), &fit);
+    assert_eq!(code, 0, "{messages}");
+    let expected = "warning: hours of the week (UTC): 2 of 168 have rows, 1 have at least 100; an hour \
+                    with fewer is compared mostly with the whole week\n";
+    assert!(messages.contains(expected), "{messages}");
+    let week: String = (0..168 * 100).map(|i| line(i * 36)).collect();
+    write(directory.path(), "rows.ndjson", &week);
+    let (code, _, messages) = run(directory.path(), &fit);
+    assert_eq!(code, 0, "{messages}");
+    let expected = "hours of the week (UTC): all 168 have at least 100 rows\n";
+    assert!(messages.contains(expected), "{messages}");
+}

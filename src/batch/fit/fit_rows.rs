@@ -18,7 +18,7 @@ use crate::source::{Rows, RowsError};
 use crate::stats::Layout;
 
 /// Rows below which a reference is refused.
-const MIN_ROWS: u64 = 100;
+pub const MIN_ROWS: u64 = 100;
 /// A reference is refused if more than one in so many rows cannot be read.
 const MAX_UNREAD: u64 = 100;
 
