@@ -137,7 +137,7 @@ impl DataFile {
         let start = start_of(&path).map_err(|source| io_error(name, source))?;
         let marked = form.encoding.or_else(|| text_encoding::marked(&start));
         let sample = text_encoding::decode_lossy(&start, marked.unwrap_or(UTF_8));
-        let is_table = is_table(name, &sample);
+        let is_table = is_table(name, &form, &sample);
         let encoding = match marked {
             Some(encoding) => encoding,
             // JSON is UTF-8, so a line of another encoding is malformed.
@@ -156,6 +156,7 @@ impl DataFile {
             .then(|| decimal::detect(sample, separator))
             .flatten();
         let mut notes = Vec::new();
+        notes.extend(lines_note(name, is_table));
         if form.encoding.is_none() {
             notes.extend(encoding_note(name, encoding));
         }
@@ -364,16 +365,40 @@ fn whole_lines(sample: &str, is_complete: bool) -> &str {
     }
 }
 
-/// True for a table: decided by the extension of the name, else by the first character, since `{`
-/// begins a line of NDJSON.
-fn is_table(name: &str, sample: &str) -> bool {
+/// True for a table: decided by the extension of the name, unless the content is JSON all the same,
+/// else by the first character, since `{` begins a line of NDJSON.
+fn is_table(name: &str, form: &FileForm, sample: &str) -> bool {
+    match is_named_table(name) {
+        Some(false) => false,
+        Some(true) => form.separator.is_some() || !begins_with_object(sample),
+        None => !sample.trim_start().starts_with('{'),
+    }
+}
+
+/// The note on lines of JSON in a file with the name of a table.
+fn lines_note(name: &str, is_table: bool) -> Option<String> {
+    (!is_table && is_named_table(name) == Some(true))
+        .then(|| format!("{name}: read as NDJSON, because it begins with a JSON object"))
+}
+
+/// Reports whether the extension of a name is that of a table; `None` for an unknown one.
+fn is_named_table(name: &str) -> Option<bool> {
     let name = name.to_ascii_lowercase();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
     match stem.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("csv" | "tsv") => true,
-        Some("ndjson" | "jsonl" | "json") => false,
-        _ => !sample.trim_start().starts_with('{'),
+        Some("csv" | "tsv") => Some(true),
+        Some("ndjson" | "jsonl" | "json") => Some(false),
+        _ => None,
     }
+}
+
+/// True if a text begins with a JSON object. The header of a table may begin with a brace, but
+/// hardly with a quoted member after it.
+fn begins_with_object(sample: &str) -> bool {
+    sample
+        .trim_start()
+        .strip_prefix('{')
+        .is_some_and(|members| members.trim_start().starts_with('"'))
 }
 
 fn table_rows(
@@ -456,6 +481,16 @@ mod tests {
             ["{\"a\":1}"],
             "lines by their first character"
         );
+    }
+
+    #[test]
+    fn lines_of_json_are_read_whatever_the_name_is() {
+        // They were a table of the columns `{"a":1` and `"b":2}`.
+        let lines = b"\n{\"a\":1,\"b\":2}\n{ \"a\":3,\"b\":4}\n";
+        let expected = ["{\"a\":1,\"b\":2}", "{ \"a\":3,\"b\":4}"];
+        assert_eq!(rows(".csv", lines), expected, "csv");
+        assert_eq!(rows(".tsv", lines), expected, "tsv");
+        assert_eq!(rows(".csv", b"{id},b\n1,2\n"), ["1|2"], "a header");
     }
 
     #[test]

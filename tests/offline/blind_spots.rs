@@ -170,3 +170,16 @@ fn hours_of_the_week_without_rows_are_counted() {
     let expected = "hours of the week (UTC): all 168 have at least 100 rows\n";
     assert!(messages.contains(expected), "{messages}");
 }
+
+/// The columns were called `{"ts":1793491200000` and `"x":0.5}`.
+#[test]
+fn lines_of_json_in_a_file_named_as_a_table_are_read_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines: String = (0..200).map(line).collect();
+    write(directory.path(), "rows.csv", &lines);
+    let (code, _, messages) = run(directory.path(), &["fit", "rows.csv", "-o", "ref.json"]);
+    assert_eq!(code, 0, "{messages}");
+    let expected = "rows.csv: read as NDJSON, because it begins with a JSON object\n";
+    assert!(messages.contains(expected), "{messages}");
+    assert!(messages.contains("reference of 200 rows"), "{messages}");
+}
