@@ -183,3 +183,29 @@ fn lines_of_json_in_a_file_named_as_a_table_are_read_as_such() {
     assert!(messages.contains(expected), "{messages}");
     assert!(messages.contains("reference of 200 rows"), "{messages}");
 }
+
+/// The documents named whole numbers only.
+#[test]
+fn a_category_can_be_a_text_a_number_or_a_boolean() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = CONFIG.replace(
+        "reference: {file: ref.json}",
+        "features: [{name: c, kind: categorical}]",
+    );
+    write(directory.path(), "pegel.yaml", &config);
+    for (value, category) in [
+        ("5411", "5411"),
+        ("5411.0", "5411"),
+        ("1.50", "1.5"),
+        ("1e3", "1000"),
+        ("true", "true"),
+        ("\"1.50\"", "1.50"),
+    ] {
+        let sample = format!("{{\"ts\":{START},\"c\":{value}}}");
+        let check = ["check", "-c", "pegel.yaml", "--sample", &sample];
+        let (code, output, messages) = run(directory.path(), &check);
+        assert_eq!(code, 0, "{value}: {messages}");
+        let expected = format!("c (categorical): {category:?}\n");
+        assert!(output.contains(&expected), "{value}: {output}{messages}");
+    }
+}

@@ -28,7 +28,9 @@ pub(super) const RULES: &[OptionDoc] = &[
         "monitors[].features[].kind",
         "`numeric`, `categorical` or `boolean`",
         DefaultValue::Described("the kind in the reference"),
-        "Kind of the values. A value of another kind is invalid and not counted.",
+        "Kind of the values. A value of another kind is invalid and not counted. A category is a \
+         text, a number or a boolean: `5411`, `1.5` and `true` are the categories `\"5411\"`, `\"1.5\"` \
+         and `\"true\"`. An array or an object is invalid.",
         &[(
             "numbric",
             "unknown value \"numbric\", did you mean \"numeric\"?",
