@@ -178,6 +178,7 @@ pub(super) fn shard() -> Shard {
 #[derive(Debug, Default)]
 pub(super) struct Stream {
     next_offset: i64,
+    has_begun: bool,
 }
 
 impl Stream {
@@ -193,8 +194,9 @@ impl Stream {
         let feature = &plan.features[0];
         let delta = delta(feature.layout.as_deref().unwrap(), values);
         self.next_offset += i64::try_from(values.len()).unwrap();
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
         Commit {
-            opens: base == 0,
+            opens: is_first && base == 0,
             upto: self.next_offset,
             written_at: Some(at(minute + 1)),
             source_shards: 1,
