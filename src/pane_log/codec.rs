@@ -22,10 +22,10 @@ use crate::model::{EventTime, SchemaId};
 use crate::panes::{Claim, Commit, CommitSchema, MonitorCommit, RecordCounts};
 
 /// The format that this program writes.
-pub const FORMAT: u8 = 3;
+pub const FORMAT: u8 = 4;
 
-/// The oldest format that this program reads. Formats 1 and 2 were never released.
-pub const OLDEST_FORMAT: u8 = 3;
+/// The oldest format that this program reads. Formats 1 to 3 were never released.
+pub const OLDEST_FORMAT: u8 = 4;
 
 /// A record of the pane log.
 #[derive(Debug, Clone, PartialEq)]

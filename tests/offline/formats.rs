@@ -165,30 +165,30 @@ fn bytes_of(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 #[test]
 fn records_of_format_2_are_read() {
     let present = || bytes_of(|out| encode_commit(&commit(), out));
-    let actual = decode(&fixture(3, "commit", present)).unwrap();
+    let actual = decode(&fixture(4, "commit", present)).unwrap();
     assert_eq!(actual, Record::Commit(commit()), "a commit");
     let present = || bytes_of(|out| encode_chunk(&chunk(), out));
-    let actual = decode(&fixture(3, "snapshot", present)).unwrap();
+    let actual = decode(&fixture(4, "snapshot", present)).unwrap();
     assert_eq!(actual, Record::Snapshot(chunk()), "a piece of a snapshot");
     let opening = Opening { partitions: 12 };
     let present = || bytes_of(|out| encode_opening(opening, out));
-    let actual = decode(&fixture(3, "opening", present)).unwrap();
+    let actual = decode(&fixture(4, "opening", present)).unwrap();
     assert_eq!(actual, Record::Opening(opening), "an opening");
 }
 
 #[test]
 fn written_records_have_the_bytes_of_their_format() {
-    assert_eq!(FORMAT, 3, "a new format needs files of its own here");
+    assert_eq!(FORMAT, 4, "a new format needs files of its own here");
     let present = || bytes_of(|out| encode_commit(&commit(), out));
-    assert_eq!(present(), fixture(3, "commit", present), "a commit");
+    assert_eq!(present(), fixture(4, "commit", present), "a commit");
     let present = || bytes_of(|out| encode_chunk(&chunk(), out));
-    assert_eq!(present(), fixture(3, "snapshot", present), "a snapshot");
-    assert!(segment() == fixture(3, "segment", segment), "a segment");
+    assert_eq!(present(), fixture(4, "snapshot", present), "a snapshot");
+    assert!(segment() == fixture(4, "segment", segment), "a segment");
 }
 
 #[test]
-fn a_segment_of_format_3_restores_the_engine() {
-    let scan = scan(&fixture(3, "segment", segment)).unwrap().unwrap();
+fn a_segment_of_format_4_restores_the_engine() {
+    let scan = scan(&fixture(4, "segment", segment)).unwrap().unwrap();
     let actual: Vec<Commit> = scan.commits.into_iter().map(|(commit, _)| commit).collect();
     assert!(actual == stream(&plan(watched()))[40..42], "its commits");
     let restored = restored(&scan.snapshot, plan(watched()));
@@ -236,8 +236,8 @@ fn another_format_is_refused_and_left_alone() {
         assert!(printed.ends_with(&text), "{printed}");
         assert_eq!(printed.matches("written in format").count(), 1, "{printed}");
     };
-    let newer = "this program reads up to 3: use the program that wrote it, or a newer one";
-    let older = "which no release has used, this program reads format 3: \
+    let newer = "this program reads up to 4: use the program that wrote it, or a newer one";
+    let older = "which no release has used, this program reads format 4: \
                  remove the log, windows then start again";
     let whole = segment();
     let with_header = |format: u8| {

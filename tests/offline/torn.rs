@@ -402,6 +402,8 @@ fn a_segment_that_cannot_be_read_is_renamed_and_kept() {
     }
 }
 
+type Damage<'a> = &'a dyn Fn(&Path);
+
 /// A log went on writing into removed files, and the next start found nothing.
 #[test]
 fn a_log_whose_files_are_gone_notices_it_and_continues_in_new_ones() {
@@ -416,7 +418,7 @@ fn a_log_whose_files_are_gone_notices_it_and_continues_in_new_ones() {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(path, bytes).unwrap();
     };
-    let damages: [(&str, &dyn Fn(&Path)); 4] = [
+    let damages: [(&str, Damage<'_>); 4] = [
         ("removed", &remove_all),
         ("moved", &move_away),
         ("lock removed", &remove_lock),
