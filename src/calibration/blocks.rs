@@ -276,6 +276,9 @@ impl BlockScores {
                 distribution,
                 noise_variance: moments(&self.invalid_noise_variance).0,
             }),
+            unseen: None,
+            out_of_range: None,
+            rare_design_effect: 1.0,
             distributions,
         })
     }

@@ -11,21 +11,23 @@
 
 mod block_threshold;
 mod blocks;
+mod deviations;
+mod effect;
+mod history;
 mod null_distribution;
 mod null_grid;
 mod null_model;
 mod null_table;
 mod null_window;
-mod online;
 mod polya_urn;
 mod reference_rate;
 mod status;
 mod tolerance;
 
 pub use blocks::{BlockSpec, Panes, block_statistics, hour_of_week_block_statistics};
+pub use history::{HistoryKey, HistorySummary, StreamHistory};
 pub use null_distribution::{NullDistribution, ThresholdRange};
 pub use null_model::{NullModel, NullModelId, WindowContext};
 pub use null_window::{NullAtom, NullWindows};
-pub use online::OnlineDispersion;
 pub use status::CalibrationStatus;
 pub use tolerance::{detectable_shift, tolerance_on};

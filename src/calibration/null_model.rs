@@ -2,24 +2,26 @@
 //!
 //! Tables of simulated windows are computed on first need and kept; everything else is arithmetic
 //! on stored numbers. So equal arguments always give equal results. Blocks of the reference give
-//! the design effect. A reference without time has no blocks; the first quiet windows of the stream
-//! then stand in for them.
+//! the design effect. A reference without time has no blocks; the stream's own history then stands
+//! in for them.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::block_threshold::{BlockThreshold, FisherQuantiles, smaller};
+use super::block_threshold::{BlockThreshold, FisherQuantiles};
+use super::effect::EffectScores;
+use super::history::HistorySummary;
 use super::null_distribution::{NullDistribution, RateNull, ScoreNull};
 use super::null_grid::NullGrid;
 use super::null_table::{noise_variance, simulate, simulated_index};
-use super::online::{MIN_QUIET_WINDOWS, OnlineDispersion};
 use super::reference_rate::reference_rate;
 use super::status::CalibrationStatus;
+use super::tolerance::learning_tolerance;
 use crate::model::{MonitorSpec, Statistic};
 use crate::reference::{
-    BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable,
+    BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable, RateBlocks,
 };
 use crate::score::{Rates, Scorer, samples_behind};
 use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS};
@@ -36,8 +38,8 @@ const STORED_PSEUDO_COUNT: f64 = MonitorSpec::DEFAULT_PSEUDO_COUNT;
 pub struct WindowContext<'a> {
     /// Length of the window; `None` where it has no time.
     pub window: Option<Duration>,
-    /// Estimate from quiet windows, for a reference without time.
-    pub online: Option<&'a OnlineDispersion>,
+    /// The stream's own history, for a reference without time.
+    pub history: Option<&'a HistorySummary>,
     /// The reference to compare with; `None` for the reference of the null model.
     ///
     /// A rolling or hour-of-week reference changes from window to window.
@@ -52,8 +54,10 @@ pub struct NullModel {
     seed: String,
     nulls: NullGrid,
     blocks: Vec<BlockStatistics>,
-    /// Quantiles for few blocks, and for quiet windows in place of blocks.
+    /// Quantiles for few blocks.
     quantiles: Arc<FisherQuantiles>,
+    /// The scores of the default effect, on first need.
+    effect: OnceLock<Option<EffectScores>>,
     id: OnceLock<NullModelId>,
 }
 
@@ -83,10 +87,24 @@ impl NullModel {
             scorer,
             seed: hash.to_owned(),
             nulls: NullGrid::new(bins, usable.flat_map(|stored| &stored.nulls)),
-            blocks: stored.map_or_else(Vec::new, |stored| stored.blocks.clone()),
+            blocks: stored.map_or_else(Vec::new, |stored| blocks_of(stored, same_scores)),
             quantiles: Arc::default(),
+            effect: OnceLock::new(),
             id: OnceLock::new(),
         }
+    }
+
+    /// The scores of the default effect on the feature.
+    pub(super) fn effect(&self) -> Option<&EffectScores> {
+        self.effect
+            .get_or_init(|| EffectScores::of(&self.scorer))
+            .as_ref()
+    }
+
+    /// The hash of the reference.
+    #[must_use]
+    pub fn reference_hash(&self) -> &str {
+        &self.seed
     }
 
     /// The scorer whose scores this model describes.
@@ -231,9 +249,8 @@ impl NullModel {
         const MANY_BLOCKS: f64 = 300.0;
         const RARE: f64 = 1e-3;
         let blocks = self.blocks_for(n, context);
-        let online = context.online.filter(|online| online.is_complete());
-        let is_estimated = blocks.is_some() || online.is_some();
-        let effective = blocks.map_or(f64::from(MIN_QUIET_WINDOWS), |(blocks, _)| blocks.effective);
+        let is_learning = self.is_learning(context);
+        let effective = blocks.map_or(0.0, |(blocks, _)| blocks.effective);
         CalibrationStatus::ALL
             .into_iter()
             .filter(|status| match status {
@@ -241,20 +258,37 @@ impl NullModel {
                     n as f64 > self.reference_values(context) / 10.0
                 }
                 CalibrationStatus::BudgetExtrapolated => {
-                    is_estimated && effective < MANY_BLOCKS && alpha < RARE
+                    !is_learning && effective < MANY_BLOCKS && alpha < RARE
                 }
-                CalibrationStatus::PhiLearning => !is_estimated,
+                CalibrationStatus::PhiLearning => is_learning,
                 CalibrationStatus::BlocksShort => blocks.is_some_and(|(_, is_short)| is_short),
                 CalibrationStatus::TooFewEffective | CalibrationStatus::LineUnreachable => false,
             })
             .collect()
     }
 
-    /// Returns true if the design effect is estimated from quiet windows: the reference has no
-    /// time.
+    /// Returns true if the stream's history stands in for blocks: the reference has no time.
     #[must_use]
-    pub fn estimates_online(&self) -> bool {
+    pub fn needs_history(&self) -> bool {
         self.blocks.is_empty()
+    }
+
+    /// Returns true while the design effect is not known: the reference has no blocks, and the
+    /// stream's history is not long enough.
+    #[must_use]
+    pub fn is_learning(&self, context: &WindowContext<'_>) -> bool {
+        self.needs_history() && context.history.is_none_or(|history| history.is_learning)
+    }
+
+    /// The smallest tolerance of any rule on a statistic: until the design effect is known, only
+    /// gross breaks are news. 0 once it is known.
+    #[must_use]
+    pub fn least_tolerance(&self, statistic: Statistic, context: &WindowContext<'_>) -> f64 {
+        if !self.is_learning(context) {
+            return 0.0;
+        }
+        let blocks = context.history.and_then(|history| history.blocks.as_ref());
+        learning_tolerance(statistic, self, blocks.is_none())
     }
 
     /// The reference of a window.
@@ -276,9 +310,8 @@ impl NullModel {
             .distribution(index, n, |size| self.simulate(size))
     }
 
-    /// The variation of a statistic between windows: from blocks, else from quiet windows.
-    ///
-    /// Without either it is that of independent samples.
+    /// The variation of a statistic between windows, from blocks; without blocks it is that of
+    /// independent samples.
     fn dispersion(
         &self,
         index: usize,
@@ -287,41 +320,26 @@ impl NullModel {
         noise_variance: f64,
         context: &WindowContext<'_>,
     ) -> Dispersion {
-        if let Some((blocks, is_short)) = self.blocks_for(n, context) {
-            let distribution = blocks.distributions.get(index).and_then(Option::as_ref);
-            return Dispersion {
-                design_effect: blocks.design_effect.get(index).copied().unwrap_or(1.0),
-                blocks: distribution.map(|distribution| {
-                    BlockThreshold::of(
-                        distribution,
-                        blocks.effective,
-                        carried(noise_variance, blocks.noise_variance, is_short),
-                        simulated.mean,
-                        simulated.degrees_of_freedom,
-                        &self.quantiles,
-                    )
-                }),
-            };
-        }
-        let Some(online) = context.online.filter(|online| online.is_complete()) else {
+        let Some((blocks, is_short)) = self.blocks_for(n, context) else {
             return Dispersion {
                 design_effect: 1.0,
                 blocks: None,
             };
         };
-        let windows = f64::from(online.windows);
+        let distribution = blocks.distributions.get(index).and_then(Option::as_ref);
+        let from_history = distribution.map(|blocks| (blocks.mean / simulated.mean).max(1.0));
+        let design_effect = blocks.design_effect.get(index).copied();
         Dispersion {
-            design_effect: (online.mean(index) / simulated.mean).max(1.0),
-            blocks: smaller(
-                simulated.degrees_of_freedom,
-                online.degrees_of_freedom(index),
-            )
-            .map(|degrees_of_freedom| BlockThreshold::Moments {
-                mean: online.mean(index).max(simulated.mean),
-                degrees_of_freedom,
-                blocks: windows,
-                noise_variance: noise_variance.max(online.noise_variance / windows),
-                quantiles: Arc::clone(&self.quantiles),
+            design_effect: design_effect.or(from_history).unwrap_or(1.0),
+            blocks: distribution.map(|distribution| {
+                BlockThreshold::of(
+                    distribution,
+                    blocks.effective,
+                    carried(noise_variance, blocks.noise_variance, is_short),
+                    simulated.mean,
+                    simulated.degrees_of_freedom,
+                    &self.quantiles,
+                )
             }),
         }
     }
@@ -330,8 +348,15 @@ impl NullModel {
     ///
     /// Blocks of the window's length where there are any, else the longest shorter blocks, else the
     /// shortest, with at least 8 without overlap. For a window without time, the blocks whose
-    /// number of values is nearest.
-    fn blocks_for(&self, n: u64, context: &WindowContext<'_>) -> Option<(&BlockStatistics, bool)> {
+    /// number of values is nearest. Without blocks, the windows of the stream's history.
+    fn blocks_for<'a>(
+        &'a self,
+        n: u64,
+        context: &WindowContext<'a>,
+    ) -> Option<(&'a BlockStatistics, bool)> {
+        if self.needs_history() {
+            return Some((context.history?.blocks.as_ref()?, false));
+        }
         let usable = || {
             self.blocks
                 .iter()
@@ -366,48 +391,77 @@ impl NullModel {
         let n = samples_behind(statistic, &counts.tallies);
         let m = samples_behind(statistic, &reference.counts.tallies) as f64;
         let posterior = reference_rate(statistic, reference)?;
-        let distribution = posterior.window(n);
+        let found = self.blocks_for(counts.tallies.values, context);
+        // Rare events in clusters: the window holds as many independent ones as there are clusters.
+        let rare_design_effect = match statistic {
+            Statistic::MissingRatio => 1.0,
+            _ => found.map_or(1.0, |(blocks, _)| blocks.rare_design_effect),
+        };
+        let independent = independent(n, rare_design_effect);
+        let distribution = posterior.window(independent);
         let expected = Rates::of(&reference.counts, &reference.layout)
             .get(statistic)
             .unwrap_or(0.0);
         let is_two_sided = statistic == Statistic::MissingRatio;
-        let blocks =
-            self.blocks_for(counts.tallies.values, context)
-                .and_then(|(blocks, is_short)| {
-                    let (of_blocks, noise_variance_of_blocks) = rate_blocks(statistic, blocks)?;
-                    let noise_variance = noise_variance(n as f64, m);
-                    let carried = carried(noise_variance, noise_variance_of_blocks, is_short);
-                    if BlockThreshold::has_tail(blocks.effective) {
-                        return Some(BlockThreshold::of_many(of_blocks, carried));
-                    }
-                    let (mean, variance) = distribution.moments(|rate| {
-                        let difference = rate - expected;
-                        let news = if is_two_sided {
-                            difference
-                        } else {
-                            difference.max(0.0)
-                        };
-                        news.powi(2) / noise_variance
-                    });
-                    let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
-                    Some(BlockThreshold::of(
-                        of_blocks,
-                        blocks.effective,
-                        carried,
-                        mean,
-                        degrees_of_freedom,
-                        &self.quantiles,
-                    ))
-                });
+        let blocks = found.and_then(|(blocks, is_short)| {
+            let (of_blocks, noise_variance_of_blocks) = rate_blocks(statistic, blocks)?;
+            let noise_variance = noise_variance(n as f64, m);
+            let carried = carried(noise_variance, noise_variance_of_blocks, is_short);
+            if BlockThreshold::has_tail(blocks.effective) {
+                return Some(BlockThreshold::of_many(of_blocks, carried));
+            }
+            let (mean, variance) = distribution.moments(|rate| {
+                let difference = rate - expected;
+                let news = if is_two_sided {
+                    difference
+                } else {
+                    difference.max(0.0)
+                };
+                news.powi(2) / noise_variance
+            });
+            let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
+            Some(BlockThreshold::of(
+                of_blocks,
+                blocks.effective,
+                carried,
+                mean,
+                degrees_of_freedom,
+                &self.quantiles,
+            ))
+        });
         Some(RateNull {
             distribution,
             noise_floor: posterior.mean(),
             expected,
-            n,
+            n: independent,
             is_two_sided,
             blocks,
         })
     }
+}
+
+/// The blocks that are stored with a reference.
+///
+/// Those of smoothed scores hold for one pseudo-count only. With another one their design effect is
+/// that of `js`, which is not smoothed.
+fn blocks_of(stored: &FeatureCalibration, same_scores: bool) -> Vec<BlockStatistics> {
+    let mut blocks = stored.blocks.clone();
+    if same_scores {
+        return blocks;
+    }
+    let smoothed = [Statistic::Kl, Statistic::KlReverse, Statistic::Psi];
+    for of_length in &mut blocks {
+        let of_js = of_length.design_effect.first().copied().unwrap_or(1.0);
+        for index in smoothed.into_iter().filter_map(simulated_index) {
+            if let Some(distribution) = of_length.distributions.get_mut(index) {
+                *distribution = None;
+            }
+            if let Some(effect) = of_length.design_effect.get_mut(index) {
+                *effect = of_js;
+            }
+        }
+    }
+    blocks
 }
 
 /// The distribution of a rate over blocks, with their mean noise variance; `None` where the rate
@@ -418,12 +472,25 @@ fn rate_blocks(
 ) -> Option<(&EmpiricalDistribution, f64)> {
     match statistic {
         Statistic::MissingRatio => Some((blocks.missing.as_ref()?, blocks.missing_noise_variance)),
-        Statistic::InvalidRatio => {
-            let invalid = blocks.invalid.as_ref()?;
-            Some((&invalid.distribution, invalid.noise_variance))
-        }
+        Statistic::InvalidRatio => of_rate(blocks.invalid.as_ref()),
+        Statistic::UnseenRatio => of_rate(blocks.unseen.as_ref()),
+        Statistic::OutOfRangeRatio => of_rate(blocks.out_of_range.as_ref()),
         _ => None,
     }
+}
+
+fn of_rate(rate: Option<&RateBlocks>) -> Option<(&EmpiricalDistribution, f64)> {
+    rate.map(|rate| (&rate.distribution, rate.noise_variance))
+}
+
+/// The number of independent events among `n`, at least 1.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "at most the number of events"
+)]
+fn independent(n: u64, design_effect: f64) -> u64 {
+    ((n as f64 / design_effect) as u64).max(1)
 }
 
 /// The noise variance that carries blocks to a window.
@@ -470,6 +537,9 @@ mod tests {
             missing: None,
             missing_noise_variance: 1.0,
             invalid: None,
+            unseen: None,
+            out_of_range: None,
+            rare_design_effect: 1.0,
         }
     }
 
@@ -546,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn the_design_effect_comes_from_blocks_else_from_quiet_windows() {
+    fn the_design_effect_comes_from_blocks_else_from_the_history() {
         let mut model = NullModel::new(scorer(), "hash", None);
         let effect = |model: &NullModel, context: &WindowContext<'_>| {
             model
@@ -556,19 +626,24 @@ mod tests {
         };
         assert!((effect(&model, &window(15)) - 1.0).abs() < 1e-12, "unknown");
         let mean = model.simulated_distribution(0, 64).unwrap().mean;
-        let online = OnlineDispersion {
-            windows: MIN_QUIET_WINDOWS,
-            sums: [3.0 * mean * f64::from(MIN_QUIET_WINDOWS); 8],
-            ..OnlineDispersion::default()
+        let mut of_stream = blocks(15, 30.0);
+        of_stream.design_effect = Vec::new();
+        let mut draws: Vec<f64> = (1..100).map(f64::from).collect();
+        of_stream.distributions = vec![Some(EmpiricalDistribution {
+            mean: 3.0 * mean,
+            ..EmpiricalDistribution::of(&mut draws, 0.1, |_| 10.0).unwrap()
+        })];
+        let history = HistorySummary {
+            blocks: Some(of_stream),
+            is_learning: false,
         };
         let context = WindowContext {
-            online: Some(&online),
+            history: Some(&history),
             ..window(15)
         };
-        assert!(
-            (effect(&model, &context) - 3.0).abs() < 1e-9,
-            "quiet windows"
-        );
+        assert!((effect(&model, &context) - 3.0).abs() < 1e-9, "history");
+        assert!(!model.is_learning(&context), "known");
+        assert!(model.is_learning(&window(15)), "unknown");
         model.set_blocks(vec![blocks(15, 30.0)]);
         assert!((effect(&model, &context) - 15.0).abs() < 1e-9, "blocks");
     }

@@ -16,7 +16,7 @@ pub enum CalibrationStatus {
     BlocksShort,
     /// The window's samples over the design effect are fewer than `min_samples`.
     ///
-    /// Calibrated alerts of the window wait.
+    /// The thresholds carry the design effect, so only large shifts exceed them.
     TooFewEffective,
     /// A threshold is above the largest value that its statistic can take, so it is none.
     LineUnreachable,

@@ -1,14 +1,14 @@
 //! Tolerances: the smallest effect that is worth an alarm, on the scale of each statistic.
 //!
 //! A threshold for noise alone would alarm on a shift of a hundredth of a standard deviation once
-//! windows are large enough. By default a shift of the mean of a normal feature by 0.14 standard
-//! deviations is tolerated: the same effect for every statistic. A tolerance in standard deviations
-//! or in per cent of moved mass becomes a score by the same table, because distances grow with the
-//! effect and divergences with its square.
+//! windows are large enough. By default a shift of the mean by 0.14 standard deviations is
+//! tolerated, the same effect for every statistic and feature; for categories a move of 2 % of the
+//! values. A tolerance in standard deviations becomes a score by the score of that effect, because
+//! distances grow with the effect and divergences with its square; one in per cent of moved mass by
+//! the table of a normal feature.
 
+use super::null_model::NullModel;
 use crate::model::{Statistic, Tolerance};
-use crate::reference::FeatureReference;
-use crate::stats::Body;
 
 /// The default effect, [`Tolerance::DEFAULT_STD`], as a share of moved mass.
 ///
@@ -46,14 +46,29 @@ const fn is_divergence(statistic: Statistic) -> bool {
     )
 }
 
-/// The score of a multiple of the default effect.
+/// The score of a multiple of an effect whose score is `unit`.
 ///
-/// `default multiple^2` for divergences, `default multiple` for all others.
-fn score_of_effect(statistic: Statistic, multiple: f64) -> f64 {
+/// `unit multiple^2` for divergences, `unit multiple` for all others.
+fn of_multiple(statistic: Statistic, unit: f64, multiple: f64) -> f64 {
     if is_divergence(statistic) {
-        default_tolerance(statistic) * multiple * multiple
+        unit * multiple * multiple
     } else {
-        default_tolerance(statistic) * multiple
+        unit * multiple
+    }
+}
+
+/// The score of the default effect on the feature of a null model.
+///
+/// For scores of bins it is computed from the reference, and for numbers not below that of a normal
+/// feature: bins that are too coarse to show the effect would give none.
+fn effect_of(statistic: Statistic, null_model: &NullModel) -> f64 {
+    let of_normal = default_tolerance(statistic);
+    let is_numeric = null_model.scorer().body().is_some();
+    let score = null_model.effect().and_then(|effect| effect.get(statistic));
+    match score.filter(|score| score.is_finite()) {
+        Some(score) if is_numeric => score.max(of_normal),
+        Some(score) => score,
+        None => of_normal,
     }
 }
 
@@ -63,24 +78,49 @@ fn score_of_effect(statistic: Statistic, multiple: f64) -> f64 {
 /// So a tolerance for `wasserstein` (the feature's unit) or `wasserstein_normalized` (standard
 /// deviations of the reference) is converted. Without a body, its standard deviation is taken as 1.
 #[must_use]
-pub fn tolerance_on(
-    statistic: Statistic,
-    tolerance: Tolerance,
-    reference: &FeatureReference,
-    body: Option<&Body>,
-) -> f64 {
-    let body_std = body.map_or(1.0, |body| body.std);
+pub fn tolerance_on(statistic: Statistic, tolerance: Tolerance, null_model: &NullModel) -> f64 {
+    let scorer = null_model.scorer();
+    let body_std = scorer.body().map_or(1.0, |body| body.std);
     match (tolerance, statistic) {
-        (Tolerance::Default, _) => default_tolerance(statistic),
+        (Tolerance::Default, _) => effect_of(statistic, null_model),
         (Tolerance::Score(score), Statistic::Wasserstein) => score / body_std,
         (Tolerance::Score(score), Statistic::WassersteinNormalized) => {
-            score * reference.unit_std() / body_std
+            score * scorer.reference().unit_std() / body_std
         }
         (Tolerance::Score(score), _) => score,
         (Tolerance::Mass(share), _) if statistic.is_rate() => share,
-        (Tolerance::Mass(share), _) => score_of_effect(statistic, share / MASS),
-        (Tolerance::Std(std), _) => score_of_effect(statistic, std / Tolerance::DEFAULT_STD),
+        (Tolerance::Mass(share), _) => {
+            of_multiple(statistic, default_tolerance(statistic), share / MASS)
+        }
+        (Tolerance::Std(std), _) => {
+            let multiple = std / Tolerance::DEFAULT_STD;
+            of_multiple(statistic, effect_of(statistic, null_model), multiple)
+        }
     }
+}
+
+/// The shift that is tolerated while the stream's history is short, and before there are two windows
+/// of it, in standard deviations.
+const LEARNING_STD: [f64; 2] = [0.5, 1.5];
+/// The mass that a shift by the first of them moves, `2 Phi(0.25) - 1`, rounded: for rates.
+const LEARNING_MASS: f64 = 0.2;
+
+/// The tolerance of a statistic while the design effect is not known well; `is_unknown` while there
+/// is no estimate at all.
+pub(super) fn learning_tolerance(
+    statistic: Statistic,
+    null_model: &NullModel,
+    is_unknown: bool,
+) -> f64 {
+    if statistic.is_rate() {
+        return LEARNING_MASS;
+    }
+    let std = LEARNING_STD[usize::from(is_unknown)];
+    let tolerance = tolerance_on(statistic, Tolerance::Std(std), null_model);
+    // The square of an effect outgrows a score that has an upper bound.
+    let part = if is_divergence(statistic) { 0.25 } else { 0.5 };
+    let largest = null_model.scorer().largest(statistic);
+    largest.map_or(tolerance, |largest| tolerance.min(part * largest))
 }
 
 /// A threshold with tolerance, on the statistic's own scale.
@@ -101,15 +141,19 @@ pub(super) fn with_tolerance(
     }
 }
 
-/// The shift of a normal feature's mean whose score equals `threshold`, in standard deviations.
+/// The shift of a feature's mean whose score equals `threshold`, in standard deviations.
 ///
-/// The inverse of the table of default tolerances; `None` for rates.
+/// The inverse of the default tolerance; `None` for rates.
 #[must_use]
-pub fn detectable_shift(statistic: Statistic, threshold: f64) -> Option<f64> {
+pub fn detectable_shift(
+    statistic: Statistic,
+    threshold: f64,
+    null_model: &NullModel,
+) -> Option<f64> {
     if statistic.is_rate() {
         return None;
     }
-    let multiple = threshold / default_tolerance(statistic);
+    let multiple = threshold / effect_of(statistic, null_model);
     Some(if is_divergence(statistic) {
         Tolerance::DEFAULT_STD * multiple.sqrt()
     } else {
@@ -119,7 +163,12 @@ pub fn detectable_shift(statistic: Statistic, threshold: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::model::Kind;
+    use crate::reference::{Column, FitOptions, fit};
+    use crate::score::Scorer;
 
     #[test]
     fn defaults_are_the_scores_of_a_shift_of_a_normal_feature_as_in_scipy() {
@@ -142,14 +191,25 @@ mod tests {
         }
     }
 
+    fn model() -> NullModel {
+        let column = Column {
+            numbers: (0..1000).map(f64::from).collect(),
+            ..Column::default()
+        };
+        let reference = fit("x", Kind::Numeric, column, &FitOptions::default()).unwrap();
+        NullModel::new(Scorer::new(Arc::new(reference), 0.5), "hash", None)
+    }
+
     #[test]
     fn a_tolerance_is_the_same_effect_for_every_statistic() {
+        let model = model();
         for statistic in Statistic::ALL
             .iter()
             .filter(|statistic| !statistic.is_rate())
         {
-            let score = score_of_effect(*statistic, 2.0);
-            let shift = detectable_shift(*statistic, score).unwrap();
+            let twice = Tolerance::Std(2.0 * Tolerance::DEFAULT_STD);
+            let score = tolerance_on(*statistic, twice, &model);
+            let shift = detectable_shift(*statistic, score, &model).unwrap();
             assert!(
                 (shift - 2.0 * Tolerance::DEFAULT_STD).abs() < 1e-12,
                 "{statistic}: {shift}"

@@ -18,7 +18,7 @@ use crate::app;
 use crate::clock;
 use crate::config::{self, Config, Overrides};
 use crate::export::estimate_series;
-use crate::model::{EventTime, KafkaReport, PanesTopicSpec, Shard, SourceSpec, TopicId};
+use crate::model::{EventTime, KafkaReport, PanesTopicSpec, Shard, SourceSpec, TopicId, duration};
 use crate::pane_log::kafka::{TopicRequirements, ensure, inspect};
 use crate::source::{KafkaSource, RawRecord, Sink, Source as _};
 
@@ -71,6 +71,14 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         config.limits.max_series
     );
     for plan in &plans {
+        if let Some((thresholds, interval)) = plan.promise() {
+            anstream::eprintln!(
+                "monitor {}: {thresholds} budgeted thresholds; without drift, in all at most one false \
+                 alarm in {}",
+                plan.spec.name,
+                duration::format_rounded(interval)
+            );
+        }
         for warning in plan
             .warnings
             .iter()

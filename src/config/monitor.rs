@@ -7,10 +7,14 @@ use super::reader::{Item, Table};
 use super::source_map::OptionSubject;
 use super::{alert, defaults, feature, reference, window};
 use crate::model::{
-    Lateness, MonitorSpec, Select, Statistic, TimestampFormat, TimestampSpec, VolumeSpec, Zone,
-    suggest,
+    AlertSpec, FalseAlarmScope, Lateness, MonitorSpec, Select, Statistic, TimestampFormat,
+    TimestampSpec, VolumeSpec, Zone, suggest,
 };
 
+const FALSE_ALARM_SCOPES: [(&str, FalseAlarmScope); 2] = [
+    (FalseAlarmScope::Monitor.name(), FalseAlarmScope::Monitor),
+    (FalseAlarmScope::Feature.name(), FalseAlarmScope::Feature),
+];
 /// The shortest silence: two heartbeats of a partition without records.
 const MIN_SILENCE: Duration = Duration::from_secs(60);
 
@@ -69,6 +73,10 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
     let is_open = features_from_reference || table.is_partial();
     let known_features = if is_open { &[] } else { &features[..] };
     let alerts = alert::read_all(table, &name, known_features, &windows);
+    let false_alarm_scope = table
+        .get("false_alarm_scope")
+        .and_then(|item| item.choice(&FALSE_ALARM_SCOPES))
+        .unwrap_or(FalseAlarmScope::Monitor);
     let volume = table.get("volume").and_then(|item| volume(&item));
     let silence = table
         .get("silence")
@@ -83,6 +91,7 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
         .get("pseudo_count")
         .and_then(|item| pseudo_count(&item))
         .unwrap_or(MonitorSpec::DEFAULT_PSEUDO_COUNT);
+    refuse_budgets_without_smoothing(table, pseudo_count, &alerts);
     table.reserve(&RESERVED);
     table.finish();
     MonitorSpec {
@@ -97,11 +106,36 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
         features_from_reference,
         statistics,
         alerts,
+        false_alarm_scope,
         volume,
         silence,
         lateness,
         min_coverage,
         pseudo_count,
+    }
+}
+
+/// Refuses budgeted alerts on scores that are infinite without a pseudo-count: they have no
+/// distribution without drift, so they would never alarm.
+fn refuse_budgets_without_smoothing(table: &Table<'_>, pseudo_count: f64, alerts: &[AlertSpec]) {
+    let is_smoothed = |alert: &&AlertSpec| {
+        let statistic = alert.statistic;
+        alert.budget.is_some()
+            && matches!(
+                statistic,
+                Statistic::Kl | Statistic::KlReverse | Statistic::Psi
+            )
+    };
+    let refused = alerts
+        .iter()
+        .find(is_smoothed)
+        .filter(|_| pseudo_count <= 0.0);
+    if let (Some(alert), Some(item)) = (refused, table.get("pseudo_count")) {
+        item.error(format!(
+            "without a pseudo-count {} can be infinite and has no calibrated threshold, expected a \
+             number above 0, or \"warning\" or \"critical\" for its alerts",
+            alert.statistic
+        ));
     }
 }
 

@@ -116,6 +116,7 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "features_from": spec.features_from_reference.then_some("reference"),
         "statistics": spec.statistics.iter().map(|statistic| statistic.name()).collect::<Vec<_>>(),
         "alerts": spec.alerts.iter().map(alert).collect::<Vec<_>>(),
+        "false_alarm_scope": spec.false_alarm_scope.name(),
         "volume": spec.volume.map(|volume| json!({"min_events": volume.min_events})),
         "silence": duration::format(spec.silence),
         "lateness": {

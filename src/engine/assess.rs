@@ -16,9 +16,6 @@ use crate::model::{Budget, Statistic, Tolerance};
 use crate::score::{Rates, ScoreStatus, Scores};
 use crate::stats::FeatureCounts;
 
-/// The largest share of windows without drift that may exceed a threshold, however long the
-/// interval between windows. It is also the share where there is only one window.
-const MAX_ALPHA: f64 = 0.01;
 /// The part of the way from threshold to noise floor that a score must fall before its alert
 /// clears.
 const HYSTERESIS: f64 = 0.2;
@@ -85,7 +82,7 @@ pub struct AssessmentInput<'a> {
     /// True where the null tables for this number of values exist, or may be simulated now. Without
     /// them only rates are assessed.
     pub has_tables: bool,
-    /// Length of the window, dispersion estimate and reference in force.
+    /// Length of the window, history of the stream and reference in force.
     pub context: WindowContext<'a>,
 }
 
@@ -96,6 +93,15 @@ impl AssessmentInput<'_> {
         } else {
             self.scores?.get(statistic)
         }
+    }
+
+    /// The smallest tolerance of any rule. A single window never learns a design effect, so it has
+    /// none.
+    fn least_tolerance(&self, statistic: Statistic, null_model: &NullModel) -> f64 {
+        if self.step.is_none() {
+            return 0.0;
+        }
+        null_model.least_tolerance(statistic, &self.context)
     }
 }
 
@@ -141,7 +147,7 @@ pub fn assess(
         .iter()
         .map(|rule| {
             let distribution = distribution_of(rule.statistic);
-            threshold_of(rule, distribution, feature, null_model, input.step)
+            threshold_of(rule, distribution, feature, null_model, input)
         })
         .collect();
     let unreachable = unreachable_statistics(feature, &thresholds, |statistic| {
@@ -154,22 +160,7 @@ pub fn assess(
         statuses.push(CalibrationStatus::LineUnreachable);
     }
     Assessment {
-        statistics: distributions
-            .iter()
-            .filter_map(|(statistic, distribution)| {
-                let value = input.value(*statistic)?;
-                let has_rule = feature
-                    .rules
-                    .iter()
-                    .any(|rule| rule.statistic == *statistic);
-                let threshold = if has_rule {
-                    lowest_threshold(*statistic, &feature.rules, &thresholds)
-                } else {
-                    default_threshold(*statistic, distribution, feature, null_model, input.step)
-                };
-                Some(assess_statistic(*statistic, value, distribution, threshold))
-            })
-            .collect(),
+        statistics: assess_statistics(feature, null_model, input, &distributions, &thresholds),
         design_effect: distribution_of(Statistic::Js).map_or_else(
             || null_model.block_design_effect(Statistic::Js, input.counts, &input.context),
             NullDistribution::design_effect,
@@ -178,6 +169,33 @@ pub fn assess(
         thresholds,
         unreachable,
     }
+}
+
+/// Assesses each statistic that has a value and a distribution.
+fn assess_statistics(
+    feature: &FeaturePlan,
+    null_model: &NullModel,
+    input: &AssessmentInput<'_>,
+    distributions: &[(Statistic, NullDistribution)],
+    thresholds: &[Option<Threshold>],
+) -> Vec<StatisticAssessment> {
+    distributions
+        .iter()
+        .filter_map(|(statistic, distribution)| {
+            let value = input.value(*statistic)?;
+            let has_rule = feature
+                .rules
+                .iter()
+                .any(|rule| rule.statistic == *statistic);
+            let threshold = if has_rule {
+                lowest_threshold(*statistic, &feature.rules, thresholds)
+            } else {
+                default_threshold(*statistic, distribution, feature, null_model, input)
+            };
+            let distribution = (*statistic, distribution);
+            Some(assess_statistic(distribution, value, threshold, null_model))
+        })
+        .collect()
 }
 
 /// The statistics whose rules have a distribution but no threshold, because no window could exceed
@@ -206,19 +224,17 @@ fn rarest_alpha(feature: &FeaturePlan, step: Option<Duration>) -> f64 {
         .iter()
         .filter_map(|rule| match rule.threshold_source {
             ThresholdSource::Fixed(_) => None,
-            ThresholdSource::Budget { interval, .. } => {
-                Some(alpha(interval, feature.budgeted_statistics, step))
-            }
+            ThresholdSource::Budget { interval, .. } => Some(feature.alpha(interval, step)),
         })
         .fold(1.0, f64::min)
 }
 
 /// Assesses one statistic of a window.
 fn assess_statistic(
-    statistic: Statistic,
+    (statistic, distribution): (Statistic, &NullDistribution),
     value: f64,
-    distribution: &NullDistribution,
     threshold: Option<f64>,
+    null_model: &NullModel,
 ) -> StatisticAssessment {
     StatisticAssessment {
         statistic,
@@ -226,17 +242,9 @@ fn assess_statistic(
         p_value: distribution.p_value(value),
         threshold,
         design_effect: distribution.design_effect(),
-        detectable_shift: threshold.and_then(|threshold| detectable_shift(statistic, threshold)),
+        detectable_shift: threshold
+            .and_then(|threshold| detectable_shift(statistic, threshold, null_model)),
     }
-}
-
-/// The share of windows without drift that may exceed one threshold, so that all statistics of a
-/// feature together keep the budget: `min(step / interval, MAX_ALPHA) / budgeted_statistics`.
-fn alpha(interval: Duration, budgeted_statistics: u32, step: Option<Duration>) -> f64 {
-    let frequency = step.map_or(MAX_ALPHA, |step| {
-        step.as_secs_f64() / interval.as_secs_f64()
-    });
-    frequency.min(MAX_ALPHA) / f64::from(budgeted_statistics.max(1))
 }
 
 /// The threshold of a rule; `None` where a budgeted rule has no null distribution, or where its
@@ -246,7 +254,7 @@ fn threshold_of(
     distribution: Option<&NullDistribution>,
     feature: &FeaturePlan,
     null_model: &NullModel,
-    step: Option<Duration>,
+    input: &AssessmentInput<'_>,
 ) -> Option<Threshold> {
     match rule.threshold_source {
         ThresholdSource::Fixed(threshold) => Some(rule.fixed_threshold(threshold)),
@@ -256,9 +264,9 @@ fn threshold_of(
             of,
         } => {
             let distribution = distribution?;
-            let scorer = null_model.scorer();
-            let tolerance = tolerance_on(of, tolerance, scorer.reference(), scorer.body());
-            let alpha = alpha(interval, feature.budgeted_statistics, step);
+            let tolerance = tolerance_on(of, tolerance, null_model)
+                .max(input.least_tolerance(rule.statistic, null_model));
+            let alpha = feature.alpha(interval, input.step);
             let range = distribution.threshold(alpha, tolerance);
             if !is_reachable(rule.statistic, range, null_model) {
                 return None;
@@ -303,16 +311,11 @@ fn default_threshold(
     distribution: &NullDistribution,
     feature: &FeaturePlan,
     null_model: &NullModel,
-    step: Option<Duration>,
+    input: &AssessmentInput<'_>,
 ) -> Option<f64> {
-    let scorer = null_model.scorer();
-    let tolerance = tolerance_on(
-        statistic,
-        Tolerance::Default,
-        scorer.reference(),
-        scorer.body(),
-    );
-    let alpha = alpha(Budget::INTERVAL, feature.budgeted_statistics, step);
+    let tolerance = tolerance_on(statistic, Tolerance::Default, null_model)
+        .max(input.least_tolerance(statistic, null_model));
+    let alpha = feature.alpha(Budget::INTERVAL, input.step);
     let range = distribution.threshold(alpha, tolerance);
     is_reachable(statistic, range, null_model).then_some(range.upper)
 }
@@ -336,30 +339,11 @@ mod tests {
         MINUTE, budgeted_alert, count, fixed, fixed_alert, plan, spec, spread,
     };
 
-    const DAY: Duration = Duration::from_secs(86_400);
-
     fn assert_near(value: f64, expected: f64, reason: &str) {
         assert!(
             (value - expected).abs() < 1e-12,
             "{value} is not {expected}: {reason}"
         );
-    }
-
-    #[test]
-    fn a_budget_is_shared_by_the_statistics_and_by_the_windows_of_its_interval() {
-        let hour = Some(Duration::from_secs(3600));
-        assert_near(
-            alpha(DAY * 30, 1, hour),
-            1.0 / 720.0,
-            "24 a day for 30 days",
-        );
-        assert_near(alpha(DAY * 30, 4, hour), 1.0 / 2880.0, "for each of four");
-    }
-
-    #[test]
-    fn a_rare_window_may_not_use_its_budget_up_at_once() {
-        assert_near(alpha(DAY * 30, 1, Some(DAY)), 0.01, "1/30 is too often");
-        assert_near(alpha(DAY * 30, 2, None), 0.005, "a single window");
     }
 
     #[test]

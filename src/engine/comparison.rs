@@ -1,9 +1,9 @@
 //! One feature of one window against one reference.
 //!
-//! A comparison owns everything that is particular to it: the reference in force, the dispersion
-//! estimate, the rules with their alerts, and the latest scores. Its window calls these methods in
-//! a fixed order for every evaluation: `sample_dispersion` and `advance` prepare for the new
-//! window, then come `score`, `evaluate` and `exclude_alarm`. The dispersion changes only when the
+//! A comparison owns everything that is particular to it: the reference in force, the stream's
+//! history, the rules with their alerts, and the latest scores. Its window calls these methods in
+//! a fixed order for every evaluation: `add_to_history` and `advance` prepare for the new window,
+//! then come `score`, `evaluate` and `exclude_alarm`. The history changes only when the
 //! next window is due, so a restored process rebuilds the assessment that this one shows.
 
 #[cfg(test)]
@@ -21,7 +21,7 @@ use super::sample::FeatureSample;
 use super::snapshot::AlertSnapshot;
 use super::view::ComparisonView;
 use crate::alert::AlertState;
-use crate::calibration::{CalibrationStatus, NullModel, OnlineDispersion, WindowContext};
+use crate::calibration::{CalibrationStatus, HistoryKey, NullModel, StreamHistory, WindowContext};
 use crate::model::{EventTime, NotReady, WindowSpec};
 use crate::panes::FeatureDelta;
 use crate::reference::FeatureReference;
@@ -35,8 +35,8 @@ pub(super) struct Comparison {
     /// The reference's name.
     name: String,
     reference: ComparedReference,
-    /// The dispersion of quiet windows, where the reference has no blocks to estimate it from.
-    dispersion: OnlineDispersion,
+    /// The windows of the stream, where the reference has no blocks; `None` before the first one.
+    history: Option<Box<StreamHistory>>,
     rules: Vec<RuleState>,
     scores: Result<Scores, NotReady>,
     /// The reference that `scores` were computed against.
@@ -54,7 +54,7 @@ impl Comparison {
         let mut comparison = Comparison {
             name: feature.references[reference].name.clone(),
             reference: ComparedReference::new(feature, reference, pseudo_count),
-            dispersion: OnlineDispersion::default(),
+            history: None,
             rules: feature
                 .rules
                 .iter()
@@ -75,32 +75,38 @@ impl Comparison {
         &self.name
     }
 
-    /// Adds the latest window, which ended at `end`, to the dispersion estimate if it was quiet.
+    /// Adds the latest window, which ended at `end`, to the stream's history.
     ///
     /// Called before the next window is scored and not right after the evaluation: the assessment
     /// that is shown, and rebuilt by a restart, is the one that the window was evaluated with.
-    pub(super) fn sample_dispersion(
+    pub(super) fn add_to_history(
         &mut self,
         counts: &FeatureCounts,
         end: EventTime,
         window: &WindowSpec,
     ) {
-        let is_estimated = self.reference.current().is_ok_and(|(_, null_model)| {
-            null_model.is_some_and(|null_model| null_model.estimates_online())
-        });
-        let is_quiet = self.rules.iter().all(|rule| {
-            matches!(
-                rule.view().state,
-                AlertState::Inactive | AlertState::NotReady(NotReady::LineUnreachable)
-            )
-        });
-        if let (Ok(scores), Some(reference), true) =
-            (&self.scores, &self.scored_against, is_estimated && is_quiet)
-        {
-            let n = counts.tallies.values as f64;
-            let m = reference.counts.tallies.values as f64;
-            self.dispersion.add(end, window.size, scores, n, m);
+        let (Ok(_), Some(key)) = (&self.scores, self.history_key(window)) else {
+            return;
+        };
+        let is_firing = self.rules.iter().any(|rule| rule.alert().is_firing());
+        if let Ok((scorer, _)) = self.reference.current() {
+            self.history.take_if(|history| !history.is_about(&key));
+            self.history
+                .get_or_insert_with(|| Box::new(StreamHistory::new(key)))
+                .add(counts, end, window, scorer, is_firing);
         }
+    }
+
+    /// The reference and window that a history is about; `None` where none is needed, because
+    /// nothing is calibrated or the reference has blocks.
+    fn history_key(&self, window: &WindowSpec) -> Option<HistoryKey> {
+        let (_, null_model) = self.reference.current().ok()?;
+        let null_model = null_model.filter(|null_model| null_model.needs_history())?;
+        let reference = match self.reference {
+            ComparedReference::Fixed { .. } => null_model.reference_hash(),
+            ComparedReference::Dynamic(_) | ComparedReference::Missing => "",
+        };
+        Some(HistoryKey::new(reference, window))
     }
 
     /// Adds late counts of a pane to a rolling reference that holds it already.
@@ -216,7 +222,7 @@ impl Comparison {
                 has_tables,
                 context: WindowContext {
                     window: Some(sample.window.size),
-                    online: Some(&self.dispersion),
+                    history: self.history.as_ref().map(|history| &**history.summary()),
                     reference: self.scored_against.as_deref(),
                 },
             },
@@ -356,9 +362,20 @@ impl Comparison {
         }
     }
 
-    /// Continues with the dispersion estimate of an earlier process.
-    pub(super) fn restore_dispersion(&mut self, dispersion: OnlineDispersion) {
-        self.dispersion = dispersion;
+    /// Continues with the history of an earlier process, after its reference was restored.
+    ///
+    /// A rolling reference may be absent for the moment.
+    pub(super) fn restore_history(&mut self, saved: StreamHistory, window: &WindowSpec) {
+        let key = self.history_key(window);
+        let is_usable = match self.reference {
+            ComparedReference::Fixed { .. } => key.is_some_and(|key| saved.is_about(&key)),
+            ComparedReference::Dynamic(_) => key.is_none_or(|key| saved.is_about(&key)),
+            ComparedReference::Missing => false,
+        };
+        self.history = Some(saved)
+            .filter(|_| is_usable)
+            .and_then(|saved| StreamHistory::restored(saved, window))
+            .map(Box::new);
     }
 
     /// Continues with the dynamic reference of an earlier process.
@@ -371,9 +388,9 @@ impl Comparison {
         &self.rules
     }
 
-    /// The dispersion estimate; `None` before the first quiet window.
-    pub(super) fn dispersion(&self) -> Option<&OnlineDispersion> {
-        Some(&self.dispersion).filter(|dispersion| dispersion.windows > 0)
+    /// The stream's history; `None` where none is needed, and before the first window.
+    pub(super) fn history(&self) -> Option<&StreamHistory> {
+        self.history.as_deref()
     }
 
     /// The state of a dynamic reference; `None` for a fixed one.

@@ -6,7 +6,7 @@
 //! evaluations.
 //!
 //! The heart is a `Comparison`: one feature of one window against one reference. It owns the
-//! reference in force, the dispersion estimate, the rules with their alerts, and the latest scores.
+//! reference in force, the stream's history, the rules with their alerts, and the latest scores.
 //!
 //! From the bottom to the top: `plan` (what to compare), `commit_index` and `shards` (what was
 //! counted), `assess` (null distributions and thresholds), `null_supply`, `reference`,

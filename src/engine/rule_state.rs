@@ -1,6 +1,6 @@
 //! One rule of one comparison: its alert and the latest view of it.
 
-use super::assess::{Assessment, effective_samples};
+use super::assess::Assessment;
 use super::counters::TransitionCounts;
 use super::plan::{Rule, ThresholdSource};
 use super::sample::FeatureSample;
@@ -59,7 +59,8 @@ impl RuleState {
 
     /// Compares a sample with the threshold and advances the alert by one evaluation.
     ///
-    /// `calibrated` is the rule's entry in the assessment, with the design effect.
+    /// `calibrated` is the rule's entry in the assessment. A calibrated threshold carries the design
+    /// effect, so a value needs `min_samples` and no effective samples behind it.
     pub(super) fn evaluate(
         &mut self,
         sample: &FeatureSample<'_>,
@@ -73,13 +74,12 @@ impl RuleState {
             return;
         }
         let value = sample.value(self.rule.statistic, scores);
-        let trusted = value.and_then(|value| {
-            self.check_effective_samples(sample, calibrated)?;
-            match calibrated {
-                Some(calibrated) if calibrated.is_unreachable => Err(NotReady::LineUnreachable),
-                _ => Ok(value),
+        let trusted = match calibrated {
+            Some(calibrated) if calibrated.is_unreachable => {
+                value.and(Err(NotReady::LineUnreachable))
             }
-        });
+            _ => value,
+        };
         let threshold = threshold_of(&self.rule, calibrated);
         let (state, transition) = self.alert.step(
             trusted,
@@ -207,31 +207,6 @@ impl RuleState {
         };
         self.view.since = self.since;
     }
-
-    /// Checks that a calibrated threshold of a score has enough effective samples behind it.
-    ///
-    /// A fixed one needs no more than the score itself. The design effect is that of a score, so a
-    /// rate needs no more than `min_samples` of its own samples.
-    fn check_effective_samples(
-        &self,
-        sample: &FeatureSample<'_>,
-        calibrated: Option<Calibrated>,
-    ) -> Result<(), NotReady> {
-        match (self.rule.threshold_source, calibrated, sample.counts) {
-            (ThresholdSource::Budget { .. }, Some(calibrated), Some(_))
-                if !self.rule.statistic.is_rate() =>
-            {
-                let samples = sample.samples_behind(self.rule.statistic);
-                let have = effective_samples(samples, calibrated.design_effect);
-                let need = sample.window.min_samples;
-                if have < need {
-                    return Err(NotReady::TooFewSamples { have, need });
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// The part of an assessment that one rule needs.
@@ -240,7 +215,6 @@ pub(super) struct Calibrated {
     threshold: Option<Threshold>,
     /// True if the threshold would be above the largest value of the statistic.
     is_unreachable: bool,
-    design_effect: f64,
 }
 
 impl Calibrated {
@@ -250,7 +224,6 @@ impl Calibrated {
         Calibrated {
             threshold,
             is_unreachable: threshold.is_none() && assessment.unreachable.contains(&statistic),
-            design_effect: assessment.design_effect,
         }
     }
 }
@@ -353,11 +326,10 @@ mod tests {
         transitions
     }
 
-    fn calibrated(above: f64, design_effect: f64) -> Option<Calibrated> {
+    fn calibrated(above: f64) -> Option<Calibrated> {
         Some(Calibrated {
             threshold: Some(Threshold::fixed(above)),
             is_unreachable: false,
-            design_effect,
         })
     }
 
@@ -399,30 +371,12 @@ mod tests {
     }
 
     #[test]
-    fn a_calibrated_threshold_of_a_score_needs_enough_effective_samples() {
-        let budget = ThresholdSource::Budget {
-            interval: Duration::from_secs(86_400),
-            tolerance: Tolerance::Default,
-            of: Statistic::Js,
-        };
-        let mut state = RuleState::new(&rule(Statistic::Js, budget), 0);
-        evaluate(&mut state, 100, 20, calibrated(0.1, 10.0));
-        let too_few = NotReady::TooFewSamples { have: 10, need: 20 };
-        assert_eq!(state.view().state, AlertState::NotReady(too_few));
-        assert!(state.view().value.is_some(), "the value is shown");
-        evaluate(&mut state, 100, 20, calibrated(0.1, 5.0));
-        assert_eq!(state.view().state, AlertState::Firing);
-    }
-
-    #[test]
-    fn a_rate_needs_only_samples_of_its_own() {
-        // The design effect of `js` gated the rates as well, so that a stream of strongly
-        // correlated values was never judged by its nulls.
+    fn a_value_needs_only_samples_of_its_own() {
         let rule = rule(Statistic::MissingRatio, BUDGET);
         let mut state = RuleState::new(&rule, 0);
-        evaluate(&mut state, 50, 20, calibrated(0.1, 10.0));
+        evaluate(&mut state, 50, 20, calibrated(0.1));
         assert_eq!(state.view().state, AlertState::Firing, "100 events");
-        evaluate(&mut state, 5, 20, calibrated(0.1, 1.0));
+        evaluate(&mut state, 5, 20, calibrated(0.1));
         let too_few = NotReady::TooFewSamples { have: 10, need: 20 };
         assert_eq!(state.view().state, AlertState::NotReady(too_few));
     }
@@ -434,7 +388,6 @@ mod tests {
         let unreachable = Some(Calibrated {
             threshold: None,
             is_unreachable: true,
-            design_effect: 1.0,
         });
         evaluate(&mut state, 10, 1, unreachable);
         let expected = AlertState::NotReady(NotReady::LineUnreachable);

@@ -20,7 +20,7 @@ use super::reference::DynamicReferenceState;
 use super::shards::{ShardCount, ShardState};
 use super::silence::Silence;
 use crate::alert::{Alert, AlertState};
-use crate::calibration::OnlineDispersion;
+use crate::calibration::StreamHistory;
 use crate::model::{EventTime, LayoutId, MonitorId, NotReady, Shard};
 use crate::panes::{LogState, PaneCounts};
 use crate::stats::{DurationHistogram, FeatureCounts};
@@ -145,7 +145,7 @@ pub(super) struct WindowSnapshot {
     /// The alert on the number of events, where there is one.
     pub(super) volume: Option<VolumeSnapshot>,
     /// By position in the monitor's list and by reference.
-    pub(super) dispersions: Vec<(usize, String, OnlineDispersion)>,
+    pub(super) histories: Vec<(usize, String, StreamHistory)>,
     /// By position in the monitor's list and by reference; dynamic references only.
     pub(super) references: Vec<(usize, String, DynamicReferenceState)>,
 }

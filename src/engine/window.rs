@@ -127,12 +127,12 @@ impl Window {
         }
     }
 
-    /// Updates dispersion estimates by the latest window, then builds the references of the next
+    /// Adds the latest window to the histories, then builds the references of the next
     /// one.
     fn advance_references(&mut self, due: Due, panes: &CountedPanes<'_>) {
         if let Some(end) = self.end {
             for feature in &mut self.features {
-                feature.sample_dispersion(end, &self.spec);
+                feature.add_to_history(end, &self.spec);
             }
         }
         for (index, feature) in self.features.iter_mut().enumerate() {
@@ -292,11 +292,11 @@ impl Window {
                 .collect(),
             alerts: self.save_alerts(),
             volume: self.volume.as_ref().map(VolumeState::save),
-            dispersions: self
+            histories: self
                 .comparisons()
                 .filter_map(|(feature, comparison)| {
-                    let dispersion = *comparison.dispersion()?;
-                    Some((feature, comparison.name().to_owned(), dispersion))
+                    let history = comparison.history()?.clone();
+                    Some((feature, comparison.name().to_owned(), history))
                 })
                 .collect(),
             references: self
@@ -341,7 +341,7 @@ impl Window {
 
     /// Continues from the state of an earlier process.
     ///
-    /// Dispersion and dynamic references come first, because the scores depend on them, and alerts
+    /// Dynamic references and histories come first, because the scores depend on them, and alerts
     /// last, because they are shown beside the scores.
     pub(super) fn restore(
         &mut self,
@@ -357,14 +357,15 @@ impl Window {
         if let (Some(volume), Some(saved)) = (&mut self.volume, saved.volume) {
             volume.restore(saved);
         }
-        for (saved_feature, reference, dispersion) in saved.dispersions {
-            if let Some(comparison) = self.comparison(positions, saved_feature, &reference) {
-                comparison.restore_dispersion(dispersion);
-            }
-        }
         for (saved_feature, reference, state) in saved.references {
             if let Some(comparison) = self.comparison(positions, saved_feature, &reference) {
                 comparison.restore_reference(state);
+            }
+        }
+        let spec = self.spec.clone();
+        for (saved_feature, reference, history) in saved.histories {
+            if let Some(comparison) = self.comparison(positions, saved_feature, &reference) {
+                comparison.restore_history(history, &spec);
             }
         }
         let mut samples = vec![None; self.features.len()];

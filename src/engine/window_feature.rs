@@ -98,11 +98,11 @@ impl WindowFeature {
         }
     }
 
-    /// Adds the latest window, which ended at `end`, to the dispersion estimates.
-    pub(super) fn sample_dispersion(&mut self, end: EventTime, window: &WindowSpec) {
+    /// Adds the latest window, which ended at `end`, to the histories.
+    pub(super) fn add_to_history(&mut self, end: EventTime, window: &WindowSpec) {
         if let Some(counts) = self.counts.as_deref() {
             for comparison in &mut self.comparisons {
-                comparison.sample_dispersion(counts, end, window);
+                comparison.add_to_history(counts, end, window);
             }
         }
     }

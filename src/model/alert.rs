@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::named_enum::named_enum;
 use super::severity::Severity;
 use super::statistic::Statistic;
 
@@ -45,16 +46,26 @@ impl Tolerance {
     pub const DEFAULT_STD: f64 = 0.14;
 
     /// The default of rates, as a share of values: 0.001 for invalid, unseen and out-of-range
-    /// values, 0 for missing ones; `None` for statistics that are not rates of values.
+    /// values, 0.005 for missing ones; `None` for statistics that are not rates of values.
     #[must_use]
     pub const fn default_share(statistic: Statistic) -> Option<f64> {
         match statistic {
-            Statistic::MissingRatio => Some(0.0),
+            Statistic::MissingRatio => Some(0.005),
             Statistic::InvalidRatio | Statistic::UnseenRatio | Statistic::OutOfRangeRatio => {
                 Some(0.001)
             }
             _ => None,
         }
+    }
+}
+
+named_enum! {
+    /// What has a budget of false alarms of its own.
+    FalseAlarmScope {
+        /// The monitor as a whole, which is what a person expects who writes `30d`.
+        Monitor = "monitor",
+        /// Each feature in each window against each reference.
+        Feature = "feature",
     }
 }
 

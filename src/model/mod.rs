@@ -28,7 +28,7 @@ mod suggest;
 mod timestamp;
 mod window;
 
-pub use alert::{AlertSpec, Budget, Thresholds, Tolerance};
+pub use alert::{AlertSpec, Budget, FalseAlarmScope, Thresholds, Tolerance};
 pub use alert_index::AlertIndex;
 pub use event_time::EventTime;
 pub use feature::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};

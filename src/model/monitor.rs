@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::alert::AlertSpec;
+use super::alert::{AlertSpec, FalseAlarmScope};
 use super::feature::FeatureSpec;
 use super::pointer::Pointer;
 use super::reference::{Lookback, Origin, ReferenceSpec};
@@ -100,6 +100,8 @@ pub struct MonitorSpec {
     pub statistics: Vec<Statistic>,
     /// The alert rules.
     pub alerts: Vec<AlertSpec>,
+    /// What has a budget of false alarms of its own.
+    pub false_alarm_scope: FalseAlarmScope,
     /// The alert on the number of events of each window; `None` without one.
     pub volume: Option<VolumeSpec>,
     /// The time without an event after which the monitor is silent.
@@ -167,6 +169,7 @@ impl MonitorSpec {
             features_from_reference: false,
             statistics: Self::DEFAULT_STATISTICS.to_vec(),
             alerts: Vec::new(),
+            false_alarm_scope: FalseAlarmScope::Monitor,
             volume: None,
             silence: Self::MIN_DEFAULT_SILENCE,
             lateness: Lateness::DEFAULT,

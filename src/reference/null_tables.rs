@@ -107,6 +107,24 @@ pub struct BlockStatistics {
     /// `None` where no block exceeds the rest, and in files from before this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invalid: Option<RateBlocks>,
+    /// The same for the rate of unseen categories.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<RateBlocks>,
+    /// The same for the rate of values out of range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_range: Option<RateBlocks>,
+    /// Factor by which the number of rare values varies more than that of independent ones; at
+    /// least 1, and 1 in files from before this field.
+    #[serde(rename = "rare", default = "one", skip_serializing_if = "is_one")]
+    pub rare_design_effect: f64,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+fn is_one(factor: &f64) -> bool {
+    factor.to_bits() == 1.0_f64.to_bits()
 }
 
 /// The rates of a reference's blocks of one length, each against the rest of the reference.

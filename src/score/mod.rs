@@ -4,6 +4,7 @@
 //! cells. A window that cannot be scored has a `NotReady` reason and no number, so that nobody
 //! takes 0 or NaN for a score. Thresholds and p-values belong to `calibration`.
 
+mod rare_values;
 mod rates;
 mod scorer;
 mod scores;

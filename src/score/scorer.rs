@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::rare_values::RareValues;
 use super::scores::{Distances, Scores};
 use crate::model::{NotReady, Statistic};
 use crate::reference::FeatureReference;
@@ -18,6 +19,7 @@ pub struct Scorer {
     pseudo_count: f64,
     /// The body of the reference; numeric features only.
     body: Option<Body>,
+    rare_values: RareValues,
 }
 
 impl Scorer {
@@ -30,12 +32,21 @@ impl Scorer {
             .layout
             .numeric()
             .map(|layout| Body::of(reference.cells(), &layout.cells));
+        let rare_values = RareValues::of(&reference);
         Scorer {
             reference,
             open,
             pseudo_count,
             body,
+            rare_values,
         }
+    }
+
+    /// The number of values in `counts` that are rare in the reference: about one per cent on each
+    /// side of a numeric feature, the rarest categories of another.
+    #[must_use]
+    pub fn rare_values(&self, counts: &FeatureCounts) -> u64 {
+        self.rare_values.count(counts)
     }
 
     /// The reference to compare with.

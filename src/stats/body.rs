@@ -31,12 +31,19 @@ pub struct Body {
 }
 
 impl Body {
+    /// The cells of `reference` from the one that holds the quantile `beyond` to the one that holds
+    /// the quantile `1 - beyond`; `beyond` is in 0..0.5.
+    #[must_use]
+    pub fn central_cells(reference: &CellCounts, beyond: f64) -> Range<usize> {
+        let total = reference.total() as f64;
+        let first = cell_of_rank(reference, beyond * total);
+        first..cell_of_rank(reference, (1.0 - beyond) * total) + 1
+    }
+
     /// The body of `reference`, which is counted in cells of `scale`.
     #[must_use]
     pub fn of(reference: &CellCounts, scale: &CellScale) -> Self {
-        let total = reference.total() as f64;
-        let cells = cell_of_rank(reference, BEYOND * total)
-            ..cell_of_rank(reference, (1.0 - BEYOND) * total) + 1;
+        let cells = Self::central_cells(reference, BEYOND);
         let (low, high) = (scale.edge(cells.start), scale.edge(cells.end));
         let clipped: Vec<(f64, f64)> = reference
             .touched()

@@ -208,7 +208,7 @@ fn alarms(
             has_tables: true,
             context: WindowContext {
                 window: Some(std::time::Duration::from_secs(window_rows as u64)),
-                online: None,
+                history: None,
                 ..WindowContext::default()
             },
         };

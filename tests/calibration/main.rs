@@ -22,6 +22,8 @@ mod power;
 #[path = "../oracle/published.rs"]
 mod published;
 mod seasonal;
+mod source;
 mod stream;
 mod support;
 mod time;
+mod untimed;

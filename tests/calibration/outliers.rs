@@ -48,8 +48,7 @@ impl Feature {
         let tolerance = tolerance_on(
             statistic,
             pegel::model::Tolerance::Default,
-            &self.reference,
-            self.calibration.scorer().body(),
+            &self.calibration,
         );
         let distribution = self
             .calibration

@@ -133,7 +133,7 @@ fn panes_until_found(
     let mut actual = [PANES + 1; 2];
     let context = WindowContext {
         window: Some(Duration::from_secs(3600)),
-        online: None,
+        history: None,
         ..WindowContext::default()
     };
     for at in 0..PANES {

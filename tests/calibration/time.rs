@@ -10,16 +10,11 @@ use std::time::Duration;
 
 use pegel::calibration::{BlockSpec, NullModel, Panes, WindowContext, block_statistics};
 use pegel::model::Statistic;
-use pegel::stats::{FeatureCounts, NumericLayout};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, LogNormal, StandardNormal};
+use pegel::stats::FeatureCounts;
 
-use crate::support::{calibration, is_full, numeric, parallel, rng};
+use crate::source::{DAY, DAYS, PER_MINUTE, Source, Stream, WINDOW, add};
+use crate::support::{calibration, is_full, numeric, parallel};
 
-const PER_MINUTE: usize = 60;
-const DAY: usize = 1440;
-const DAYS: usize = 30;
-const WINDOW: usize = 15;
 const STATISTICS: [Statistic; 7] = [
     Statistic::Js,
     Statistic::Kl,
@@ -29,84 +24,6 @@ const STATISTICS: [Statistic; 7] = [
     Statistic::Ks,
     Statistic::WassersteinBody,
 ];
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Stream {
-    Independent,
-    /// Every value occurs this many times.
-    Clustered(usize),
-    /// Correlation between neighbouring records.
-    Autoregressive,
-    /// A mean that wanders with a time constant of an hour: memory longer than the window.
-    Wandering,
-    /// The size of clusters changes from hour to hour.
-    Bursty,
-}
-
-/// A stream, minute by minute.
-struct Source {
-    stream: Stream,
-    rng: ChaCha8Rng,
-    last: f64,
-    minute: usize,
-    cluster: usize,
-}
-
-impl Source {
-    fn new(stream: Stream, seed: u64) -> Self {
-        Source {
-            stream,
-            rng: rng(seed),
-            last: 0.0,
-            minute: 0,
-            cluster: 1,
-        }
-    }
-
-    fn normal(&mut self) -> f64 {
-        StandardNormal.sample(&mut self.rng)
-    }
-
-    fn minute(&mut self, values: &mut Vec<f64>) {
-        values.clear();
-        self.minute += 1;
-        match self.stream {
-            Stream::Independent => values.extend((0..PER_MINUTE).map(|_| self.normal())),
-            Stream::Clustered(size) => self.clustered(size, values),
-            Stream::Autoregressive => {
-                for _ in 0..PER_MINUTE {
-                    self.last = 0.9 * self.last + 0.19_f64.sqrt() * self.normal();
-                    values.push(self.last);
-                }
-            }
-            Stream::Wandering => {
-                let keep = (-1.0_f64 / 60.0).exp();
-                self.last = keep * self.last + (1.0 - keep * keep).sqrt() * self.normal();
-                let mean = 0.2 * self.last;
-                values.extend((0..PER_MINUTE).map(|_| self.normal() + mean));
-            }
-            Stream::Bursty => {
-                if self.minute % 60 == 1 {
-                    let size: f64 = LogNormal::new(1.0, 0.7).unwrap().sample(&mut self.rng);
-                    self.cluster = (size.round() as usize).clamp(1, PER_MINUTE);
-                }
-                self.clustered(self.cluster, values);
-            }
-        }
-    }
-
-    fn clustered(&mut self, size: usize, values: &mut Vec<f64>) {
-        while values.len() < PER_MINUTE {
-            let x = self.normal();
-            let room = PER_MINUTE - values.len();
-            values.extend(std::iter::repeat_n(x, size.min(room)));
-        }
-    }
-}
-
-fn add(layout: &NumericLayout, values: &[f64], window: &mut FeatureCounts) {
-    values.iter().for_each(|x| window.record_number(layout, *x));
-}
 
 /// The threshold of each statistic for one exceedance in 30 days.
 fn lines_of(
@@ -209,7 +126,7 @@ fn thirty_clean_days_keep_the_budget() {
         Stream::Independent,
         Stream::Clustered(2),
         Stream::Clustered(5),
-        Stream::Autoregressive,
+        Stream::Autoregressive(0.9),
     ];
     let features = if is_full() { 270 } else { 18 };
     let actual = streams.map(|stream| ratios(stream, features));

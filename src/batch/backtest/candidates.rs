@@ -3,15 +3,15 @@
 //!
 //! Rules do not depend on each other, so one set of scores serves all of them. The configured
 //! alerts are a separate monitor, because they divide their budget among other statistics. Where a
-//! reference has no times, all policies estimate the dispersion online from the same quiet windows:
-//! those in which no policy has an alert.
+//! reference has no times, all policies learn from the same history of the stream: the windows
+//! in which no policy has an alert that fires.
 
 use std::time::Duration;
 
 use super::outcomes::{CandidateGroup, Outcomes};
 use super::policy::{FOR_EVALUATIONS, Policy, candidate_statistics, ladder};
 use crate::engine::{FeaturePlan, LoadedReference, MonitorPlan};
-use crate::model::{AlertSpec, EventTime, MonitorSpec, Statistic};
+use crate::model::{AlertSpec, EventTime, FalseAlarmScope, MonitorSpec, Statistic};
 
 /// A row of the operating curve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,16 +108,16 @@ impl Candidates {
         self.plans.last().map(slides).unwrap_or_default()
     }
 
-    /// Reports whether a reference has no times, so that dispersion is estimated from quiet
-    /// windows.
+    /// Reports whether a reference has no times, so that the stream's history is
+    /// needed.
     #[must_use]
-    pub(crate) fn estimates_online(&self) -> bool {
+    pub(crate) fn needs_history(&self) -> bool {
         self.plans
             .iter()
             .flat_map(|plan| &plan.features)
             .flat_map(|feature| &feature.references)
             .filter_map(|reference| reference.null_model.as_ref())
-            .any(|null_model| null_model.estimates_online())
+            .any(|null_model| null_model.needs_history())
     }
 
     /// Returns the monitors with the features that `is_included` accepts, and empty outcomes.
@@ -192,6 +192,7 @@ fn with_alerts(base: &MonitorPlan, alerts: Vec<AlertSpec>) -> MonitorPlan {
     let spec = MonitorSpec {
         name: format!("{} by candidates", base.spec.name),
         alerts,
+        false_alarm_scope: FalseAlarmScope::Monitor,
         ..MonitorSpec::clone(&base.spec)
     };
     let loaded = base

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{AlertSpec, Budget, Statistic, Thresholds, Tolerance, duration};
 
-/// False alarm intervals of one feature in days.
+/// False alarm intervals of a monitor in days.
 const INTERVALS_DAYS: [u32; 3] = [7, 30, 90];
 /// The shortest of the false alarm intervals.
 pub(crate) const SHORTEST_INTERVAL: Duration =
@@ -23,7 +23,7 @@ pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// An alert policy for all features of a monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Policy {
-    /// Accepted time between false alarms, per feature, window and reference.
+    /// Accepted time between false alarms of the whole monitor.
     pub(crate) interval: Duration,
     /// Uses twice the default tolerances if set.
     pub(crate) is_tolerant: bool,
@@ -95,7 +95,6 @@ impl Policy {
     fn tolerance(&self, statistic: Statistic) -> Tolerance {
         match Tolerance::default_share(statistic) {
             _ if !self.is_tolerant => Tolerance::Default,
-            Some(0.0) => Tolerance::Default,
             Some(share) => Tolerance::Mass(WIDE_TOLERANCE * share),
             None => Tolerance::Std(WIDE_TOLERANCE * Tolerance::DEFAULT_STD),
         }
@@ -123,15 +122,15 @@ pub(crate) fn candidate_statistics(is_available: impl Fn(Statistic) -> bool) -> 
 
 /// Returns every policy for a monitor that accepts one false alarm in `budget`.
 ///
-/// The intervals are the usual ones and the one that divides the budget equally among
-/// `comparisons`, the calibrated combinations of feature, window and reference. Of intervals that
-/// are the same in effect for these slides, only the longest is returned.
+/// The intervals are the usual ones and the budget itself. Of intervals that are the same in effect
+/// for these slides and `comparisons`, the calibrated combinations of feature, window and reference,
+/// only the longest is returned.
 #[must_use]
 pub(crate) fn ladder(budget: Duration, comparisons: usize, slides: &[Duration]) -> Vec<Policy> {
     let mut intervals: Vec<Duration> = INTERVALS_DAYS.iter().map(|days| DAY * *days).collect();
-    intervals.push(equal_interval(budget, comparisons));
+    intervals.push(whole_days(budget));
     intervals.sort_unstable_by(|a, b| b.cmp(a));
-    intervals.dedup_by_key(|interval| effective_intervals(*interval, slides));
+    intervals.dedup_by_key(|interval| effective_intervals(*interval, comparisons, slides));
     intervals.reverse();
     let mut policies = Vec::new();
     for interval in intervals {
@@ -148,21 +147,23 @@ pub(crate) fn ladder(budget: Duration, comparisons: usize, slides: &[Duration]) 
 
 /// Returns the mean time between exceedances of a stream without drift, by slide.
 ///
-/// It is `max(interval, MIN_WINDOWS_PER_ALARM * slide)`: rare windows cannot keep short intervals.
-pub(crate) fn effective_intervals(interval: Duration, slides: &[Duration]) -> Vec<Duration> {
+/// It is `max(interval, MIN_WINDOWS_PER_ALARM * slide / comparisons)`: a comparison exceeds its
+/// thresholds in one window of a hundred at most, so rare windows have longer intervals.
+pub(crate) fn effective_intervals(
+    interval: Duration,
+    comparisons: usize,
+    slides: &[Duration],
+) -> Vec<Duration> {
+    let comparisons = u32::try_from(comparisons.max(1)).unwrap_or(u32::MAX);
     slides
         .iter()
-        .map(|slide| interval.max(*slide * MIN_WINDOWS_PER_ALARM))
+        .map(|slide| interval.max(*slide * MIN_WINDOWS_PER_ALARM / comparisons))
         .collect()
 }
 
-/// Returns the interval at which all comparisons together use up the budget, in whole days.
-///
-/// It is `budget * comparisons`, rounded up.
-fn equal_interval(budget: Duration, comparisons: usize) -> Duration {
-    let comparisons = u64::try_from(comparisons.max(1)).unwrap_or(u64::MAX);
-    let seconds = budget.as_secs().max(1).saturating_mul(comparisons);
-    let days = seconds.div_ceil(DAY.as_secs());
+/// Rounds a budget up to whole days.
+fn whole_days(budget: Duration) -> Duration {
+    let days = budget.as_secs().max(1).div_ceil(DAY.as_secs());
     Duration::from_secs(days.saturating_mul(DAY.as_secs()))
 }
 
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_have_a_tolerance_in_percent_and_missing_values_have_none() {
+    fn rates_have_a_tolerance_in_percent() {
         let policy = Policy {
             interval: DAY * 90,
             is_tolerant: true,
@@ -199,7 +200,7 @@ mod tests {
         let expected = [
             "alerts:",
             "  - {statistic: js, false_alarm_interval: 90d, tolerance: 0.28std, for: 3}",
-            "  - {statistic: missing_ratio, false_alarm_interval: 90d, for: 3}",
+            "  - {statistic: missing_ratio, false_alarm_interval: 90d, tolerance: 1%, for: 3}",
             "  - {statistic: unseen_ratio, false_alarm_interval: 90d, tolerance: 0.2%, for: 3}",
         ];
         assert_eq!(policy.yaml(&statistics), expected, "ready to paste");
@@ -219,10 +220,10 @@ mod tests {
                 "{days} days, {comparisons} comparisons, {slide:?}"
             );
         };
-        check(7, 5, minute, &["7d", "30d", "35d", "90d"]);
+        check(10, 5, minute, &["7d", "10d", "30d", "90d"]);
         check(30, 3, minute, &["7d", "30d", "90d"]);
-        check(7, 100, minute, &["7d", "30d", "90d", "700d"]);
-        check(7, 5, DAY, &["90d"]);
-        check(7, 5, DAY / 2, &["35d", "90d"]);
+        check(7, 5, DAY, &["7d", "30d", "90d"]);
+        check(7, 1, DAY, &["90d"]);
+        check(10, 2, DAY / 2, &["10d", "30d", "90d"]);
     }
 }

@@ -137,22 +137,21 @@ fn candidate_result(
 
 /// Returns an upper limit of the expected exceedances per budget over all comparisons.
 ///
-/// It is `budget * sum(comparisons of a window / effective interval of the window)`.
+/// Each window has the same share of the interval, so it is the mean of
+/// `budget / effective interval` over the windows.
 fn alarms_by_design(policy: &Policy, candidates: &Candidates, history: &HistoryBudget) -> f64 {
     let slides = candidates.slides();
-    let comparisons_per_window = candidates.comparisons() as f64 / slides.len().max(1) as f64;
-    let rate: f64 = effective_intervals(policy.interval, &slides)
+    let intervals = effective_intervals(policy.interval, candidates.comparisons(), &slides);
+    let rate: f64 = intervals
         .iter()
-        .map(|interval| comparisons_per_window / interval.as_secs_f64())
+        .map(|interval| 1.0 / interval.as_secs_f64())
         .sum();
-    rate * history.budget.as_secs_f64()
+    rate / slides.len().max(1) as f64 * history.budget.as_secs_f64()
 }
 
 /// Returns the upper limit for the configured alerts; `None` if a threshold is a fixed number.
 ///
-/// The rules of a feature divide its budget equally, so it is
-/// `budget * sum(1 / effective interval of a rule / number of budgeted statistics)` over all rules,
-/// windows and references.
+/// It is `budget * sum(alpha / slide)` over all rules, windows and references.
 fn configured_by_design(
     features: &[FeaturePlan],
     slides: &[Duration],
@@ -161,15 +160,14 @@ fn configured_by_design(
     let mut rate = 0.0;
     for feature in features {
         let comparisons = feature.scorers().count() as f64;
-        let statistics = f64::from(feature.budgeted_statistics.max(1));
         for rule in &feature.rules {
             let ThresholdSource::Budget { interval, .. } = rule.threshold_source else {
                 return None;
             };
-            rate += effective_intervals(interval, slides)
-                .iter()
-                .map(|interval| comparisons / statistics / interval.as_secs_f64())
-                .sum::<f64>();
+            let of_slide = |slide: &Duration| {
+                comparisons * feature.alpha(interval, Some(*slide)) / slide.as_secs_f64()
+            };
+            rate += slides.iter().map(of_slide).sum::<f64>();
         }
     }
     Some(rate * history.budget.as_secs_f64())

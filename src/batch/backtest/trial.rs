@@ -215,7 +215,7 @@ fn never_ready(
 /// take.
 ///
 /// The onset is aligned to a pane. Records begin early enough that windows are full and alerts have
-/// settled at the onset; at the very beginning if the dispersion is estimated online.
+/// settled at the onset; at the very beginning if the history of the stream is needed.
 fn fault_interval((first, last): (EventTime, EventTime), candidates: &Candidates) -> FaultInterval {
     let windows = candidates.spec().map_or(&[][..], |spec| &spec.windows);
     let longest_size = windows.iter().map(|window| window.size).max();
@@ -227,7 +227,7 @@ fn fault_interval((first, last): (EventTime, EventTime), candidates: &Candidates
     let warm_up = longest * 2 + slide.unwrap_or_default() * WARM_UP_SLIDES;
     let detection_time = MIN_DETECTION_TIME.max(longest * MIN_DETECTION_WINDOWS);
     FaultInterval {
-        from: if candidates.estimates_online() {
+        from: if candidates.needs_history() {
             EventTime::MIN
         } else {
             onset.minus(warm_up)

@@ -2,7 +2,9 @@
 
 use super::doc::{OptionDoc, option};
 use crate::config::defaults::{self, DefaultValue};
-use crate::model::{MonitorSpec, ReferenceSpec, TimestampFormat, WindowSpec, Zone};
+use crate::model::{
+    FalseAlarmScope, MonitorSpec, ReferenceSpec, TimestampFormat, WindowSpec, Zone,
+};
 
 /// The options of this file, table by table.
 pub(super) const MONITORS: &[OptionDoc] = &[
@@ -113,6 +115,17 @@ pub(super) const MONITORS: &[OptionDoc] = &[
         "Alert rules; `[]` is none. A rule that names a feature takes precedence over one of the same \
          severity that does not. See [alerts](#monitorsalerts).",
         &[("js", "expected a list, found \"js\"")],
+    ),
+    option(
+        "monitors[].false_alarm_scope",
+        "`monitor` or `feature`",
+        DefaultValue::Text(FalseAlarmScope::Monitor.name()),
+        "What `false_alarm_interval` is the budget of: all budgeted alerts of the monitor together, or \
+         those of one feature in one window against one reference.",
+        &[(
+            "window",
+            "unknown value \"window\", accepted: monitor, feature",
+        )],
     ),
     option(
         "monitors[].lateness",

@@ -166,8 +166,8 @@ pub(super) const RULES: &[OptionDoc] = &[
         "monitors[].alerts[].false_alarm_interval",
         "duration above 0",
         DefaultValue::Duration(Budget::DEFAULT.false_alarm_interval),
-        "Accepted average time between false alarms of one feature, window and reference. Its \
-         statistics share this budget.",
+        "Accepted average time between false alarms of the monitor, or of what `false_alarm_scope` \
+         says. All budgeted statistics in it share this budget.",
         &[(
             "0s",
             "expected a duration above 0 such as \"30d\", found \"0s\"",

@@ -122,6 +122,12 @@ fn errors_in_budgets_name_what_would_be_accepted() {
         ],
     );
     check(
+        "    alerts: [{statistic: psi}, {statistic: js}]\n    pseudo_count: 0\n",
+        &[
+            "monitors[0].pseudo_count: without a pseudo-count psi can be infinite and has no calibrated threshold, expected a number above 0, or \"warning\" or \"critical\" for its alerts",
+        ],
+    );
+    check(
         "    alerts: [{statistic: js, tolerance: 2 apples}]\n",
         &[
             "monitors[0].alerts[0].tolerance: expected a number such as 0.01, standard deviations such as \"0.2std\", or a share such as \"2%\", found \"2 apples\"",

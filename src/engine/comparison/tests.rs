@@ -150,27 +150,25 @@ fn an_hour_of_week_reference_holds_the_hours_of_the_window() {
 }
 
 #[test]
-fn quiet_windows_that_do_not_overlap_are_sampled_for_the_dispersion() {
+fn windows_are_added_to_the_history_when_the_next_one_is_due() {
     let mut spec = spec(vec![fixed()]);
     spec.alerts = vec![budgeted_alert(Statistic::Js)];
     let plan = plan(spec);
     let mut engine = Engine::new(vec![plan.clone()]);
     let mut stream = Stream::default();
-    let sampled = |engine: &Engine| {
+    let kept = |engine: &Engine| {
         let saved = engine.save();
-        let dispersions = &saved.monitors[0].windows[0].dispersions;
-        dispersions
-            .first()
-            .map_or(0, |(_, _, dispersion)| dispersion.windows)
+        let histories = &saved.monitors[0].windows[0].histories;
+        histories.first().map_or(0, |(_, _, history)| history.len())
     };
     let views = read(&mut engine, &mut stream, &plan, 0..6, 0.0);
     assert!(views[5].assessment.is_some(), "ready and calibrated");
-    assert_eq!(sampled(&engine), 0, "only when the next window is due");
+    assert_eq!(kept(&engine), 0, "nothing was counted before it");
     read(&mut engine, &mut stream, &plan, 6..22, 0.0);
-    assert_eq!(sampled(&engine), 4, "ends 5, 10, 15 and 20");
+    assert_eq!(kept(&engine), 11, "ends 10 to 20, each after a window of 5");
     let drifted = read(&mut engine, &mut stream, &plan, 22..32, 2000.0);
     assert_eq!(states(&drifted[9]), ["firing"], "beyond the threshold");
-    assert_eq!(sampled(&engine), 4, "an alarm is not quiet");
+    assert_eq!(kept(&engine), 12, "none that overlaps an alarm");
 }
 
 #[test]

@@ -1,16 +1,21 @@
 //! A feature ready to be counted and scored: its layout, its references and its rules.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::inputs::PlanInputs;
 use super::problem::PlanProblem;
 use super::reference::{ReferencePlan, reference_plans};
-use super::rule::{Rule, budgeted_statistics, rules_of};
+use super::rule::{Rule, ThresholdSource, budgeted_statistics, rules_of};
 use crate::model::{BinsSpec, FeatureSpec, Kind, LayoutId, MonitorSpec, Role, Statistic};
 use crate::panes::identity;
 use crate::reference::FeatureReference;
 use crate::score::Scorer;
 use crate::stats::Layout;
+
+/// The largest share of windows without drift that may exceed a threshold of a feature, however long
+/// the interval between windows. It is also the share where there is only one window.
+const MAX_ALPHA: f64 = 0.01;
 
 /// A feature ready to be counted and scored.
 #[derive(Debug, Clone)]
@@ -29,8 +34,11 @@ pub struct FeaturePlan {
     pub references: Vec<ReferencePlan>,
     /// The rules in force.
     pub rules: Vec<Rule>,
-    /// Statistics that share the budget of false alarms.
+    /// Statistics that have a budget of false alarms.
     pub budgeted_statistics: u32,
+    /// Thresholds that share one budget: those of the feature in one window against one reference,
+    /// or those of the whole monitor.
+    pub budget_shares: u32,
     /// The statistics that are assessed where the feature is calibrated, in the order of
     /// [`Statistic::ALL`].
     pub assessed: Vec<Statistic>,
@@ -96,6 +104,7 @@ impl FeaturePlan {
             assessed: assessed_statistics(spec, &rules),
             rules,
             budgeted_statistics,
+            budget_shares: budgeted_statistics,
         })
     }
 
@@ -103,6 +112,49 @@ impl FeaturePlan {
     #[must_use]
     pub const fn is_calibrated(&self) -> bool {
         self.budgeted_statistics > 0
+    }
+
+    /// The thresholds that budgets are divided among: one per budgeted statistic, window and
+    /// reference.
+    pub(super) fn budgeted_thresholds(&self, spec: &MonitorSpec) -> u32 {
+        let comparisons = self.usable_references().max(1) * spec.windows.len().max(1);
+        let comparisons = u32::try_from(comparisons).unwrap_or(u32::MAX);
+        self.budgeted_statistics.saturating_mul(comparisons)
+    }
+
+    /// The number of references that the feature is compared with.
+    fn usable_references(&self) -> usize {
+        let is_usable =
+            |reference: &&ReferencePlan| reference.scorer.is_some() || reference.dynamics.is_some();
+        self.references.iter().filter(is_usable).count()
+    }
+
+    /// The false alarms per second that the budgeted rules expect in windows of one slide, against
+    /// all references.
+    pub(super) fn exceedances(&self, slide: Duration) -> f64 {
+        let of_rule = |rule: &Rule| match rule.threshold_source {
+            ThresholdSource::Fixed(_) => 0.0,
+            ThresholdSource::Budget { interval, .. } => {
+                self.alpha(interval, Some(slide)) / slide.as_secs_f64()
+            }
+        };
+        let per_reference: f64 = self.rules.iter().map(of_rule).sum();
+        per_reference * self.usable_references() as f64
+    }
+
+    /// The share of windows without drift that may exceed one budgeted threshold; `step` is the time
+    /// between windows, `None` where there is only one.
+    ///
+    /// `min(step / interval / budget shares, MAX_ALPHA / budgeted statistics)`: all thresholds that
+    /// share a budget are exceeded once in `interval`, however many there are, and those of one
+    /// window at most in one window of a hundred.
+    #[must_use]
+    pub fn alpha(&self, interval: Duration, step: Option<Duration>) -> f64 {
+        let most = MAX_ALPHA / f64::from(self.budgeted_statistics.max(1));
+        step.map_or(most, |step| {
+            let frequency = step.as_secs_f64() / interval.as_secs_f64();
+            most.min(frequency / f64::from(self.budget_shares.max(1)))
+        })
     }
 
     /// The scorers of the fitted references, in the monitor's order; references without one are

@@ -4,6 +4,7 @@
 //! A plan is immutable and shared. A reference that cannot be loaded is a problem of the plan and
 //! not an error: the monitor counts and compares whatever else it can.
 
+mod budget_check;
 mod feature;
 mod hour_of_week;
 mod inputs;
@@ -14,9 +15,11 @@ mod reference;
 mod rule;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use budget_check::budget_warnings;
 pub use feature::FeaturePlan;
 pub use hour_of_week::HourOfWeekReference;
 use inputs::PlanInputs;
@@ -26,7 +29,7 @@ pub use problem::{PlanProblem, PlanSubject};
 pub use reference::{LoadedReference, ReferenceDynamics, ReferencePlan, ReferenceView};
 pub use rule::{Rule, ThresholdSource};
 
-use crate::model::{Kind, MonitorId, MonitorSpec, Statistic};
+use crate::model::{FalseAlarmScope, Kind, MonitorId, MonitorSpec, Statistic};
 use crate::panes::identity;
 use crate::stats::Layout;
 
@@ -65,10 +68,13 @@ impl MonitorPlan {
         let mut problems = Vec::new();
         let id = identity::monitor(&spec);
         let inputs = PlanInputs::new(id, &spec, &references);
-        let features: Vec<FeaturePlan> = inputs
+        let mut features: Vec<FeaturePlan> = inputs
             .feature_names()
             .filter_map(|name| FeaturePlan::new(name, &inputs, &mut problems))
             .collect();
+        if spec.false_alarm_scope == FalseAlarmScope::Monitor {
+            share_the_budget(&spec, &mut features);
+        }
         problems.extend(alert_problems(&spec, &features));
         let warnings = references
             .iter()
@@ -80,6 +86,7 @@ impl MonitorPlan {
                 })
             })
             .chain(features.iter().filter_map(other_warning))
+            .chain(budget_warnings(&spec))
             .collect();
         MonitorPlan {
             id,
@@ -89,6 +96,30 @@ impl MonitorPlan {
             problems,
             warnings,
         }
+    }
+
+    /// The thresholds that follow from budgets, and the mean time between two false alarms that they
+    /// promise in all; `None` without a budget.
+    #[must_use]
+    pub fn promise(&self) -> Option<(u32, Duration)> {
+        let thresholds = self
+            .features
+            .iter()
+            .map(|feature| feature.budgeted_thresholds(&self.spec))
+            .fold(0, u32::saturating_add);
+        let slides = self.spec.windows.iter().map(|window| window.slide);
+        let per_second: f64 = self
+            .features
+            .iter()
+            .map(|feature| {
+                slides
+                    .clone()
+                    .map(|slide| feature.exceedances(slide))
+                    .sum::<f64>()
+            })
+            .sum();
+        let interval = Duration::try_from_secs_f64((1.0 / per_second).round()).ok()?;
+        (thresholds > 0).then_some((thresholds, interval))
     }
 
     /// Assesses every statistic of calibrated features, also those without a rule or a series: a
@@ -106,6 +137,17 @@ impl MonitorPlan {
             .iter()
             .map(|feature| (feature.name.clone(), feature.kind, feature.layout.clone()))
             .collect()
+    }
+}
+
+/// Divides each budget among all budgeted thresholds of the monitor.
+fn share_the_budget(spec: &MonitorSpec, features: &mut [FeaturePlan]) {
+    let thresholds = features
+        .iter()
+        .map(|feature| feature.budgeted_thresholds(spec))
+        .fold(0, u32::saturating_add);
+    for feature in features {
+        feature.budget_shares = thresholds;
     }
 }
 
@@ -147,14 +189,14 @@ fn alert_problems(spec: &MonitorSpec, features: &[FeaturePlan]) -> Vec<PlanProbl
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::engine::fixture::{
         budgeted_alert, fixed, fixed_alert, hour_of_week, plan, previous, reference, spec,
     };
     use crate::model::{BinsSpec, EventTime, FeatureSpec, HdrBins, Severity, Statistic};
     use crate::reference::{Column, FitOptions, Reference, fit};
+
+    const DAY: Duration = Duration::from_secs(86_400);
 
     fn problems(spec: MonitorSpec, loaded: Vec<LoadedReference>) -> Vec<String> {
         MonitorPlan::new(spec, loaded)
@@ -322,6 +364,31 @@ mod tests {
             panic!("two references");
         };
         assert!(first.scorer.is_some() && second.scorer.is_none());
+    }
+
+    #[test]
+    fn a_budget_is_divided_among_all_thresholds_of_the_monitor() {
+        let mut spec = spec(vec![fixed(), previous()]);
+        spec.alerts = vec![
+            budgeted_alert(Statistic::Js),
+            budgeted_alert(Statistic::MissingRatio),
+        ];
+        let windows = u32::try_from(spec.windows.len()).unwrap();
+        let whole = plan(spec.clone());
+        let feature = &whole.features[0];
+        assert_eq!(feature.budget_shares, 2 * 2 * windows, "two by two each");
+        spec.false_alarm_scope = FalseAlarmScope::Feature;
+        let apart = plan(spec);
+        assert_eq!(apart.features[0].budget_shares, 2, "two statistics");
+        let (month, hour) = (DAY * 30, Duration::from_secs(3600));
+        let near = |alpha: f64, expected: f64| (alpha - expected).abs() < 1e-12;
+        let alpha = |step| apart.features[0].alpha(month, step);
+        assert!(near(alpha(Some(hour)), 1.0 / 720.0 / 2.0), "24 a day");
+        assert!(near(alpha(Some(DAY)), 0.005), "1/30 is too often");
+        assert!(near(alpha(None), 0.005), "a single window");
+        let shared = feature.alpha(month, Some(hour));
+        let expected = 1.0 / 720.0 / f64::from(4 * windows);
+        assert!(near(shared, expected), "{shared}");
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub enum ReferenceDynamics {
         /// The fitted reference whose layout is used.
         like: Arc<FeatureReference>,
         /// The block statistics of the fitted reference, for a trailing period only; without them
-        /// the dispersion is estimated online.
+        /// the stream's history stands in for blocks.
         blocks: FeatureCalibration,
     },
 }
