@@ -28,6 +28,6 @@ pub use blocks::{BlockSpec, Panes, block_statistics, hour_of_week_block_statisti
 pub use history::{HistoryKey, HistorySummary, StreamHistory};
 pub use null_distribution::{NullDistribution, ThresholdRange};
 pub use null_model::{NullModel, NullModelId, WindowContext};
-pub use null_window::{NullAtom, NullWindows};
+pub use null_window::{NullAtom, NullWindows, UnseenMass};
 pub use status::CalibrationStatus;
 pub use tolerance::{detectable_shift, tolerance_on};

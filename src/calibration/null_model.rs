@@ -29,7 +29,7 @@ use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS};
 /// Number of blocks without overlap from which another length may stand in for the window's.
 const MIN_STAND_IN_BLOCKS: f64 = 8.0;
 /// Version of the simulation: tables of another version are not those of this program.
-const SIMULATION: u32 = 1;
+const SIMULATION: u32 = 2;
 /// Pseudo-count with which stored tables were computed: a fit uses the default.
 const STORED_PSEUDO_COUNT: f64 = MonitorSpec::DEFAULT_PSEUDO_COUNT;
 

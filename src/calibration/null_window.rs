@@ -5,6 +5,9 @@
 //! equal-mass edges that is exact. It covers the noise of the reference, guards and small counts at
 //! once, where chi-square thresholds fail in most cases.
 //!
+//! Values that the reference never shows are drawn apart, because their share is an estimate with an
+//! error of its own: Good and Turing's, from the categories that occur once.
+//!
 //! Values of the same atom are interchangeable: those of one cell in one score bin, or of one
 //! category. The weight of an atom is its count in the reference. An atom that is empty in the
 //! reference and may occur in a window has a weight too; `null_table` chooses it.
@@ -26,6 +29,19 @@ pub struct NullAtom {
     pub position: Option<(usize, f64)>,
 }
 
+/// The values of categories that do not occur in the reference.
+///
+/// Their weight, beside the atoms' weights, is a gamma variate with this mean and variance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UnseenMass {
+    /// Index of the score bin.
+    pub bin: usize,
+    /// Expected weight; positive.
+    pub mean: f64,
+    /// Variance of the weight; positive. That of an atom equals its mean.
+    pub variance: f64,
+}
+
 /// Draws null windows of one size.
 #[derive(Debug, Clone)]
 pub struct NullWindows {
@@ -34,6 +50,39 @@ pub struct NullWindows {
     atoms: Vec<NullAtom>,
     counts: Vec<u64>,
     source: Source,
+    unseen: Option<Unseen>,
+}
+
+/// Draws the number of unseen values of a window.
+///
+/// The atoms' shares among themselves do not depend on their sum (Lukacs 1955), so the unseen
+/// values are drawn first, given the sum of all atoms, and the rest of the window from the atoms.
+#[derive(Debug, Clone)]
+struct Unseen {
+    bin: usize,
+    weight: Gamma<f64>,
+    /// Sum of the gamma variates of all atoms; `None` without atoms.
+    atoms: Option<Gamma<f64>>,
+}
+
+impl Unseen {
+    fn new(mass: UnseenMass, atoms: f64) -> Option<Self> {
+        let shape = mass.mean * mass.mean / mass.variance;
+        Some(Unseen {
+            bin: mass.bin,
+            weight: Gamma::new(shape, mass.variance / mass.mean).ok()?,
+            atoms: Gamma::new(atoms, 1.0).ok(),
+        })
+    }
+
+    /// Number of unseen values in a window of `n`.
+    fn draw(&self, rng: &mut impl Rng, n: u64) -> u64 {
+        let Some(atoms) = self.atoms else {
+            return n;
+        };
+        let (unseen, seen) = (self.weight.sample(rng), atoms.sample(rng));
+        binomial(rng, n, unseen / (unseen + seen))
+    }
 }
 
 /// Two ways to draw from the same distribution: tables for sizes where they fit, else shares first.
@@ -61,7 +110,16 @@ impl NullWindows {
             source: Urn::try_new(&weights, size)
                 .map_or_else(|| Source::Shares(Shares::new(&weights)), Source::Urn),
             atoms,
+            unseen: None,
         }
+    }
+
+    /// Windows that hold values of unseen categories as well.
+    #[must_use]
+    pub fn with_unseen(mut self, mass: UnseenMass) -> Self {
+        let atoms = self.atoms.iter().map(|atom| atom.weight).sum();
+        self.unseen = Unseen::new(mass, atoms);
+        self
     }
 
     /// Draws a window into `window`, which has the reference's layout and is reset first.
@@ -74,12 +132,18 @@ impl NullWindows {
             values: self.size,
             ..Tallies::default()
         };
+        let mut size = self.size;
+        if let Some(unseen) = &self.unseen {
+            let count = unseen.draw(rng, size);
+            window.bins[unseen.bin] += count;
+            size -= count;
+        }
         if self.atoms.is_empty() {
             return;
         }
         match &mut self.source {
-            Source::Urn(urn) => urn.draw(rng, &mut self.counts),
-            Source::Shares(shares) => shares.draw(rng, self.size, &mut self.counts),
+            Source::Urn(urn) => urn.draw(rng, size, &mut self.counts),
+            Source::Shares(shares) => shares.draw(rng, size, &mut self.counts),
         }
         for (atom, count) in self.atoms.iter().zip(&self.counts) {
             add(atom, *count, window);
@@ -208,6 +272,54 @@ mod tests {
             assert!((mean - 0.3).abs() < 0.002, "mean {mean} in {n}");
             let ratio = variance / expected;
             assert!((ratio - 1.0).abs() < 0.05, "spread {ratio} in {n}");
+        };
+        check(200);
+        // This size is too large for tables.
+        check(1_000_000);
+    }
+
+    #[test]
+    fn unseen_values_have_the_mean_and_spread_of_their_mass() {
+        let windows = 20_000;
+        let check = |n: u64| {
+            let mass = UnseenMass {
+                bin: 2,
+                mean: 20.0,
+                variance: 60.0,
+            };
+            let mut source = NullWindows::new(&atoms(&[30.0, 150.0]), n).with_unseen(mass);
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            let mut window = FeatureCounts {
+                bins: vec![0; 3],
+                ..FeatureCounts::default()
+            };
+            let shares: Vec<[f64; 2]> = (0..windows)
+                .map(|_| {
+                    source.draw(&mut rng, &mut window);
+                    assert_eq!(window.bins.iter().sum::<u64>(), n, "a window of {n}");
+                    let seen = window.bins[0] + window.bins[1];
+                    [
+                        window.bins[2] as f64 / n as f64,
+                        window.bins[0] as f64 / seen.max(1) as f64,
+                    ]
+                })
+                .collect();
+            let moments = |side: usize| {
+                let mean = shares.iter().map(|share| share[side]).sum::<f64>() / windows as f64;
+                let squares = shares.iter().map(|share| (share[side] - mean).powi(2));
+                (mean, squares.sum::<f64>() / windows as f64)
+            };
+            let (mean, variance) = moments(0);
+            // numpy 2.4, 10 million draws of x / (x + g), x ~ gamma(20/3, 3), g ~ gamma(180):
+            // mean 0.099116, variance 0.0012147; a binomial of n adds mean (1 - mean) / n to it.
+            let expected = 0.001_214_7 + (0.099_116 * 0.900_884 - 0.001_214_7) / n as f64;
+            assert!((mean - 0.0991).abs() < 0.001, "mean {mean} in {n}");
+            assert!(
+                (variance / expected - 1.0).abs() < 0.05,
+                "{variance} in {n}"
+            );
+            let (of_seen, _) = moments(1);
+            assert!((of_seen - 30.0 / 180.0).abs() < 0.002, "{of_seen} in {n}");
         };
         check(200);
         // This size is too large for tables.

@@ -65,8 +65,8 @@ impl Urn {
         })
     }
 
-    /// Draws the count of every atom.
-    pub(super) fn draw(&mut self, rng: &mut impl Rng, counts: &mut [u64]) {
+    /// Draws the count of every atom in a window of `size` values, at most the urn's size.
+    pub(super) fn draw(&mut self, rng: &mut impl Rng, size: u64, counts: &mut [u64]) {
         loop {
             let mut total = 0;
             for (count, table) in counts.iter_mut().zip(&self.tables) {
@@ -74,15 +74,15 @@ impl Urn {
                 total += *count;
             }
             if total >= self.size {
-                return self.remove_surplus(total, rng, counts);
+                return self.remove_surplus(total, size.min(self.size), rng, counts);
             }
         }
     }
 
     /// Removes random values until `size` are left.
-    fn remove_surplus(&mut self, total: u64, rng: &mut impl Rng, counts: &mut [u64]) {
+    fn remove_surplus(&mut self, total: u64, size: u64, rng: &mut impl Rng, counts: &mut [u64]) {
         self.write_values(total, counts);
-        for left in (self.size + 1..=total).rev() {
+        for left in (size + 1..=total).rev() {
             let removed = index(rng.random_range(0..left));
             counts[usize::from(self.values[removed])] -= 1;
             self.values[removed] = self.values[index(left - 1)];
@@ -234,7 +234,7 @@ mod tests {
             let mut counts = vec![0; weights.len()];
             let mut seen = vec![vec![0_u32; usize::try_from(n).unwrap() + 1]; weights.len()];
             for _ in 0..draws {
-                urn.draw(&mut rng, &mut counts);
+                urn.draw(&mut rng, n, &mut counts);
                 assert_eq!(counts.iter().sum::<u64>(), n, "a window of {n}");
                 for (seen, count) in seen.iter_mut().zip(&counts) {
                     seen[usize::try_from(*count).unwrap()] += 1;
@@ -271,7 +271,7 @@ mod tests {
         let mut counts = vec![0; weights.len()];
         let mut sum = 0.0;
         for _ in 0..draws {
-            urn.draw(&mut rng, &mut counts);
+            urn.draw(&mut rng, n, &mut counts);
             for (count, weight) in counts.iter().zip(&weights) {
                 let expected = n as f64 * weight / total;
                 sum += (*count as f64 - expected).powi(2) / expected;

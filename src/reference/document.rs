@@ -127,6 +127,9 @@ struct CategoriesEntry {
     /// Number of names that occur once.
     #[serde(default, skip_serializing_if = "is_zero")]
     seen_once: u64,
+    /// Number of names that occur twice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    seen_twice: u64,
 }
 
 #[expect(
@@ -364,6 +367,7 @@ impl NumbersEntry {
             }),
             atoms,
             seen_once: 0,
+            seen_twice: 0,
         })
     }
 }
@@ -403,6 +407,7 @@ impl CategoriesEntry {
             other_count: count(layout.other()),
             unseen_count: count(layout.unseen()),
             seen_once: feature.seen_once,
+            seen_twice: feature.seen_twice,
         })
     }
 
@@ -424,6 +429,7 @@ impl CategoriesEntry {
             numbers: None,
             atoms: Vec::new(),
             seen_once: self.seen_once,
+            seen_twice: self.seen_twice,
         }
     }
 }

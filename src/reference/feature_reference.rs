@@ -34,6 +34,8 @@ pub struct FeatureReference {
     /// An estimate of how many values of an unseen category come in a sample of the same size (Good
     /// and Turing).
     pub seen_once: u64,
+    /// Number of categories that occur twice: how uncertain the estimate from `seen_once` is.
+    pub seen_twice: u64,
 }
 
 impl FeatureReference {
@@ -56,6 +58,8 @@ impl FeatureReference {
     #[must_use]
     pub fn with_counts(&self, counts: FeatureCounts, edges_given: bool) -> Self {
         let numeric = self.layout.numeric();
+        let values = counts.tallies.values;
+        let in_counts = |count: u64| scaled(count, values, self.counts.tallies.values);
         FeatureReference {
             name: self.name.clone(),
             kind: self.kind,
@@ -63,11 +67,8 @@ impl FeatureReference {
             bins: self.bins.clone(),
             numbers: numeric.and_then(|layout| self.facts(&counts.cells, layout, edges_given)),
             atoms: numeric.map_or_else(Vec::new, |_| atoms_of_counts(&counts)),
-            seen_once: scaled(
-                self.seen_once,
-                counts.tallies.values,
-                self.counts.tallies.values,
-            ),
+            seen_once: in_counts(self.seen_once),
+            seen_twice: in_counts(self.seen_twice),
             counts,
         }
     }

@@ -160,6 +160,7 @@ fn fit_numbers(
         numbers: Some(facts),
         atoms,
         seen_once: 0,
+        seen_twice: 0,
     })
 }
 
@@ -240,12 +241,15 @@ fn fit_categories(
         },
         numbers: None,
         atoms: Vec::new(),
-        seen_once: column
-            .categories
-            .values()
-            .filter(|count| **count == 1)
-            .count() as u64,
+        seen_once: occurring(column, 1),
+        seen_twice: occurring(column, 2),
     })
+}
+
+/// Number of categories that occur `times` times.
+fn occurring(column: &Column, times: u64) -> u64 {
+    let counts = column.categories.values();
+    counts.filter(|count| **count == times).count() as u64
 }
 
 /// A layout with a bin for `false` and for `true`, where they occur.

@@ -6,6 +6,7 @@
 
 use pegel::calibration::WindowContext;
 use pegel::model::Statistic;
+use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, StandardNormal, Zipf};
 
@@ -34,6 +35,8 @@ enum Shape {
     Few,
     /// Zipf over two thousand values, most of them rare.
     Rare,
+    /// Zipf over two thousand values with a long tail: many occur once or not at all.
+    Long,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,10 +64,10 @@ impl Shape {
     }
 
     fn category(self, rng: &mut ChaCha8Rng) -> u64 {
-        let (values, exponent) = if self == Shape::Few {
-            (50.0, 1.1)
-        } else {
-            (2000.0, 2.0)
+        let (values, exponent) = match self {
+            Shape::Few => (50.0, 1.1),
+            Shape::Long => (2000.0, 1.1),
+            _ => (2000.0, 2.0),
         };
         let x: f64 = Zipf::new(values, exponent).unwrap().sample(rng);
         x as u64
@@ -122,6 +125,7 @@ fn grid() -> Vec<Cell> {
         Shape::Heavy,
         Shape::Few,
         Shape::Rare,
+        Shape::Long,
     ];
     let cell = |shape, bins, n, m| Cell { shape, bins, n, m };
     if !is_full() {
@@ -132,6 +136,7 @@ fn grid() -> Vec<Cell> {
             cell(Shape::Heavy, 20, 256, 10_000),
             cell(Shape::Few, 20, 1024, 10_000),
             cell(Shape::Rare, 20, 256, 10_000),
+            cell(Shape::Long, 20, 1000, 10_000),
             cell(Shape::Normal, 20, 1024, 1000),
             cell(Shape::Few, 20, 1024, 1000),
         ];
@@ -200,6 +205,29 @@ fn thresholds_at_one_percent_are_exceeded_by_one_percent_of_null_windows() {
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn the_floor_of_unseen_values_is_their_rate_in_clean_windows() {
+    // Of 2,000 equally frequent values a sample of 1,000 lacks (1 - 1/2000)^1000 = 60.6 %.
+    let (mut floors, mut rates) = (0.0, 0.0);
+    let references: u32 = 20;
+    for seed in 0..references {
+        let mut rng = rng(u64::from(seed));
+        let mut values =
+            |count: usize| -> Vec<u64> { (0..count).map(|_| rng.random_range(0..2000)).collect() };
+        let reference = categorical(&values(1000));
+        let window = count_categories(&reference, values(1000));
+        let model = calibration(&reference, 1);
+        let statistic = Statistic::UnseenRatio;
+        let null = model.null_distribution(statistic, &window, &WindowContext::default());
+        floors += null.unwrap().noise_floor() / f64::from(references);
+        let unseen = window.unseen(&reference.layout) as f64 / 1000.0;
+        rates += unseen / f64::from(references);
+    }
+    println!("floor {floors:.4}, rate {rates:.4}");
+    assert!((floors - 0.606).abs() < 0.02, "{floors}");
+    assert!((rates - floors).abs() < 0.02, "{rates} instead of {floors}");
 }
 
 fn limits(cell: Cell) -> (f64, f64) {
