@@ -6,13 +6,13 @@
 //! one pane and removes one, for any length of a block.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::block_scores::{BlockScores, BlockSpec};
 use super::null_model::NullModel;
-use super::null_table::{SIMULATED, noise_variance, quadratic};
-use crate::reference::{BlockStatistics, HourCounts, HourMixture, RateBlocks};
+use crate::model::EventTime;
+use crate::reference::{BlockStatistics, HourCounts, HourMixture};
 use crate::score::Scorer;
-use crate::stats::{FeatureCounts, MIN_BLOCKS, block_distribution, moments};
+use crate::stats::FeatureCounts;
 
 /// Number of blocks beyond which more blocks add nothing; longer references skip panes.
 const MAX_BLOCKS: usize = 20_000;
@@ -24,21 +24,12 @@ const MAX_HOUR_OF_WEEK_BLOCKS: usize = 4_000;
 pub struct Panes<'a> {
     /// Number of panes.
     pub count: usize,
+    /// Start of the first pane.
+    pub origin: EventTime,
     /// Adds the counts of a pane.
     pub add: &'a dyn Fn(usize, &mut FeatureCounts),
     /// The hour of the week in which a pane begins.
     pub hour: &'a dyn Fn(usize) -> u16,
-}
-
-/// The blocks of one length.
-#[derive(Debug, Clone, Copy)]
-pub struct BlockSpec {
-    /// Length of a block.
-    pub window: Duration,
-    /// Number of panes in a block; at least 1.
-    pub panes: usize,
-    /// Blocks with fewer values are skipped, as windows are.
-    pub min_samples: u64,
 }
 
 /// The statistics of a reference's blocks of one length.
@@ -57,12 +48,17 @@ pub fn block_statistics(
     let mut scores = BlockScores::new();
     slide(panes, spec, step, &mut |change, is_due| {
         change.apply(panes, &mut block, &mut scratch);
-        if is_due {
+        if is_due && spec.has_enough(&block) {
             let rest = remainder(&reference.counts, &block);
-            scores.add(&block, rest.as_ref(), model.scorer(), spec);
+            scores.add(
+                change.first_pane(spec),
+                &block,
+                rest.as_ref(),
+                model.scorer(),
+            );
         }
     });
-    scores.summarise(model, spec, step)
+    scores.summarise(model, panes.origin, spec, step)
 }
 
 /// The statistics of blocks, each against the rest of the reference in the same hours of the week.
@@ -84,18 +80,19 @@ pub fn hour_of_week_block_statistics(
         change.apply(panes, &mut block, &mut scratch);
         let in_hour = counts_of_hour(&mut hours, (panes.hour)(change.pane()), empty);
         change.apply(panes, in_hour, &mut scratch);
-        if is_due {
+        if is_due && spec.has_enough(&block) {
             let events: Vec<(u16, u64)> = hours
                 .iter()
                 .map(|(hour, counts)| (*hour, counts.tallies.events()))
                 .collect();
             if let Some(rest) = mixture.mixed(&events, &hours) {
                 let scorer = Scorer::new(Arc::new(rest), pseudo_count);
-                scores.add(&block, Some(&scorer.reference().counts), &scorer, spec);
+                let rest = Some(&scorer.reference().counts);
+                scores.add(change.first_pane(spec), &block, rest, &scorer);
             }
         }
     });
-    scores.summarise(model, spec, step)
+    scores.summarise(model, panes.origin, spec, step)
 }
 
 /// Number of panes from one scored block to the next; `None` where no block fits.
@@ -141,6 +138,11 @@ impl PaneChange {
         }
     }
 
+    /// The first pane of the block that ends with this pane.
+    const fn first_pane(self, spec: &BlockSpec) -> usize {
+        self.pane() + 1 - spec.panes
+    }
+
     /// Applies the change to `counts`; `scratch` holds the pane's counts for the subtraction.
     fn apply(self, panes: &Panes<'_>, counts: &mut FeatureCounts, scratch: &mut FeatureCounts) {
         match self {
@@ -173,128 +175,10 @@ fn slide(
     }
 }
 
-/// The scores of blocks in order of time.
-#[derive(Default)]
-struct BlockScores {
-    /// Scores on the quadratic scale over their noise variance, by simulated statistic.
-    scores: Vec<Vec<f64>>,
-    /// Squared differences of the missing rates over their noise variance.
-    missing: Vec<f64>,
-    /// Squared excesses of the invalid rates over their noise variance.
-    invalid: Vec<f64>,
-    noise_variance: Vec<f64>,
-    missing_noise_variance: Vec<f64>,
-    invalid_noise_variance: Vec<f64>,
-    /// Values per block.
-    samples: Vec<f64>,
-}
-
-impl BlockScores {
-    fn new() -> Self {
-        BlockScores {
-            scores: vec![Vec::new(); SIMULATED.len()],
-            ..BlockScores::default()
-        }
-    }
-
-    /// Scores one block against the rest of the reference, unless it has too few values.
-    fn add(
-        &mut self,
-        block: &FeatureCounts,
-        rest: Option<&FeatureCounts>,
-        scorer: &Scorer,
-        spec: &BlockSpec,
-    ) {
-        let n = block.tallies.values;
-        let has_enough = n >= spec.min_samples.max(1);
-        let Some(rest) = rest.filter(|_| has_enough) else {
-            return;
-        };
-        let Some(scores) = scorer.against(block, rest) else {
-            return;
-        };
-        let of_values = noise_variance(n as f64, rest.tallies.values as f64);
-        for (series, score) in self.scores.iter_mut().zip(quadratic(&scores)) {
-            if score.is_finite() {
-                series.push(score / of_values);
-            }
-        }
-        let of_events = noise_variance(block.tallies.events() as f64, rest.tallies.events() as f64);
-        let [in_block, in_rest] =
-            [block, rest].map(|counts| counts.tallies.missing_ratio().unwrap_or(0.0));
-        self.missing.push((in_block - in_rest).powi(2) / of_events);
-        self.missing_noise_variance.push(of_events);
-        let of_present = noise_variance(
-            block.tallies.present() as f64,
-            rest.tallies.present() as f64,
-        );
-        let [in_block, in_rest] =
-            [block, rest].map(|counts| counts.tallies.invalid_ratio().unwrap_or(0.0));
-        self.invalid
-            .push((in_block - in_rest).max(0.0).powi(2) / of_present);
-        self.invalid_noise_variance.push(of_present);
-        self.noise_variance.push(of_values);
-        self.samples.push(n as f64);
-    }
-
-    /// The statistics of all blocks; `None` where there are fewer than two without overlap.
-    fn summarise(
-        &self,
-        model: &NullModel,
-        spec: &BlockSpec,
-        step: usize,
-    ) -> Option<BlockStatistics> {
-        let steps_per_block = spec.panes as f64 / step as f64;
-        let effective = self.samples.len() as f64 / steps_per_block;
-        if effective < MIN_BLOCKS {
-            return None;
-        }
-        let samples = moments(&self.samples).0;
-        let distribution = |series: &Vec<f64>| {
-            block_distribution(series, steps_per_block)
-                .filter(|distribution| distribution.mean > 0.0)
-        };
-        let distributions: Vec<_> = self.scores.iter().map(distribution).collect();
-        let design_effect = distributions
-            .iter()
-            .enumerate()
-            .map(|(index, distribution)| {
-                let simulated = model.simulated_distribution(index, whole(samples))?;
-                Some((distribution.as_ref()?.mean / simulated.mean).max(1.0))
-            })
-            .map(|effect| effect.unwrap_or(1.0))
-            .collect();
-        Some(BlockStatistics {
-            window_ms: u64::try_from(spec.window.as_millis()).unwrap_or(u64::MAX),
-            effective,
-            samples,
-            noise_variance: moments(&self.noise_variance).0,
-            design_effect,
-            missing: distribution(&self.missing),
-            missing_noise_variance: moments(&self.missing_noise_variance).0,
-            invalid: distribution(&self.invalid).map(|distribution| RateBlocks {
-                distribution,
-                noise_variance: moments(&self.invalid_noise_variance).0,
-            }),
-            unseen: None,
-            out_of_range: None,
-            rare_design_effect: 1.0,
-            distributions,
-        })
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a count of values"
-)]
-fn whole(samples: f64) -> u64 {
-    samples.round() as u64
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::Kind;
     use crate::reference::{Column, FitOptions, fit};
@@ -322,6 +206,7 @@ mod tests {
         let model = NullModel::new(Scorer::new(Arc::new(reference), 0.5), "hash", None);
         let panes = Panes {
             count: PANES,
+            origin: EventTime::from_millis(0),
             add: &|pane, counts| {
                 for x in values(pane, shift(pane)) {
                     counts.record_number(layout.numeric().unwrap(), x);

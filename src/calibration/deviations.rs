@@ -86,7 +86,7 @@ fn rate_deviation(
 /// reference, or in its rare categories.
 ///
 /// Rates of events that hardly ever occur say nothing about clusters; the next rarer values do.
-fn rare_deviation(
+pub(super) fn rare_deviation(
     part: &FeatureCounts,
     rest: &FeatureCounts,
     scorer: &Scorer,

@@ -22,7 +22,9 @@ use super::null_table::SIMULATED;
 use crate::model::{EventTime, WindowSpec};
 use crate::reference::{BlockStatistics, RateBlocks};
 use crate::score::Scorer;
-use crate::stats::{FeatureCounts, MIN_BLOCKS, block_distribution, moments, quantile_sorted};
+use crate::stats::{
+    FeatureCounts, MIN_BLOCKS, block_distribution, effective_blocks, moments, quantile_sorted,
+};
 
 /// Time for which a window is kept.
 const KEPT: Duration = Duration::from_secs(14 * 86_400);
@@ -304,15 +306,29 @@ impl StreamHistory {
         });
     }
 
+    /// The number of independent windows among the first `count`: the smallest one of any score.
+    fn effective(&self, count: usize, steps_per_window: f64) -> f64 {
+        let side_by_side = count as f64 / steps_per_window;
+        (0..SIMULATED.len())
+            .map(|index| self.numbers(index, count))
+            .filter(|scores| !scores.is_empty())
+            .map(|scores| effective_blocks(&scores, steps_per_window))
+            .fold(side_by_side, f64::min)
+            .max(MIN_BLOCKS)
+    }
+
+    /// The numbers of a series in the first `count` windows, without those that do not exist.
+    fn numbers(&self, index: usize, count: usize) -> Vec<f64> {
+        let numbers = self.series[index].iter().take(count);
+        numbers
+            .map(|number| f64::from(*number))
+            .filter(|number| *number >= 0.0)
+            .collect()
+    }
+
     /// The statistics of the first `count` windows.
     fn blocks(&self, count: usize, steps_per_window: f64) -> BlockStatistics {
-        let series = |index: usize| -> Vec<f64> {
-            let numbers = self.series[index].iter().take(count);
-            numbers
-                .map(|number| f64::from(*number))
-                .filter(|number| *number >= 0.0)
-                .collect()
-        };
+        let series = |index: usize| self.numbers(index, count);
         let distribution = |index: usize| {
             block_distribution(&series(index), steps_per_window)
                 .filter(|distribution| distribution.mean > 0.0)
@@ -327,7 +343,8 @@ impl StreamHistory {
         let rare = series(RARE);
         BlockStatistics {
             window_ms: self.key.window_ms,
-            effective: count as f64 / steps_per_window,
+            effective: self.effective(count, steps_per_window),
+            independent: None,
             samples: 0.0,
             noise_variance: of_the_largest(series(NOISE)),
             design_effect: Vec::new(),
@@ -339,6 +356,7 @@ impl StreamHistory {
             invalid,
             unseen,
             out_of_range,
+            incidents: Vec::new(),
             rare_design_effect: if rare.is_empty() {
                 1.0
             } else {

@@ -9,11 +9,13 @@
 //! Which rules use a threshold, and for how long a score must exceed it, belongs to `alert` and
 //! `engine`.
 
+mod block_scores;
 mod block_threshold;
 mod blocks;
 mod deviations;
 mod effect;
 mod history;
+mod incidents;
 mod null_distribution;
 mod null_grid;
 mod null_model;
@@ -24,7 +26,8 @@ mod reference_rate;
 mod status;
 mod tolerance;
 
-pub use blocks::{BlockSpec, Panes, block_statistics, hour_of_week_block_statistics};
+pub use block_scores::BlockSpec;
+pub use blocks::{Panes, block_statistics, hour_of_week_block_statistics};
 pub use history::{HistoryKey, HistorySummary, StreamHistory};
 pub use null_distribution::{NullDistribution, ThresholdRange};
 pub use null_model::{NullModel, NullModelId, WindowContext};

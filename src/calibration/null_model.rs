@@ -24,9 +24,10 @@ use crate::reference::{
     BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable, RateBlocks,
 };
 use crate::score::{Rates, Scorer, samples_behind};
-use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS};
+use crate::stats::{EmpiricalDistribution, FeatureCounts, MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL};
 
-/// Number of blocks without overlap from which another length may stand in for the window's.
+/// Number of independent blocks from which another length may stand in for the window's, and below
+/// which it does.
 const MIN_STAND_IN_BLOCKS: f64 = 8.0;
 /// Version of the simulation: tables of another version are not those of this program.
 const SIMULATION: u32 = 2;
@@ -71,6 +72,64 @@ struct Dispersion {
     /// Design effect `phi`; at least 1.
     design_effect: f64,
     blocks: Option<BlockThreshold>,
+}
+
+/// The blocks that tell how much windows of one length vary.
+#[derive(Clone, Copy)]
+struct ChosenBlocks<'a> {
+    blocks: &'a BlockStatistics,
+    /// True if the blocks are shorter than the window.
+    is_short: bool,
+    /// Blocks of the window's length, where there are too few of them and shorter ones stand in.
+    few: Option<&'a BlockStatistics>,
+}
+
+impl ChosenBlocks<'_> {
+    /// Number of independent blocks, without the bias of its estimate.
+    fn independent(&self) -> f64 {
+        self.blocks.independent.unwrap_or(self.blocks.effective)
+    }
+
+    /// Factor of the scores of blocks that stand in: `max(1, own mean / their mean)`.
+    ///
+    /// Windows may vary more than shorter blocks show, by a weekly rhythm for example. So a
+    /// reference with few blocks of the window's length never has a lower threshold than their
+    /// mean asks for.
+    fn scale(&self, mean: impl Fn(&BlockStatistics) -> Option<f64>) -> f64 {
+        self.few
+            .and_then(&mean)
+            .zip(mean(self.blocks))
+            .map_or(1.0, |(own, stand_in)| (own / stand_in).max(1.0))
+    }
+
+    /// The design effect of a simulated statistic; at least 1.
+    fn design_effect(&self, index: usize) -> f64 {
+        [Some(self.blocks), self.few]
+            .into_iter()
+            .flatten()
+            .filter_map(|blocks| blocks.design_effect.get(index).copied())
+            .fold(1.0, f64::max)
+    }
+
+    /// The noise variance that carries blocks to a window.
+    ///
+    /// `of_blocks` is the noise variance of blocks with most values. Larger windows get no credit
+    /// for averaging that these do not show. Where only shorter blocks exist, averaging has to be
+    /// assumed, and the status `blocks_short` reports it.
+    fn carried(
+        &self,
+        noise_variance: f64,
+        of_blocks: impl Fn(&BlockStatistics) -> Option<f64>,
+    ) -> f64 {
+        let of_length = if self.is_short {
+            self.few
+        } else {
+            Some(self.blocks)
+        };
+        of_length
+            .and_then(of_blocks)
+            .map_or(noise_variance, |of_blocks| noise_variance.max(of_blocks))
+    }
 }
 
 impl NullModel {
@@ -231,8 +290,7 @@ impl NullModel {
     ) -> f64 {
         simulated_index(statistic)
             .zip(self.blocks_for(counts.tallies.values, context))
-            .and_then(|(index, (blocks, _))| blocks.design_effect.get(index).copied())
-            .unwrap_or(1.0)
+            .map_or(1.0, |(index, blocks)| blocks.design_effect(index))
     }
 
     /// Reasons why the thresholds of a window of `n` values at `alpha` are less reliable.
@@ -250,7 +308,7 @@ impl NullModel {
         const RARE: f64 = 1e-3;
         let blocks = self.blocks_for(n, context);
         let is_learning = self.is_learning(context);
-        let effective = blocks.map_or(0.0, |(blocks, _)| blocks.effective);
+        let effective = blocks.map_or(0.0, |chosen| chosen.blocks.effective);
         CalibrationStatus::ALL
             .into_iter()
             .filter(|status| match status {
@@ -261,7 +319,10 @@ impl NullModel {
                     !is_learning && effective < MANY_BLOCKS && alpha < RARE
                 }
                 CalibrationStatus::PhiLearning => is_learning,
-                CalibrationStatus::BlocksShort => blocks.is_some_and(|(_, is_short)| is_short),
+                CalibrationStatus::BlocksShort => blocks.is_some_and(|chosen| chosen.is_short),
+                CalibrationStatus::BlocksFew => {
+                    blocks.is_some_and(|chosen| chosen.independent() < MIN_BLOCKS_FOR_TAIL)
+                }
                 CalibrationStatus::TooFewEffective | CalibrationStatus::LineUnreachable => false,
             })
             .collect()
@@ -320,22 +381,26 @@ impl NullModel {
         noise_variance: f64,
         context: &WindowContext<'_>,
     ) -> Dispersion {
-        let Some((blocks, is_short)) = self.blocks_for(n, context) else {
+        let Some(chosen) = self.blocks_for(n, context) else {
             return Dispersion {
                 design_effect: 1.0,
                 blocks: None,
             };
         };
-        let distribution = blocks.distributions.get(index).and_then(Option::as_ref);
-        let from_history = distribution.map(|blocks| (blocks.mean / simulated.mean).max(1.0));
-        let design_effect = blocks.design_effect.get(index).copied();
+        let mean = |blocks: &BlockStatistics| Some(blocks.distributions.get(index)?.as_ref()?.mean);
+        let distribution = chosen.blocks.distributions.get(index);
+        let distribution = distribution.and_then(Option::as_ref);
+        let from_history = distribution
+            .filter(|_| self.needs_history())
+            .map(|of_stream| (of_stream.mean / simulated.mean).max(1.0));
         Dispersion {
-            design_effect: design_effect.or(from_history).unwrap_or(1.0),
+            design_effect: from_history.unwrap_or_else(|| chosen.design_effect(index)),
             blocks: distribution.map(|distribution| {
+                let carried = chosen.carried(noise_variance, |blocks| Some(blocks.noise_variance));
                 BlockThreshold::of(
                     distribution,
-                    blocks.effective,
-                    carried(noise_variance, blocks.noise_variance, is_short),
+                    chosen.blocks.effective,
+                    chosen.scale(mean) * carried,
                     simulated.mean,
                     simulated.degrees_of_freedom,
                     &self.quantiles,
@@ -344,40 +409,51 @@ impl NullModel {
         }
     }
 
-    /// The blocks for a window, and true if they are shorter than it; `None` without usable blocks.
+    /// The blocks for a window; `None` without usable blocks.
     ///
-    /// Blocks of the window's length where there are any, else the longest shorter blocks, else the
-    /// shortest, with at least 8 without overlap. For a window without time, the blocks whose
-    /// number of values is nearest. Without blocks, the windows of the stream's history.
-    fn blocks_for<'a>(
-        &'a self,
-        n: u64,
-        context: &WindowContext<'a>,
-    ) -> Option<(&'a BlockStatistics, bool)> {
+    /// Blocks of the window's length where there are at least 8. Else the longest shorter blocks,
+    /// else those of the window's length, else the shortest, with at least 8 of another length. For
+    /// a window without time, the blocks whose number of values is nearest. Without blocks, the
+    /// windows of the stream's history.
+    fn blocks_for<'a>(&'a self, n: u64, context: &WindowContext<'a>) -> Option<ChosenBlocks<'a>> {
         if self.needs_history() {
-            return Some((context.history?.blocks.as_ref()?, false));
+            return Some(ChosenBlocks {
+                blocks: context.history?.blocks.as_ref()?,
+                is_short: false,
+                few: None,
+            });
         }
         let usable = || {
             self.blocks
                 .iter()
                 .filter(|blocks| blocks.effective >= MIN_BLOCKS)
         };
+        let chosen = |blocks, is_short, few| ChosenBlocks {
+            blocks,
+            is_short,
+            few,
+        };
         let Some(window) = context.window else {
             let gap =
                 |blocks: &&BlockStatistics| (blocks.samples.max(1.0) / n.max(1) as f64).ln().abs();
             let nearest = usable().min_by(|a, b| gap(a).total_cmp(&gap(b)))?;
-            return Some((nearest, nearest.samples < n as f64 / 2.0));
+            return Some(chosen(nearest, nearest.samples < n as f64 / 2.0, None));
         };
         let window_ms = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
-        if let Some(blocks) = usable().find(|blocks| blocks.window_ms == window_ms) {
-            return Some((blocks, false));
+        let of_length = usable().find(|blocks| blocks.window_ms == window_ms);
+        if let Some(blocks) = of_length.filter(|blocks| blocks.effective >= MIN_STAND_IN_BLOCKS) {
+            return Some(chosen(blocks, false, None));
         }
         let stand_ins = || usable().filter(|blocks| blocks.effective >= MIN_STAND_IN_BLOCKS);
         stand_ins()
             .filter(|blocks| blocks.window_ms < window_ms)
             .max_by_key(|blocks| blocks.window_ms)
-            .or_else(|| stand_ins().min_by_key(|blocks| blocks.window_ms))
-            .map(|blocks| (blocks, blocks.window_ms < window_ms))
+            .map(|shorter| chosen(shorter, true, of_length))
+            .or_else(|| Some(chosen(of_length?, false, None)))
+            .or_else(|| {
+                let shortest = stand_ins().min_by_key(|blocks| blocks.window_ms)?;
+                Some(chosen(shortest, false, None))
+            })
     }
 
     fn rate(
@@ -395,7 +471,7 @@ impl NullModel {
         // Rare events in clusters: the window holds as many independent ones as there are clusters.
         let rare_design_effect = match statistic {
             Statistic::MissingRatio => 1.0,
-            _ => found.map_or(1.0, |(blocks, _)| blocks.rare_design_effect),
+            _ => found.map_or(1.0, |chosen| chosen.blocks.rare_design_effect),
         };
         let independent = independent(n, rare_design_effect);
         let distribution = posterior.window(independent);
@@ -403,11 +479,15 @@ impl NullModel {
             .get(statistic)
             .unwrap_or(0.0);
         let is_two_sided = statistic == Statistic::MissingRatio;
-        let blocks = found.and_then(|(blocks, is_short)| {
-            let (of_blocks, noise_variance_of_blocks) = rate_blocks(statistic, blocks)?;
+        let blocks = found.and_then(|chosen| {
+            let (of_blocks, _) = rate_blocks(statistic, chosen.blocks)?;
             let noise_variance = noise_variance(n as f64, m);
-            let carried = carried(noise_variance, noise_variance_of_blocks, is_short);
-            if BlockThreshold::has_tail(blocks.effective) {
+            let scale = chosen.scale(|blocks| Some(rate_blocks(statistic, blocks)?.0.mean));
+            let carried = scale
+                * chosen.carried(noise_variance, |blocks| {
+                    Some(rate_blocks(statistic, blocks)?.1)
+                });
+            if BlockThreshold::has_tail(chosen.blocks.effective) {
                 return Some(BlockThreshold::of_many(of_blocks, carried));
             }
             let (mean, variance) = distribution.moments(|rate| {
@@ -422,7 +502,7 @@ impl NullModel {
             let degrees_of_freedom = (variance > 0.0).then(|| 2.0 * mean * mean / variance);
             Some(BlockThreshold::of(
                 of_blocks,
-                blocks.effective,
+                chosen.blocks.effective,
                 carried,
                 mean,
                 degrees_of_freedom,
@@ -464,7 +544,7 @@ fn blocks_of(stored: &FeatureCalibration, same_scores: bool) -> Vec<BlockStatist
     blocks
 }
 
-/// The distribution of a rate over blocks, with their mean noise variance; `None` where the rate
+/// The distribution of a rate over blocks, with their noise variance; `None` where the rate
 /// has none.
 fn rate_blocks(
     statistic: Statistic,
@@ -493,18 +573,6 @@ fn independent(n: u64, design_effect: f64) -> u64 {
     ((n as f64 / design_effect) as u64).max(1)
 }
 
-/// The noise variance that carries blocks to a window.
-///
-/// Larger windows get no credit for averaging that the blocks do not show. Where only shorter
-/// blocks exist, averaging has to be assumed, and the status `blocks_short` reports it.
-fn carried(noise_variance: f64, of_blocks: f64, is_short: bool) -> f64 {
-    if is_short {
-        noise_variance
-    } else {
-        noise_variance.max(of_blocks)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -530,6 +598,7 @@ mod tests {
         BlockStatistics {
             window_ms: minutes * 60_000,
             effective,
+            independent: None,
             samples: minutes as f64,
             noise_variance: 1.0,
             design_effect: vec![minutes as f64; 8],
@@ -540,6 +609,7 @@ mod tests {
             unseen: None,
             out_of_range: None,
             rare_design_effect: 1.0,
+            incidents: Vec::new(),
         }
     }
 
@@ -584,16 +654,49 @@ mod tests {
             blocks(60, 7.0),
             blocks(240, 1.5),
         ]);
-        let chosen = |minutes| {
-            let (blocks, is_short) = model.blocks_for(100, &window(minutes)).unwrap();
-            (blocks.window_ms / 60_000, is_short)
+        let chosen = |model: &NullModel, minutes| {
+            let chosen = model.blocks_for(100, &window(minutes)).unwrap();
+            let few = chosen.few.map(|few| few.window_ms / 60_000);
+            (chosen.blocks.window_ms / 60_000, chosen.is_short, few)
         };
-        assert_eq!(chosen(15), (15, false), "the same length");
-        assert_eq!(chosen(60), (60, false), "few are enough then");
-        assert_eq!(chosen(240), (15, true), "the longest with 8 or more");
-        assert_eq!(chosen(1), (5, false), "none is shorter");
-        let (untimed, _) = model.blocks_for(50, &WindowContext::default()).unwrap();
-        assert_eq!(untimed.window_ms, 60 * 60_000, "the nearest size");
+        assert_eq!(chosen(&model, 15), (15, false, None), "the same length");
+        assert_eq!(chosen(&model, 60), (15, true, Some(60)), "fewer than 8");
+        assert_eq!(chosen(&model, 240), (15, true, None), "the longest with 8");
+        assert_eq!(chosen(&model, 1), (5, false, None), "none is shorter");
+        let untimed = model.blocks_for(50, &WindowContext::default()).unwrap();
+        assert_eq!(untimed.blocks.window_ms, 60 * 60_000, "the nearest size");
+        model.set_blocks(vec![blocks(15, 7.0), blocks(60, 3.0)]);
+        assert_eq!(chosen(&model, 60), (60, false, None), "no other is better");
+    }
+
+    #[test]
+    fn shorter_blocks_never_claim_less_variation_than_those_of_the_windows_length() {
+        let distribution = |scale: f64| {
+            let mut draws: Vec<f64> = (1..=100).map(|i| f64::from(i) * scale).collect();
+            EmpiricalDistribution::of(&mut draws, 0.1, |_| 10.0)
+        };
+        let with_scores = |minutes, effective, scale| BlockStatistics {
+            distributions: vec![distribution(scale); 8],
+            design_effect: vec![scale; 8],
+            ..blocks(minutes, effective)
+        };
+        let threshold = |of_length: f64| {
+            let mut model = NullModel::new(scorer(), "hash", None);
+            model.set_blocks(vec![
+                with_scores(15, 30.0, 1.0),
+                with_scores(60, 7.0, of_length),
+            ]);
+            let null = model.null_distribution(Statistic::Js, &values(64), &window(60));
+            let null = null.unwrap();
+            (null.threshold(1e-3, 0.0).upper, null.design_effect())
+        };
+        let (stand_in, _) = threshold(0.5);
+        let (scaled, design_effect) = threshold(3.0);
+        assert!((design_effect - 3.0).abs() < 1e-12, "{design_effect}");
+        assert!(
+            (scaled / stand_in - 3.0).abs() < 1e-3,
+            "{scaled} {stand_in}"
+        );
     }
 
     #[test]
@@ -613,6 +716,13 @@ mod tests {
             names(&model, 101, 1e-4, 60),
             ["reference_small", "budget_extrapolated", "blocks_short"]
         );
+        model.set_blocks(vec![blocks(15, 12.0)]);
+        assert_eq!(names(&model, 100, 0.01, 15), ["blocks_few"]);
+        model.set_blocks(vec![BlockStatistics {
+            independent: Some(12.0),
+            ..blocks(15, 28.0)
+        }]);
+        assert_eq!(names(&model, 100, 0.01, 15), ["blocks_few"], "correlated");
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub enum CalibrationStatus {
     PhiLearning,
     /// The reference is too short for blocks as long as the window; shorter blocks stand in.
     BlocksShort,
+    /// The reference holds fewer than 20 independent blocks: it is short, or its scores stay
+    /// correlated for long.
+    BlocksFew,
     /// The window's samples over the design effect are fewer than `min_samples`.
     ///
     /// The thresholds carry the design effect, so only large shifts exceed them.
@@ -24,11 +27,12 @@ pub enum CalibrationStatus {
 
 impl CalibrationStatus {
     /// Every status, in the order of reports.
-    pub const ALL: [CalibrationStatus; 6] = [
+    pub const ALL: [CalibrationStatus; 7] = [
         CalibrationStatus::ReferenceSmall,
         CalibrationStatus::BudgetExtrapolated,
         CalibrationStatus::PhiLearning,
         CalibrationStatus::BlocksShort,
+        CalibrationStatus::BlocksFew,
         CalibrationStatus::TooFewEffective,
         CalibrationStatus::LineUnreachable,
     ];
@@ -41,6 +45,7 @@ impl CalibrationStatus {
             CalibrationStatus::BudgetExtrapolated => "budget_extrapolated",
             CalibrationStatus::PhiLearning => "phi_learning",
             CalibrationStatus::BlocksShort => "blocks_short",
+            CalibrationStatus::BlocksFew => "blocks_few",
             CalibrationStatus::TooFewEffective => "too_few_effective",
             CalibrationStatus::LineUnreachable => "line_unreachable",
         }

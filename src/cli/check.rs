@@ -11,12 +11,14 @@ use arc_swap::ArcSwap;
 use clap::Args;
 
 use super::exit::Exit;
+use super::output::reference_table;
 use super::output::stdout::print_text;
 use super::sample::print_sample;
 use super::usage::UsageError;
 use crate::app;
 use crate::clock;
 use crate::config::{self, Config, Overrides};
+use crate::engine::MonitorPlan;
 use crate::export::estimate_series;
 use crate::model::{EventTime, KafkaReport, PanesTopicSpec, Shard, SourceSpec, TopicId, duration};
 use crate::pane_log::kafka::{TopicRequirements, ensure, inspect};
@@ -86,6 +88,7 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         {
             anstream::eprintln!("monitor {}: {warning}", plan.spec.name);
         }
+        print_incidents(plan);
     }
     let sample = match &args.sample {
         Some(sample) => print_sample(sample, &plans, config.limits.max_message_bytes)?,
@@ -103,6 +106,22 @@ pub(super) fn run(args: &CheckArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Failure);
     }
     Ok(sample)
+}
+
+/// Prints the time ranges that are left out of the thresholds of a monitor's references.
+fn print_incidents(plan: &MonitorPlan) {
+    for reference in &plan.references {
+        let Some(loaded) = &reference.loaded else {
+            continue;
+        };
+        for incident in reference_table::incidents(loaded) {
+            anstream::eprintln!(
+                "monitor {}: reference {}: {incident}",
+                plan.spec.name,
+                reference.name
+            );
+        }
+    }
 }
 
 /// Connects to every source, and checks the pane log's topic if there is one.

@@ -112,6 +112,9 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     calibrate::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", reference_table::features(&fitted.reference));
+    for incident in reference_table::incidents(&fitted.reference) {
+        anstream::eprintln!("{incident}");
+    }
     anstream::eprintln!(
         "reference of {} rows written to {}",
         fitted.reference.rows,

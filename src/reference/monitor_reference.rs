@@ -8,6 +8,7 @@ use super::document::Content;
 use super::feature_reference::FeatureReference;
 use super::fitted_bins;
 use super::hour_of_week::{HOURS, Profiles};
+use super::incident::Incident;
 use super::named_features::NamedFeatures;
 use super::null_tables::FeatureCalibration;
 use crate::model::EventTime;
@@ -66,6 +67,20 @@ impl Reference {
     #[must_use]
     pub fn calibration_of(&self, name: &str) -> Option<&FeatureCalibration> {
         self.calibration.get(self.features.position(name)?)
+    }
+
+    /// The time ranges that are left out of the thresholds, with the number of features that each
+    /// concerns; in order of time.
+    ///
+    /// Those of the blocks by hour of the week count where the reference has them: what recurs every
+    /// week is no incident there.
+    #[must_use]
+    pub fn incidents(&self) -> Vec<(Incident, usize)> {
+        Incident::over_features(self.calibration.iter().map(|calibration| {
+            let blocks = calibration.blocks.iter().chain(&calibration.hour_of_week);
+            let incidents = blocks.flat_map(|blocks| &blocks.incidents);
+            Incident::distinct(incidents.copied().collect())
+        }))
     }
 
     /// The reference of a feature.

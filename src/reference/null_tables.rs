@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::incident::Incident;
 use crate::stats::EmpiricalDistribution;
 
 /// The calibration of one feature.
@@ -78,11 +79,16 @@ impl fmt::Display for NullSize {
 pub struct BlockStatistics {
     /// Length of a block in milliseconds.
     pub window_ms: u64,
-    /// Number of blocks that fit side by side, `B`; at least 2.
+    /// Number of independent blocks, `B`: at most as many as fit side by side.
     pub effective: f64,
+    /// `B` without the bias of its estimate, where scores stay correlated for longer than a block.
+    ///
+    /// `None` where they do not, and in files from before this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub independent: Option<f64>,
     /// Mean number of values in a block.
     pub samples: f64,
-    /// Mean noise variance of a block: `1/n + 1/(m - n)`.
+    /// Mean noise variance `1/n + 1/(m - n)` of the tenth of the blocks with most values.
     #[serde(rename = "v")]
     pub noise_variance: f64,
     /// Mean score of blocks over mean score of null windows, `phi`; at least 1.
@@ -99,7 +105,7 @@ pub struct BlockStatistics {
     ///
     /// `None` where the rates never differ.
     pub missing: Option<EmpiricalDistribution>,
-    /// Mean noise variance of a block's events, instead of its values.
+    /// The same noise variance for a block's events, instead of its values.
     #[serde(rename = "missing_v")]
     pub missing_noise_variance: f64,
     /// The same for the rate of invalid values, where only a rate above the rest's counts.
@@ -117,6 +123,9 @@ pub struct BlockStatistics {
     /// least 1, and 1 in files from before this field.
     #[serde(rename = "rare", default = "one", skip_serializing_if = "is_one")]
     pub rare_design_effect: f64,
+    /// The time ranges whose blocks are left out of the distributions, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<Incident>,
 }
 
 const fn one() -> f64 {
@@ -133,7 +142,7 @@ pub struct RateBlocks {
     /// Distribution of the squared excess over the rest's rate over its noise variance.
     #[serde(rename = "law")]
     pub distribution: EmpiricalDistribution,
-    /// Mean noise variance of a block's present values.
+    /// The same noise variance for a block's present values.
     #[serde(rename = "v")]
     pub noise_variance: f64,
 }

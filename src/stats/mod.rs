@@ -24,7 +24,9 @@ mod rate;
 mod readable;
 mod wasserstein;
 
-pub use autocorrelation::{MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, block_distribution};
+pub use autocorrelation::{
+    MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, block_distribution, effective_blocks, unbiased_blocks,
+};
 pub use bins::{Bins, BinsError, Interval, histogram_edges};
 pub use body::Body;
 pub use cells::{CELLS, CellCounts, CellPosition, CellRun, CellScale, FULL_WIDTH};

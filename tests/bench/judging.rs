@@ -102,6 +102,7 @@ fn stored(fitted: &FeatureReference, is_timed: bool) -> FeatureCalibration {
         let panes = Panes {
             count: panes.len(),
             add: &|pane, counts| counts.merge(&panes[pane]),
+            origin: pegel::model::EventTime::from_millis(0),
             hour: &|_| 0,
         };
         let blocks = WINDOWS

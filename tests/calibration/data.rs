@@ -130,6 +130,7 @@ fn plan(
     let history = Panes {
         count: panes.len(),
         add: &add,
+        origin: pegel::model::EventTime::from_millis(0),
         hour: &|_| 0,
     };
     let exceeded = lengths.into_iter().filter_map(|length| {

@@ -16,6 +16,7 @@
 
 mod cost;
 mod data;
+mod history;
 mod iid;
 mod outliers;
 mod power;

@@ -103,6 +103,7 @@ fn calibrated(seed: u64) -> (Arc<FeatureReference>, NullModel) {
         &Panes {
             count,
             add: &add,
+            origin: pegel::model::EventTime::from_millis(0),
             hour: &|_| 0,
         },
         &spec,

@@ -66,6 +66,7 @@ fn exceedances(stream: Stream, reference_days: usize, seed: u64) -> [u32; STATIS
     let panes = Panes {
         count: reference_days * DAY,
         add: &pane,
+        origin: pegel::model::EventTime::from_millis(0),
         hour: &|_| 0,
     };
     let size = Duration::from_secs(15 * 60);

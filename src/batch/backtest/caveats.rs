@@ -148,6 +148,10 @@ const fn meaning(status: CalibrationStatus) -> &'static str {
         CalibrationStatus::BlocksShort => {
             "the reference is too short for blocks as long as the window; shorter ones are used"
         }
+        CalibrationStatus::BlocksFew => {
+            "the reference holds fewer than 20 independent blocks, so thresholds are uncertain: fit \
+             it on a longer time"
+        }
         CalibrationStatus::TooFewEffective => {
             "after division by the design effect, some windows hold fewer samples than \
              min_samples: alerts wait there"

@@ -223,6 +223,7 @@ fn feature_blocks(
     let pane_number = |index: usize| first.saturating_add(i64::try_from(index).unwrap_or(i64::MAX));
     let panes = Panes {
         count: series.span()?,
+        origin: dataset::pane_start(first, length.pane_width),
         add: &|index: usize, window: &mut FeatureCounts| {
             if let Some(pane) = series.panes.get(&pane_number(index)) {
                 pane[feature].add_to(window);

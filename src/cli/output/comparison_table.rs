@@ -413,6 +413,10 @@ const fn threshold_limit(status: CalibrationStatus) -> &'static str {
             "the reference has no times, so its rows are taken as independent"
         }
         CalibrationStatus::BlocksShort => "the reference is short, shorter parts of it stand in",
+        CalibrationStatus::BlocksFew => {
+            "the reference is short for how long its values stay alike, so false alarms are less rare \
+             than promised"
+        }
         CalibrationStatus::TooFewEffective => {
             "neighbours resemble each other, so samples count less"
         }

@@ -18,6 +18,7 @@ use crate::export::explanations::Explanations;
 use crate::export::exporter::Exporter;
 use crate::export::unexpected::{invalid_values, unseen_categories};
 use crate::model::{KafkaReport, NotReady, Statistic};
+use crate::reference::Reference;
 
 /// `/api/v1/monitors`: every monitor with its references, windows, features and scores.
 pub(super) fn monitors(exporter: &Exporter) -> Value {
@@ -37,6 +38,7 @@ fn monitor_json(monitor: &MonitorView) -> Value {
                 "problem": reference.problem,
                 "hash": reference.loaded.as_ref().map(|loaded| &loaded.hash),
                 "rows": reference.loaded.as_ref().map(|loaded| loaded.rows),
+                "incidents": reference.loaded.as_ref().map(|loaded| incidents_json(loaded)),
             })
         })
         .collect();
@@ -57,6 +59,21 @@ fn monitor_json(monitor: &MonitorView) -> Value {
             .map(|window| window_json(monitor, window))
             .collect::<Vec<_>>(),
     })
+}
+
+/// The time ranges that are left out of a reference's thresholds.
+fn incidents_json(reference: &Reference) -> Value {
+    reference
+        .incidents()
+        .into_iter()
+        .map(|(incident, features)| {
+            json!({
+                "from": incident.from().to_string(),
+                "until": incident.until().to_string(),
+                "features": features,
+            })
+        })
+        .collect()
 }
 
 fn window_json(monitor: &MonitorView, window: &WindowView) -> Value {
