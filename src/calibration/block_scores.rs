@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::deviations::rare_deviation;
+use super::deviations::{design_effect_of_rare, rare_deviation};
 use super::incidents::{BlockSeries, incidents};
 use super::null_model::NullModel;
 use super::null_table::{SIMULATED, noise_variance, quadratic};
@@ -220,11 +220,7 @@ impl BlockScores {
             invalid: rate_blocks(invalid, &self.invalid),
             unseen: rate_blocks(unseen, &self.unseen),
             out_of_range: rate_blocks(out_of_range, &self.out_of_range),
-            rare_design_effect: if self.rare.is_empty() {
-                1.0
-            } else {
-                moments(&self.rare).0.max(1.0)
-            },
+            rare_design_effect: design_effect_of_rare(&self.rare),
             distributions: scores
                 .into_iter()
                 .map(|blocks| blocks.distribution)

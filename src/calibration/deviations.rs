@@ -1,5 +1,4 @@
-//! How far a part of a stream deviates from the rest of it, on the scale of every null
-//! distribution.
+//! Deviations of a part of a stream from the rest of it, on the scale of the null distributions.
 //!
 //! Blocks of a reference are compared with the rest of the reference, windows of the stream with
 //! what was counted before them. Both give scores and rates on their quadratic scale over their
@@ -8,7 +7,7 @@
 use super::null_table::{SIMULATED, noise_variance, quadratic};
 use crate::model::Statistic;
 use crate::score::{Rates, Scorer, samples_behind};
-use crate::stats::FeatureCounts;
+use crate::stats::{FeatureCounts, moments};
 
 /// The rates, in the order of [`Deviations::rates`].
 pub(super) const RATES: [Statistic; 4] = [
@@ -98,4 +97,12 @@ pub(super) fn rare_deviation(
     let expected = share(rest);
     let variance = expected * (1.0 - expected) * noise_variance;
     (variance > 0.0).then(|| (share(part) - expected).powi(2) / variance)
+}
+
+/// Mean squared difference over the variance of independent values; at least 1.
+pub(super) fn design_effect_of_rare(deviations: &[f64]) -> f64 {
+    if deviations.is_empty() {
+        return 1.0;
+    }
+    moments(deviations).0.max(1.0)
 }

@@ -22,6 +22,13 @@ pub(super) struct EffectScores {
     ks: f64,
 }
 
+/// A feature's reference, and the scores of the default effect on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FeatureEffect<'a> {
+    pub(super) scorer: &'a Scorer,
+    pub(super) scores: Option<&'a EffectScores>,
+}
+
 impl EffectScores {
     /// The scores of the default effect against the reference of `scorer`; `None` where it has no
     /// values that the effect can move.
@@ -86,6 +93,10 @@ fn shifted(
     layout: &NumericLayout,
     scorer: &Scorer,
 ) -> Option<[Vec<f64>; 2]> {
+    if reference.atoms.len() <= layout.bins.len() {
+        // Discrete values, each in a bin of its own: such a shift moves none over an edge.
+        return None;
+    }
     let distance = Tolerance::DEFAULT_STD * scorer.body()?.std;
     let mut moved = [(); 2].map(|()| vec![0.0; layout.bins.len()]);
     for atom in &reference.atoms {
@@ -144,13 +155,13 @@ fn exchanged(counts: &[u64]) -> Option<[Vec<f64>; 2]> {
 }
 
 /// The largest difference between the cumulative shares of two sets of counts.
-fn gap(counts: &[u64], others: &[u64]) -> f64 {
+fn gap(counts: &[u64], of_reference: &[u64]) -> f64 {
     let total = |counts: &[u64]| counts.iter().sum::<u64>().max(1) as f64;
-    let (n, m) = (total(counts), total(others));
+    let (n, m) = (total(counts), total(of_reference));
     let (mut a, mut b, mut largest) = (0, 0, 0.0_f64);
-    for (count, other) in counts.iter().zip(others) {
+    for (count, expected) in counts.iter().zip(of_reference) {
         a += count;
-        b += other;
+        b += expected;
         largest = largest.max((a as f64 / n - b as f64 / m).abs());
     }
     largest

@@ -3,13 +3,13 @@
 //! A reference without time cannot show how much windows vary without drift, so the stream does.
 //! Each window is compared with everything that the stream counted before the window began. A
 //! constant difference from the reference cancels, so a stream that drifted before its first window
-//! is still found. Windows in which an alert fires, and those that overlap them, are left out: drift
-//! is not a measure of the noise. Other windows that merely exceed a threshold stay, and so do the very first ones, because leaving
-//! out what is large makes the rest look small.
+//! is still found. Windows of an alarm that goes on for longer than a window are left out, with
+//! those before it that overlap it: drift is not a measure of the noise. A shorter alarm stays,
+//! because it may be a false one, and leaving out what is large makes the rest look small.
 //!
 //! A few numbers are kept of each window, for fourteen days, and the thresholds follow from them by
-//! the rules for blocks. They are made again every hour, and with every window's length of a history
-//! that is still short.
+//! the rules for blocks. They are made again every hour, and with every window's length of a
+//! history that is still short.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::deviations::{Deviations, RATES};
+use super::deviations::{Deviations, RATES, design_effect_of_rare};
 use super::null_table::SIMULATED;
 use crate::model::{EventTime, WindowSpec};
 use crate::reference::{BlockStatistics, RateBlocks};
 use crate::score::Scorer;
 use crate::stats::{
-    FeatureCounts, MIN_BLOCKS, block_distribution, effective_blocks, moments, quantile_sorted,
+    FeatureCounts, MIN_BLOCKS, block_distribution, effective_blocks, quantile_sorted,
 };
 
 /// Time for which a window is kept.
@@ -64,11 +64,14 @@ pub struct StreamHistory {
     series: Vec<VecDeque<f32>>,
     /// One window in this many is kept, of those that could be.
     stride: u32,
-    /// End of the latest window in which an alert fired: later ones that begin before it hold a part
-    /// of the same drift.
-    is_usable_from: Option<EventTime>,
-    /// End of the latest window when the summary was made.
+    /// End of the first window of the alarm that goes on; `None` without one.
+    firing_since: Option<EventTime>,
+    /// End of the latest window that was left out: later ones that begin before it hold a part of
+    /// the same drift.
+    usable_from: Option<EventTime>,
+    /// End of the latest window when the summary was made, and of the latest one in it.
     summarised_at: Option<EventTime>,
+    settled_until: Option<EventTime>,
     /// Made again from the rest when it is restored.
     #[serde(skip)]
     summary: Arc<HistorySummary>,
@@ -182,12 +185,11 @@ impl StreamHistory {
         is_firing: bool,
     ) {
         let start = end.minus(window.size);
-        if let Some((_, counts)) = self.latest.take_if(|(end, _)| *end <= start) {
+        let is_left_out = self.note_alarm(end, window, is_firing);
+        if !is_firing && let Some((_, counts)) = self.latest.take_if(|(end, _)| *end <= start) {
             self.total.merge(&counts);
         }
-        if is_firing && self.summary.blocks.is_some() {
-            self.leave_out(start, end, window);
-        } else if self.is_usable_from <= Some(start) {
+        if !is_left_out && self.usable_from <= Some(start) {
             if self.is_due(end, window)
                 && let Some(deviations) = Deviations::of(counts, &self.total, scorer)
             {
@@ -206,22 +208,42 @@ impl StreamHistory {
         if self.summarised_at.map(step) != Some(step(end)) {
             self.forget(end, window);
             self.summarised_at = Some(end);
+            self.settled_until = Some(self.settled(end, window));
             self.summarise(window);
         }
     }
 
-    /// Drops the windows that overlap one from `start` to `end` in which an alert fires.
-    fn leave_out(&mut self, start: EventTime, end: EventTime, window: &WindowSpec) {
-        self.is_usable_from = Some(end);
-        self.latest.take_if(|(end, _)| *end > start);
-        let kept = self.ends.partition_point(|end| *end <= start);
-        if kept < self.ends.len() {
-            self.ends.truncate(kept);
-            self.series
-                .iter_mut()
-                .for_each(|series| series.truncate(kept));
-            self.summarise(window);
+    /// Notes whether an alert fires in the window that ended at `end`; true if the window is left
+    /// out, because the alert fires for longer than a window.
+    ///
+    /// The windows since the drift may have begun are dropped then. A shorter alarm stays in the
+    /// history: it may be a false one, and a history without its highest scores makes more of them.
+    fn note_alarm(&mut self, end: EventTime, window: &WindowSpec, is_firing: bool) -> bool {
+        if !is_firing || self.summary.blocks.is_none() {
+            self.firing_since = None;
+            return false;
         }
+        let since = *self.firing_since.get_or_insert(end);
+        if end.since(since) < window.size {
+            return false;
+        }
+        let begin = since.minus(window.size);
+        self.usable_from = Some(end);
+        self.latest.take_if(|(end, _)| *end > begin);
+        let kept = self.ends.partition_point(|end| *end <= begin);
+        self.ends.truncate(kept);
+        self.series
+            .iter_mut()
+            .for_each(|series| series.truncate(kept));
+        true
+    }
+
+    /// The end of the latest window that a summary may use: had a drift begun in it, an alert would
+    /// have fired for longer than a window by now.
+    fn settled(&self, end: EventTime, window: &WindowSpec) -> EventTime {
+        let settled = end.minus(window.size * 2);
+        let before_alarm = self.firing_since.map(|since| since.minus(window.size));
+        before_alarm.map_or(settled, |before| before.min(settled))
     }
 
     /// The time between two kept windows: a multiple of the slide.
@@ -287,14 +309,12 @@ impl StreamHistory {
         }
     }
 
-    /// Makes the summary of the windows that ended a window's length before `summarised_at`: had a
-    /// drift begun in them, an alert would have fired since.
+    /// Makes the summary of the windows up to `settled_until`.
     fn summarise(&mut self, window: &WindowSpec) {
-        let Some(until) = self.summarised_at else {
+        let Some(settled_until) = self.settled_until else {
             return;
         };
-        let settled = until.minus(window.size);
-        let count = self.ends.partition_point(|end| *end <= settled);
+        let count = self.ends.partition_point(|end| *end <= settled_until);
         let times = self.ends.front().zip(self.ends.get(count.wrapping_sub(1)));
         let length = times.map_or(Duration::ZERO, |(first, last)| last.since(*first));
         let spacing = self.spacing(window).as_secs_f64();
@@ -340,7 +360,6 @@ impl StreamHistory {
             })
         };
         let [missing, invalid, unseen, out_of_range] = std::array::from_fn(rate);
-        let rare = series(RARE);
         BlockStatistics {
             window_ms: self.key.window_ms,
             effective: self.effective(count, steps_per_window),
@@ -357,11 +376,7 @@ impl StreamHistory {
             unseen,
             out_of_range,
             incidents: Vec::new(),
-            rare_design_effect: if rare.is_empty() {
-                1.0
-            } else {
-                moments(&rare).0.max(1.0)
-            },
+            rare_design_effect: design_effect_of_rare(&series(RARE)),
         }
     }
 }
@@ -507,8 +522,8 @@ mod tests {
         let read = || postcard::from_bytes::<StreamHistory>(&bytes).unwrap();
         let restored = StreamHistory::restored(read(), &window()).unwrap();
         assert_eq!(restored, *history, "summary and all");
-        let mut other = window();
-        other.size *= 2;
-        assert!(StreamHistory::restored(read(), &other).is_none());
+        let mut longer = window();
+        longer.size *= 2;
+        assert!(StreamHistory::restored(read(), &longer).is_none());
     }
 }

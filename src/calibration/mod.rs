@@ -33,4 +33,3 @@ pub use null_distribution::{NullDistribution, ThresholdRange};
 pub use null_model::{NullModel, NullModelId, WindowContext};
 pub use null_window::{NullAtom, NullWindows, UnseenMass};
 pub use status::CalibrationStatus;
-pub use tolerance::{detectable_shift, tolerance_on};

@@ -11,15 +11,15 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::block_threshold::{BlockThreshold, FisherQuantiles};
-use super::effect::EffectScores;
+use super::effect::{EffectScores, FeatureEffect};
 use super::history::HistorySummary;
 use super::null_distribution::{NullDistribution, RateNull, ScoreNull};
 use super::null_grid::NullGrid;
 use super::null_table::{noise_variance, simulate, simulated_index};
 use super::reference_rate::reference_rate;
 use super::status::CalibrationStatus;
-use super::tolerance::learning_tolerance;
-use crate::model::{MonitorSpec, Statistic};
+use super::tolerance::{detectable_shift, learning_tolerance, tolerance_on};
+use crate::model::{MonitorSpec, Statistic, Tolerance};
 use crate::reference::{
     BlockStatistics, FeatureCalibration, FeatureReference, NullSize, NullTable, RateBlocks,
 };
@@ -99,7 +99,7 @@ impl ChosenBlocks<'_> {
         self.few
             .and_then(&mean)
             .zip(mean(self.blocks))
-            .map_or(1.0, |(own, stand_in)| (own / stand_in).max(1.0))
+            .map_or(1.0, |(of_length, stand_in)| (of_length / stand_in).max(1.0))
     }
 
     /// The design effect of a simulated statistic; at least 1.
@@ -154,10 +154,26 @@ impl NullModel {
     }
 
     /// The scores of the default effect on the feature.
-    pub(super) fn effect(&self) -> Option<&EffectScores> {
-        self.effect
-            .get_or_init(|| EffectScores::of(&self.scorer))
-            .as_ref()
+    fn effect(&self) -> FeatureEffect<'_> {
+        let scores = self.effect.get_or_init(|| EffectScores::of(&self.scorer));
+        FeatureEffect {
+            scorer: &self.scorer,
+            scores: scores.as_ref(),
+        }
+    }
+
+    /// A tolerance on the scale of a statistic's threshold; at least 0 for a tolerance of at least
+    /// 0.
+    #[must_use]
+    pub fn tolerance_on(&self, statistic: Statistic, tolerance: Tolerance) -> f64 {
+        tolerance_on(statistic, tolerance, &self.effect())
+    }
+
+    /// The shift of the feature's mean whose score equals `threshold`, in standard deviations;
+    /// `None` for rates.
+    #[must_use]
+    pub fn detectable_shift(&self, statistic: Statistic, threshold: f64) -> Option<f64> {
+        detectable_shift(statistic, threshold, &self.effect())
     }
 
     /// The hash of the reference.
@@ -349,7 +365,7 @@ impl NullModel {
             return 0.0;
         }
         let blocks = context.history.and_then(|history| history.blocks.as_ref());
-        learning_tolerance(statistic, self, blocks.is_none())
+        learning_tolerance(statistic, &self.effect(), blocks.is_none())
     }
 
     /// The reference of a window.
@@ -467,11 +483,11 @@ impl NullModel {
         let n = samples_behind(statistic, &counts.tallies);
         let m = samples_behind(statistic, &reference.counts.tallies) as f64;
         let posterior = reference_rate(statistic, reference)?;
-        let found = self.blocks_for(counts.tallies.values, context);
+        let chosen_blocks = self.blocks_for(counts.tallies.values, context);
         // Rare events in clusters: the window holds as many independent ones as there are clusters.
         let rare_design_effect = match statistic {
             Statistic::MissingRatio => 1.0,
-            _ => found.map_or(1.0, |chosen| chosen.blocks.rare_design_effect),
+            _ => chosen_blocks.map_or(1.0, |chosen| chosen.blocks.rare_design_effect),
         };
         let independent = independent(n, rare_design_effect);
         let distribution = posterior.window(independent);
@@ -479,7 +495,7 @@ impl NullModel {
             .get(statistic)
             .unwrap_or(0.0);
         let is_two_sided = statistic == Statistic::MissingRatio;
-        let blocks = found.and_then(|chosen| {
+        let blocks = chosen_blocks.and_then(|chosen| {
             let (of_blocks, _) = rate_blocks(statistic, chosen.blocks)?;
             let noise_variance = noise_variance(n as f64, m);
             let scale = chosen.scale(|blocks| Some(rate_blocks(statistic, blocks)?.0.mean));

@@ -5,8 +5,8 @@
 //! equal-mass edges that is exact. It covers the noise of the reference, guards and small counts at
 //! once, where chi-square thresholds fail in most cases.
 //!
-//! Values that the reference never shows are drawn apart, because their share is an estimate with an
-//! error of its own: Good and Turing's, from the categories that occur once.
+//! Values that the reference never shows are drawn apart, because their share is an estimate with
+//! an error of its own: Good and Turing's, from the categories that occur once.
 //!
 //! Values of the same atom are interchangeable: those of one cell in one score bin, or of one
 //! category. The weight of an atom is its count in the reference. An atom that is empty in the

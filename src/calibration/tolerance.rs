@@ -7,7 +7,7 @@
 //! distances grow with the effect and divergences with its square; one in per cent of moved mass by
 //! the table of a normal feature.
 
-use super::null_model::NullModel;
+use super::effect::FeatureEffect;
 use crate::model::{Statistic, Tolerance};
 
 /// The default effect, [`Tolerance::DEFAULT_STD`], as a share of moved mass.
@@ -57,14 +57,14 @@ fn of_multiple(statistic: Statistic, unit: f64, multiple: f64) -> f64 {
     }
 }
 
-/// The score of the default effect on the feature of a null model.
+/// The score of the default effect on a feature.
 ///
 /// For scores of bins it is computed from the reference, and for numbers not below that of a normal
 /// feature: bins that are too coarse to show the effect would give none.
-fn effect_of(statistic: Statistic, null_model: &NullModel) -> f64 {
+fn effect_of(statistic: Statistic, effect: &FeatureEffect<'_>) -> f64 {
     let of_normal = default_tolerance(statistic);
-    let is_numeric = null_model.scorer().body().is_some();
-    let score = null_model.effect().and_then(|effect| effect.get(statistic));
+    let is_numeric = effect.scorer.body().is_some();
+    let score = effect.scores.and_then(|scores| scores.get(statistic));
     match score.filter(|score| score.is_finite()) {
         Some(score) if is_numeric => score.max(of_normal),
         Some(score) => score,
@@ -77,12 +77,15 @@ fn effect_of(statistic: Statistic, null_model: &NullModel) -> f64 {
 /// The threshold of Wasserstein is one of its body, in standard deviations of the reference's body.
 /// So a tolerance for `wasserstein` (the feature's unit) or `wasserstein_normalized` (standard
 /// deviations of the reference) is converted. Without a body, its standard deviation is taken as 1.
-#[must_use]
-pub fn tolerance_on(statistic: Statistic, tolerance: Tolerance, null_model: &NullModel) -> f64 {
-    let scorer = null_model.scorer();
+pub(super) fn tolerance_on(
+    statistic: Statistic,
+    tolerance: Tolerance,
+    effect: &FeatureEffect<'_>,
+) -> f64 {
+    let scorer = effect.scorer;
     let body_std = scorer.body().map_or(1.0, |body| body.std);
     match (tolerance, statistic) {
-        (Tolerance::Default, _) => effect_of(statistic, null_model),
+        (Tolerance::Default, _) => effect_of(statistic, effect),
         (Tolerance::Score(score), Statistic::Wasserstein) => score / body_std,
         (Tolerance::Score(score), Statistic::WassersteinNormalized) => {
             score * scorer.reference().unit_std() / body_std
@@ -94,13 +97,13 @@ pub fn tolerance_on(statistic: Statistic, tolerance: Tolerance, null_model: &Nul
         }
         (Tolerance::Std(std), _) => {
             let multiple = std / Tolerance::DEFAULT_STD;
-            of_multiple(statistic, effect_of(statistic, null_model), multiple)
+            of_multiple(statistic, effect_of(statistic, effect), multiple)
         }
     }
 }
 
-/// The shift that is tolerated while the stream's history is short, and before there are two windows
-/// of it, in standard deviations.
+/// The shift that is tolerated while the stream's history is short, and before there are two
+/// windows of it, in standard deviations.
 const LEARNING_STD: [f64; 2] = [0.5, 1.5];
 /// The mass that a shift by the first of them moves, `2 Phi(0.25) - 1`, rounded: for rates.
 const LEARNING_MASS: f64 = 0.2;
@@ -109,17 +112,17 @@ const LEARNING_MASS: f64 = 0.2;
 /// is no estimate at all.
 pub(super) fn learning_tolerance(
     statistic: Statistic,
-    null_model: &NullModel,
+    effect: &FeatureEffect<'_>,
     is_unknown: bool,
 ) -> f64 {
     if statistic.is_rate() {
         return LEARNING_MASS;
     }
     let std = LEARNING_STD[usize::from(is_unknown)];
-    let tolerance = tolerance_on(statistic, Tolerance::Std(std), null_model);
+    let tolerance = tolerance_on(statistic, Tolerance::Std(std), effect);
     // The square of an effect outgrows a score that has an upper bound.
     let part = if is_divergence(statistic) { 0.25 } else { 0.5 };
-    let largest = null_model.scorer().largest(statistic);
+    let largest = effect.scorer.largest(statistic);
     largest.map_or(tolerance, |largest| tolerance.min(part * largest))
 }
 
@@ -144,16 +147,15 @@ pub(super) fn with_tolerance(
 /// The shift of a feature's mean whose score equals `threshold`, in standard deviations.
 ///
 /// The inverse of the default tolerance; `None` for rates.
-#[must_use]
-pub fn detectable_shift(
+pub(super) fn detectable_shift(
     statistic: Statistic,
     threshold: f64,
-    null_model: &NullModel,
+    effect: &FeatureEffect<'_>,
 ) -> Option<f64> {
     if statistic.is_rate() {
         return None;
     }
-    let multiple = threshold / effect_of(statistic, null_model);
+    let multiple = threshold / effect_of(statistic, effect);
     Some(if is_divergence(statistic) {
         Tolerance::DEFAULT_STD * multiple.sqrt()
     } else {
@@ -165,6 +167,7 @@ pub fn detectable_shift(
 mod tests {
     use std::sync::Arc;
 
+    use super::super::effect::EffectScores;
     use super::*;
     use crate::model::Kind;
     use crate::reference::{Column, FitOptions, fit};
@@ -191,25 +194,30 @@ mod tests {
         }
     }
 
-    fn model() -> NullModel {
+    fn scorer() -> Scorer {
         let column = Column {
             numbers: (0..1000).map(f64::from).collect(),
             ..Column::default()
         };
         let reference = fit("x", Kind::Numeric, column, &FitOptions::default()).unwrap();
-        NullModel::new(Scorer::new(Arc::new(reference), 0.5), "hash", None)
+        Scorer::new(Arc::new(reference), 0.5)
     }
 
     #[test]
     fn a_tolerance_is_the_same_effect_for_every_statistic() {
-        let model = model();
+        let scorer = scorer();
+        let scores = EffectScores::of(&scorer);
+        let effect = FeatureEffect {
+            scorer: &scorer,
+            scores: scores.as_ref(),
+        };
         for statistic in Statistic::ALL
             .iter()
             .filter(|statistic| !statistic.is_rate())
         {
             let twice = Tolerance::Std(2.0 * Tolerance::DEFAULT_STD);
-            let score = tolerance_on(*statistic, twice, &model);
-            let shift = detectable_shift(*statistic, score, &model).unwrap();
+            let score = tolerance_on(*statistic, twice, &effect);
+            let shift = detectable_shift(*statistic, score, &effect).unwrap();
             assert!(
                 (shift - 2.0 * Tolerance::DEFAULT_STD).abs() < 1e-12,
                 "{statistic}: {shift}"

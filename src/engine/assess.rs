@@ -10,7 +10,6 @@ use super::plan::{FeaturePlan, Rule, ThresholdSource};
 use crate::alert::Threshold;
 use crate::calibration::{
     CalibrationStatus, NullDistribution, NullModel, ThresholdRange, WindowContext,
-    detectable_shift, tolerance_on,
 };
 use crate::model::{Budget, Statistic, Tolerance};
 use crate::score::{Rates, ScoreStatus, Scores};
@@ -243,7 +242,7 @@ fn assess_statistic(
         threshold,
         design_effect: distribution.design_effect(),
         detectable_shift: threshold
-            .and_then(|threshold| detectable_shift(statistic, threshold, null_model)),
+            .and_then(|threshold| null_model.detectable_shift(statistic, threshold)),
     }
 }
 
@@ -264,7 +263,8 @@ fn threshold_of(
             of,
         } => {
             let distribution = distribution?;
-            let tolerance = tolerance_on(of, tolerance, null_model)
+            let tolerance = null_model
+                .tolerance_on(of, tolerance)
                 .max(input.least_tolerance(rule.statistic, null_model));
             let alpha = feature.alpha(interval, input.step);
             let range = distribution.threshold(alpha, tolerance);
@@ -313,7 +313,8 @@ fn default_threshold(
     null_model: &NullModel,
     input: &AssessmentInput<'_>,
 ) -> Option<f64> {
-    let tolerance = tolerance_on(statistic, Tolerance::Default, null_model)
+    let tolerance = null_model
+        .tolerance_on(statistic, Tolerance::Default)
         .max(input.least_tolerance(statistic, null_model));
     let alpha = feature.alpha(Budget::INTERVAL, input.step);
     let range = distribution.threshold(alpha, tolerance);

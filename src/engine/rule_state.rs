@@ -59,8 +59,8 @@ impl RuleState {
 
     /// Compares a sample with the threshold and advances the alert by one evaluation.
     ///
-    /// `calibrated` is the rule's entry in the assessment. A calibrated threshold carries the design
-    /// effect, so a value needs `min_samples` and no effective samples behind it.
+    /// `calibrated` is the rule's entry in the assessment. A calibrated threshold carries the
+    /// design effect, so a value needs `min_samples` and no effective samples behind it.
     pub(super) fn evaluate(
         &mut self,
         sample: &FeatureSample<'_>,

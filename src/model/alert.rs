@@ -60,7 +60,7 @@ impl Tolerance {
 }
 
 named_enum! {
-    /// What has a budget of false alarms of its own.
+    /// The scope of a budget of false alarms.
     FalseAlarmScope {
         /// The monitor as a whole, which is what a person expects who writes `30d`.
         Monitor = "monitor",

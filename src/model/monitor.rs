@@ -100,7 +100,7 @@ pub struct MonitorSpec {
     pub statistics: Vec<Statistic>,
     /// The alert rules.
     pub alerts: Vec<AlertSpec>,
-    /// What has a budget of false alarms of its own.
+    /// The scope of a budget of false alarms.
     pub false_alarm_scope: FalseAlarmScope,
     /// The alert on the number of events of each window; `None` without one.
     pub volume: Option<VolumeSpec>,

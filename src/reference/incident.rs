@@ -42,8 +42,8 @@ impl Incident {
     }
 
     /// True if the ranges overlap or touch.
-    fn meets(&self, other: &Incident) -> bool {
-        self.from_ms <= other.until_ms && other.from_ms <= self.until_ms
+    fn meets(&self, incident: &Incident) -> bool {
+        self.from_ms <= incident.until_ms && incident.from_ms <= self.until_ms
     }
 
     const fn length_ms(&self) -> i64 {

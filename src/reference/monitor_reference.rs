@@ -72,8 +72,8 @@ impl Reference {
     /// The time ranges that are left out of the thresholds, with the number of features that each
     /// concerns; in order of time.
     ///
-    /// Those of the blocks by hour of the week count where the reference has them: what recurs every
-    /// week is no incident there.
+    /// Those of the blocks by hour of the week count where the reference has them: what recurs
+    /// every week is no incident there.
     #[must_use]
     pub fn incidents(&self) -> Vec<(Incident, usize)> {
         Incident::over_features(self.calibration.iter().map(|calibration| {

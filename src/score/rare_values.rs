@@ -1,5 +1,5 @@
-//! The rare values of a reference: at least the outer one per cent on each side of a numeric feature,
-//! in whole cells, and the rarest categories of another.
+//! The rare values of a reference: at least the outer one per cent on each side of a numeric
+//! feature, in whole cells, and the rarest categories of another.
 //!
 //! Their share shows whether events that hardly ever occur come in clusters. Values beyond the
 //! reference are too rare for that.

@@ -1,13 +1,13 @@
 //! Apache Kafka for tests: a broker, its administration client, and a producer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::KafkaError;
-use rdkafka::producer::{BaseProducer, BaseRecord};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -130,7 +130,8 @@ pub(crate) fn send_one(
     send_keyed(producer, topic, partition, "k", text, timestamp);
 }
 
-/// Sends a record; waits while the producer's queue is full.
+/// Sends a record; waits while the producer's queue is full, and for a partition that was just
+/// added: the broker whose metadata the producer has may not know it yet.
 pub(crate) fn send_keyed(
     producer: &BaseProducer,
     topic: &str,
@@ -144,12 +145,20 @@ pub(crate) fn send_keyed(
         .key(key);
     record.payload = text;
     record.timestamp = timestamp;
+    let deadline = Instant::now() + DEADLINE;
     let mut rest = Some(record);
     while let Some(record) = rest.take() {
         if let Err((error, record)) = producer.send(record) {
-            let is_full =
-                error == KafkaError::MessageProduction(rdkafka::error::RDKafkaErrorCode::QueueFull);
-            assert!(is_full, "cannot send: {error}");
+            match error {
+                KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => {}
+                KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition)
+                    if Instant::now() < deadline =>
+                {
+                    // Metadata of the producer is renewed by a request.
+                    producer.client().fetch_metadata(Some(topic), DEADLINE).ok();
+                }
+                error => panic!("cannot send: {error}"),
+            }
             producer.poll(Duration::from_millis(10));
             rest = Some(record);
         }

@@ -297,7 +297,7 @@ fn incidents_in_the_reference_do_not_move_its_thresholds() {
 fn a_shift_is_found_after_an_incident_in_the_reference() {
     let features = if is_full() { 10 } else { 2 };
     for (minutes, by) in [(30, 2.0), (180, 2.0)] {
-        let found = parallel(features, |seed| {
+        let outcomes = parallel(features, |seed| {
             let shifts = shifts(1, minutes, by);
             let history = History::new(Stream::Independent, 7, &shifts, WINDOW, 40 + seed as u64);
             let range = history.blocks.incidents.first().unwrap();
@@ -316,9 +316,9 @@ fn a_shift_is_found_after_an_incident_in_the_reference() {
                 .zip(thresholds)
                 .all(|(statistic, line)| scores.get(*statistic).unwrap() > line)
         });
-        let found = found.iter().filter(|is_found| **is_found).count();
-        println!("incident of {minutes} min, {by} std: found in {found} of {features}");
-        assert_eq!(found, features, "a later shift of two deviations");
+        let count = outcomes.iter().filter(|is_found| **is_found).count();
+        println!("incident of {minutes} min, {by} std: found in {count} of {features}");
+        assert_eq!(count, features, "a later shift of two deviations");
     }
 }
 
@@ -443,13 +443,13 @@ fn a_memory_of_days_keeps_the_budget_or_has_a_status() {
             let ratios = history.exceedances(future, 15, 0.01, |_| true);
             (ratios, history.has_status(CalibrationStatus::BlocksFew))
         });
-        let all: Vec<_> = runs.iter().map(|(ratios, _)| *ratios).collect();
+        let ratios: Vec<_> = runs.iter().map(|(ratios, _)| *ratios).collect();
         let silent: Vec<_> = runs
             .iter()
             .filter(|(_, has_status)| !has_status)
             .map(|(ratios, _)| ratios[0])
             .collect();
-        row(&format!("{memory} min, {days} d"), mean(&all));
+        row(&format!("{memory} min, {days} d"), mean(&ratios));
         let bad = silent.iter().filter(|ratio| **ratio > 2.0).count();
         println!(
             "  {} without a status, {bad} of them above twice",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pegel::calibration::{NullModel, WindowContext, tolerance_on};
+use pegel::calibration::{NullModel, WindowContext};
 use pegel::model::Statistic;
 use pegel::reference::FeatureReference;
 use pegel::score::Rates;
@@ -45,11 +45,9 @@ impl Feature {
         let rates = Rates::of(&window, &self.reference.layout);
         let scores = self.calibration.scorer().evaluate(&window, 1).unwrap();
         let score = scores.get(statistic).or(rates.get(statistic)).unwrap();
-        let tolerance = tolerance_on(
-            statistic,
-            pegel::model::Tolerance::Default,
-            &self.calibration,
-        );
+        let tolerance = self
+            .calibration
+            .tolerance_on(statistic, pegel::model::Tolerance::Default);
         let distribution = self
             .calibration
             .null_distribution(statistic, &window, &WindowContext::default())

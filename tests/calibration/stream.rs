@@ -70,7 +70,7 @@ fn directory(fitted_with: &str) -> tempfile::TempDir {
         |name: &str, text: String| std::fs::write(directory.path().join(name), text).unwrap();
     let mut rng = rng(11);
     write("history.ndjson", rows(&mut rng, 0, 1440, 0.0));
-    let stream = rows(&mut rng, 3000, 300, 0.0) + &rows(&mut rng, 3300, 60, 0.5);
+    let stream = rows(&mut rng, 3000, 300, 0.0) + &rows(&mut rng, 3300, 60, 0.7);
     write("stream.ndjson", stream);
     write("fit.yaml", config(fitted_with));
     write("pegel.yaml", config("path: /ts"));
@@ -161,7 +161,7 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn a_reference_without_time_estimates_its_dispersion_from_quiet_windows() {
+fn a_reference_without_time_learns_from_the_stream_for_a_day() {
     let directory = directory("path: /absent, fallback: none");
     let text = replay(directory.path(), "2");
     let learning: Vec<bool> = lines(&text, "x")
@@ -172,16 +172,10 @@ fn a_reference_without_time_estimates_its_dispersion_from_quiet_windows() {
                 .contains("phi_learning")
         })
         .collect();
-    let lessons = learning.iter().filter(|is_learning| **is_learning).count();
-    // The first window enters the estimate, then every fifteenth one.
-    assert_eq!(
-        lessons,
-        19 * 15 + 1,
-        "until 20 windows side by side were quiet"
-    );
+    assert!(learning.len() > 300, "{} evaluations", learning.len());
     assert!(
-        learning[..lessons].iter().all(|is_learning| *is_learning),
-        "and not again"
+        learning.iter().all(|is_learning| *is_learning),
+        "a history of six hours is short"
     );
 }
 

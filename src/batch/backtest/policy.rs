@@ -123,8 +123,8 @@ pub(crate) fn candidate_statistics(is_available: impl Fn(Statistic) -> bool) -> 
 /// Returns every policy for a monitor that accepts one false alarm in `budget`.
 ///
 /// The intervals are the usual ones and the budget itself. Of intervals that are the same in effect
-/// for these slides and `comparisons`, the calibrated combinations of feature, window and reference,
-/// only the longest is returned.
+/// for these slides and `comparisons`, the calibrated combinations of feature, window and
+/// reference, only the longest is returned.
 #[must_use]
 pub(crate) fn ladder(budget: Duration, comparisons: usize, slides: &[Duration]) -> Vec<Policy> {
     let mut intervals: Vec<Duration> = INTERVALS_DAYS.iter().map(|days| DAY * *days).collect();

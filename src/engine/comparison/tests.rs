@@ -164,11 +164,11 @@ fn windows_are_added_to_the_history_when_the_next_one_is_due() {
     let views = read(&mut engine, &mut stream, &plan, 0..6, 0.0);
     assert!(views[5].assessment.is_some(), "ready and calibrated");
     assert_eq!(kept(&engine), 0, "nothing was counted before it");
-    read(&mut engine, &mut stream, &plan, 6..22, 0.0);
-    assert_eq!(kept(&engine), 11, "ends 10 to 20, each after a window of 5");
-    let drifted = read(&mut engine, &mut stream, &plan, 22..32, 2000.0);
-    assert_eq!(states(&drifted[9]), ["firing"], "beyond the threshold");
-    assert_eq!(kept(&engine), 12, "none that overlaps an alarm");
+    read(&mut engine, &mut stream, &plan, 6..30, 0.0);
+    assert_eq!(kept(&engine), 19, "ends 10 to 28, each after a window of 5");
+    let drifted = read(&mut engine, &mut stream, &plan, 30..44, 2000.0);
+    assert_eq!(states(&drifted[13]), ["firing"], "beyond the threshold");
+    assert_eq!(kept(&engine), 20, "none that overlaps an alarm");
 }
 
 #[test]

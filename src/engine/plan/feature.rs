@@ -13,8 +13,8 @@ use crate::reference::FeatureReference;
 use crate::score::Scorer;
 use crate::stats::Layout;
 
-/// The largest share of windows without drift that may exceed a threshold of a feature, however long
-/// the interval between windows. It is also the share where there is only one window.
+/// The largest share of windows without drift that may exceed a threshold of a feature, however
+/// long the interval between windows. It is also the share where there is only one window.
 const MAX_ALPHA: f64 = 0.01;
 
 /// A feature ready to be counted and scored.
@@ -142,8 +142,8 @@ impl FeaturePlan {
         per_reference * self.usable_references() as f64
     }
 
-    /// The share of windows without drift that may exceed one budgeted threshold; `step` is the time
-    /// between windows, `None` where there is only one.
+    /// The share of windows without drift that may exceed one budgeted threshold; `step` is the
+    /// time between windows, `None` where there is only one.
     ///
     /// `min(step / interval / budget shares, MAX_ALPHA / budgeted statistics)`: all thresholds that
     /// share a budget are exceeded once in `interval`, however many there are, and those of one

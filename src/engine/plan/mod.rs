@@ -98,8 +98,8 @@ impl MonitorPlan {
         }
     }
 
-    /// The thresholds that follow from budgets, and the mean time between two false alarms that they
-    /// promise in all; `None` without a budget.
+    /// The thresholds that follow from budgets, and the mean time between two false alarms that
+    /// they promise in all; `None` without a budget.
     #[must_use]
     pub fn promise(&self) -> Option<(u32, Duration)> {
         let thresholds = self
