@@ -255,6 +255,11 @@ impl Health {
         );
     }
 
+    /// True while a scope has a problem.
+    pub(super) fn has_problem(&self, scope: &ProblemScope) -> bool {
+        self.problems.contains_key(scope)
+    }
+
     /// Begins or changes the problem of a scope; `None` ends it.
     pub(super) fn set_problem(&mut self, scope: ProblemScope, problem: Option<String>) {
         match problem {

@@ -242,6 +242,11 @@ impl PartitionReader {
             .table
             .insert(shard, opened_at, start.topic_id, committed, sink);
         self.table.restart(slot, start.base, start.lost, sink);
+        let topic = self.table.name(slot).topic;
+        if self.health.has_problem(&ProblemScope::Records(topic)) {
+            // The first record, or the end of the partition, ends the problem.
+            self.table.set_failing(slot);
+        }
         Ok(())
     }
 
@@ -383,6 +388,11 @@ impl PartitionReader {
             self.unassign(slot);
         }
         self.table.close(slot, sink);
+        // No partition is left whose record would end the problem.
+        let topic = self.table.name(slot).topic;
+        if !self.table.is_topic_open(&topic) {
+            self.health.set_problem(ProblemScope::Records(topic), None);
+        }
     }
 
     /// Closes all partitions, so that the sink commits their last counts; returns `true` if there

@@ -62,8 +62,7 @@ impl PartitionTable {
 
     /// The history of a topic as far as this process has read it.
     pub(super) fn history(&self, topic: &str) -> TopicHistory {
-        let is_read = self.open.get(topic).is_some_and(|slots| !slots.is_empty());
-        if is_read {
+        if self.is_topic_open(topic) {
             TopicHistory::Read {
                 first_count: self.first_counts.get(topic).copied(),
             }
@@ -92,6 +91,11 @@ impl PartitionTable {
             .values()
             .flat_map(|partitions| partitions.values().copied())
             .collect()
+    }
+
+    /// True while a partition of the topic is open.
+    pub(super) fn is_topic_open(&self, topic: &str) -> bool {
+        self.open.get(topic).is_some_and(|slots| !slots.is_empty())
     }
 
     /// The slot of an open partition.
