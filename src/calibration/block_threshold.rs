@@ -40,7 +40,7 @@ pub(super) struct FisherQuantiles(Mutex<Vec<([u64; 3], f64)>>);
 
 impl FisherQuantiles {
     /// Most quantiles that are kept: those of a few statistics in a few windows.
-    const CAPACITY: usize = 16;
+    const CAPACITY: usize = 64;
 
     /// The value that a share `alpha` in 0..=1 of `F(d, blocks d)` exceeds, with `d` degrees of
     /// freedom; 0 where the distribution does not exist.

@@ -8,8 +8,8 @@
 //! because it may be a false one, and leaving out what is large makes the rest look small.
 //!
 //! A few numbers are kept of each window, for fourteen days, and the thresholds follow from them by
-//! the rules for blocks. They are made again every hour, and with every window's length of a
-//! history that is still short.
+//! the rules for blocks. They are made again every hour, and of a history that is still short
+//! whenever it has grown by a quarter.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -199,13 +199,7 @@ impl StreamHistory {
                 self.latest = Some((end, counts.clone()));
             }
         }
-        let interval = if self.summary.is_learning {
-            window.size.min(RENEWAL)
-        } else {
-            RENEWAL
-        };
-        let step = |time: EventTime| time.align_down(interval);
-        if self.summarised_at.map(step) != Some(step(end)) {
+        if self.is_summary_due(end, window) {
             self.forget(end, window);
             self.summarised_at = Some(end);
             self.settled_until = Some(self.settled(end, window));
@@ -244,6 +238,18 @@ impl StreamHistory {
         let settled = end.minus(window.size * 2);
         let before_alarm = self.firing_since.map(|since| since.minus(window.size));
         before_alarm.map_or(settled, |before| before.min(settled))
+    }
+
+    /// True in the first window of an hour, and while the history is short, once it has a quarter
+    /// more windows than the summary.
+    fn is_summary_due(&self, end: EventTime, window: &WindowSpec) -> bool {
+        let hour = |time: EventTime| time.align_down(RENEWAL);
+        let until = |end: EventTime| self.ends.partition_point(|kept| *kept <= end);
+        let is_longer = || {
+            let summarised = self.settled_until.map_or(0, until);
+            until(self.settled(end, window)) * 4 > summarised * 5
+        };
+        self.summarised_at.map(hour) != Some(hour(end)) || (self.summary.is_learning && is_longer())
     }
 
     /// The time between two kept windows: a multiple of the slide.
@@ -477,7 +483,7 @@ mod tests {
         stream.run(40, 0.0, false);
         let summary = Arc::clone(stream.history.summary());
         assert!(summary.blocks.is_some() && summary.is_learning, "an hour");
-        stream.run(1420, 0.0, false);
+        stream.run(1480, 0.0, false);
         assert!(!stream.history.summary().is_learning, "a day");
     }
 
