@@ -393,16 +393,13 @@ fn events_by_hour(
 ) -> ReferenceBasis {
     let mut events: Vec<(u16, u64)> = Vec::new();
     let ring = panes.ring(position.window.slide);
+    let width = position.window.slide;
     for (start, pane) in ring
         .into_iter()
         .flat_map(|ring| ring.range(position.due.start, position.due.end))
     {
         let count = pane.get(position.feature).map_or(0, PaneCounts::events);
-        let hour = hours.hour_of(start);
-        match events.last_mut().filter(|(last, _)| *last == hour) {
-            Some((_, sum)) => *sum += count,
-            None => events.push((hour, count)),
-        }
+        hours.add_events((start, width), count, &mut events);
     }
     events.retain(|(_, count)| *count > 0);
     if events.is_empty() {

@@ -5,6 +5,7 @@
 //! because people do. When a clock is set back, one profile holds both passes of the hour.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -13,6 +14,10 @@ use crate::stats::FeatureCounts;
 
 /// Hours of a week; the first is Monday from 00:00 to 01:00.
 pub const HOURS: usize = 168;
+
+/// The longest time that never spans two local hours: every UTC offset in use is a whole number of
+/// quarters of an hour.
+pub const QUARTER: Duration = Duration::from_secs(900);
 
 /// The counts of a reference's features by hour of the week.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +81,30 @@ impl HourOfWeek {
         let day = i16::from(local.weekday().to_monday_zero_offset());
         (day * 24 + i16::from(local.hour())).unsigned_abs()
     }
+
+    /// Adds the events of the pane that begins at `start` to the hours that it spans, in proportion
+    /// to the time that it has in each.
+    ///
+    /// A pane spans two hours where it is longer than an hour, or where the offset of the time zone
+    /// is not a whole number of hours. Only the last of `hours` is looked at for an equal one.
+    pub fn add_events(
+        &self,
+        (start, width): (EventTime, Duration),
+        events: u64,
+        hours: &mut Vec<(u16, u64)>,
+    ) {
+        let parts = width.as_millis().div_ceil(QUARTER.as_millis()).max(1);
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX);
+        let until = |part: u32| events * u64::from(part) / u64::from(parts);
+        for part in 0..parts {
+            let hour = self.of(start.plus(width / (2 * parts) * (2 * part + 1)));
+            let in_part = until(part + 1) - until(part);
+            match hours.last_mut().filter(|(last, _)| *last == hour) {
+                Some((_, sum)) => *sum += in_part,
+                None => hours.push((hour, in_part)),
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -99,6 +128,31 @@ mod tests {
         check("Europe/Berlin", "2026-10-25T01:30:00Z", 6 * 24 + 2);
         check("Europe/Berlin", "2026-10-25T23:00:00Z", 0);
         check("Asia/Kolkata", "2026-11-22T18:30:00Z", 0);
+    }
+
+    #[test]
+    fn a_pane_is_divided_between_its_local_hours() {
+        let divide = |timezone: &str, minutes: u64, events: u64| {
+            let monday: jiff::Timestamp = "2026-11-23T00:00:00Z".parse().unwrap();
+            let start = EventTime::from_millis(monday.as_millisecond());
+            let clock = HourOfWeek::try_new(timezone).unwrap();
+            let width = Duration::from_secs(60 * minutes);
+            let mut hours = Vec::new();
+            clock.add_events((start, width), events, &mut hours);
+            hours
+        };
+        assert_eq!(divide("UTC", 60, 100), [(0, 100)], "a whole hour");
+        assert_eq!(divide("UTC", 4, 100), [(0, 100)], "a part of it");
+        assert_eq!(divide("UTC", 120, 101), [(0, 50), (1, 51)], "none is lost");
+        let kolkata = [(5, 50), (6, 50)];
+        assert_eq!(divide("Asia/Kolkata", 60, 100), kolkata, "from 5:30 on");
+        let kathmandu = [(5, 25), (6, 75)];
+        assert_eq!(divide("Asia/Kathmandu", 60, 100), kathmandu, "from 5:45");
+        let day: u64 = divide("UTC", 1440, 7)
+            .iter()
+            .map(|(_, events)| events)
+            .sum();
+        assert_eq!(day, 7, "fewer events than quarters");
     }
 
     #[test]

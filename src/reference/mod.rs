@@ -28,7 +28,7 @@ pub use content_error::ContentError;
 pub use feature_reference::FeatureReference;
 pub use fit::{Column, FitError, FitOptions, fit};
 pub use hour_mixture::{HourCounts, HourMixture, dominant};
-pub use hour_of_week::{HOURS, HourOfWeek, Profiles, UnknownTimezone};
+pub use hour_of_week::{HOURS, HourOfWeek, Profiles, QUARTER, UnknownTimezone};
 pub use incident::Incident;
 pub use monitor_reference::Reference;
 pub use named_features::NamedFeatures;

@@ -148,3 +148,60 @@ fn a_daily_rhythm_keeps_the_budget_and_a_shifted_hour_is_found_within_it() {
         "the rhythm hides it: the whole week breathes that much"
     );
 }
+
+/// Two rows a minute; the mean moves by ten standard deviations with every hour of Kolkata, whose
+/// hours begin at half past those of UTC.
+fn half_hour_rows(rng: &mut ChaCha8Rng, from: u64, to: u64) -> String {
+    let mut text = "ts,x\n".to_owned();
+    for minute in from..to {
+        let mean = if (minute + 30) / HOUR % 2 == 0 {
+            0.0
+        } else {
+            10.0
+        };
+        for i in 0..2 {
+            let x: f64 = StandardNormal.sample(rng);
+            let at = START_MS + minute * MINUTE_MS + i * 30_000;
+            writeln!(text, "{at},{}", x + mean).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn hours_of_a_half_hour_zone_are_compared_with_themselves() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let mut rng = rng(530);
+    let config = CONFIG
+        .replace("size: 32m, slide: 4m", "size: 1h, slide: 1h")
+        .replace("      - {name: training, file: ref.json}\n", "");
+    for (name, text) in [
+        ("days.csv", half_hour_rows(&mut rng, 0, 14 * DAY)),
+        ("stream.csv", half_hour_rows(&mut rng, 14 * DAY, 16 * DAY)),
+        ("pegel.yaml", config),
+    ] {
+        std::fs::write(path.join(name), text).unwrap();
+    }
+    let fit = "fit days.csv -o ref.json --config pegel.yaml --hour-of-week=Asia/Kolkata";
+    let fit: Vec<&str> = fit.split(' ').collect();
+    pegel(path, &fit, "2");
+    let replay = ["replay", "-c", "pegel.yaml", "--input", "stream.csv"];
+    let lines = pegel(path, &replay, "2");
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let js = |line: &Value| line["scores"]["js"].as_f64();
+    let scores: Vec<f64> = lines.iter().filter_map(js).collect();
+    let worst = scores.iter().copied().fold(0.0, f64::max);
+    println!("{} windows, the largest js is {worst:.3} bit", scores.len());
+    assert!(scores.len() >= 46, "{scores:?}");
+    assert!(
+        worst < 0.1,
+        "half of an hour belongs to the next one: {worst}"
+    );
+    let threshold = |line: &Value| line["calibration"]["js"]["threshold"].as_f64();
+    let highest = lines.iter().filter_map(threshold).fold(0.0, f64::max);
+    assert!(highest < 0.3, "its own blocks vary as little: {highest}");
+}

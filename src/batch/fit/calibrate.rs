@@ -19,11 +19,11 @@ use crate::calibration::{
     BlockSpec, NullModel, Panes, block_statistics, hour_of_week_block_statistics,
 };
 use crate::engine::MonitorPlan;
-use crate::model::{MonitorSpec, ReferenceSpec, WindowSpec};
+use crate::model::{MonitorSpec, ReferenceSpec, WindowSpec, pane_width as common_pane_width};
 use crate::panes::PaneCounts;
 use crate::reference::{
     BlockStatistics, FeatureCalibration, FeatureReference, HourMixture, HourOfWeek, Profiles,
-    Reference,
+    QUARTER, Reference,
 };
 use crate::score::Scorer;
 use crate::source::{Rows, RowsError};
@@ -102,6 +102,29 @@ impl BlockLength {
     fn duration(&self) -> Duration {
         self.pane_width * u32::try_from(self.panes).unwrap_or(u32::MAX)
     }
+
+    /// The same length in panes that do not span two hours of the week.
+    fn within_hours(&self) -> Self {
+        let pane_width = within_hours(self.pane_width);
+        let panes_per_pane = self.pane_width.as_millis() / pane_width.as_millis().max(1);
+        BlockLength {
+            pane_width,
+            panes: self.panes * usize::try_from(panes_per_pane).unwrap_or(1),
+            min_samples: self.min_samples,
+        }
+    }
+}
+
+/// The widest panes that divide panes of this width and do not span two hours of the week; the
+/// width itself where they would be shorter than a minute.
+fn within_hours(pane_width: Duration) -> Duration {
+    const SHORTEST: Duration = Duration::from_secs(60);
+    let common = common_pane_width([pane_width, QUARTER].into_iter());
+    if common < SHORTEST {
+        pane_width
+    } else {
+        common
+    }
 }
 
 /// Calibrates every feature of a fitted reference.
@@ -156,10 +179,14 @@ fn calibrate_feature(
         let mixture = HourMixture::new(Arc::clone(null_model.scorer().reference()), counts);
         lengths
             .iter()
+            .map(|length| match spec.windows.is_empty() {
+                true => *length,
+                false => length.within_hours(),
+            })
             .filter(|length| length.pane_width <= HOUR)
             .filter_map(|length| {
                 let by_hour = Some((&mixture, clock));
-                feature_blocks(&null_model, index, series, length, by_hour)
+                feature_blocks(&null_model, index, series, &length, by_hour)
             })
             .collect()
     });
@@ -259,7 +286,14 @@ fn block_lengths(spec: &MonitorSpec, series: &[PaneSeries]) -> Vec<BlockLength> 
     };
     let min_samples = spec.windows.iter().map(|window| window.min_samples).min();
     let mut lengths: Vec<BlockLength> = spec.windows.iter().map(BlockLength::of_window).collect();
-    for series in series {
+    let is_in_use = |series: &&PaneSeries| {
+        spec.windows.is_empty()
+            || spec
+                .windows
+                .iter()
+                .any(|window| window.slide == series.width)
+    };
+    for series in series.iter().filter(is_in_use) {
         let Some(span) = series.span() else {
             continue;
         };
@@ -292,6 +326,10 @@ fn pane_series(
     let mut widths: Vec<Duration> = spec.windows.iter().map(|window| window.slide).collect();
     if widths.is_empty() {
         widths.extend(width_for_span(rows, spec)?);
+    }
+    if reference.profiles.is_some() && !spec.windows.is_empty() {
+        let within: Vec<Duration> = widths.iter().copied().map(within_hours).collect();
+        widths.extend(within);
     }
     widths.sort_unstable();
     widths.dedup();

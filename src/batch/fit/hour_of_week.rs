@@ -1,18 +1,14 @@
 //! Counts the rows of a reference by hour of the week, for references with `hour_of_week: true`.
 //!
-//! The rows are counted in panes of a quarter of an hour first, because every UTC offset in use is
-//! a whole number of quarters: a pane never spans two local hours.
+//! The rows are counted in panes of a quarter of an hour first, which never span two local hours.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::batch::dataset;
 use crate::engine::MonitorPlan;
-use crate::reference::{HOURS, HourOfWeek, Profiles};
+use crate::reference::{HOURS, HourOfWeek, Profiles, QUARTER};
 use crate::source::{Rows, RowsError};
 use crate::stats::FeatureCounts;
-
-const PANE_WIDTH: Duration = Duration::from_secs(900);
 
 /// Counts rows by hour of the week in the layouts of a plan; rows without a time are passed over.
 ///
@@ -32,8 +28,8 @@ pub fn count(
             vec![layout.map_or_else(FeatureCounts::default, FeatureCounts::new); HOURS]
         })
         .collect();
-    for (number, pane) in dataset::count_panes(rows, plan, PANE_WIDTH)? {
-        let hour = usize::from(clock.of(dataset::pane_start(number, PANE_WIDTH)));
+    for (number, pane) in dataset::count_panes(rows, plan, QUARTER)? {
+        let hour = usize::from(clock.of(dataset::pane_start(number, QUARTER)));
         for (counts, hours) in pane.iter().zip(&mut features) {
             counts.add_to(&mut hours[hour]);
         }

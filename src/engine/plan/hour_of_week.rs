@@ -53,9 +53,14 @@ impl HourOfWeekReference {
         }
     }
 
-    /// The hour of the week that contains `at`, 0..168.
-    pub(in crate::engine) fn hour_of(&self, at: EventTime) -> u16 {
-        self.clock.of(at)
+    /// Adds the events of a pane, by its start and width, to its hours of the week, 0..168.
+    pub(in crate::engine) fn add_events(
+        &self,
+        pane: (EventTime, Duration),
+        events: u64,
+        hours: &mut Vec<(u16, u64)>,
+    ) {
+        self.clock.add_events(pane, events, hours);
     }
 
     /// The reference for a window whose events lie in these hours; `None` where the hours hold
@@ -107,7 +112,9 @@ impl HourOfWeekReference {
         const TIMES: u32 = 8;
         let mut values: Vec<(u16, u64)> = Vec::new();
         for time in 0..TIMES {
-            let hour = self.hour_of(end.minus(size / (2 * TIMES) * (2 * time + 1)));
+            let hour = self
+                .clock
+                .of(end.minus(size / (2 * TIMES) * (2 * time + 1)));
             let in_hour = self.mixture.values_in(hour);
             match values.iter_mut().find(|(known, _)| *known == hour) {
                 Some((_, sum)) => *sum += in_hour,
