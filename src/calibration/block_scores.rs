@@ -15,7 +15,7 @@ use crate::reference::{BlockStatistics, Incident, RateBlocks};
 use crate::score::Scorer;
 use crate::stats::{
     EmpiricalDistribution, FeatureCounts, MIN_BLOCKS, RateDistribution, block_distribution,
-    effective_blocks, moments, unbiased_blocks,
+    moments, unbiased_blocks,
 };
 
 /// Share of the blocks, those with most values, whose noise variance carries blocks to larger
@@ -273,10 +273,13 @@ impl BlockScores {
         });
         let ordinary = series.without(&clusters);
         let steps_per_block = series.steps_per_block();
+        let (distribution, effective) = block_distribution(&ordinary, steps_per_block)
+            .filter(|blocks| blocks.scores.mean > 0.0)
+            .map(|blocks| (blocks.scores, blocks.effective))
+            .unzip();
         OrdinaryBlocks {
-            distribution: block_distribution(&ordinary, steps_per_block)
-                .filter(|distribution| distribution.mean > 0.0),
-            effective: effective_blocks(&ordinary, steps_per_block),
+            distribution,
+            effective: effective.unwrap_or(0.0),
             side_by_side: ordinary.len() as f64 / steps_per_block,
             incidents: clusters.into_iter().map(|cluster| cluster.panes).collect(),
         }

@@ -23,7 +23,7 @@ use crate::model::{EventTime, WindowSpec};
 use crate::reference::{BlockStatistics, RateBlocks};
 use crate::score::Scorer;
 use crate::stats::{
-    FeatureCounts, MIN_BLOCKS, block_distribution, effective_blocks, quantile_sorted,
+    BlockDistribution, FeatureCounts, MIN_BLOCKS, block_distribution, quantile_sorted,
 };
 
 /// Time for which a window is kept.
@@ -33,7 +33,7 @@ const RENEWAL: Duration = Duration::from_secs(3_600);
 /// Number of kept windows from which every other one is dropped.
 const MOST_WINDOWS: usize = 1_024;
 /// Number of windows that are kept of the time of one.
-const PER_WINDOW: u32 = 8;
+const PER_WINDOW: u32 = 4;
 /// Windows side by side, and length in time, of a history that is long enough.
 const LEARNED: (f64, Duration) = (20.0, Duration::from_secs(86_400));
 
@@ -72,6 +72,9 @@ pub struct StreamHistory {
     /// End of the latest window when the summary was made, and of the latest one in it.
     summarised_at: Option<EventTime>,
     settled_until: Option<EventTime>,
+    /// Time after the full hour at which the summary is made.
+    #[serde(skip)]
+    summary_offset: Duration,
     /// Made again from the rest when it is restored.
     #[serde(skip)]
     summary: Arc<HistorySummary>,
@@ -121,11 +124,12 @@ impl Default for HistorySummary {
 }
 
 impl StreamHistory {
-    /// The history before the first window.
+    /// The history before the first window, summarised every hour at `summary_offset` past it.
     #[must_use]
-    pub fn new(key: HistoryKey) -> Self {
+    pub fn new(key: HistoryKey, summary_offset: Duration) -> Self {
         StreamHistory {
             key,
+            summary_offset,
             series: vec![VecDeque::new(); SERIES],
             stride: 1,
             ..StreamHistory::default()
@@ -134,10 +138,11 @@ impl StreamHistory {
 
     /// Continues with a saved history of this window; `None` if it is about another one.
     #[must_use]
-    pub fn restored(saved: Self, window: &WindowSpec) -> Option<Self> {
+    pub fn restored(saved: Self, window: &WindowSpec, summary_offset: Duration) -> Option<Self> {
         let is_usable = saved.key.window_ms == millis(window.size) && saved.series.len() == SERIES;
         is_usable.then(|| {
             let mut history = saved;
+            history.summary_offset = summary_offset;
             history.summarise(window);
             history
         })
@@ -243,7 +248,7 @@ impl StreamHistory {
     /// True in the first window of an hour, and while the history is short, once it has a quarter
     /// more windows than the summary.
     fn is_summary_due(&self, end: EventTime, window: &WindowSpec) -> bool {
-        let hour = |time: EventTime| time.align_down(RENEWAL);
+        let hour = |time: EventTime| time.minus(self.summary_offset).align_down(RENEWAL);
         let until = |end: EventTime| self.ends.partition_point(|kept| *kept <= end);
         let is_longer = || {
             let summarised = self.settled_until.map_or(0, until);
@@ -332,17 +337,6 @@ impl StreamHistory {
         });
     }
 
-    /// The number of independent windows among the first `count`: the smallest one of any score.
-    fn effective(&self, count: usize, steps_per_window: f64) -> f64 {
-        let side_by_side = count as f64 / steps_per_window;
-        (0..SIMULATED.len())
-            .map(|index| self.numbers(index, count))
-            .filter(|scores| !scores.is_empty())
-            .map(|scores| effective_blocks(&scores, steps_per_window))
-            .fold(side_by_side, f64::min)
-            .max(MIN_BLOCKS)
-    }
-
     /// The numbers of a series in the first `count` windows, without those that do not exist.
     fn numbers(&self, index: usize, count: usize) -> Vec<f64> {
         let numbers = self.series[index].iter().take(count);
@@ -357,23 +351,30 @@ impl StreamHistory {
         let series = |index: usize| self.numbers(index, count);
         let distribution = |index: usize| {
             block_distribution(&series(index), steps_per_window)
-                .filter(|distribution| distribution.mean > 0.0)
+                .filter(|windows| windows.scores.mean > 0.0)
         };
+        let scores: Vec<Option<BlockDistribution>> =
+            (0..SIMULATED.len()).map(distribution).collect();
+        let side_by_side = count as f64 / steps_per_window;
+        let effective = scores.iter().flatten().map(|windows| windows.effective);
         let rate = |index: usize| {
             Some(RateBlocks {
-                distribution: distribution(RATES_FROM + index)?,
+                distribution: distribution(RATES_FROM + index)?.scores,
                 noise_variance: of_the_largest(series(RATE_NOISE_FROM + index)),
             })
         };
         let [missing, invalid, unseen, out_of_range] = std::array::from_fn(rate);
         BlockStatistics {
             window_ms: self.key.window_ms,
-            effective: self.effective(count, steps_per_window),
+            effective: effective.fold(side_by_side, f64::min).max(MIN_BLOCKS),
             independent: None,
             samples: 0.0,
             noise_variance: of_the_largest(series(NOISE)),
             design_effect: Vec::new(),
-            distributions: (0..SIMULATED.len()).map(distribution).collect(),
+            distributions: scores
+                .into_iter()
+                .map(|windows| Some(windows?.scores))
+                .collect(),
             missing_noise_variance: missing
                 .as_ref()
                 .map_or(0.0, |missing| missing.noise_variance),
@@ -444,7 +445,7 @@ mod tests {
         fn new() -> Self {
             Stream {
                 scorer: Scorer::new(reference(), 0.5),
-                history: StreamHistory::new(HistoryKey::new("", &window())),
+                history: StreamHistory::new(HistoryKey::new("", &window()), Duration::ZERO),
                 minute: 0,
             }
         }
@@ -526,10 +527,10 @@ mod tests {
         let bytes = postcard::to_allocvec(history).unwrap();
         assert!(bytes.len() < 100_000, "{}", bytes.len());
         let read = || postcard::from_bytes::<StreamHistory>(&bytes).unwrap();
-        let restored = StreamHistory::restored(read(), &window()).unwrap();
+        let restored = StreamHistory::restored(read(), &window(), Duration::ZERO).unwrap();
         assert_eq!(restored, *history, "summary and all");
         let mut longer = window();
         longer.size *= 2;
-        assert!(StreamHistory::restored(read(), &longer).is_none());
+        assert!(StreamHistory::restored(read(), &longer, Duration::ZERO).is_none());
     }
 }

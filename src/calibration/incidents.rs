@@ -13,9 +13,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::null_table::SIMULATED;
-use crate::stats::{
-    EmpiricalDistribution, MIN_BLOCKS_FOR_TAIL, block_distribution, quantile_sorted,
-};
+use crate::stats::{MIN_BLOCKS_FOR_TAIL, block_distribution, quantile_sorted};
 
 /// Most clusters that can be left out.
 const MAX_INCIDENTS: usize = 3;
@@ -196,11 +194,10 @@ impl BlockSeries<'_> {
         if rest.len() as f64 / self.steps_per_block() < MIN_BLOCKS_FOR_TAIL {
             return false;
         }
-        let Some(EmpiricalDistribution { mut tail, .. }) =
-            block_distribution(&rest, self.steps_per_block())
-        else {
+        let Some(of_rest) = block_distribution(&rest, self.steps_per_block()) else {
             return false;
         };
+        let mut tail = of_rest.scores.tail;
         let largest = rest.iter().copied().fold(tail.start, f64::max);
         tail.mean_excess += clusters.len() as f64 * (largest - tail.start) / tail.exceedances;
         clusters.iter().all(|cluster| {

@@ -10,6 +10,7 @@
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::assess::{Assessment, AssessmentInput, assess, effective_samples};
 use super::counters::TransitionCounts;
@@ -22,7 +23,7 @@ use super::snapshot::AlertSnapshot;
 use super::view::ComparisonView;
 use crate::alert::AlertState;
 use crate::calibration::{CalibrationStatus, HistoryKey, NullModel, StreamHistory, WindowContext};
-use crate::model::{EventTime, NotReady, WindowSpec};
+use crate::model::{EventTime, NotReady, WindowSpec, bucket_of};
 use crate::panes::FeatureDelta;
 use crate::reference::FeatureReference;
 use crate::score::Scores;
@@ -37,6 +38,8 @@ pub(super) struct Comparison {
     reference: ComparedReference,
     /// The windows of the stream, where the reference has no blocks; `None` before the first one.
     history: Option<Box<StreamHistory>>,
+    /// Time after the full hour at which the history is summarised.
+    summary_offset: Duration,
     rules: Vec<RuleState>,
     scores: Result<Scores, NotReady>,
     /// The reference that `scores` were computed against.
@@ -55,6 +58,7 @@ impl Comparison {
             name: feature.references[reference].name.clone(),
             reference: ComparedReference::new(feature, reference, pseudo_count),
             history: None,
+            summary_offset: summary_offset(feature),
             rules: feature
                 .rules
                 .iter()
@@ -92,7 +96,7 @@ impl Comparison {
         if let Ok((scorer, _)) = self.reference.current() {
             self.history.take_if(|history| !history.is_about(&key));
             self.history
-                .get_or_insert_with(|| Box::new(StreamHistory::new(key)))
+                .get_or_insert_with(|| Box::new(StreamHistory::new(key, self.summary_offset)))
                 .add(counts, end, window, scorer, is_firing);
         }
     }
@@ -374,7 +378,7 @@ impl Comparison {
         };
         self.history = Some(saved)
             .filter(|_| is_usable)
-            .and_then(|saved| StreamHistory::restored(saved, window))
+            .and_then(|saved| StreamHistory::restored(saved, window, self.summary_offset))
             .map(Box::new);
     }
 
@@ -408,6 +412,12 @@ impl Comparison {
             alerts: self.rules.iter().map(|rule| *rule.view()).collect(),
         }
     }
+}
+
+/// The whole minutes after the hour at which the history of a feature is summarised: features take
+/// turns, so that no evaluation has to wait for the summaries of all.
+fn summary_offset(feature: &FeaturePlan) -> Duration {
+    Duration::from_secs(60) * bucket_of([feature.name.as_bytes()], 60)
 }
 
 /// True if a window of `n` values has scores.

@@ -29,7 +29,7 @@ const OVERESTIMATED_BLOCKS: f64 = 16.0;
 /// a few. `series` has one score per step in order of time, and `steps_per_block` (at least 1) is
 /// the length of a block.
 #[must_use]
-pub fn effective_blocks(series: &[f64], steps_per_block: f64) -> f64 {
+fn effective_blocks(series: &[f64], steps_per_block: f64) -> f64 {
     let side_by_side = series.len() as f64 / steps_per_block;
     let stride = whole(steps_per_block / STEPS_PER_BLOCK).max(1);
     let thinned: Vec<f64> = series.iter().step_by(stride).copied().collect();
@@ -46,27 +46,38 @@ pub fn unbiased_blocks(effective: f64) -> f64 {
     effective * effective / (effective + OVERESTIMATED_BLOCKS)
 }
 
+/// The scores of overlapping blocks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockDistribution {
+    /// Number of independent blocks; positive.
+    pub effective: f64,
+    /// Mean, quantiles and tail of the scores.
+    pub scores: EmpiricalDistribution,
+}
+
 /// The distribution of the scores of overlapping blocks; `None` without a score.
 ///
 /// `series` has one score per step in order of time, and `steps_per_block` (at least 1) is the
-/// length of a block. With `B` independent blocks ([`effective_blocks`]):
+/// length of a block. With `B` independent blocks:
 ///
 /// - The tail begins at the quantile that the share `10 / B` exceeds, at least 2 % and at most 50
 ///   %: the upper half of 20 blocks, the upper 2 % of 500 or more.
 /// - Exceedances that are close in time count once: their number is divided by
 ///   `max(steps_per_block, autocorrelation time of "is above the start of the tail")`.
 #[must_use]
-pub fn block_distribution(series: &[f64], steps_per_block: f64) -> Option<EmpiricalDistribution> {
+pub fn block_distribution(series: &[f64], steps_per_block: f64) -> Option<BlockDistribution> {
     let side_by_side = series.len() as f64 / steps_per_block;
-    let tail_share = (10.0 / effective_blocks(series, steps_per_block)).clamp(0.02, 0.5);
-    EmpiricalDistribution::of(&mut series.to_vec(), tail_share, |start| {
+    let effective = effective_blocks(series, steps_per_block);
+    let tail_share = (10.0 / effective).clamp(0.02, 0.5);
+    let scores = EmpiricalDistribution::of(&mut series.to_vec(), tail_share, |start| {
         let is_above: Vec<f64> = series
             .iter()
             .map(|score| f64::from(u8::from(*score > start)))
             .collect();
         let exceedances: f64 = is_above.iter().sum();
         exceedances / steps_per_block.max(autocorrelation_time(&is_above, side_by_side))
-    })
+    })?;
+    Some(BlockDistribution { effective, scores })
 }
 
 #[expect(
@@ -158,6 +169,7 @@ mod tests {
         let tail_share = |steps_per_block| {
             block_distribution(&series, steps_per_block)
                 .unwrap()
+                .scores
                 .tail
                 .tail_share
         };

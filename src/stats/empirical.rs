@@ -67,6 +67,29 @@ const SHARES: [f64; 18] = [
     0.01,
 ];
 
+/// Quantiles as a list with its length, as files and snapshots hold them.
+mod quantile_list {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    use super::SHARES;
+
+    pub(super) fn serialize<S: Serializer>(
+        quantiles: &[f64; SHARES.len()],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        quantiles.as_slice().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[f64; SHARES.len()], D::Error> {
+        let list = Vec::<f64>::deserialize(deserializer)?;
+        let length = list.len();
+        list.try_into()
+            .map_err(|_| D::Error::invalid_length(length, &"18 quantiles"))
+    }
+}
+
 /// The distribution of a score that is not negative.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmpiricalDistribution {
@@ -77,7 +100,8 @@ pub struct EmpiricalDistribution {
     #[serde(rename = "freedom")]
     pub degrees_of_freedom: Option<f64>,
     /// The quantiles that each of `SHARES` exceeds, ascending; those inside the tail are not used.
-    pub quantiles: Vec<f64>,
+    #[serde(with = "quantile_list")]
+    pub quantiles: [f64; SHARES.len()],
     /// The distribution beyond its start.
     pub tail: ExponentialTail,
 }
@@ -98,7 +122,7 @@ impl EmpiricalDistribution {
             return None;
         }
         let (mean, variance) = moments(draws);
-        draws.sort_by(f64::total_cmp);
+        draws.sort_unstable_by(f64::total_cmp);
         let quantile = |share: f64| quantile_sorted(draws, 1.0 - share);
         let start = quantile(tail_share);
         let (count, excess) = draws
@@ -117,7 +141,7 @@ impl EmpiricalDistribution {
         Some(EmpiricalDistribution {
             mean: round(mean),
             degrees_of_freedom: (variance > 0.0).then(|| round(2.0 * mean * mean / variance)),
-            quantiles: SHARES.map(|share| round(quantile(share))).to_vec(),
+            quantiles: SHARES.map(|share| round(quantile(share))),
             tail,
         })
     }
@@ -173,12 +197,9 @@ impl EmpiricalDistribution {
                 .degrees_of_freedom
                 .zip(upper.degrees_of_freedom)
                 .map(|(a, b)| mix(a, b, part)),
-            quantiles: self
-                .quantiles
-                .iter()
-                .zip(&upper.quantiles)
-                .map(|(a, b)| mix(*a, *b, part))
-                .collect(),
+            quantiles: std::array::from_fn(|index| {
+                mix(self.quantiles[index], upper.quantiles[index], part)
+            }),
             tail: ExponentialTail {
                 tail_share: self.tail.tail_share,
                 start: mix(self.tail.start, upper.tail.start, part),
@@ -294,11 +315,17 @@ mod tests {
 
     #[test]
     fn reference_files_keep_their_keys() {
-        let text = concat!(
-            r#"{"mean":1.0,"freedom":2.0,"quantiles":[0.5],"#,
-            r#""tail":{"zeta":0.01,"u":4.6,"s":1.0,"k":100.0}}"#
-        );
-        let read: EmpiricalDistribution = serde_json::from_str(text).unwrap();
-        assert_eq!(serde_json::to_string(&read).unwrap(), text, "round trip");
+        let text = |quantiles: &[f64]| {
+            format!(
+                r#"{{"mean":1.0,"freedom":2.0,"quantiles":{quantiles:?},{}}}"#,
+                r#""tail":{"zeta":0.01,"u":4.6,"s":1.0,"k":100.0}"#
+            )
+            .replace(' ', "")
+        };
+        let whole = text(&SHARES);
+        let read: EmpiricalDistribution = serde_json::from_str(&whole).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), whole, "round trip");
+        let error = serde_json::from_str::<EmpiricalDistribution>(&text(&[0.5])).unwrap_err();
+        assert!(error.to_string().contains("18 quantiles"), "{error}");
     }
 }

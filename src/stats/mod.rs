@@ -25,7 +25,7 @@ mod readable;
 mod wasserstein;
 
 pub use autocorrelation::{
-    MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, block_distribution, effective_blocks, unbiased_blocks,
+    BlockDistribution, MIN_BLOCKS, MIN_BLOCKS_FOR_TAIL, block_distribution, unbiased_blocks,
 };
 pub use bins::{Bins, BinsError, Interval, histogram_edges};
 pub use body::Body;

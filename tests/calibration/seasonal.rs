@@ -154,7 +154,7 @@ fn a_daily_rhythm_keeps_the_budget_and_a_shifted_hour_is_found_within_it() {
 fn half_hour_rows(rng: &mut ChaCha8Rng, from: u64, to: u64) -> String {
     let mut text = "ts,x\n".to_owned();
     for minute in from..to {
-        let mean = if (minute + 30) / HOUR % 2 == 0 {
+        let mean = if ((minute + 30) / HOUR).is_multiple_of(2) {
             0.0
         } else {
             10.0

@@ -51,7 +51,7 @@ impl Judge {
         let size = Duration::from_secs(WINDOW as u64 * 60);
         Judge {
             model: calibration(&reference, seed),
-            history: StreamHistory::new(HistoryKey::default()),
+            history: StreamHistory::new(HistoryKey::default(), Duration::ZERO),
             spec: WindowSpec {
                 name: "15m".to_owned(),
                 size,
