@@ -11,7 +11,6 @@ use arc_swap::ArcSwap;
 use clap::Args;
 
 use super::exit::Exit;
-use super::output::reference_table;
 use super::output::stdout::print_text;
 use super::sample::print_sample;
 use super::usage::UsageError;
@@ -114,7 +113,7 @@ fn print_incidents(plan: &MonitorPlan) {
         let Some(loaded) = &reference.loaded else {
             continue;
         };
-        for incident in reference_table::incidents(loaded) {
+        for incident in loaded.incident_texts() {
             anstream::eprintln!(
                 "monitor {}: reference {}: {incident}",
                 plan.spec.name,

@@ -112,7 +112,7 @@ pub(super) fn run(args: &FitArgs) -> anyhow::Result<Exit> {
     calibrate::calibrate(&mut fitted.reference, &*rows, &fitted.spec)?;
     fitted.reference.save(&args.output)?;
     anstream::eprintln!("{}", reference_table::features(&fitted.reference));
-    for incident in reference_table::incidents(&fitted.reference) {
+    for incident in fitted.reference.incident_texts() {
         anstream::eprintln!("{incident}");
     }
     anstream::eprintln!(

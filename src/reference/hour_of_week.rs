@@ -93,15 +93,15 @@ impl HourOfWeek {
         events: u64,
         hours: &mut Vec<(u16, u64)>,
     ) {
-        let parts = width.as_millis().div_ceil(QUARTER.as_millis()).max(1);
-        let parts = u32::try_from(parts).unwrap_or(u32::MAX);
-        let until = |part: u32| events * u64::from(part) / u64::from(parts);
-        for part in 0..parts {
-            let hour = self.of(start.plus(width / (2 * parts) * (2 * part + 1)));
-            let in_part = until(part + 1) - until(part);
+        let quarters = width.as_millis().div_ceil(QUARTER.as_millis()).max(1);
+        let quarters = u32::try_from(quarters).unwrap_or(u32::MAX);
+        let until = |quarter: u32| events * u64::from(quarter) / u64::from(quarters);
+        for quarter in 0..quarters {
+            let hour = self.of(start.plus(width / (2 * quarters) * (2 * quarter + 1)));
+            let in_quarter = until(quarter + 1) - until(quarter);
             match hours.last_mut().filter(|(last, _)| *last == hour) {
-                Some((_, sum)) => *sum += in_part,
-                None => hours.push((hour, in_part)),
+                Some((_, sum)) => *sum += in_quarter,
+                None => hours.push((hour, in_quarter)),
             }
         }
     }

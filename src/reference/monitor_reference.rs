@@ -83,6 +83,21 @@ impl Reference {
         }))
     }
 
+    /// A sentence without a full stop for each incident.
+    #[must_use]
+    pub fn incident_texts(&self) -> Vec<String> {
+        let features = self.features.len();
+        self.incidents()
+            .into_iter()
+            .map(|(incident, concerned)| {
+                format!(
+                    "{incident} differs from the rest of the reference: left out of the thresholds \
+                     ({concerned} of {features} features)"
+                )
+            })
+            .collect()
+    }
+
     /// The reference of a feature.
     #[must_use]
     pub fn feature(&self, name: &str) -> Option<&FeatureReference> {

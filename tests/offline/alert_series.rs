@@ -9,6 +9,8 @@ use pegel::alert::AlertState;
 use pegel::engine::{AlertView, EngineView, MonitorView};
 use pegel::export::{Exporter, serve};
 use pegel::model::{AlertSpec, EventTime, NotReady, Statistic, Thresholds};
+use pegel::reference::{BlockStatistics, FeatureCalibration};
+use serde_json::json;
 
 use crate::support::{MINUTE, at, plan, record, replay, spec};
 
@@ -167,6 +169,29 @@ fn a_held_alert_keeps_its_last_explanation_and_says_since_when_it_fires_and_why_
     let page = scrapes.answer("/");
     let shown = page.replace("&#62;", ">");
     assert!(shown.contains(&format!("critical: {held}")), "{page}");
+}
+
+/// The page did not name them, so a threshold of a reference with an incident had no explanation.
+#[test]
+fn the_page_names_the_incidents_that_are_left_out_of_a_reference() {
+    let (mut monitor, mut scrapes) = (firing(), Scrapes::new());
+    let mut loaded = monitor.references[0].loaded.as_deref().unwrap().clone();
+    let blocks: BlockStatistics = serde_json::from_value(json!({
+        "window_ms": 300_000, "effective": 30.0, "samples": 500.0, "v": 0.01,
+        "design_effect": [], "laws": [], "missing": null, "missing_v": 0.01,
+        "incidents": [{"from_ms": 1_793_671_200_000_i64, "until_ms": 1_793_673_000_000_i64}],
+    }))
+    .unwrap();
+    loaded.calibration = vec![FeatureCalibration {
+        blocks: vec![blocks],
+        ..FeatureCalibration::default()
+    }];
+    monitor.references[0].loaded = Some(Arc::new(loaded));
+    scrapes.explanation(&monitor, at(12, 10, 0));
+    let page = scrapes.answer("/");
+    let named = "reference training: 2026-11-03 02:00-02:30 differs from the rest of the \
+                 reference: left out of the thresholds (1 of 2 features)";
+    assert!(page.contains(named), "{page}");
 }
 
 /// Rules that waited for their null tables had no series at all.

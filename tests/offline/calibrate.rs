@@ -314,6 +314,26 @@ fn a_feature_that_drifts_in_the_history_is_named() {
     assert!(!drifting()["proposal"].is_null(), "the others are quiet");
 }
 
+/// The backtest left the alert on the number of events out, and said nothing about it.
+#[test]
+fn alarms_of_the_volume_are_counted_beside_the_candidates() {
+    let volume = "    volume: {min_events: 601}\n";
+    std::fs::write(
+        directory().join("volume.yaml"),
+        config(&format!("{FIXED}{volume}")),
+    )
+    .unwrap();
+    let output: Value =
+        serde_json::from_str(&calibrate_with("volume.yaml", "quiet.csv", "json")).unwrap();
+    assert_eq!(output["volume"]["alarms"], 1, "600 events in every window");
+    let below = output["volume"]["evaluations_below"].as_u64().unwrap();
+    assert!((270..=288).contains(&below), "each is below: {below}");
+    let table = calibrate_with("volume.yaml", "quiet.csv", "table");
+    let line = format!("alarms of `volume`, with every candidate: 1, in {below} windows");
+    assert!(table.contains(&line), "{table}");
+    assert!(quiet()["volume"].is_null(), "no such alert");
+}
+
 #[test]
 fn a_history_that_cannot_be_judged_is_an_error_with_its_reason() {
     let check = |arguments: &[&str], code: i32, expected: &str| {

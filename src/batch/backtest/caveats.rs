@@ -31,9 +31,21 @@ fn features_never_ready(report: &BacktestReport) -> Option<String> {
             format!("{} ({reason})", report.feature_name(*feature))
         })
         .collect();
+    let has_few_samples = |feature: &usize| {
+        let reason = unchanged.not_ready_reason(*feature);
+        matches!(reason, Some(NotReady::TooFewSamples { .. }))
+    };
+    let mut silent = unchanged
+        .features()
+        .iter()
+        .filter(|feature| !ready.contains(feature));
+    let remedy = match silent.any(has_few_samples) {
+        true => "; a lower `min_samples` or a longer window makes them ready",
+        false => "",
+    };
     (!features.is_empty()).then(|| {
         format!(
-            "no policy was ever ready for these features, so they will not alarm: {}",
+            "no policy was ever ready for these features, so they will not alarm: {}{remedy}",
             features.join(", ")
         )
     })
@@ -42,7 +54,7 @@ fn features_never_ready(report: &BacktestReport) -> Option<String> {
 fn not_ready_text(reason: Option<NotReady>) -> String {
     match reason {
         Some(NotReady::TooFewSamples { have, need }) => {
-            format!("its last window has {have} independent samples, {need} are needed")
+            format!("its last window has {have} samples, {need} are needed")
         }
         Some(reason) => reason.reason().replace('_', " "),
         None => "no rule".to_owned(),
@@ -142,23 +154,24 @@ const fn meaning(status: CalibrationStatus) -> &'static str {
             "the rarest candidates ask for rarer events than the blocks of the reference can show"
         }
         CalibrationStatus::PhiLearning => {
-            "the reference has no times, so at least the first 20 quiet windows were evaluated \
-             without an estimate of how much windows vary; fit it with `timestamp`"
+            "the reference has no times, so nobody knows how much windows vary until the stream \
+             has shown it, in 20 windows and a day: until then only gross breaks alarm. Rows with a \
+             time, and `timestamp` when it is fitted, make it known from the start"
         }
         CalibrationStatus::BlocksShort => {
             "the reference is too short for blocks as long as the window; shorter ones are used"
         }
         CalibrationStatus::BlocksFew => {
-            "the reference holds fewer than 20 independent blocks, so thresholds are uncertain: fit \
-             it on a longer time"
+            "for a time thresholds rested on fewer than 20 independent windows of the reference, \
+             or of the stream where it has no times, and are uncertain: fit it on a longer time"
         }
         CalibrationStatus::TooFewEffective => {
-            "after division by the design effect, some windows hold fewer samples than \
-             min_samples: alerts wait there"
+            "values resemble their neighbours so much that some windows are worth fewer \
+             independent samples than `min_samples`: thresholds are as wide as that asks for"
         }
         CalibrationStatus::LineUnreachable => {
             "in some windows a threshold is above the largest value of its statistic, so it cannot \
-             alarm there: use a longer window, or fewer categories (`top`)"
+             alarm there: use a longer window, fewer categories (`top`), or a reference with times"
         }
     }
 }

@@ -10,10 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::alarm_trace::{AlarmTrace, EvaluatedRule, EvaluatedWindow, evaluated_rules, is_ready};
+use super::alarm_trace::{
+    AlarmCounts, AlarmTrace, EvaluatedRule, EvaluatedWindow, evaluated_rules, is_ready,
+};
 use crate::alert::AlertState;
 use crate::calibration::CalibrationStatus;
-use crate::engine::{MonitorPlan, WindowFeatureView, WindowView};
+use crate::engine::{AlertView, MonitorPlan, WindowFeatureView, WindowView};
 use crate::model::{EventTime, NotReady};
 
 /// The candidate and comparison of a trace; features as numbered in the monitor without faults.
@@ -50,6 +52,8 @@ pub(crate) struct Outcomes {
     /// End of the latest window by group and window.
     ends: BTreeMap<(usize, usize), EventTime>,
     traces: BTreeMap<TraceKey, AlarmTrace>,
+    /// The alert on the number of events by window, as configured; it belongs to no candidate.
+    volume: BTreeMap<usize, AlarmTrace>,
     /// Features by calibration status.
     by_status: [BTreeSet<usize>; CalibrationStatus::ALL.len()],
     /// First and last end of a window with a ready rule.
@@ -72,6 +76,7 @@ impl Outcomes {
             span,
             ends: BTreeMap::new(),
             traces: BTreeMap::new(),
+            volume: BTreeMap::new(),
             by_status: Default::default(),
             ready_span: None,
             not_ready: BTreeMap::new(),
@@ -104,12 +109,24 @@ impl Outcomes {
             end,
             size: plan.spec.windows[window.index].size,
         };
+        if group == 0
+            && let Some(volume) = &window.volume
+        {
+            self.record_volume(volume, window.index, evaluated);
+        }
         for (position, state) in window.features.iter().enumerate() {
             if let Some(&feature) = self.features.get(position) {
                 self.record_status(feature, state);
                 self.record_feature(group, feature, window.index, state, evaluated);
             }
         }
+    }
+
+    fn record_volume(&mut self, volume: &AlertView, window: usize, evaluated: EvaluatedWindow) {
+        let rules = evaluated_rules(std::slice::from_ref(volume), None);
+        let trace = self.volume.entry(window).or_default();
+        let is_firing = trace.update_firing(&rules, None);
+        trace.record(is_firing, &rules, evaluated, self.span.0);
     }
 
     fn record_feature(
@@ -186,6 +203,13 @@ impl Outcomes {
         self.traces
             .range(key(0, 0)..=key(usize::MAX, usize::MAX))
             .fold(AlarmTrace::default(), |sum, (_, trace)| sum.merge(trace))
+    }
+
+    /// The alert on the number of events, merged over all windows; `None` without one.
+    #[must_use]
+    pub(crate) fn volume(&self) -> Option<AlarmCounts> {
+        let counts = self.volume.values().map(|trace| trace.counts);
+        counts.reduce(|sum, counts| sum + counts)
     }
 
     /// Indices of the replayed features in the monitor without faults.

@@ -37,6 +37,9 @@ pub(crate) fn json(report: &BacktestReport) -> Value {
         },
         "budget_seconds": report.history.budget.as_secs_f64(),
         "candidates": candidates,
+        "volume": report.backtest.unchanged.volume().map(|volume| {
+            json!({"alarms": volume.alarms, "evaluations_below": volume.above})
+        }),
         "never_quiet": names(report, &report.noisy),
         "proposal": recommendation_json(report),
         "caveats": caveats(report),

@@ -69,10 +69,13 @@ pub(crate) fn table(report: &BacktestReport) -> String {
         "False alarms on the history:".to_owned(),
         false_alarms(report),
         wrapped(FALSE_ALARMS_LEGEND),
+    ];
+    blocks.extend(volume(report));
+    blocks.extend([
         "\nShare (%) of the features in which an injected fault is detected:".to_owned(),
         operating_curve(report),
         wrapped(DETECTION_LEGEND),
-    ];
+    ]);
     if let Some(table) = noisiest_features(report) {
         blocks.push(
             "\nFeatures above a threshold on the history, as alarms/evaluations above:".to_owned(),
@@ -111,6 +114,16 @@ fn history(report: &BacktestReport) -> String {
         duration::format(report.history.budget)
     );
     format!("{}\n{}", wrapped(&history), wrapped(&faults))
+}
+
+/// Counts the alarms of the alert on the number of events, which no candidate changes.
+fn volume(report: &BacktestReport) -> Option<String> {
+    let counts = report.backtest.unchanged.volume()?;
+    let text = format!(
+        "alarms of `volume`, with every candidate: {}, in {} windows below `min_events`",
+        counts.alarms, counts.above
+    );
+    Some(wrapped(&text))
 }
 
 fn false_alarms(report: &BacktestReport) -> String {
@@ -319,7 +332,12 @@ fn noisiest(counts: &[AlarmCounts]) -> (u64, u64) {
 
 fn recommendation(report: &BacktestReport) -> Vec<String> {
     let Some(recommendation) = &report.recommendation else {
-        return vec!["\nNo recommendation: no evaluated feature was quiet.".to_owned()];
+        let reason = if report.ready_features().is_empty() {
+            "no feature was ever evaluated, see the caveats"
+        } else {
+            "no evaluated feature was quiet"
+        };
+        return vec![format!("\nNo recommendation: {reason}.")];
     };
     let name = recommendation.policy.name();
     let reason = format!("Recommended (*): {name}. {}.", recommendation.reason);

@@ -1,4 +1,4 @@
-//! Tables of `pegel fit`: the inferred columns, and the features of a reference with its incidents.
+//! Tables of `pegel fit`: the inferred columns, and the features of a reference.
 
 use super::table::{TableStyle, align_right, empty_table};
 use crate::batch::fit::infer::Inferred;
@@ -46,21 +46,6 @@ pub(crate) fn features(reference: &Reference) -> String {
     }
     align_right(&mut table, 2..=6);
     table.to_string()
-}
-
-/// Returns a line for each time range that is left out of a reference's thresholds.
-pub(crate) fn incidents(reference: &Reference) -> Vec<String> {
-    let features = reference.features.len();
-    reference
-        .incidents()
-        .into_iter()
-        .map(|(incident, concerned)| {
-            format!(
-                "{incident} differs from the rest of the reference: left out of the thresholds \
-                 ({concerned} of {features} features)"
-            )
-        })
-        .collect()
 }
 
 /// Returns a table of the inferred kinds with their reasons; of columns of arrays or objects, the

@@ -4,7 +4,7 @@
 //! are not ready. The page has no script and reloads itself every 15 s.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use askama::Template;
@@ -47,6 +47,8 @@ struct MonitorSection {
     /// The records of its source that could not be decoded, by reason; `None` without any.
     undecodable: Option<String>,
     watermark: String,
+    /// Incidents of its references, each with the name of the reference.
+    incidents: Vec<String>,
     windows: Vec<WindowTable>,
 }
 
@@ -245,12 +247,27 @@ fn monitor_section(
         watermark: monitor
             .watermark
             .map_or_else(|| "not known yet".to_owned(), |time| time.to_string()),
+        incidents: incidents(&monitor.references),
         windows: monitor
             .windows
             .iter()
             .map(|window| window_table(monitor, window, explanations))
             .collect(),
     }
+}
+
+/// Incidents of all references, each once with the first reference that is loaded from its file.
+fn incidents(references: &[ReferenceView]) -> Vec<String> {
+    let mut hashes = BTreeSet::new();
+    references
+        .iter()
+        .filter_map(|reference| Some((&reference.name, reference.loaded.as_ref()?)))
+        .filter(|(_, loaded)| hashes.insert(loaded.hash.clone()))
+        .flat_map(|(name, loaded)| {
+            let texts = loaded.incident_texts().into_iter();
+            texts.map(move |text| format!("reference {name}: {text}"))
+        })
+        .collect()
 }
 
 fn window_table(

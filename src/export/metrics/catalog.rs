@@ -112,7 +112,7 @@ catalog! {
     DRIFT_P_VALUE: Gauge "drift_p_value" COMPARISON_STATISTIC, "Share of windows without drift that score as high, 0 to 1; only where alerts are calibrated.";
     DRIFT_DESIGN_EFFECT: Gauge "drift_design_effect" COMPARISON_STATISTIC, "Factor by which windows without drift vary more than independent samples, at least 1; samples divided by it are the effective samples.";
     DRIFT_DETECTABLE_SHIFT: Gauge "drift_minimum_detectable_shift" COMPARISON_STATISTIC, "Shift of a normal feature's mean, in standard deviations, that reaches the lowest threshold at the window's size.";
-    CALIBRATION_STATUS: Gauge "calibration_status" COMPARISON_STATUS, "1 for each limit of thresholds and scores. status = reference_small, budget_extrapolated, phi_learning, blocks_short, blocks_few, too_few_effective, wasserstein_lower_bound, wasserstein_unscaled.";
+    CALIBRATION_STATUS: Gauge "calibration_status" COMPARISON_STATUS, "1 for each limit of thresholds and scores. status = reference_small, budget_extrapolated, phi_learning, blocks_short, blocks_few, too_few_effective, line_unreachable, wasserstein_lower_bound, wasserstein_unscaled.";
     DRIFT_THRESHOLD: Gauge "drift_threshold" ALERT, "Threshold above which the score alarms, on its own scale. severity = warning, critical.";
     DRIFT_THRESHOLD_LOWER: Gauge "drift_threshold_lower" ALERT, "Threshold below which a two-sided rate or a volume alarms.";
     DRIFT_THRESHOLD_RATIO: Gauge "drift_threshold_ratio" ALERT, "Score divided by its threshold, or a lower threshold divided by the value, whichever is larger; above 1 is beyond the threshold.";
