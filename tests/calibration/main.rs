@@ -23,6 +23,7 @@ mod power;
 #[path = "../oracle/published.rs"]
 mod published;
 mod seasonal;
+mod skewed;
 mod source;
 mod stream;
 mod support;
