@@ -25,7 +25,7 @@ fn read(path: &str) -> String {
 
 /// All Markdown documents a user reads, as paths below the repository.
 fn documents() -> Vec<String> {
-    let mut documents: Vec<String> = ["docs", "docs/adr"]
+    let mut documents: Vec<String> = ["docs", "docs/adr", "docs/runbooks"]
         .iter()
         .flat_map(|directory| {
             std::fs::read_dir(root(directory))
@@ -197,12 +197,18 @@ fn alert_rules() -> Vec<String> {
 }
 
 #[test]
-fn every_alert_rule_has_a_test_and_a_row_in_the_manual() {
+fn every_alert_rule_has_a_test_a_row_in_the_manual_and_a_runbook() {
     let (tests, manual) = (
         read("deploy/prometheus/rules_test.yml"),
         read("docs/alerts.md"),
     );
-    for rule in alert_rules() {
+    let runbooks = read("docs/runbooks/README.md");
+    let sections = runbooks.lines().filter_map(|line| line.strip_prefix("## "));
+    let sections: BTreeSet<&str> = sections.collect();
+    let rules = alert_rules();
+    let rules: BTreeSet<&str> = rules.iter().map(String::as_str).collect();
+    assert_eq!(sections, rules, "a section for each rule");
+    for rule in rules {
         let fires = tests
             .split(&format!("alertname: {rule}\n"))
             .skip(1)
