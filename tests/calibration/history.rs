@@ -21,7 +21,7 @@ use pegel::stats::FeatureCounts;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Poisson, StandardNormal};
 
-use crate::stream::{MINUTE_MS, START_MS};
+use crate::stream::{FIT, MINUTE_MS, START_MS};
 use crate::support::{calibration, is_full, numeric, parallel, rng};
 
 const DAY: usize = 1440;
@@ -398,15 +398,7 @@ monitors:
 ";
     std::fs::write(directory.path().join("days.csv"), rows).unwrap();
     std::fs::write(directory.path().join("pegel.yaml"), config).unwrap();
-    let fit = [
-        "fit",
-        "days.csv",
-        "-o",
-        "ref.json",
-        "--config",
-        "pegel.yaml",
-    ];
-    let of_fit = messages(directory.path(), &fit);
+    let of_fit = messages(directory.path(), &FIT);
     let of_check = messages(directory.path(), &["check", "-c", "pegel.yaml"]);
     for text in [of_fit, of_check] {
         let lines: Vec<&str> = text

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde_json::Value;
 
-use crate::stream::{MINUTE_MS, START_MS, pegel};
+use crate::stream::{FIT, MINUTE_MS, START_MS, pegel};
 use crate::support::rng;
 
 const HOUR: u64 = 60;
@@ -100,16 +100,7 @@ fn a_daily_rhythm_keeps_the_budget_and_a_shifted_hour_is_found_within_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     write_data(path);
-    let fit = [
-        "fit",
-        "days.csv",
-        "-o",
-        "ref.json",
-        "--config",
-        "pegel.yaml",
-        "--hour-of-week",
-    ];
-    pegel(path, &fit, "2");
+    pegel(path, &[&FIT[..], &["--hour-of-week"]].concat(), "2");
     let lines = pegel(
         path,
         &["replay", "-c", "pegel.yaml", "--input", "stream.csv"],
@@ -183,9 +174,8 @@ fn hours_of_a_half_hour_zone_are_compared_with_themselves() {
     ] {
         std::fs::write(path.join(name), text).unwrap();
     }
-    let fit = "fit days.csv -o ref.json --config pegel.yaml --hour-of-week=Asia/Kolkata";
-    let fit: Vec<&str> = fit.split(' ').collect();
-    pegel(path, &fit, "2");
+    let zone = "--hour-of-week=Asia/Kolkata";
+    pegel(path, &[&FIT[..], &[zone]].concat(), "2");
     let replay = ["replay", "-c", "pegel.yaml", "--input", "stream.csv"];
     let lines = pegel(path, &replay, "2");
     let lines: Vec<Value> = lines

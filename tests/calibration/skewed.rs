@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1, StandardNormal};
 use serde_json::Value;
 
-use crate::stream::{MINUTE_MS, START_MS, pegel};
+use crate::stream::{FIT, MINUTE_MS, START_MS, pegel};
 use crate::support::rng;
 
 const PER_MINUTE: u64 = 200;
@@ -92,18 +92,7 @@ monitors:
     let reference = rows(rng, 0, REFERENCE_DAYS * DAY, Change::Shift(0.0));
     std::fs::write(path.join("days.csv"), reference).unwrap();
     std::fs::write(path.join("pegel.yaml"), config).unwrap();
-    pegel(
-        path,
-        &[
-            "fit",
-            "days.csv",
-            "-o",
-            "ref.json",
-            "--config",
-            "pegel.yaml",
-        ],
-        "2",
-    );
+    pegel(path, &FIT, "2");
 }
 
 /// By feature, the minutes after the start of the change at which its first critical window ends.

@@ -31,6 +31,16 @@ fn rows(rng: &mut ChaCha8Rng, from: u64, minutes: u64, shift: f64) -> String {
     text
 }
 
+/// Fits `ref.json` to `days.csv` for the monitor of `pegel.yaml`.
+pub(crate) const FIT: [&str; 6] = [
+    "fit",
+    "days.csv",
+    "-o",
+    "ref.json",
+    "--config",
+    "pegel.yaml",
+];
+
 pub(crate) fn pegel(directory: &Path, arguments: &[&str], threads: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pegel"))
         .args(arguments)
