@@ -31,12 +31,12 @@ const FEATURES: usize = 1_000;
 const ROWS: usize = 40_000;
 const MISSING: u64 = 800;
 /// Events per pane.
-const EVENTS: usize = 1_000;
+const EVENTS: usize = 100;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Panes with different counts, which are used again and again; no window holds all of them.
-const VARIANTS: usize = 7;
+const VARIANTS: usize = 61;
 /// Panes in each window.
-const WINDOWS: [u32; 2] = [2, 4];
+const WINDOWS: [u32; 2] = [15, 60];
 /// Evaluations before the measurement: after more than a day, a reference without time has a design
 /// effect from the stream's history.
 const WARM_UP: i64 = 1_600;
