@@ -9,6 +9,7 @@
 //! The *live block* (Kafka, pane log, process) is small and encoded per scrape. So a scrape
 //! neither waits for an evaluation nor costs one.
 
+mod chart;
 mod explain;
 mod explanations;
 mod exporter;

@@ -185,6 +185,27 @@ fn expect_whole_scrape(browser: &mut Browser, daemon: &Daemon) {
     }
 }
 
+/// Opens the page of a feature at all widths: two pictures, nothing cut off, and an address that
+/// does not exist is told.
+fn expect_feature_page(browser: &mut Browser, daemon: &Daemon) {
+    for width in WIDTHS {
+        let address = format!("{}monitors/fixed/features/amount", daemon.url());
+        browser.open(&address, width);
+        let pictures =
+            browser.evaluate("document.querySelectorAll('svg.chart path.window').length");
+        assert_eq!(pictures, 2, "histogram and cumulative shares");
+        let rows = browser.evaluate("document.querySelectorAll('td[data-name=window]').length");
+        assert_eq!(rows, 7 + 3, "quantiles and rates");
+        assert_eq!(browser.evaluate(CUT_OFF), serde_json::json!([]), "{width}");
+    }
+    browser.open(
+        &format!("{}monitors/fixed/features/nothing", daemon.url()),
+        WIDTHS[0],
+    );
+    let text = browser.evaluate("document.body.innerText");
+    assert!(text.as_str().unwrap().contains("no such monitor"), "{text}");
+}
+
 /// The thresholds of fixed rules were absent, and the raw Wasserstein score stood beside the
 /// threshold of the clipped one.
 #[test]
@@ -213,10 +234,11 @@ fn a_judged_page_shows_thresholds_and_each_status_once() {
         let row = browser.evaluate(&cells("amount"));
         let ends_with = |cell: usize, end: &str| row[cell].as_str().unwrap().ends_with(end);
         assert!(
-            ends_with(2, " / 0.450") && ends_with(3, " / 0.750"),
+            ends_with(3, " / 0.450") && ends_with(4, " / 0.750"),
             "{row}"
         );
     }
+    expect_feature_page(&mut browser, &daemon);
     expect_whole_scrape(&mut browser, &daemon);
     drop(daemon);
 
@@ -234,7 +256,7 @@ fn a_judged_page_shows_thresholds_and_each_status_once() {
     for width in WIDTHS {
         browser.open(&daemon.url(), width);
         let row = browser.evaluate(&cells("amount"));
-        let shown = row[3].as_str().unwrap();
+        let shown = row[4].as_str().unwrap();
         assert!(shown.starts_with(&format!("{body:.3} / ")), "{body}: {row}");
         let text = browser.evaluate("document.body.innerText");
         let times = text.as_str().unwrap().matches(status).count();

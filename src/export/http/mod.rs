@@ -5,13 +5,15 @@
 //! authentication and no TLS: bind to loopback or put a proxy in front.
 
 mod api;
+mod feature;
 mod page;
 mod readiness;
+mod row_state;
 
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::{Html, IntoResponse, Response};
@@ -27,8 +29,10 @@ use super::exporter::Exporter;
 
 /// The media type of the text format of Prometheus.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// The page may use its inline style and nothing else: no script, no image, no other origin.
-const CONTENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The style sheet of all pages.
+const STYLE: &str = include_str!("../templates/style.css");
+/// The pages may use the style sheet and nothing else: no script, no image, no other origin.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// A request for a reload: the channel for its outcome.
 pub type ReloadRequest = oneshot::Sender<Result<(), String>>;
@@ -52,6 +56,8 @@ pub async fn serve(
 fn router(exporter: Arc<Exporter>, reloads: Option<mpsc::Sender<ReloadRequest>>) -> Router {
     Router::new()
         .route("/", get(landing))
+        .route("/monitors/{monitor}/features/{feature}", get(feature_page))
+        .route("/style.css", get(style))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "pegel is healthy\n" }))
         .route("/-/ready", get(ready))
@@ -139,8 +145,30 @@ async fn reload(reloads: Option<mpsc::Sender<ReloadRequest>>) -> (StatusCode, St
 }
 
 async fn landing(State(exporter): State<Arc<Exporter>>) -> Response {
-    match page::render(&exporter) {
-        Ok(html) => Html(html).into_response(),
+    page_response(page::render(&exporter).map(Some))
+}
+
+async fn feature_page(
+    State(exporter): State<Arc<Exporter>>,
+    Path((monitor, feature)): Path<(String, String)>,
+    Query(choice): Query<feature::Choice>,
+) -> Response {
+    page_response(feature::render(&exporter, (&monitor, &feature), &choice))
+}
+
+/// The response with a page, or with the reason why there is none.
+fn page_response(page: askama::Result<Option<String>>) -> Response {
+    match page {
+        Ok(Some(html)) => Html(html).into_response(),
+        Ok(None) => (
+            StatusCode::NOT_FOUND,
+            "no such monitor, feature, window or reference; see /\n",
+        )
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
 }

@@ -9,12 +9,15 @@ use std::sync::Arc;
 
 use askama::Template;
 
+use super::feature::{link, window_state};
 use super::readiness;
+use super::row_state::{RowState, unjudged};
 use crate::alert::AlertState;
 use crate::engine::{
     AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, SourceView,
     WindowFeatureView, WindowView, status_names,
 };
+use crate::export::chart::bars;
 use crate::export::explain::{AlertContext, explain, explain_volume, not_judged_text};
 use crate::export::explanations::Explanations;
 use crate::export::exporter::Exporter;
@@ -84,6 +87,10 @@ fn volume_row(volume: &AlertView, is_silent: bool, text: String) -> VolumeRow {
 struct ComparisonRow {
     state: RowState,
     feature: String,
+    /// The address of the page of the feature.
+    link: String,
+    /// The shares of its bins, reference and window.
+    bars: Option<String>,
     kind: &'static str,
     reference: String,
     explanation: String,
@@ -97,62 +104,6 @@ struct SourceRow {
     name: String,
     state: &'static str,
     detail: String,
-}
-
-/// The state of a row, in ascending order of urgency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum RowState {
-    Ok,
-    /// There is a score, and no alert that judges it.
-    NoAlert,
-    /// No alert fired when the stream stopped.
-    Silent,
-    NotReady,
-    Pending,
-    Firing,
-}
-
-impl RowState {
-    /// The state of a comparison. Only what is judged now is ok: the last window before a silence
-    /// says nothing about the present, and neither does a rule that waits for its threshold.
-    fn of(comparison: &ComparisonView, is_silent: bool) -> Self {
-        match comparison.alert_state() {
-            Some(AlertState::Firing) => RowState::Firing,
-            Some(AlertState::Pending) => RowState::Pending,
-            _ if comparison.scores.is_err() || unjudged(comparison).is_some() => RowState::NotReady,
-            None => RowState::NoAlert,
-            Some(_) if is_silent => RowState::Silent,
-            Some(_) => RowState::Ok,
-        }
-    }
-
-    /// The word in the table.
-    const fn name(self) -> &'static str {
-        match self {
-            RowState::Ok => "ok",
-            RowState::NoAlert => "no alert",
-            RowState::Silent => "silent",
-            RowState::NotReady => "not ready",
-            RowState::Pending => "pending",
-            RowState::Firing => "firing",
-        }
-    }
-
-    /// The class in the style sheet.
-    const fn class(self) -> &'static str {
-        match self {
-            RowState::NoAlert | RowState::Silent | RowState::NotReady => "wait",
-            RowState::Ok | RowState::Pending | RowState::Firing => self.name(),
-        }
-    }
-}
-
-/// An alert that the latest evaluation did not judge.
-fn unjudged(comparison: &ComparisonView) -> Option<&AlertView> {
-    comparison
-        .alerts
-        .iter()
-        .find(|alert| matches!(alert.state, AlertState::NotReady(_)))
 }
 
 /// Renders the page.
@@ -276,6 +227,11 @@ fn window_table(
     explanations: &Explanations,
 ) -> WindowTable {
     let is_silent = monitor.silent_since.is_some();
+    let window_name = monitor
+        .spec
+        .windows
+        .get(window.index)
+        .map_or("", |spec| spec.name.as_str());
     let mut rows: Vec<ComparisonRow> = monitor
         .features
         .iter()
@@ -295,6 +251,12 @@ fn window_table(
                         explanation(state, feature, window_feature, comparison, &complete);
                     comparison_row(
                         state,
+                        link(
+                            &monitor.spec.name,
+                            &feature.name,
+                            window_name,
+                            &reference.name,
+                        ),
                         feature,
                         window_feature,
                         reference,
@@ -306,16 +268,8 @@ fn window_table(
         .collect();
     rows.sort_by_key(|row| Reverse(row.state));
     WindowTable {
-        name: monitor
-            .spec
-            .windows
-            .get(window.index)
-            .map(|spec| spec.name.clone())
-            .unwrap_or_default(),
-        state: match window.end {
-            Some(end) => format!("until {end}, coverage {:.0} %", window.coverage * 100.0),
-            None => "not evaluated yet".to_owned(),
-        },
+        name: window_name.to_owned(),
+        state: window_state(window),
         volume: window.volume.as_ref().map(|volume| {
             let state = explain_volume(volume);
             let text = explanations.complete(state, monitor, window, ("", ""), volume);
@@ -353,15 +307,22 @@ fn explanation(
 
 fn comparison_row(
     state: RowState,
+    link: String,
     feature: &FeatureView,
     window_feature: &WindowFeatureView,
     reference: &ReferenceView,
     comparison: &ComparisonView,
     explanation: String,
 ) -> ComparisonRow {
+    let sides = comparison
+        .reference
+        .as_deref()
+        .zip(window_feature.counts.as_deref());
     ComparisonRow {
         state,
         feature: feature.name.clone(),
+        link,
+        bars: sides.and_then(|(reference, counts)| bars(&reference.counts, counts).ok().flatten()),
         kind: feature.kind.name(),
         reference: reference.name.clone(),
         explanation,
