@@ -30,6 +30,10 @@ clippy:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
+# The dashboards: current, and of the types of Grafana's schema (needs npm)
+dashboards:
+    tests/support/check_dashboards.sh
+
 # All tests that need no service: units, offline, simulation, calibration, mock brokers
 test *args:
     cargo test --locked {{ args }}
