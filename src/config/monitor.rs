@@ -7,13 +7,18 @@ use super::reader::{Item, Table};
 use super::source_map::OptionSubject;
 use super::{alert, defaults, feature, reference, window};
 use crate::model::{
-    AlertSpec, FalseAlarmScope, Lateness, MonitorSpec, Select, Statistic, TimestampFormat,
-    TimestampSpec, VolumeSpec, Zone, suggest,
+    AlertSpec, BinExport, FalseAlarmScope, Lateness, MonitorSpec, Select, Statistic,
+    TimestampFormat, TimestampSpec, VolumeSpec, Zone, suggest,
 };
 
 const FALSE_ALARM_SCOPES: [(&str, FalseAlarmScope); 2] = [
     (FalseAlarmScope::Monitor.name(), FalseAlarmScope::Monitor),
     (FalseAlarmScope::Feature.name(), FalseAlarmScope::Feature),
+];
+const BIN_EXPORTS: [(&str, BinExport); 3] = [
+    (BinExport::Firing.name(), BinExport::Firing),
+    (BinExport::All.name(), BinExport::All),
+    (BinExport::None.name(), BinExport::None),
 ];
 /// The shortest silence: two heartbeats of a partition without records.
 const MIN_SILENCE: Duration = Duration::from_secs(60);
@@ -78,6 +83,7 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
         .and_then(|item| item.choice(&FALSE_ALARM_SCOPES))
         .unwrap_or(FalseAlarmScope::Monitor);
     let volume = table.get("volume").and_then(|item| volume(&item));
+    let export_bins = export_bins(table);
     let silence = table
         .get("silence")
         .and_then(|item| silence(&item))
@@ -108,6 +114,7 @@ fn read(table: &Table<'_>, sources: &[&str], directory: &Path) -> MonitorSpec {
         alerts,
         false_alarm_scope,
         volume,
+        export_bins,
         silence,
         lateness,
         min_coverage,
@@ -234,6 +241,12 @@ fn time_zone(item: &Item<'_>) -> Option<Zone> {
         item.error(format!("unknown time zone {name:?}, {suggestion}"));
     }
     zone
+}
+
+fn export_bins(table: &Table<'_>) -> BinExport {
+    let item = table.get("export_bins");
+    item.and_then(|item| item.choice(&BIN_EXPORTS))
+        .unwrap_or(BinExport::Firing)
 }
 
 fn statistics(table: &Table<'_>) -> Vec<Statistic> {

@@ -118,6 +118,7 @@ fn monitor(spec: &MonitorSpec) -> Value {
         "alerts": spec.alerts.iter().map(alert).collect::<Vec<_>>(),
         "false_alarm_scope": spec.false_alarm_scope.name(),
         "volume": spec.volume.map(|volume| json!({"min_events": volume.min_events})),
+        "export_bins": spec.export_bins.name(),
         "silence": duration::format(spec.silence),
         "lateness": {
             "out_of_orderness": duration::format(spec.lateness.out_of_orderness),

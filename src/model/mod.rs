@@ -34,7 +34,7 @@ pub use event_time::EventTime;
 pub use feature::{BinsSpec, FeatureSpec, HdrBins, Kind, Role};
 pub use ids::{LayoutId, MonitorId, SchemaId, bucket_of};
 pub use moment::Moment;
-pub use monitor::{Lateness, Literal, MonitorSpec, Select, VolumeSpec, pane_width};
+pub use monitor::{BinExport, Lateness, Literal, MonitorSpec, Select, VolumeSpec, pane_width};
 pub use not_ready::NotReady;
 pub use pointer::Pointer;
 pub use reference::{Lookback, Origin, ReferenceSpec, Rolling};

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 
 use super::alert::{AlertSpec, FalseAlarmScope};
 use super::feature::FeatureSpec;
+use super::named_enum::named_enum;
 use super::pointer::Pointer;
 use super::reference::{Lookback, Origin, ReferenceSpec};
 use super::statistic::Statistic;
@@ -75,6 +76,18 @@ pub struct VolumeSpec {
     pub min_events: u64,
 }
 
+named_enum! {
+    /// The features whose bins become series.
+    BinExport {
+        /// Features with a firing alert, which is where somebody looks.
+        Firing = "firing",
+        /// Every feature.
+        All = "all",
+        /// No feature, which saves series.
+        None = "none",
+    }
+}
+
 /// One monitor, validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MonitorSpec {
@@ -104,6 +117,8 @@ pub struct MonitorSpec {
     pub false_alarm_scope: FalseAlarmScope,
     /// The alert on the number of events of each window; `None` without one.
     pub volume: Option<VolumeSpec>,
+    /// The features whose bins become series.
+    pub export_bins: BinExport,
     /// The time without an event after which the monitor is silent.
     pub silence: Duration,
     /// Limits of late and silent partitions.
@@ -171,6 +186,7 @@ impl MonitorSpec {
             alerts: Vec::new(),
             false_alarm_scope: FalseAlarmScope::Monitor,
             volume: None,
+            export_bins: BinExport::Firing,
             silence: Self::MIN_DEFAULT_SILENCE,
             lateness: Lateness::DEFAULT,
             min_coverage: Self::DEFAULT_MIN_COVERAGE,

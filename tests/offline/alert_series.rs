@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use pegel::alert::AlertState;
 use pegel::engine::{AlertView, EngineView, MonitorView};
-use pegel::export::{Exporter, serve};
-use pegel::model::{AlertSpec, EventTime, NotReady, Statistic, Thresholds};
+use pegel::export::{Exporter, estimate_series, serve};
+use pegel::model::{AlertSpec, BinExport, EventTime, MonitorSpec, NotReady, Statistic, Thresholds};
 use pegel::reference::{BlockStatistics, FeatureCalibration};
 use serde_json::json;
 
@@ -17,6 +17,16 @@ use crate::support::{MINUTE, at, plan, record, replay, spec};
 /// A monitor whose alert on `js` of `c` fires: a third of the values is a category that needs
 /// escapes.
 fn firing() -> MonitorView {
+    let text: String = (0..600)
+        .map(|i| {
+            let category = if i % 3 == 0 { "\"xx\"" } else { "\"de\"" };
+            record(at(12, 0, i), "1", category)
+        })
+        .collect();
+    replay(&text, vec![plan(firing_spec())]).1.remove(0)
+}
+
+fn firing_spec() -> MonitorSpec {
     let mut spec = spec();
     spec.alerts = vec![AlertSpec {
         statistic: Statistic::Js,
@@ -29,13 +39,7 @@ fn firing() -> MonitorView {
         keep_firing_for: 0,
         features: Some(vec!["c".to_owned()]),
     }];
-    let text: String = (0..600)
-        .map(|i| {
-            let category = if i % 3 == 0 { "\"xx\"" } else { "\"de\"" };
-            record(at(12, 0, i), "1", category)
-        })
-        .collect();
-    replay(&text, vec![plan(spec)]).1.remove(0)
+    spec
 }
 
 fn alert(monitor: &mut MonitorView) -> &mut AlertView {
@@ -124,6 +128,90 @@ fn a_firing_alert_is_explained_by_one_series_that_does_not_change_with_every_eva
     alert(&mut monitor).value = Some(0.5);
     let again = scrapes.explanation(&monitor, after(7));
     assert!(again.contains("js 0.500 bit"), "a new alert: {again}");
+}
+
+/// The numbers of the bins of a metric, in the order of the scrape.
+fn bins(lines: &[String]) -> Vec<&str> {
+    lines
+        .iter()
+        .map(|line| line.split("bin=\"").nth(1).unwrap())
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect()
+}
+
+/// The values of all samples.
+fn values(lines: &[String]) -> Vec<f64> {
+    lines
+        .iter()
+        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn bins_are_series_while_an_alert_of_their_feature_fires() {
+    let (mut monitor, mut scrapes) = (firing(), Scrapes::new());
+    let end = at(12, 10, 0);
+    let mut lines = |metric: &str, monitor: &MonitorView| scrapes.lines(metric, monitor, end);
+    let window = lines("pegel_window_bin_ratio", &monitor);
+    assert!(
+        window
+            .iter()
+            .all(|line| line.contains("monitor=\"data\",feature=\"c\",segment=\"\",window=\"5m\"")),
+        "only the feature that fires: {window:?}"
+    );
+    assert!(window[2].contains(r#",bin="03",bound="unseen"}"#));
+    assert_eq!(bins(&window), ["00", "01", "03"], "`other` is empty");
+    assert_eq!(values(&window), [2.0 / 3.0, 0.0, 1.0 / 3.0]);
+    let reference = lines("pegel_reference_bin_ratio", &monitor);
+    assert_eq!(bins(&reference), bins(&window), "pairs of bars");
+    assert_eq!(values(&reference), [0.6, 0.4, 0.0]);
+
+    alert(&mut monitor).state = AlertState::Inactive;
+    assert!(lines("pegel_window_bin_ratio", &monitor).is_empty());
+    export_bins(&mut monitor, BinExport::All);
+    let every = lines("pegel_window_bin_ratio", &monitor);
+    assert!(every.iter().any(|line| line.contains("feature=\"x\"")));
+    alert(&mut monitor).state = AlertState::Firing;
+    export_bins(&mut monitor, BinExport::None);
+    assert!(lines("pegel_window_bin_ratio", &monitor).is_empty());
+}
+
+fn export_bins(monitor: &mut MonitorView, export: BinExport) {
+    let mut spec = (*monitor.spec).clone();
+    spec.export_bins = export;
+    monitor.spec = Arc::new(spec);
+}
+
+/// A source that breaks as a whole would add thousands of series in the middle of an incident.
+#[test]
+fn bins_of_many_features_that_fire_together_are_limited() {
+    let (mut monitor, mut scrapes) = (firing(), Scrapes::new());
+    let (feature, window) = (
+        monitor.features[1].clone(),
+        monitor.windows[0].features[1].clone(),
+    );
+    monitor.features = vec![feature; 30];
+    for (index, feature) in monitor.features.iter_mut().enumerate() {
+        feature.name = format!("c{index:02}");
+    }
+    monitor.windows[0].features = vec![window; 30];
+    let lines = scrapes.lines("pegel_window_bin_ratio", &monitor, at(12, 10, 0));
+    let bins_per_feature = 3;
+    assert_eq!(lines.len(), 20 * bins_per_feature);
+    assert!(lines.iter().all(|line| !line.contains("feature=\"c20\"")));
+}
+
+#[test]
+fn the_estimate_covers_the_bins_that_can_be_exported() {
+    let series_with = |export: BinExport| {
+        let mut spec = firing_spec();
+        spec.export_bins = export;
+        estimate_series(&plan(spec))
+    };
+    let none = series_with(BinExport::None);
+    // A bar for window and reference: 2 categories, `other` and `unseen`; 20 bins and two guards.
+    assert_eq!(series_with(BinExport::Firing) - none, 2 * 4, "one rule");
+    assert_eq!(series_with(BinExport::All) - none, 2 * (4 + 22));
 }
 
 /// A restart shows an alert that is held before it has a score again.

@@ -3,7 +3,7 @@
 use super::doc::{OptionDoc, option};
 use crate::config::defaults::{self, DefaultValue};
 use crate::model::{
-    FalseAlarmScope, MonitorSpec, ReferenceSpec, TimestampFormat, WindowSpec, Zone,
+    BinExport, FalseAlarmScope, MonitorSpec, ReferenceSpec, TimestampFormat, WindowSpec, Zone,
 };
 
 /// The options of this file, table by table.
@@ -141,6 +141,18 @@ pub(super) const MONITORS: &[OptionDoc] = &[
         "Alert on the number of events: one per window, of severity `critical`, judged also when the \
          window is empty. See [volume](#monitorsvolume).",
         &[("200", "expected a mapping (key: value), found 200")],
+    ),
+    option(
+        "monitors[].export_bins",
+        "`firing`, `all` or `none`",
+        DefaultValue::Text(BinExport::Firing.name()),
+        "Features whose distributions become series, `pegel_window_bin_ratio` and \
+         `pegel_reference_bin_ratio`: those with a firing alert (at most 20 per window and reference), \
+         all, or none. A feature with more than 100 bins has none.",
+        &[(
+            "drifting",
+            "unknown value \"drifting\", accepted: firing, all, none",
+        )],
     ),
     option(
         "monitors[].silence",

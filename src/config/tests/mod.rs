@@ -72,7 +72,7 @@ fn errors_name_what_would_be_accepted() {
     check(
         "    slides: 3\n",
         &[
-            "monitors[0].slides: unknown option, accepted: name, source, select, timestamp, windows, reference, references, root, features, features_from, statistics, alerts, false_alarm_scope, volume, silence, lateness, min_coverage, pseudo_count, rows, segment_by, weight, transform, match, missing",
+            "monitors[0].slides: unknown option, accepted: name, source, select, timestamp, windows, reference, references, root, features, features_from, statistics, alerts, false_alarm_scope, volume, export_bins, silence, lateness, min_coverage, pseudo_count, rows, segment_by, weight, transform, match, missing",
         ],
     );
     check(

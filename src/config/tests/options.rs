@@ -37,6 +37,7 @@ monitors:
       - {statistic: missing_ratio, features: [amount]}
       - {statistic: ks, features: [amount]}
     volume: {min_events: 200}
+    export_bins: all
     silence: 20m
     lateness: {idle_after: 1m}
 ",

@@ -86,6 +86,15 @@ const ALERT_TEXT: &[&str] = &[
     "severity",
     "text",
 ];
+const COMPARISON_BIN: &[&str] = &[
+    "monitor",
+    "feature",
+    "segment",
+    "window",
+    "reference",
+    "bin",
+    "bound",
+];
 const REFERENCE: &[&str] = &["monitor", "reference"];
 const REFERENCE_FEATURE: &[&str] = &["monitor", "reference", "feature"];
 const MONITOR: &[&str] = &["monitor"];
@@ -121,6 +130,8 @@ catalog! {
     ALERT_EXPLANATION: Gauge "alert_explanation" ALERT_TEXT, "1 while the alert fires; text explains it in at most 300 characters. It is made when the alert begins to fire and renewed at most once per window length.";
     WASSERSTEIN_DISTANCE: Gauge "wasserstein_distance" COMPARISON, "Wasserstein-1 distance in the feature's own unit.";
     SUPPORT_OVERLAP: Gauge "support_overlap" COMPARISON, "Sum over bins of the smaller share, 0 to 1; below 0.05, js and kl are saturated.";
+    WINDOW_BIN_RATIO: Gauge "window_bin_ratio" COMPARISON_BIN, "Share of the window's values in a score bin; by default only of features with a firing alert (export_bins).";
+    REFERENCE_BIN_RATIO: Gauge "reference_bin_ratio" COMPARISON_BIN, "Share of the reference's values in a score bin, for the same features.";
     SCORE_READY: Gauge "score_ready" COMPARISON, "1 when the scores exist, 0 when they do not.";
     SCORE_NOT_READY: Gauge "score_not_ready" COMPARISON_REASON, "1 for the reason why a feature has no score, or why its budgeted alerts cannot be judged (warming, with pegel_score_ready 1). reason = no_reference, stale, warming, partial, empty, too_few_samples, silent.";
     WINDOW_SAMPLES: Gauge "window_samples" WINDOW_FEATURE, "Values of the feature in the latest evaluated window.";

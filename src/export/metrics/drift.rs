@@ -5,7 +5,7 @@
 
 use super::families::Families;
 use super::labels::{ALL_EVENTS, ComparisonLabels};
-use super::{alerts, catalog};
+use super::{alerts, bins, catalog};
 use crate::alert::AlertState;
 use crate::engine::{
     AlertView, ComparisonView, EngineView, MonitorView, ReferenceView, WindowFeatureView,
@@ -84,6 +84,8 @@ pub(in crate::export) fn add_window(
         ];
         add_feature(families, monitor, references, &feature_labels, feature);
     }
+    let named_window = (spec.name.as_str(), window);
+    bins::add(families, monitor, references, feature_names, named_window);
     if let Some(volume) = &window.volume {
         add_volume(families, &window_labels, volume);
     }

@@ -3,6 +3,7 @@
 //! `docs/metrics.md` has the formula. It counts every series that a monitor can have at the same
 //! time, so `limits.max_series` refuses a configuration before Prometheus has to.
 
+use super::bins::estimate_bins;
 use crate::calibration::CalibrationStatus;
 use crate::engine::{FeaturePlan, MonitorPlan};
 use crate::model::{MonitorSpec, Statistic};
@@ -37,7 +38,7 @@ pub fn estimate_series(plan: &MonitorPlan) -> usize {
     let per_volume = plan.spec.volume.map_or(0, |_| PER_VOLUME);
     PER_MONITOR
         + PER_FEATURE * plan.features.len()
-        + windows * (per_window + PER_WINDOW + per_volume + 2 * references)
+        + windows * (per_window + PER_WINDOW + per_volume + references * (2 + estimate_bins(plan)))
         + references * (3 + 2 * plan.features.len())
 }
 

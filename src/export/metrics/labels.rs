@@ -42,6 +42,11 @@ impl<'a> ComparisonLabels<'a> {
         self.with_reason(statistic.name())
     }
 
+    pub(super) fn with_bin(&self, bin: &'a str, bound: &'a str) -> [&'a str; 7] {
+        let [monitor, feature, segment, window, reference] = self.values();
+        [monitor, feature, segment, window, reference, bin, bound]
+    }
+
     pub(super) fn with_alert(&self, statistic: Statistic, severity: Severity) -> [&'a str; 7] {
         let [monitor, feature, segment, window, reference] = self.values();
         let (statistic, severity) = (statistic.name(), severity.name());

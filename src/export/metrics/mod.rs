@@ -4,6 +4,7 @@
 //! `families`, one block each; a scrape is the three blocks in a row.
 
 mod alerts;
+mod bins;
 pub(in crate::export) mod catalog;
 pub(in crate::export) mod counters;
 pub(in crate::export) mod drift;
