@@ -12,6 +12,7 @@
 
 mod alertmanager;
 mod browser;
+mod dashboards;
 mod many_features;
 mod messages;
 mod page;
@@ -35,26 +36,51 @@ fn the_shipped_rules_pass_promtool() {
     if !have_prometheus() {
         return;
     }
-    promtool(
-        &[
-            "check",
-            "rules",
-            deploy("pegel.rules.yml").to_str().unwrap(),
-        ],
-        "",
-    );
-    promtool(
-        &[
-            "check",
-            "config",
-            deploy("prometheus.yml").to_str().unwrap(),
-        ],
-        "",
-    );
-    promtool(
-        &["test", "rules", deploy("rules_test.yml").to_str().unwrap()],
-        "",
-    );
+    let path = |file: &str| deploy(file).to_str().unwrap().to_owned();
+    for rules in [
+        "pegel.rules.yml",
+        "pegel.promql.rules.yml",
+        "pegel.recording.rules.yml",
+    ] {
+        let arguments = ["check", "rules", "--lint=all", "--lint-fatal"];
+        promtool(&[&arguments[..], &[&path(rules)]].concat(), "");
+    }
+    promtool(&["check", "config", &path("prometheus.yml")], "");
+    for tests in ["rules_test.yml", "promql_rules_test.yml"] {
+        promtool(&["test", "rules", &path(tests)], "");
+    }
+}
+
+/// The head of `pegel.promql.rules.yml` has the command that leaves the group `pegel-health` alone.
+#[test]
+fn the_documented_command_separates_the_rules_about_pegel_itself() {
+    if !have_prometheus() {
+        return;
+    }
+    let text = std::fs::read_to_string(deploy("pegel.promql.rules.yml")).unwrap();
+    let command = text
+        .lines()
+        .find_map(|line| line.strip_prefix("#   "))
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(
+        deploy("pegel.rules.yml"),
+        directory.path().join("pegel.rules.yml"),
+    )
+    .unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let status = shell
+        .args(["-c", command])
+        .current_dir(directory.path())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{command}");
+    let separated = directory.path().join("pegel-health.rules.yml");
+    promtool(&["check", "rules", separated.to_str().unwrap()], "");
+    let separated = std::fs::read_to_string(separated).unwrap();
+    assert!(separated.contains("- name: pegel-health\n"), "{separated}");
+    assert!(separated.contains("- alert: PegelDown\n"), "{separated}");
+    assert!(!separated.contains("PegelDriftCritical"), "{separated}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use pegel::demo::{EmbeddedBroker, TopicProducer};
 
 use crate::alertmanager::{Alertmanager, Message, PROGRAM, Webhook};
 use crate::deploy;
-use crate::processes::{Daemon, Prometheus, eventually, free_address, have};
-use crate::stage::{DEADLINE, count_active, fit, new_messages, now_ms};
+use crate::processes::{Daemon, Prometheus, eventually, free_address, have, now_ms};
+use crate::stage::{DEADLINE, count_active, fit, new_messages};
 
 const FEATURES: usize = 24;
 /// Features that stay healthy when the source breaks.

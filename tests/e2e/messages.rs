@@ -12,9 +12,9 @@ use pegel::demo::{EmbeddedBroker, TopicProducer};
 
 use crate::alertmanager::{Alertmanager, Message, PROGRAM, Webhook};
 use crate::deploy;
-use crate::processes::{Daemon, Prometheus, eventually, free_address, have};
+use crate::processes::{Daemon, Prometheus, eventually, free_address, have, now_ms};
 use crate::stage::{
-    DEADLINE, count_active, fit, new_messages, now_ms, wait_for_evaluations, wait_for_rules,
+    DEADLINE, count_active, fit, new_messages, wait_for_evaluations, wait_for_rules,
 };
 
 const EVENTS_PER_MINUTE: i64 = 60;

@@ -6,8 +6,8 @@ use std::path::Path;
 use pegel::demo::{EmbeddedBroker, TopicProducer};
 
 use crate::browser::{Browser, PROGRAM};
-use crate::processes::{Daemon, eventually, free_address, have};
-use crate::stage::{DEADLINE, fit, now_ms};
+use crate::processes::{Daemon, eventually, free_address, have, now_ms};
+use crate::stage::{DEADLINE, fit};
 
 /// The widths of a desk and of a phone, in CSS pixels.
 const WIDTHS: [u32; 2] = [1440, 390];

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -90,6 +90,15 @@ pub(crate) fn get(url: &str) -> Option<String> {
         .build()
         .into();
     agent.get(url).call().ok()?.body_mut().read_to_string().ok()
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+pub(crate) fn now_ms() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since_epoch.as_millis()).unwrap()
 }
 
 /// A running `pegel demo`.
@@ -279,9 +288,30 @@ impl Prometheus {
         serde_json::from_str(&text).unwrap_or_default()
     }
 
+    /// The series of a query that had a number between `from_ms` and now, second by second.
+    pub(crate) fn series(&self, query: &str, from_ms: i64) -> Vec<Value> {
+        // The next full second sees the latest scrape.
+        let (start, end) = (from_ms / 1000, now_ms() / 1000 + 1);
+        let encoded = percent_encoded(query);
+        let answer = self.get(&format!(
+            "/api/v1/query_range?query={encoded}&start={start}&end={end}&step=1"
+        ));
+        assert_eq!(answer["status"], "success", "{query}");
+        let has_number = |series: &Value| {
+            let values = series["values"].as_array().unwrap();
+            values.iter().any(|value| value[1] != "NaN")
+        };
+        let series = answer["data"]["result"].as_array().unwrap();
+        series
+            .iter()
+            .filter(|&series| has_number(series))
+            .cloned()
+            .collect()
+    }
+
     /// The first value of an instant query.
     pub(crate) fn value(&self, query: &str) -> Option<f64> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded = percent_encoded(query);
         let answer = self.get(&format!("/api/v1/query?query={encoded}"));
         answer["data"]["result"][0]["value"][1]
             .as_str()?

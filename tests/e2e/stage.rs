@@ -2,18 +2,13 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::alertmanager::{Alertmanager, MARKER, Message, Webhook};
-use crate::processes::{Daemon, Prometheus, eventually};
+use crate::processes::{Daemon, Prometheus, eventually, now_ms};
 
 /// The longest wait for one step.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
-
-pub(crate) fn now_ms() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since_epoch.as_millis()).unwrap()
-}
 
 /// Fits `reference.json` in a directory on these rows.
 pub(crate) fn fit(directory: &Path, rows: &str) {

@@ -13,6 +13,7 @@ mod calibrate;
 mod columns;
 mod commands;
 mod conservation;
+mod dashboards;
 mod documents;
 mod formats;
 mod inputs;
