@@ -30,9 +30,10 @@ clippy:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 
-# The dashboards are what their generator writes
-dashboards-current:
+# Generated files in deploy/ are what their generators write
+deploy-current:
     python3 deploy/grafana/generate.py --check
+    deploy/kubernetes/components/monitoring/generate.sh --check
 
 # The dashboards against the types of Grafana's schema, which npm downloads
 dashboards:

@@ -246,7 +246,7 @@ fn time_zone(item: &Item<'_>) -> Option<Zone> {
 fn export_bins(table: &Table<'_>) -> BinExport {
     let item = table.get("export_bins");
     item.and_then(|item| item.choice(&BIN_EXPORTS))
-        .unwrap_or(BinExport::Firing)
+        .unwrap_or(MonitorSpec::DEFAULT_EXPORT_BINS)
 }
 
 fn statistics(table: &Table<'_>) -> Vec<Statistic> {

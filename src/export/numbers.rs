@@ -2,6 +2,9 @@
 
 use crate::stats::{BinName, Interval};
 
+/// The text of a number that does not exist.
+pub(super) const NO_VALUE: &str = "-";
+
 /// The most characters of a category that are shown.
 const MAX_LABEL_CHARACTERS: usize = 30;
 

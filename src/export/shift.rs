@@ -111,11 +111,17 @@ pub fn is_whole(cells: &CellCounts, scale: &CellScale) -> bool {
 /// The median of counted numbers, or the bound that it lies beyond; `None` without values.
 #[must_use]
 pub fn median_text(cells: &CellCounts, scale: &CellScale) -> Option<String> {
+    quantile_text(cells, scale, 0.5)
+}
+
+/// The quantile of counted numbers at `share` (0..=1), or the bound that it lies beyond; `None`
+/// without values.
+pub(super) fn quantile_text(cells: &CellCounts, scale: &CellScale, share: f64) -> Option<String> {
     let quantiles = ReadableQuantiles::new(cells, scale);
-    let median = quantiles.get(0.5)?;
-    Some(match quantiles.beyond(0.5) {
+    let quantile = quantiles.get(share)?;
+    Some(match quantiles.beyond(share) {
         Ordering::Less => format!("below {}", short_number(scale.edge(1))),
-        Ordering::Equal => number_text(median, quantiles.is_whole()),
+        Ordering::Equal => number_text(quantile, quantiles.is_whole()),
         Ordering::Greater => format!("above {}", short_number(scale.edge(CELLS - 1))),
     })
 }

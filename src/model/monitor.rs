@@ -132,6 +132,8 @@ pub struct MonitorSpec {
 impl MonitorSpec {
     /// The default of `statistics`.
     pub const DEFAULT_STATISTICS: [Statistic; 2] = [Statistic::Js, Statistic::Wasserstein];
+    /// The default of `export_bins`.
+    pub const DEFAULT_EXPORT_BINS: BinExport = BinExport::Firing;
     /// The default of `min_coverage`.
     pub const DEFAULT_MIN_COVERAGE: f64 = 0.9;
     /// The default of `pseudo_count`.
@@ -186,7 +188,7 @@ impl MonitorSpec {
             alerts: Vec::new(),
             false_alarm_scope: FalseAlarmScope::Monitor,
             volume: None,
-            export_bins: BinExport::Firing,
+            export_bins: Self::DEFAULT_EXPORT_BINS,
             silence: Self::MIN_DEFAULT_SILENCE,
             lateness: Lateness::DEFAULT,
             min_coverage: Self::DEFAULT_MIN_COVERAGE,

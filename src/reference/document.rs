@@ -395,7 +395,7 @@ impl CategoriesEntry {
         let Layout::Categorical(layout) = feature.layout.as_ref() else {
             return None;
         };
-        let count = |bin: usize| feature.counts.bins.get(bin).copied().unwrap_or(0);
+        let count = |bin: usize| feature.counts.in_bin(bin);
         Some(CategoriesEntry {
             bins: layout
                 .names()

@@ -196,6 +196,12 @@ impl FeatureCounts {
         self.bins[layout.index(category)] += 1;
     }
 
+    /// Number of values in a bin; 0 before the first value, when there are no bins.
+    #[must_use]
+    pub fn in_bin(&self, bin: usize) -> u64 {
+        self.bins.get(bin).copied().unwrap_or(0)
+    }
+
     /// Number of values below the first and above the last edge; 0 where there is no guard.
     #[must_use]
     pub fn out_of_range(&self, layout: &Layout) -> (u64, u64) {
@@ -220,9 +226,7 @@ impl FeatureCounts {
     pub fn unseen(&self, layout: &Layout) -> u64 {
         match layout {
             Layout::Numeric(_) => 0,
-            Layout::Categorical(categories) => {
-                self.bins.get(categories.unseen()).copied().unwrap_or(0)
-            }
+            Layout::Categorical(categories) => self.in_bin(categories.unseen()),
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn judging(criterion: &mut Criterion) {
 }
 
 /// The calibration of a feature: tables of the sizes that the windows have, and the statistics of
-/// 40 blocks if its rows have times.
+/// its blocks if its rows have times.
 fn stored(fitted: &FeatureReference, is_timed: bool) -> FeatureCalibration {
     let scorer = Scorer::new(Arc::new(fitted.clone()), MonitorSpec::DEFAULT_PSEUDO_COUNT);
     let mut model = NullModel::new(scorer, "bench", None);
@@ -90,7 +90,7 @@ fn stored(fitted: &FeatureReference, is_timed: bool) -> FeatureCalibration {
     }
     if is_timed {
         let layout = Arc::clone(&model.scorer().reference().layout);
-        // The rows of the reference in the order of their times, a thousand per minute.
+        // The rows of the reference in the order of their times, a hundred per minute.
         let panes: Vec<FeatureCounts> = normal(1, 10.0, ROWS)
             .chunks(EVENTS)
             .map(|numbers| {

@@ -3,7 +3,7 @@
 use super::doc::{OptionDoc, option};
 use crate::config::defaults::{self, DefaultValue};
 use crate::model::{
-    BinExport, FalseAlarmScope, MonitorSpec, ReferenceSpec, TimestampFormat, WindowSpec, Zone,
+    FalseAlarmScope, MonitorSpec, ReferenceSpec, TimestampFormat, WindowSpec, Zone,
 };
 
 /// The options of this file, table by table.
@@ -145,7 +145,7 @@ pub(super) const MONITORS: &[OptionDoc] = &[
     option(
         "monitors[].export_bins",
         "`firing`, `all` or `none`",
-        DefaultValue::Text(BinExport::Firing.name()),
+        DefaultValue::Text(MonitorSpec::DEFAULT_EXPORT_BINS.name()),
         "Features whose distributions become series, `pegel_window_bin_ratio` and \
          `pegel_reference_bin_ratio`: those with a firing alert (at most 20 per window and reference), \
          all, or none. A feature with more than 100 bins has none.",

@@ -120,7 +120,10 @@ impl<'a> Axis<'a> {
                 let number = self.number(position);
                 Tick {
                     x: rounded(position * width),
-                    text: number_text(number, self.is_whole && self.is_far_from_zero(number)),
+                    text: number_text(
+                        number,
+                        self.is_whole && self.is_exact_without_decimals(number),
+                    ),
                     anchor: match tick {
                         0 => "start",
                         tick if tick == last => "end",
@@ -132,7 +135,7 @@ impl<'a> Axis<'a> {
     }
 
     /// True if a number without decimals is exact enough on this axis.
-    fn is_far_from_zero(&self, number: f64) -> bool {
+    fn is_exact_without_decimals(&self, number: f64) -> bool {
         let span = self.number(1.0) - self.number(0.0);
         span >= 10.0 || number.abs() >= 1e4
     }

@@ -11,35 +11,26 @@ const HEIGHT: f64 = 24.0;
 /// The most bins that are drawn.
 const MAX_BINS: usize = 24;
 
+/// The shares of the score bins of a window over those of its reference.
 #[derive(Template)]
 #[template(path = "bars.svg", config = ".askama.toml")]
-struct Bars {
+pub(in crate::export) struct Bars {
     reference: String,
     window: String,
 }
 
 /// The shares of the score bins of a window over those of its reference; `None` where a side has no
 /// values.
-///
-/// # Errors
-/// The template fails.
-pub(in crate::export) fn bars(
-    reference: &FeatureCounts,
-    window: &FeatureCounts,
-) -> askama::Result<Option<String>> {
-    let sides = shares(reference).zip(shares(window));
-    let Some((before, after)) = sides else {
-        return Ok(None);
-    };
+pub(in crate::export) fn bars(reference: &FeatureCounts, window: &FeatureCounts) -> Option<Bars> {
+    let (before, after) = (shares(reference)?, shares(window)?);
     let highest = before
         .iter()
         .chain(&after)
         .fold(f64::MIN_POSITIVE, |highest, share| highest.max(*share));
-    let picture = Bars {
+    Some(Bars {
         reference: drawn(&before, highest),
         window: outline(&after, highest, (WIDTH, HEIGHT)).into_data(),
-    };
-    picture.render().map(Some)
+    })
 }
 
 /// The shares of the first bins, and of all others together; `None` without values.
@@ -88,6 +79,6 @@ mod tests {
             (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9,
             "all of them"
         );
-        assert!(bars(&counts, &FeatureCounts::default()).unwrap().is_none());
+        assert!(bars(&counts, &FeatureCounts::default()).is_none());
     }
 }

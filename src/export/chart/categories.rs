@@ -33,7 +33,7 @@ pub(in crate::export) fn categories(
         .iter()
         .enumerate()
         .filter_map(|(bin, before)| {
-            let after = window.bins.get(bin).copied().unwrap_or_default();
+            let after = window.in_bin(bin);
             let before = share(*before, before_total)?;
             let after = share(after, after_total).unwrap_or_default();
             (before > 0.0 || after > 0.0).then_some((bin, before, after))

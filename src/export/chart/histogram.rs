@@ -5,69 +5,47 @@ use askama::Template;
 use super::axis::{Axis, Tick};
 use super::cumulative::Cumulative;
 use super::path::{Path, outline};
-use super::picture::Picture;
-use crate::stats::{FeatureCounts, NumericLayout, ReadableQuantiles};
+use super::sides::{FRAME, Sides};
 
-/// Width and height of the frame, and of the strip of differences, in SVG units.
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 170.0;
+/// Height of the strip of differences in SVG units.
 const STRIP: f64 = 44.0;
 
+/// The histogram of a window over that of its reference.
 #[derive(Template)]
 #[template(path = "histogram.svg", config = ".askama.toml")]
-struct Histogram {
-    description: String,
+pub(in crate::export) struct Histogram {
+    /// True if distances on the axis are not proportional to differences of numbers.
+    pub(in crate::export) is_compressed: bool,
     reference: String,
+    /// `None` where the window has no values.
     window: Option<String>,
     more: String,
     less: String,
     ticks: Vec<Tick>,
 }
 
-/// The histogram of a window over that of its reference; `None` where the reference has no values.
-///
-/// # Errors
-/// The template fails.
-pub(in crate::export) fn histogram(
-    layout: &NumericLayout,
-    reference: &FeatureCounts,
-    window: Option<&FeatureCounts>,
-) -> askama::Result<Option<Picture>> {
-    let scale = &layout.cells;
-    let Some(before) = Cumulative::of(&reference.cells, scale) else {
-        return Ok(None);
-    };
-    let after = window.and_then(|window| Cumulative::of(&window.cells, scale));
-    let is_whole = ReadableQuantiles::new(&reference.cells, scale).is_whole();
-    let axis = Axis::new(&before, after.as_ref(), scale, is_whole);
-    let shares_before = shares(&before, &axis);
-    let shares_after = after.as_ref().map(|after| shares(after, &axis));
-    let highest = shares_before
+/// The histogram of a window over that of its reference.
+pub(in crate::export) fn histogram(sides: &Sides<'_>) -> Histogram {
+    let axis = &sides.axis;
+    let before = shares(&sides.before, axis);
+    let after = sides.after.as_ref().map(|after| shares(after, axis));
+    let highest = before
         .iter()
-        .chain(shares_after.iter().flatten())
+        .chain(after.iter().flatten())
         .fold(f64::MIN_POSITIVE, |highest, share| highest.max(*share));
-    let (more, less) = shares_after
+    let (more, less) = after
         .as_ref()
-        .map(|shares_after| differences(&shares_before, shares_after))
+        .map(|after| differences(&before, after))
         .unwrap_or_default();
-    let compressed = if axis.is_compressed() {
-        "; the axis is compressed far from the reference"
-    } else {
-        ""
-    };
-    let outlined = |shares: &[f64]| outline(shares, highest, (WIDTH, HEIGHT)).into_data();
-    let picture = Histogram {
-        description: format!("Histogram of the reference and of the window{compressed}"),
-        reference: outlined(&shares_before),
-        window: shares_after.as_deref().map(outlined),
+    let outlined = |shares: &[f64]| outline(shares, highest, FRAME).into_data();
+    Histogram {
+        is_compressed: axis.is_compressed(),
+        reference: outlined(&before),
+        window: after.as_deref().map(outlined),
         more,
         less,
-        ticks: axis.ticks(WIDTH),
-    };
-    Ok(Some(Picture {
-        svg: picture.render()?,
-        is_compressed: axis.is_compressed(),
-    }))
+        ticks: axis.ticks(FRAME.0),
+    }
 }
 
 /// The share of each bar; those at the ends have what lies beyond the axis.
@@ -92,7 +70,7 @@ fn differences(before: &[f64], after: &[f64]) -> (String, String) {
         .fold(f64::MIN_POSITIVE, f64::max);
     // A difference is drawn to the scale of the shares, unless it would not be seen.
     let scale = middle / largest.max(0.01);
-    let width = WIDTH / before.len() as f64;
+    let width = FRAME.0 / before.len() as f64;
     let (mut more, mut less) = (Path::default(), Path::default());
     for (bar, (before, after)) in before.iter().zip(after).enumerate() {
         let height = (after - before).abs() * scale;
@@ -114,6 +92,7 @@ mod tests {
     use super::*;
     use crate::model::Kind;
     use crate::reference::{Column, FeatureReference, FitOptions, fit};
+    use crate::stats::FeatureCounts;
 
     fn reference() -> FeatureReference {
         let column = Column {
@@ -127,9 +106,8 @@ mod tests {
     fn shares_of_both_sides_add_up_to_one() {
         let reference = reference();
         let layout = reference.layout.numeric().unwrap();
-        let before = Cumulative::of(&reference.counts.cells, &layout.cells).unwrap();
-        let axis = Axis::new(&before, None, &layout.cells, false);
-        let total: f64 = shares(&before, &axis).iter().sum();
+        let sides = Sides::of(layout, &reference.counts, &reference.counts).unwrap();
+        let total: f64 = shares(&sides.before, &sides.axis).iter().sum();
         assert!((total - 1.0).abs() < 1e-9, "{total}");
     }
 
@@ -139,17 +117,17 @@ mod tests {
         let layout = reference.layout.numeric().unwrap();
         let mut window = FeatureCounts::new(&reference.layout);
         (0..500).for_each(|i| window.record_number(layout, f64::from(i) * 100.0));
-        let picture = histogram(layout, &reference.counts, Some(&window))
-            .unwrap()
-            .unwrap();
-        assert!(picture.svg.len() < 4_000, "{}", picture.svg.len());
-        assert!(picture.is_compressed, "values up to 50,000 beside 100");
+        let picture = |reference, window| {
+            let sides = Sides::of(layout, reference, window)?;
+            let picture = histogram(&sides);
+            Some((picture.to_string(), picture.is_compressed))
+        };
+        let (svg, is_compressed) = picture(&reference.counts, &window).unwrap();
+        assert!(svg.len() < 4_000, "{}", svg.len());
+        assert!(is_compressed, "values up to 50,000 beside 100");
         let empty = FeatureCounts::new(&reference.layout);
-        let alone = histogram(layout, &reference.counts, Some(&empty)).unwrap();
-        assert!(
-            !alone.unwrap().svg.contains("class=\"window\""),
-            "no values"
-        );
-        assert!(histogram(layout, &empty, None).unwrap().is_none());
+        let (alone, _) = picture(&reference.counts, &empty).unwrap();
+        assert!(!alone.contains("class=\"window\""), "no values");
+        assert!(picture(&empty, &empty).is_none());
     }
 }

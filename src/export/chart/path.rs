@@ -7,6 +7,18 @@ pub(super) struct Path {
 }
 
 impl Path {
+    /// A line through points.
+    pub(super) fn through<'a>(points: impl IntoIterator<Item = &'a (f64, f64)>) -> Self {
+        let mut path = Path::default();
+        for (index, (x, y)) in points.into_iter().enumerate() {
+            match index {
+                0 => path.move_to(*x, *y),
+                _ => path.line_to(*x, *y),
+            }
+        }
+        path
+    }
+
     /// Begins a new line at a point.
     pub(super) fn move_to(&mut self, x: f64, y: f64) {
         self.push('M', x, y);

@@ -14,16 +14,19 @@ use crate::engine::{
     AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, WindowFeatureView,
     WindowView, status_names,
 };
-use crate::export::chart::{CategoryRow, Picture, categories, distance, histogram};
+use crate::export::chart::{
+    CategoryRow, Distance, Histogram, Sides, categories, distance, histogram,
+};
 use crate::export::explain::{AlertContext, explain, not_judged_text};
 use crate::export::explanations::Explanations;
 use crate::export::exporter::Exporter;
-use crate::export::numbers::{grouped, number_text, percent, short_number};
+use crate::export::numbers::{NO_VALUE, grouped, percent, short_number};
+use crate::export::shift::quantile_text;
 use crate::export::unexpected::{invalid_values, unseen_categories, values_text};
 use crate::model::{Role, Statistic};
 use crate::reference::FeatureReference;
 use crate::score::Rates;
-use crate::stats::{CellCounts, FeatureCounts, NumericLayout, ReadableQuantiles};
+use crate::stats::{CellCounts, FeatureCounts, NumericLayout};
 
 /// Shares of the values below the quantiles in the table, with their names.
 const QUANTILES: [(f64, &str); 7] = [
@@ -35,9 +38,6 @@ const QUANTILES: [(f64, &str); 7] = [
     (0.95, "95 %"),
     (0.99, "99 %"),
 ];
-
-/// The text of a number that does not exist.
-const NO_VALUE: &str = "-";
 
 /// The window and the reference of a page; the first ones where they are not given.
 #[derive(Debug, Default, Deserialize)]
@@ -64,8 +64,8 @@ struct FeaturePage {
     /// The reason why the feature is not judged.
     not_ready: Option<String>,
     alerts: Vec<AlertLine>,
-    histogram: Option<Picture>,
-    distance: Option<Picture>,
+    histogram: Option<Histogram>,
+    distance: Option<Distance>,
     distance_text: Option<String>,
     categories: Vec<CategoryRow>,
     /// Number of categories that are not shown.
@@ -320,13 +320,9 @@ pub(super) fn render(
     let sides = reference.zip(counts);
     let numbers = sides
         .and_then(|(reference, counts)| Some((reference.layout.numeric()?, reference, counts)));
-    let (histogram, distance) = match numbers {
-        Some((layout, reference, counts)) => (
-            histogram(layout, &reference.counts, Some(counts))?,
-            distance(layout, &reference.counts, counts)?,
-        ),
-        None => (None, None),
-    };
+    let pictures = numbers
+        .and_then(|(layout, reference, counts)| Sides::of(layout, &reference.counts, counts));
+    let distance = pictures.as_ref().and_then(distance);
     let (categories, hidden) = sides
         .filter(|(reference, _)| reference.layout.numeric().is_none())
         .map(|(reference, counts)| categories(reference, counts))
@@ -350,7 +346,7 @@ pub(super) fn render(
         distance_text: distance
             .as_ref()
             .and_then(|_| distance_text(shown.comparison)),
-        histogram,
+        histogram: pictures.as_ref().map(histogram),
         distance,
         categories,
         hidden,
@@ -400,11 +396,7 @@ fn quantiles(
     window: &FeatureCounts,
 ) -> Vec<Change> {
     let text = |cells: &CellCounts, share: f64| {
-        let quantiles = ReadableQuantiles::new(cells, &layout.cells);
-        quantiles.get(share).map_or_else(
-            || NO_VALUE.to_owned(),
-            |number| number_text(number, quantiles.is_whole()),
-        )
+        quantile_text(cells, &layout.cells, share).unwrap_or_else(|| NO_VALUE.to_owned())
     };
     QUANTILES
         .iter()

@@ -17,15 +17,12 @@ use crate::engine::{
     AlertView, ComparisonView, FeatureView, MonitorView, ReferenceView, SourceView,
     WindowFeatureView, WindowView, status_names,
 };
-use crate::export::chart::bars;
+use crate::export::chart::{Bars, bars};
 use crate::export::explain::{AlertContext, explain, explain_volume, not_judged_text};
 use crate::export::explanations::Explanations;
 use crate::export::exporter::Exporter;
-use crate::export::numbers::{percent, short_number};
+use crate::export::numbers::{NO_VALUE, percent, short_number};
 use crate::model::{KafkaReport, Statistic};
-
-/// The text of a value that does not exist.
-const NO_VALUE: &str = "-";
 
 #[derive(Template)]
 #[template(path = "page.html", config = ".askama.toml")]
@@ -90,7 +87,7 @@ struct ComparisonRow {
     /// The address of the page of the feature.
     link: String,
     /// The shares of its bins, reference and window.
-    bars: Option<String>,
+    bars: Option<Bars>,
     kind: &'static str,
     reference: String,
     explanation: String,
@@ -322,7 +319,7 @@ fn comparison_row(
         state,
         feature: feature.name.clone(),
         link,
-        bars: sides.and_then(|(reference, counts)| bars(&reference.counts, counts).ok().flatten()),
+        bars: sides.and_then(|(reference, counts)| bars(&reference.counts, counts)),
         kind: feature.kind.name(),
         reference: reference.name.clone(),
         explanation,

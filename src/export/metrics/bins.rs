@@ -76,25 +76,21 @@ fn add_comparison(
     if layout.len() > MAX_BINS {
         return;
     }
+    let [window_total, reference_total] = [counts.as_ref(), &reference.counts].map(total);
     for bin in 0..layout.len() {
-        let (current, expected) = (count_in(counts, bin), count_in(&reference.counts, bin));
+        let (current, expected) = (counts.in_bin(bin), reference.counts.in_bin(bin));
         if layout.is_optional(bin) && current + expected == 0 {
             continue;
         }
         let (number, bound) = (format!("{bin:02}"), bin_text(layout.name(bin)));
         let bin_labels = labels.with_bin(&number, &bound);
-        if let Some(ratio) = share(current, total(counts)) {
+        if let Some(ratio) = share(current, window_total) {
             families.add(catalog::WINDOW_BIN_RATIO, &bin_labels, ratio);
         }
-        if let Some(ratio) = share(expected, total(&reference.counts)) {
+        if let Some(ratio) = share(expected, reference_total) {
             families.add(catalog::REFERENCE_BIN_RATIO, &bin_labels, ratio);
         }
     }
-}
-
-/// The values in a bin; 0 before the first value, when there are no bins.
-fn count_in(counts: &FeatureCounts, bin: usize) -> u64 {
-    counts.bins.get(bin).copied().unwrap_or(0)
 }
 
 /// The values in all bins.
